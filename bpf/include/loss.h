@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What could not be counted is counted here. The reasons are shared with user
+ * space (exporter/Exporter.Bpf/Contract/Loss.cs).
+ */
+#ifndef PODNET_LOSS_H
+#define PODNET_LOSS_H
+
+#include <linux/types.h>
+
+#define LOSS_MAP_FULL 0	 /* E2BIG: more keys than the map has entries */
+#define LOSS_MAP_BUSY 1	 /* EBUSY: this CPU already holds the bucket's lock */
+#define LOSS_MAP_ERROR 2 /* any other error of a map operation */
+#define LOSS_REASONS 3
+
+struct loss {
+	__u64 packets;
+	__u64 bytes;
+};
+
+#endif

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counts every packet of a pod at the host's end of its veth or netkit pair.
+ *
+ * TC ingress of the host's end is what the pod TRANSMITS, TC egress what it
+ * RECEIVES. This is the one place where the two views meet: below, and in user
+ * space, only the pod's view exists.
+ *
+ * The programs count and never decide: they return TCX_NEXT (-1, the same
+ * value as TC_ACT_UNSPEC), so that whoever comes later in the chain still runs.
+ *
+ * Plain additions are enough, although a hash value's copy for this CPU is not
+ * otherwise protected: both hooks run with bottom halves disabled, so on one
+ * CPU no packet overtakes another, and the two programs write different halves
+ * of the value.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/bpf.h>
+#include <linux/errno.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "kernel.h"
+#include "loss.h"
+#include "packet.h"
+#include "pod_traffic.h"
+
+#define TCX_NEXT (-1)
+
+/* include/linux/netdev_features.h: the bit of a GSO type in a device's features */
+#define NETIF_F_GSO_SHIFT 16
+
+/* include/linux/skbuff.h: segments of unequal size, as SCTP makes them */
+#define GSO_BY_FRAGS 0xffff
+
+/*
+ * Two maps behind one slot: one is counted into while user space reads and
+ * clears the other. Replacing the slot's map makes the kernel wait for an RCU
+ * grace period, after which no program holds the replaced one any more.
+ */
+struct traffic_map {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, TRAFFIC_MAX_INTERFACES);
+	__type(key, struct traffic_key);
+	__type(value, struct traffic_value);
+} traffic_a SEC(".maps"), traffic_b SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct traffic_map);
+} traffic_active SEC(".maps") = {
+	.values = { &traffic_a },
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LOSS_REASONS);
+	__type(key, __u32);
+	__type(value, struct loss);
+} traffic_losses SEC(".maps");
+
+/* Too large for the stack. */
+static const volatile struct traffic_value no_traffic;
+
+/* What one skb amounts to. */
+struct load {
+	__u64 packets;
+	__u64 bytes;
+	__u64 segments;
+	__u32 segment_len; /* of every segment but the last */
+	__u32 last_len;
+};
+
+/*
+ * __netif_receive_skb_core() takes an 802.1Q tag that stands in the frame out
+ * of it before TC runs, so the frame is four bytes shorter here than it was
+ * when the interface counted it. A tag that travelled in the skb's metadata,
+ * as VLAN devices send it, never was in the frame. What tells them apart is
+ * what skb_reorder_vlan_header() leaves in front of the frame when it moves
+ * the addresses over the tag: the first four bytes of the destination.
+ */
+static __always_inline bool tag_was_in_frame(struct __sk_buff *ctx)
+{
+	struct sk_buff *skb = (void *)ctx;
+	unsigned char *head;
+	__u32 address, left_behind;
+	__u16 mac_header;
+
+	if (bpf_core_read(&head, sizeof(head), &skb->head) ||
+	    bpf_core_read(&mac_header, sizeof(mac_header), &skb->mac_header) || mac_header < VLAN_HLEN)
+		return false;
+	head += mac_header;
+	if (bpf_probe_read_kernel(&address, sizeof(address), head) ||
+	    bpf_probe_read_kernel(&left_behind, sizeof(left_behind), head - VLAN_HLEN))
+		return false;
+	return address == left_behind;
+}
+
+/*
+ * Whether validate_xmit_skb() will cut this skb into segments after TC has
+ * seen it: the interface then counts the segments. As in netif_needs_gso(), it
+ * does where the device lacks a feature that the skb's type of GSO asks for.
+ */
+static __always_inline bool device_lacks_gso(struct __sk_buff *ctx)
+{
+	struct sk_buff *skb = (void *)ctx;
+	struct skb_shared_info *shared;
+	struct net_device *dev;
+	unsigned char *head;
+	unsigned int end, gso_type;
+	__u64 features;
+
+	if (bpf_core_read(&dev, sizeof(dev), &skb->dev) ||
+	    bpf_core_read(&features, sizeof(features), &dev->features) ||
+	    bpf_core_read(&head, sizeof(head), &skb->head) || bpf_core_read(&end, sizeof(end), &skb->end))
+		return false;
+	shared = (void *)(head + end);
+	if (bpf_core_read(&gso_type, sizeof(gso_type), &shared->gso_type))
+		return false;
+	return ((__u64)gso_type << NETIF_F_GSO_SHIFT) & ~features;
+}
+
+/* Of an skb that stands for several packets on the wire. */
+static __always_inline void measure_gso(struct __sk_buff *skb, const struct packet *packet, bool leaves,
+					struct load *load)
+{
+	__u32 headers = headers_len(skb, packet);
+	__u32 len = load->bytes;
+	__u32 segments = skb->gso_segs;
+	__u32 size = skb->gso_size;
+	__u64 wire_bytes;
+
+	if (headers >= len)
+		headers = 0;
+	/* A sender outside of the kernel (TUN, AF_PACKET) need not say how many. */
+	if (!segments)
+		segments = size == GSO_BY_FRAGS ? 1 : (len - headers + size - 1) / size;
+	if (!segments)
+		segments = 1;
+
+	wire_bytes = len + (__u64)(segments - 1) * headers;
+	load->segments = segments;
+	load->segment_len = headers + size;
+	if (!headers || size == GSO_BY_FRAGS || (__u64)(segments - 1) * load->segment_len >= wire_bytes)
+		load->segment_len = wire_bytes / segments;
+	load->last_len = wire_bytes - (__u64)(segments - 1) * load->segment_len;
+
+	if (leaves && device_lacks_gso(skb)) {
+		load->packets = segments;
+		load->bytes = wire_bytes;
+	}
+}
+
+static __always_inline __u32 transport_of(const struct packet *packet)
+{
+	switch (packet->protocol) {
+	case IPPROTO_TCP:
+		return TRAFFIC_TCP;
+	case IPPROTO_UDP:
+		return TRAFFIC_UDP;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		return TRAFFIC_ICMP;
+	case IPPROTO_SCTP:
+		return TRAFFIC_SCTP;
+	default:
+		return TRAFFIC_OTHER;
+	}
+}
+
+static __always_inline __u32 size_bucket(__u32 len)
+{
+	static const __u32 bounds[] = TRAFFIC_SIZE_BOUNDS;
+	__u32 bucket = 0;
+
+#pragma unroll
+	for (int i = 0; i < TRAFFIC_SIZES - 1; i++)
+		bucket += len > bounds[i];
+	return bucket;
+}
+
+static __always_inline void add_size(struct traffic_direction *direction, __u32 len, __u64 segments)
+{
+	__u32 bucket = size_bucket(len);
+
+	if (bucket >= TRAFFIC_SIZES)
+		return;
+	direction->sizes[bucket].segments += segments;
+	direction->sizes[bucket].bytes += segments * len;
+}
+
+static __always_inline void count_loss(long error, const struct load *load)
+{
+	__u32 reason = error == -E2BIG ? LOSS_MAP_FULL : error == -EBUSY ? LOSS_MAP_BUSY : LOSS_MAP_ERROR;
+	struct loss *loss = bpf_map_lookup_elem(&traffic_losses, &reason);
+
+	if (!loss)
+		return;
+	loss->packets += load->packets;
+	loss->bytes += load->bytes;
+}
+
+/* The interface's value in the active map, made when its first packet after a drain comes. */
+static __always_inline struct traffic_value *find_traffic(__u32 ifindex, const struct load *load)
+{
+	struct traffic_key key = { .ifindex = ifindex };
+	struct traffic_value *value;
+	__u32 slot = 0;
+	void *active;
+	long error;
+
+	active = bpf_map_lookup_elem(&traffic_active, &slot);
+	if (!active) {
+		count_loss(-ENOENT, load);
+		return NULL;
+	}
+	value = bpf_map_lookup_elem(active, &key);
+	if (value)
+		return value;
+
+	/* EEXIST: another CPU was first. Its entry has this CPU's copy, too. */
+	error = bpf_map_update_elem(active, &key, (const void *)&no_traffic, BPF_NOEXIST);
+	value = bpf_map_lookup_elem(active, &key);
+	if (!value)
+		count_loss(error, load);
+	return value;
+}
+
+static __always_inline int count_packet(struct __sk_buff *skb, bool transmit)
+{
+	struct packet packet = parse_packet(skb);
+	__u32 transport = transport_of(&packet);
+	struct load load = { .packets = 1, .bytes = skb->len, .segments = 1 };
+	struct traffic_direction *direction;
+	struct traffic_value *value;
+
+	if (transmit && skb->vlan_present && tag_was_in_frame(skb))
+		load.bytes += VLAN_HLEN;
+	load.last_len = load.bytes;
+	if (skb->gso_size)
+		measure_gso(skb, &packet, !transmit, &load);
+
+	value = find_traffic(skb->ifindex, &load);
+	if (!value)
+		return TCX_NEXT;
+	direction = transmit ? &value->transmit : &value->receive;
+	if (transport < TRAFFIC_TRANSPORTS) {
+		direction->transports[transport].packets += load.packets;
+		direction->transports[transport].bytes += load.bytes;
+		direction->transports[transport].segments += load.segments;
+	}
+	add_size(direction, load.last_len, 1);
+	if (load.segments > 1)
+		add_size(direction, load.segment_len, load.segments - 1);
+	return TCX_NEXT;
+}
+
+SEC("tc")
+int podnet_transmit(struct __sk_buff *skb)
+{
+	return count_packet(skb, true);
+}
+
+SEC("tc")
+int podnet_receive(struct __sk_buff *skb)
+{
+	return count_packet(skb, false);
+}
+
+char _license[] SEC("license") = "GPL";

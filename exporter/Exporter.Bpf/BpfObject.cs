@@ -1,0 +1,108 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Exporter.Bpf.Native;
+
+namespace Exporter.Bpf;
+
+/// <summary>
+/// A BPF object file: opened, configured, loaded into the kernel, in this order. Owns its programs and maps; they are gone
+/// with it unless something else (a link, a filter) still holds them.
+/// </summary>
+public sealed class BpfObject : IDisposable
+{
+    private readonly BpfObjectHandle _handle;
+    private readonly string _name;
+
+    private BpfObject(BpfObjectHandle handle, string name)
+    {
+        _handle = handle;
+        _name = name;
+    }
+
+    /// <summary>Parses an object. Nothing reaches the kernel yet.</summary>
+    /// <param name="name">The object's name, which libbpf puts before the names of its data maps.</param>
+    /// <param name="elf">The file's content; libbpf keeps a copy.</param>
+    /// <exception cref="BpfException">The content is no BPF object that libbpf understands.</exception>
+    public static unsafe BpfObject Open(string name, ReadOnlySpan<byte> elf)
+    {
+        var (handle, log) = Capture(name, elf);
+        if (handle.IsInvalid)
+        {
+            var errno = Marshal.GetLastPInvokeError();
+            handle.Dispose();
+            throw new BpfException($"open the BPF object {name}", errno, log);
+        }
+        return new BpfObject(handle, name);
+
+        static (BpfObjectHandle, string) Capture(string name, ReadOnlySpan<byte> elf)
+        {
+            var utf8 = Encoding.UTF8.GetBytes(name + '\0');
+            fixed (byte* start = elf)
+            {
+                var (buffer, size) = ((nint)start, (nuint)elf.Length);
+                return BpfLog.Capture(() =>
+                {
+                    fixed (byte* objectName = utf8)
+                    {
+                        var opts = new Libbpf.bpf_object_open_opts
+                        {
+                            sz = (nuint)sizeof(Libbpf.bpf_object_open_opts),
+                            object_name = objectName,
+                        };
+                        return Libbpf.bpf_object__open_mem((byte*)buffer, size, &opts);
+                    }
+                });
+            }
+        }
+    }
+
+    /// <summary>Sets how many entries a map will have; before <see cref="Load"/>.</summary>
+    public void SetMaxEntries(string map, int entries)
+    {
+        var error = Libbpf.bpf_map__set_max_entries(FindMap(map), (uint)entries);
+        if (error < 0)
+        {
+            throw new BpfException($"give the map {map} {entries} entries", -error);
+        }
+    }
+
+    /// <summary>Creates the maps and has the kernel verify the programs.</summary>
+    /// <exception cref="BpfException">With the verifier's log where it refused a program.</exception>
+    public void Load()
+    {
+        var (error, log) = BpfLog.Capture(() => Libbpf.bpf_object__load(_handle));
+        if (error < 0)
+        {
+            throw new BpfException($"load the BPF object {_name}", -error, log);
+        }
+    }
+
+    /// <summary>A program of the loaded object, valid as long as the object.</summary>
+    public BpfProgram Program(string name)
+    {
+        var program = Libbpf.bpf_object__find_program_by_name(_handle, name);
+        return program == 0
+            ? throw new ArgumentException($"The BPF object {_name} has no program {name}.", nameof(name))
+            : new BpfProgram(name, Libbpf.bpf_program__fd(program));
+    }
+
+    /// <summary>A map of the loaded object, valid as long as the object.</summary>
+    public BpfMap Map(string name)
+    {
+        var map = FindMap(name);
+        return new BpfMap(
+            name,
+            Libbpf.bpf_map__fd(map),
+            (int)Libbpf.bpf_map__key_size(map),
+            (int)Libbpf.bpf_map__value_size(map),
+            (int)Libbpf.bpf_map__max_entries(map));
+    }
+
+    public void Dispose() => _handle.Dispose();
+
+    private nint FindMap(string name)
+    {
+        var map = Libbpf.bpf_object__find_map_by_name(_handle, name);
+        return map == 0 ? throw new ArgumentException($"The BPF object {_name} has no map {name}.", nameof(name)) : map;
+    }
+}

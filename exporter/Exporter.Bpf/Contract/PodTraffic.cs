@@ -1,0 +1,88 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+// The types of bpf/tc/pod_traffic.h, field by field. ContractTests compares them with the BTF of the built object.
+namespace Exporter.Bpf.Contract;
+
+/// <summary>TRAFFIC_*: the transport protocols told apart.</summary>
+public enum Transport
+{
+    Tcp,
+    Udp,
+    Icmp,
+    Sctp,
+    Other,
+}
+
+/// <summary>struct traffic_key.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public readonly record struct TrafficKey(int Ifindex);
+
+/// <summary>
+/// struct traffic_count: packets and bytes as the interface's own counters count them (skbs and their length with the
+/// Ethernet header), segments as the wire would carry them.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+public record struct TrafficCount(ulong Packets, ulong Bytes, ulong Segments)
+{
+    public static TrafficCount operator +(TrafficCount left, TrafficCount right) =>
+        new(left.Packets + right.Packets, left.Bytes + right.Bytes, left.Segments + right.Segments);
+}
+
+/// <summary>struct traffic_size: segments of one range of lengths, and the sum of their lengths.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public record struct TrafficSize(ulong Segments, ulong Bytes)
+{
+    /// <summary>TRAFFIC_SIZE_BOUNDS: the ranges' upper bounds in bytes, inclusive; the last range has none.</summary>
+    public static ReadOnlySpan<int> Bounds => [64, 128, 256, 512, 1024, 1518, 9018];
+}
+
+/// <summary>struct traffic_direction.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct TrafficDirection
+{
+    /// <summary>Indexed by <see cref="Transport"/>.</summary>
+    public TrafficCounts Transports;
+
+    /// <summary>One for each of <see cref="TrafficSize.Bounds"/> and one above.</summary>
+    public TrafficSizes Sizes;
+
+    /// <summary>Over all transports.</summary>
+    public readonly TrafficCount Total
+    {
+        get
+        {
+            var total = default(TrafficCount);
+            foreach (var count in (ReadOnlySpan<TrafficCount>)Transports)
+            {
+                total += count;
+            }
+            return total;
+        }
+    }
+}
+
+/// <summary>struct traffic_value: what one interface's pod transmitted and received.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct TrafficValue
+{
+    public TrafficDirection Transmit;
+    public TrafficDirection Receive;
+
+    /// <summary>Adds another value's counters to this one's.</summary>
+    public void Add(in TrafficValue other) => this = PerCpu.Sum([this, other]);
+}
+
+/// <summary>TRAFFIC_TRANSPORTS counts.</summary>
+[InlineArray(5)]
+public struct TrafficCounts
+{
+    private TrafficCount _first;
+}
+
+/// <summary>TRAFFIC_SIZES ranges.</summary>
+[InlineArray(8)]
+public struct TrafficSizes
+{
+    private TrafficSize _first;
+}

@@ -1,0 +1,87 @@
+using Exporter.Bpf.Tc;
+
+namespace Exporter.Bpf;
+
+/// <summary>What the running kernel offers and allows, found out by asking it rather than by its version.</summary>
+public static class KernelSupport
+{
+    private const string BtfFile = "/sys/kernel/btf/vmlinux";
+    private const string LockdownFile = "/sys/kernel/security/lockdown";
+
+    /// <summary>Whether the kernel describes its own types, which the programs need to find fields of its structures.</summary>
+    public static bool HasBtf => File.Exists(BtfFile);
+
+    /// <summary>Whether the kernel has tcx links; only to be asked with <see cref="Capability.Bpf"/>.</summary>
+    public static bool HasTcx => TcxHook.IsSupported();
+
+    /// <summary>
+    /// Whether the kernel has kprobes as perf events, which is how programs are attached to them
+    /// (Documentation/ABI/testing/sysfs-bus-event_source-devices).
+    /// </summary>
+    public static bool HasKprobes => File.Exists("/sys/bus/event_source/devices/kprobe/type");
+
+    /// <summary>Whether a BPF file system is mounted where it usually is.</summary>
+    public static bool HasBpfFileSystem =>
+        File.ReadLines("/proc/self/mounts").Any(mount => mount.Split(' ') is [_, "/sys/fs/bpf", "bpf", ..]);
+
+    /// <summary>none, integrity or confidentiality; null where the kernel does not say. In confidentiality mode BPF cannot read kernel memory.</summary>
+    public static string? Lockdown
+    {
+        get
+        {
+            try
+            {
+                // The mode in force is the one in brackets: none [integrity] confidentiality
+                var text = File.ReadAllText(LockdownFile);
+                var (start, end) = (text.IndexOf('[', StringComparison.Ordinal), text.IndexOf(']', StringComparison.Ordinal));
+                return start >= 0 && end > start ? text[(start + 1)..end] : null;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return null;
+            }
+        }
+    }
+}
+
+/// <summary>The capabilities that the exporter needs, by their numbers in linux/capability.h.</summary>
+public enum Capability
+{
+    /// <summary>CAP_NET_ADMIN: attach to interfaces, ask for the addresses of other namespaces.</summary>
+    NetAdmin = 12,
+
+    /// <summary>CAP_PERFMON: let a program read kernel memory.</summary>
+    Perfmon = 38,
+
+    /// <summary>CAP_BPF: make maps, load programs.</summary>
+    Bpf = 39,
+}
+
+/// <summary>What this process may do.</summary>
+public static class Capabilities
+{
+    private const int SysAdmin = 21;
+
+    /// <summary>The needed capabilities that this process does not have in its effective set (capabilities(7)).</summary>
+    public static IReadOnlyList<Capability> Missing()
+    {
+        const string Prefix = "CapEff:";
+        var line = File.ReadLines("/proc/self/status").First(line => line.StartsWith(Prefix, StringComparison.Ordinal));
+        var effective = Convert.ToUInt64(line[Prefix.Length..].Trim(), 16);
+        return [.. Enum.GetValues<Capability>().Where(capability => !Has(effective, (int)capability) && !Includes(effective, capability))];
+    }
+
+    /// <summary>The capability's name as capabilities(7) spells it.</summary>
+    public static string Name(this Capability capability) => capability switch
+    {
+        Capability.NetAdmin => "CAP_NET_ADMIN",
+        Capability.Perfmon => "CAP_PERFMON",
+        _ => "CAP_BPF",
+    };
+
+    /// <summary>CAP_SYS_ADMIN still includes what CAP_BPF and CAP_PERFMON were split from it for.</summary>
+    private static bool Includes(ulong effective, Capability capability) =>
+        capability is Capability.Bpf or Capability.Perfmon && Has(effective, SysAdmin);
+
+    private static bool Has(ulong effective, int capability) => (effective >> capability & 1) != 0;
+}

@@ -1,0 +1,43 @@
+namespace Exporter.Bpf.Native;
+
+/// <summary>The errno values that mean something to the program (asm-generic/errno.h; the same on x86-64 and arm64).</summary>
+public static class Errno
+{
+    public const int EPERM = 1;
+    public const int ENOENT = 2;
+    public const int EINTR = 4;
+    public const int EAGAIN = 11;
+    public const int EACCES = 13;
+    public const int EEXIST = 17;
+    public const int ENODEV = 19;
+    public const int EINVAL = 22;
+    public const int ENOSPC = 28;
+    public const int EOPNOTSUPP = 95;
+    public const int ENOBUFS = 105;
+
+    /// <summary>The name as the manual pages have it, with the C library's text: <c>EPERM: Operation not permitted</c>.</summary>
+    public static string Describe(int errno)
+    {
+        var text = System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno);
+        return Name(errno) is { } name ? $"{name}: {text}" : $"errno {errno}: {text}";
+    }
+
+    /// <summary>The name in lower case, as a metric's label wants it, or <c>other</c>.</summary>
+    public static string Label(int errno) => Name(errno)?.ToLowerInvariant() ?? "other";
+
+    private static string? Name(int errno) => errno switch
+    {
+        EPERM => nameof(EPERM),
+        ENOENT => nameof(ENOENT),
+        EINTR => nameof(EINTR),
+        EAGAIN => nameof(EAGAIN),
+        EACCES => nameof(EACCES),
+        EEXIST => nameof(EEXIST),
+        ENODEV => nameof(ENODEV),
+        EINVAL => nameof(EINVAL),
+        ENOSPC => nameof(ENOSPC),
+        EOPNOTSUPP => nameof(EOPNOTSUPP),
+        ENOBUFS => nameof(ENOBUFS),
+        _ => null,
+    };
+}

@@ -1,0 +1,139 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+[assembly: DisableRuntimeMarshalling]
+
+namespace Exporter.Bpf.Native;
+
+/// <summary>
+/// libbpf, at least 1.1. Functions that return a pointer return null and set errno; those that return an int return
+/// -errno. See https://docs.kernel.org/bpf/libbpf/api.html.
+/// </summary>
+internal static unsafe partial class Libbpf
+{
+    private const string Library = "libbpf";
+
+    /// <summary>struct bpf_object_open_opts, as far as it is used; <c>sz</c> tells libbpf how far that is.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct bpf_object_open_opts
+    {
+        internal nuint sz;
+        internal byte* object_name;
+    }
+
+    /// <summary>struct bpf_link_create_opts, as far as it is used.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct bpf_link_create_opts
+    {
+        internal nuint sz;
+        internal uint flags;
+        internal uint iter_info_len;
+        internal void* iter_info;
+        internal uint target_btf_id;
+    }
+
+    /// <summary>struct bpf_map_batch_opts.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct bpf_map_batch_opts
+    {
+        internal nuint sz;
+        internal ulong elem_flags;
+        internal ulong flags;
+    }
+
+    /// <summary>struct bpf_test_run_opts.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct bpf_test_run_opts
+    {
+        internal nuint sz;
+        internal void* data_in;
+        internal void* data_out;
+        internal uint data_size_in;
+        internal uint data_size_out;
+        internal void* ctx_in;
+        internal void* ctx_out;
+        internal uint ctx_size_in;
+        internal uint ctx_size_out;
+        internal uint retval;
+        internal int repeat;
+        internal uint duration;
+        internal uint flags;
+        internal uint cpu;
+        internal uint batch_size;
+    }
+
+    /// <summary>The head of struct bpf_prog_info (linux/bpf.h).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct bpf_prog_info
+    {
+        internal uint type;
+        internal uint id;
+        internal ulong tag;
+    }
+
+    [LibraryImport(Library)]
+    internal static partial delegate* unmanaged<int, byte*, nint, int> libbpf_set_print(delegate* unmanaged<int, byte*, nint, int> print);
+
+    [LibraryImport(Library)]
+    internal static partial int libbpf_num_possible_cpus();
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial BpfObjectHandle bpf_object__open_mem(byte* buffer, nuint size, bpf_object_open_opts* opts);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_object__load(BpfObjectHandle obj);
+
+    [LibraryImport(Library)]
+    internal static partial void bpf_object__close(nint obj);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial nint bpf_object__find_program_by_name(BpfObjectHandle obj, string name);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial nint bpf_object__find_map_by_name(BpfObjectHandle obj, string name);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_program__fd(nint program);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_map__fd(nint map);
+
+    [LibraryImport(Library)]
+    internal static partial uint bpf_map__key_size(nint map);
+
+    [LibraryImport(Library)]
+    internal static partial uint bpf_map__value_size(nint map);
+
+    [LibraryImport(Library)]
+    internal static partial uint bpf_map__max_entries(nint map);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_map__set_max_entries(nint map, uint entries);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_map_update_elem(int fd, void* key, void* value, ulong flags);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_map_lookup_elem(int fd, void* key, void* value);
+
+    /// <summary>
+    /// <paramref name="count"/>: room in, rows out. -ENOENT: the end, the rows so far are valid. -ENOSPC: one hash bucket has
+    /// more rows than there is room for, nothing was read (kernel/bpf/hashtab.c, __htab_map_lookup_and_delete_batch).
+    /// </summary>
+    [LibraryImport(Library)]
+    internal static partial int bpf_map_lookup_and_delete_batch(
+        int fd, void* inBatch, void* outBatch, void* keys, void* values, uint* count, bpf_map_batch_opts* opts);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_link_create(int program, int target, int attachType, bpf_link_create_opts* opts);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_prog_query(
+        int target, int attachType, uint queryFlags, uint* attachFlags, uint* programIds, uint* programCount);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_obj_get_info_by_fd(int fd, void* info, uint* size);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_prog_test_run_opts(int program, bpf_test_run_opts* opts);
+}

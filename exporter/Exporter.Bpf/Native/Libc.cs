@@ -1,0 +1,107 @@
+using System.Runtime.InteropServices;
+
+namespace Exporter.Bpf.Native;
+
+/// <summary>The C library's functions that .NET has no API for. All return -1 and set errno on failure.</summary>
+internal static unsafe partial class Libc
+{
+    private const string Library = "libc";
+
+    internal const int AF_NETLINK = 16;
+    internal const int SOCK_RAW = 3;
+    internal const int SOCK_CLOEXEC = 0x80000;
+    internal const int NETLINK_ROUTE = 0;
+    internal const int SOL_SOCKET = 1;
+    internal const int SO_RCVBUFFORCE = 33;
+    internal const int SOL_NETLINK = 270;
+    internal const int NETLINK_ADD_MEMBERSHIP = 1;
+    internal const int NETLINK_LISTEN_ALL_NSID = 8;
+    internal const int NETLINK_CAP_ACK = 10;
+    internal const int NETLINK_EXT_ACK = 11;
+    internal const int NETLINK_GET_STRICT_CHK = 12;
+    internal const int MSG_DONTWAIT = 0x40;
+    internal const int MSG_TRUNC = 0x20;
+    internal const int EFD_CLOEXEC = 0x80000;
+    internal const short POLLIN = 1;
+
+    /// <summary>struct sockaddr_nl, netlink(7).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct sockaddr_nl
+    {
+        internal ushort nl_family;
+        internal ushort nl_pad;
+        internal uint nl_pid;
+        internal uint nl_groups;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct iovec
+    {
+        internal void* iov_base;
+        internal nuint iov_len;
+    }
+
+    /// <summary>struct msghdr, recvmsg(2).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct msghdr
+    {
+        internal void* msg_name;
+        internal uint msg_namelen;
+        internal iovec* msg_iov;
+        internal nuint msg_iovlen;
+        internal void* msg_control;
+        internal nuint msg_controllen;
+        internal int msg_flags;
+    }
+
+    /// <summary>struct cmsghdr, cmsg(3).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct cmsghdr
+    {
+        internal nuint cmsg_len;
+        internal int cmsg_level;
+        internal int cmsg_type;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct pollfd
+    {
+        internal int fd;
+        internal short events;
+        internal short revents;
+    }
+
+    [LibraryImport(Library)]
+    internal static partial int close(int fd);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial FileDescriptor socket(int domain, int type, int protocol);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int bind(FileDescriptor fd, sockaddr_nl* address, uint length);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int setsockopt(FileDescriptor fd, int level, int name, int* value, uint length);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial nint send(FileDescriptor fd, byte* buffer, nuint length, int flags);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial nint recv(FileDescriptor fd, byte* buffer, nuint length, int flags);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial nint recvmsg(FileDescriptor fd, msghdr* message, int flags);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial FileDescriptor eventfd(uint initial, int flags);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial nint write(FileDescriptor fd, void* buffer, nuint length);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int poll(pollfd* fds, nuint count, int timeoutMilliseconds);
+
+    /// <summary>Formats what libbpf hands to its print callback; <paramref name="arguments"/> is a va_list.</summary>
+    [LibraryImport(Library)]
+    internal static partial int vsnprintf(byte* buffer, nuint size, byte* format, nint arguments);
+}

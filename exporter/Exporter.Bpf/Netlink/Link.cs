@@ -1,0 +1,112 @@
+using System.Net;
+using static Exporter.Bpf.Netlink.Rtnetlink;
+
+namespace Exporter.Bpf.Netlink;
+
+/// <summary>A network interface as rtnetlink describes it.</summary>
+/// <param name="Kind">The driver: veth, netkit, bridge; empty where it does not say.</param>
+/// <param name="HardwareAddress">Six bytes as a number, in the order of the wire; 0 where there is none.</param>
+/// <param name="PeerIfindex">IFLA_LINK: the other end's index, in the other end's namespace; 0 where there is none.</param>
+/// <param name="PeerNamespaceId">
+/// IFLA_LINK_NETNSID: the other end's namespace, by the id that it has in this one; null where both ends are in the same.
+/// </param>
+public sealed record Link(int Ifindex, string Name, string Kind, ulong HardwareAddress, int PeerIfindex, int? PeerNamespaceId)
+{
+    internal static Link? Parse(in NetlinkMessage message)
+    {
+        var body = message.Body<IfInfoMessage>();
+        if (body.Family != AF_UNSPEC)
+        {
+            // A bridge speaks of its ports with AF_BRIDGE: an RTM_DELLINK then means that a port left it.
+            return null;
+        }
+        string name = "", kind = "";
+        var hardwareAddress = 0ul;
+        var peerIfindex = 0;
+        int? peerNamespaceId = null;
+        var attributes = message.Attributes<IfInfoMessage>();
+        while (attributes.TryRead(out var attribute))
+        {
+            switch (attribute.Type)
+            {
+                case IFLA_IFNAME:
+                    name = attribute.Text;
+                    break;
+                case IFLA_ADDRESS when attribute.Value.Length <= sizeof(ulong):
+                    foreach (var part in attribute.Value)
+                    {
+                        hardwareAddress = (hardwareAddress << 8) | part;
+                    }
+                    break;
+                case IFLA_LINK:
+                    peerIfindex = attribute.Int32 ?? 0;
+                    break;
+                case IFLA_LINK_NETNSID:
+                    peerNamespaceId = attribute.Int32;
+                    break;
+                case IFLA_LINKINFO:
+                    var nested = attribute.Nested;
+                    while (nested.TryRead(out var info))
+                    {
+                        if (info.Type == IFLA_INFO_KIND)
+                        {
+                            kind = info.Text;
+                        }
+                    }
+                    break;
+            }
+        }
+        return new(body.Ifindex, name, kind, hardwareAddress, peerIfindex, peerNamespaceId);
+    }
+}
+
+/// <summary>An interface's own counters (struct rtnl_link_stats64), from the interface's point of view.</summary>
+/// <param name="TransmitDropped">Handed to the interface, seen by TC egress, and dropped by the driver.</param>
+public readonly record struct LinkStatistics(
+    int Ifindex, ulong ReceivedPackets, ulong TransmittedPackets, ulong ReceivedBytes, ulong TransmittedBytes, ulong TransmitDropped);
+
+/// <summary>An address of an interface, in the namespace that was asked about.</summary>
+public readonly record struct LinkAddress(int Ifindex, IPAddress Address)
+{
+    internal static LinkAddress? Parse(in NetlinkMessage message)
+    {
+        var body = message.Body<IfAddrMessage>();
+        ReadOnlySpan<byte> local = default, address = default;
+        var attributes = message.Attributes<IfAddrMessage>();
+        while (attributes.TryRead(out var attribute))
+        {
+            switch (attribute.Type)
+            {
+                case IFA_LOCAL:
+                    local = attribute.Value;
+                    break;
+                case IFA_ADDRESS:
+                    address = attribute.Value;
+                    break;
+            }
+        }
+        // On point-to-point links IFA_ADDRESS is the other end's (rtnetlink(7)); IPv6 has IFA_LOCAL only there.
+        var own = local.IsEmpty ? address : local;
+        return own.Length is 4 or 16 ? new(body.Index, new IPAddress(own)) : null;
+    }
+}
+
+/// <summary>A BPF filter of the TC classifier.</summary>
+/// <param name="Name">As the one who attached it gave it; the program's name and id.</param>
+/// <param name="ProgramId">0 where the kernel does not say.</param>
+public readonly record struct TcFilter(ushort Priority, uint Handle, string Name, int ProgramId);
+
+/// <summary>struct ifinfomsg.</summary>
+internal readonly record struct IfInfoMessage(byte Family, byte Padding, ushort Type, int Ifindex, uint Flags, uint Change);
+
+/// <summary>struct ifaddrmsg.</summary>
+internal readonly record struct IfAddrMessage(byte Family, byte PrefixLength, byte Flags, byte Scope, int Index);
+
+/// <summary>struct tcmsg. Info is the priority in the upper and the protocol, in network order, in the lower half.</summary>
+internal readonly record struct TcMessage(byte Family, byte Padding1, ushort Padding2, int Ifindex, uint Handle, uint Parent, uint Info);
+
+/// <summary>struct if_stats_msg.</summary>
+internal readonly record struct IfStatsMessage(byte Family, byte Padding1, ushort Padding2, int Ifindex, uint FilterMask);
+
+/// <summary>struct rtgenmsg.</summary>
+internal readonly record struct RtGenMessage(byte Family);

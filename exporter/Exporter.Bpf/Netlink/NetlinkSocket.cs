@@ -1,0 +1,43 @@
+using System.Runtime.InteropServices;
+using Exporter.Bpf.Native;
+
+namespace Exporter.Bpf.Netlink;
+
+/// <summary>An open AF_NETLINK socket to rtnetlink in the network namespace of the opening thread.</summary>
+internal static unsafe class NetlinkSocket
+{
+    internal static FileDescriptor Open()
+    {
+        var fd = Libc.socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, Libc.NETLINK_ROUTE);
+        if (fd.IsInvalid)
+        {
+            throw Failure("open a netlink socket", fd);
+        }
+        var address = new Libc.sockaddr_nl { nl_family = Libc.AF_NETLINK };
+        return Libc.bind(fd, &address, (uint)sizeof(Libc.sockaddr_nl)) < 0 ? throw Failure("bind a netlink socket", fd) : fd;
+    }
+
+    /// <summary>Returns the errno, or 0.</summary>
+    internal static int SetOption(FileDescriptor fd, int level, int option, int value) =>
+        Libc.setsockopt(fd, level, option, &value, sizeof(int)) < 0 ? Marshal.GetLastPInvokeError() : 0;
+
+    private static NetlinkException Failure(string operation, FileDescriptor fd)
+    {
+        var errno = Marshal.GetLastPInvokeError();
+        fd.Dispose();
+        return new NetlinkException(operation, errno);
+    }
+}
+
+/// <summary>rtnetlink refused a request, or the socket failed.</summary>
+public sealed class NetlinkException : Exception
+{
+    internal NetlinkException(string operation, int errno, string? reason = null)
+        : base($"Cannot {operation}: {Errno.Describe(errno)}{(string.IsNullOrEmpty(reason) ? "" : $" ({reason})")}")
+    {
+        ErrorNumber = errno;
+    }
+
+    /// <summary>The kernel's errno, positive.</summary>
+    public int ErrorNumber { get; }
+}

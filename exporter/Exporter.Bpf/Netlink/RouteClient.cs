@@ -1,0 +1,379 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using Exporter.Bpf.Native;
+using Exporter.Bpf.Tc;
+using static Exporter.Bpf.Netlink.Rtnetlink;
+
+namespace Exporter.Bpf.Netlink;
+
+/// <summary>
+/// Asks rtnetlink and waits for the answer: links, addresses, statistics, namespaces, TC filters, all seen from the network
+/// namespace of the thread that opened it. Used by one thread at a time.
+/// </summary>
+public sealed unsafe class RouteClient : IDisposable
+{
+    private const int DumpAttempts = 5;
+
+    private readonly FileDescriptor _socket;
+    private readonly byte[] _request = new byte[1024];
+    private readonly byte[] _response = new byte[64 << 10];
+    private uint _sequence;
+
+    public RouteClient()
+    {
+        _socket = NetlinkSocket.Open();
+        // Without strict checking the kernel would ignore IFA_TARGET_NETNSID and answer for this namespace.
+        foreach (var option in (ReadOnlySpan<int>)[Libc.NETLINK_GET_STRICT_CHK, Libc.NETLINK_EXT_ACK, Libc.NETLINK_CAP_ACK])
+        {
+            if (NetlinkSocket.SetOption(_socket, Libc.SOL_NETLINK, option, 1) is var errno and not 0)
+            {
+                _socket.Dispose();
+                throw new NetlinkException($"set the netlink socket option {option}", errno);
+            }
+        }
+    }
+
+    private delegate void MessageHandler(in NetlinkMessage message);
+
+    /// <summary>All interfaces of this namespace.</summary>
+    public List<Link> GetLinks()
+    {
+        var writer = new NetlinkWriter(_request, RTM_GETLINK, NLM_F_DUMP);
+        writer.Body(default(IfInfoMessage));
+        writer.Attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+        return Dump(writer.Message, "list the interfaces", static (in NetlinkMessage message) => Link.Parse(message));
+    }
+
+    /// <summary>One interface, or null where there is none of that index.</summary>
+    public Link? GetLink(int ifindex)
+    {
+        var writer = new NetlinkWriter(_request, RTM_GETLINK, 0);
+        writer.Body(new IfInfoMessage { Ifindex = ifindex });
+        writer.Attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+        Link? link = null;
+        var errno = Exchange(writer.Message, out var reason, (in NetlinkMessage message) => link = Link.Parse(message));
+        return errno is 0 or Errno.ENODEV ? link : throw new NetlinkException($"ask for interface {ifindex}", errno, reason);
+    }
+
+    /// <summary>The counters of all interfaces of this namespace.</summary>
+    public List<LinkStatistics> GetStatistics()
+    {
+        var writer = new NetlinkWriter(_request, RTM_GETSTATS, NLM_F_DUMP);
+        writer.Body(new IfStatsMessage { FilterMask = 1 << (IFLA_STATS_LINK_64 - 1) });
+        return Dump(writer.Message, "list the interfaces' statistics", static LinkStatistics? (in NetlinkMessage message) =>
+        {
+            var attributes = message.Attributes<IfStatsMessage>();
+            while (attributes.TryRead(out var attribute))
+            {
+                if (attribute.Type == IFLA_STATS_LINK_64)
+                {
+                    // struct rtnl_link_stats64: rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped
+                    var counters = MemoryMarshal.Cast<byte, ulong>(attribute.Value);
+                    return new(message.Body<IfStatsMessage>().Ifindex, counters[0], counters[1], counters[2], counters[3], counters[7]);
+                }
+            }
+            return null;
+        });
+    }
+
+    /// <summary>
+    /// The addresses inside another network namespace, without entering it. The kernel asks for CAP_NET_ADMIN in the user
+    /// namespace that owns it.
+    /// </summary>
+    /// <param name="namespaceId">As <see cref="Link.PeerNamespaceId"/>.</param>
+    /// <returns>Empty where there is no such namespace any more.</returns>
+    public List<LinkAddress> GetAddresses(int namespaceId)
+    {
+        var writer = new NetlinkWriter(_request, RTM_GETADDR, NLM_F_DUMP);
+        writer.Body(default(IfAddrMessage));
+        writer.Attribute(IFA_TARGET_NETNSID, namespaceId);
+        try
+        {
+            return Dump(writer.Message, $"list the addresses in namespace {namespaceId}", static (in NetlinkMessage message) => LinkAddress.Parse(message));
+        }
+        catch (NetlinkException e) when (e.ErrorNumber == Errno.EINVAL)
+        {
+            return [];
+        }
+    }
+
+    /// <summary>The id that a network namespace has in this one, or null where it was not given one: nothing links to it.</summary>
+    /// <param name="namespaceFile">An open /run/netns/NAME or /proc/PID/ns/net.</param>
+    public int? GetNamespaceId(SafeHandle namespaceFile)
+    {
+        var held = false;
+        try
+        {
+            namespaceFile.DangerousAddRef(ref held);
+            var writer = new NetlinkWriter(_request, RTM_GETNSID, 0);
+            writer.Body(default(RtGenMessage));
+            writer.Attribute(NETNSA_FD, (int)namespaceFile.DangerousGetHandle());
+            int? id = null;
+            var errno = Exchange(writer.Message, out var reason, (in NetlinkMessage message) =>
+            {
+                var attributes = message.Attributes<RtGenMessage>();
+                while (attributes.TryRead(out var attribute))
+                {
+                    if (attribute.Type == NETNSA_NSID && attribute.Int32 is >= 0 and var value)
+                    {
+                        id = value;
+                    }
+                }
+            });
+            // EINVAL: the file is no network namespace (any more).
+            return errno is 0 or Errno.EINVAL ? id : throw new NetlinkException("ask for a namespace's id", errno, reason);
+        }
+        finally
+        {
+            if (held)
+            {
+                namespaceFile.DangerousRelease();
+            }
+        }
+    }
+
+    public void Dispose() => _socket.Dispose();
+
+    /// <summary>The indexes of the interfaces that have a clsact qdisc.</summary>
+    internal HashSet<int> GetClsactInterfaces()
+    {
+        var writer = new NetlinkWriter(_request, RTM_GETQDISC, NLM_F_DUMP);
+        writer.Body(default(TcMessage));
+        return [.. Dump(writer.Message, "list the qdiscs", static (in NetlinkMessage message) =>
+        {
+            var attributes = message.Attributes<TcMessage>();
+            while (attributes.TryRead(out var attribute))
+            {
+                if (attribute.Type == TCA_KIND && attribute.Text == "clsact")
+                {
+                    return message.Body<TcMessage>().Ifindex;
+                }
+            }
+            return (int?)null;
+        })];
+    }
+
+    /// <summary>Gives an interface a clsact qdisc unless it has one. Returns the errno, or 0.</summary>
+    internal int EnsureClsact(int ifindex)
+    {
+        var writer = new NetlinkWriter(_request, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK);
+        writer.Body(new TcMessage { Ifindex = ifindex, Handle = TC_H_CLSACT & 0xffff_0000, Parent = TC_H_CLSACT });
+        writer.Attribute(TCA_KIND, "clsact");
+        return Exchange(writer.Message, out _, IgnoreMessage) is var errno and not Errno.EEXIST ? errno : 0;
+    }
+
+    /// <summary>The BPF filters of an interface's clsact qdisc in the order they run; none where it has no clsact, or is gone.</summary>
+    internal List<TcFilter> GetFilters(int ifindex, TcDirection direction)
+    {
+        var writer = new NetlinkWriter(_request, RTM_GETTFILTER, NLM_F_DUMP);
+        writer.Body(new TcMessage { Ifindex = ifindex, Parent = Parent(direction) });
+        try
+        {
+            return Dump(writer.Message, $"list the filters of interface {ifindex}", static (in NetlinkMessage message) => ParseFilter(message));
+        }
+        catch (NetlinkException e) when (e.ErrorNumber is Errno.ENODEV or Errno.EINVAL or Errno.ENOENT)
+        {
+            return [];
+        }
+    }
+
+    /// <summary>
+    /// Adds a direct-action BPF filter, or with <paramref name="replace"/> swaps the program of an existing one. Returns the errno, or 0.
+    /// </summary>
+    internal int SetFilter(int ifindex, TcDirection direction, in TcFilter filter, int programFd, bool replace, out string reason)
+    {
+        var writer = new NetlinkWriter(_request, RTM_NEWTFILTER, (ushort)(NLM_F_CREATE | NLM_F_ACK | (replace ? NLM_F_REPLACE : NLM_F_EXCL)));
+        writer.Body(FilterMessage(ifindex, direction, filter));
+        writer.Attribute(TCA_KIND, "bpf");
+        var options = writer.BeginNested(TCA_OPTIONS);
+        writer.Attribute(TCA_BPF_FD, programFd);
+        writer.Attribute(TCA_BPF_NAME, filter.Name);
+        writer.Attribute(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+        writer.EndNested(options);
+        return Exchange(writer.Message, out reason, IgnoreMessage);
+    }
+
+    /// <summary>Returns the errno, or 0.</summary>
+    internal int DeleteFilter(int ifindex, TcDirection direction, in TcFilter filter)
+    {
+        var writer = new NetlinkWriter(_request, RTM_DELTFILTER, NLM_F_ACK);
+        writer.Body(FilterMessage(ifindex, direction, filter));
+        writer.Attribute(TCA_KIND, "bpf");
+        return Exchange(writer.Message, out _, IgnoreMessage);
+    }
+
+    private static TcMessage FilterMessage(int ifindex, TcDirection direction, in TcFilter filter) => new()
+    {
+        Ifindex = ifindex,
+        Handle = filter.Handle,
+        Parent = Parent(direction),
+        Info = ((uint)filter.Priority << 16) | BinaryPrimitives.ReverseEndianness(ETH_P_ALL),
+    };
+
+    private static uint Parent(TcDirection direction) =>
+        direction == TcDirection.Ingress ? TC_H_CLSACT_INGRESS : TC_H_CLSACT_EGRESS;
+
+    private static TcFilter? ParseFilter(in NetlinkMessage message)
+    {
+        var body = message.Body<TcMessage>();
+        var (kind, name, id) = ("", "", 0);
+        var attributes = message.Attributes<TcMessage>();
+        while (attributes.TryRead(out var attribute))
+        {
+            switch (attribute.Type)
+            {
+                case TCA_KIND:
+                    kind = attribute.Text;
+                    break;
+                case TCA_OPTIONS:
+                    var options = attribute.Nested;
+                    while (options.TryRead(out var option))
+                    {
+                        switch (option.Type)
+                        {
+                            case TCA_BPF_NAME:
+                                name = option.Text;
+                                break;
+                            case TCA_BPF_ID:
+                                id = option.Int32 ?? 0;
+                                break;
+                        }
+                    }
+                    break;
+            }
+        }
+        // A classifier without filters is listed once for itself, with handle 0.
+        return kind == "bpf" && body.Handle != 0 ? new((ushort)(body.Info >> 16), body.Handle, name, id) : null;
+    }
+
+    private static void IgnoreMessage(in NetlinkMessage message)
+    {
+    }
+
+    private delegate T Parser<T>(in NetlinkMessage message);
+
+    private List<T> Dump<T>(Span<byte> request, string operation, Parser<T?> parse)
+        where T : class => DumpAll<T>(request, operation, (in NetlinkMessage message, List<T> results) =>
+        {
+            if (parse(message) is { } result)
+            {
+                results.Add(result);
+            }
+        });
+
+    private List<T> Dump<T>(Span<byte> request, string operation, Parser<T?> parse)
+        where T : struct => DumpAll<T>(request, operation, (in NetlinkMessage message, List<T> results) =>
+        {
+            if (parse(message) is { } result)
+            {
+                results.Add(result);
+            }
+        });
+
+    private delegate void Collector<T>(in NetlinkMessage message, List<T> results);
+
+    private List<T> DumpAll<T>(Span<byte> request, string operation, Collector<T> collect)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var results = new List<T>();
+            var interrupted = false;
+            var errno = Exchange(request, out var reason, (in NetlinkMessage message) =>
+            {
+                interrupted |= (message.Flags & NLM_F_DUMP_INTR) != 0;
+                collect(message, results);
+            });
+            if (errno != 0)
+            {
+                throw new NetlinkException(operation, errno, reason);
+            }
+            // Something changed while the kernel listed. After some attempts on a busy node the list has to do: the change that
+            // disturbed it is also an event.
+            if (!interrupted || attempt == DumpAttempts)
+            {
+                return results;
+            }
+        }
+    }
+
+    /// <summary>
+    /// Sends a request and hands over the messages of the answer. Returns the errno of the acknowledgement, or 0. A request
+    /// without NLM_F_ACK or NLM_F_DUMP is answered by one message or an error.
+    /// </summary>
+    private int Exchange(Span<byte> request, out string reason, MessageHandler handle)
+    {
+        reason = "";
+        var sequence = ++_sequence;
+        var flags = (ushort)(MemoryMarshal.Read<ushort>(request[6..]) | NLM_F_REQUEST);
+        MemoryMarshal.Write(request[6..], flags);
+        MemoryMarshal.Write(request[8..], sequence);
+        var single = (flags & (NLM_F_ACK | NLM_F_DUMP)) == 0;
+        fixed (byte* start = request)
+        {
+            if (Libc.send(_socket, start, (nuint)request.Length, 0) < 0)
+            {
+                return Marshal.GetLastPInvokeError();
+            }
+        }
+        while (true)
+        {
+            nint length;
+            fixed (byte* start = _response)
+            {
+                length = Libc.recv(_socket, start, (nuint)_response.Length, Libc.MSG_TRUNC);
+            }
+            if (length < 0)
+            {
+                var errno = Marshal.GetLastPInvokeError();
+                if (errno == Errno.EINTR)
+                {
+                    continue;
+                }
+                return errno;
+            }
+            var messages = new NetlinkMessages(_response.AsSpan(0, Math.Min((int)length, _response.Length)));
+            while (messages.TryRead(out var message))
+            {
+                if (message.Sequence != sequence)
+                {
+                    // The rest of an answer that an earlier exchange gave up on.
+                    continue;
+                }
+                switch (message.Type)
+                {
+                    case NLMSG_ERROR:
+                        reason = ReadReason(message);
+                        return -message.Body<int>();
+                    case NLMSG_DONE:
+                        return message.Payload.Length >= sizeof(int) ? -message.Body<int>() : 0;
+                    default:
+                        handle(message);
+                        break;
+                }
+                if (single)
+                {
+                    return 0;
+                }
+            }
+        }
+    }
+
+    /// <summary>The kernel's own words, where it has any (NETLINK_EXT_ACK).</summary>
+    private static string ReadReason(in NetlinkMessage message)
+    {
+        if ((message.Flags & NLM_F_ACK_TLVS) == 0)
+        {
+            return "";
+        }
+        // struct nlmsgerr: the error and the header of the request, which NETLINK_CAP_ACK keeps from being the whole request.
+        var attributes = new NetlinkAttributes(message.Payload[(sizeof(int) + MessageHeaderLength)..]);
+        while (attributes.TryRead(out var attribute))
+        {
+            if (attribute.Type == NLMSGERR_ATTR_MSG)
+            {
+                return attribute.Text;
+            }
+        }
+        return "";
+    }
+}

@@ -1,0 +1,178 @@
+using System.Runtime.InteropServices;
+using Exporter.Bpf.Native;
+using static Exporter.Bpf.Netlink.Rtnetlink;
+
+namespace Exporter.Bpf.Netlink;
+
+/// <summary>Something changed in a network namespace.</summary>
+public abstract record RouteEvent;
+
+/// <summary>An interface of this namespace is new or has changed.</summary>
+public sealed record LinkChanged(Link Link) : RouteEvent;
+
+/// <summary>An interface of this namespace is gone: deleted, or moved to another namespace.</summary>
+public sealed record LinkRemoved(Link Link) : RouteEvent;
+
+/// <summary>An address is new or gone.</summary>
+/// <param name="NamespaceId">Where; null is this namespace.</param>
+public sealed record AddressChanged(int? NamespaceId, LinkAddress Address, bool Removed) : RouteEvent;
+
+/// <summary>What ended a wait for events.</summary>
+public enum RouteWait
+{
+    Events,
+
+    /// <summary>Nothing came in the time given.</summary>
+    TimedOut,
+
+    /// <summary>The kernel had more to say than the socket's buffer holds (ENOBUFS): events are missing, list again.</summary>
+    Overrun,
+
+    /// <summary><see cref="RouteMonitor.Stop"/> was called.</summary>
+    Stopped,
+}
+
+/// <summary>
+/// Subscribes to rtnetlink's events. Open it before listing, so that what changes in between is not missed. Used by one
+/// thread, which another may stop.
+/// </summary>
+public sealed unsafe class RouteMonitor : IDisposable
+{
+    private const int DatagramLength = 64 << 10;
+
+    private readonly FileDescriptor _socket;
+    private readonly FileDescriptor _stop;
+    private readonly byte[] _datagram = new byte[DatagramLength];
+
+    /// <param name="addresses">Also addresses, not just links.</param>
+    /// <param name="receiveBuffer">How many bytes of events the kernel keeps for a reader that is late.</param>
+    public RouteMonitor(bool addresses, int receiveBuffer = 4 << 20)
+    {
+        _socket = NetlinkSocket.Open();
+        _stop = Libc.eventfd(0, Libc.EFD_CLOEXEC);
+        SetOption(Libc.SOL_SOCKET, Libc.SO_RCVBUFFORCE, receiveBuffer, "size the event buffer");
+        Subscribe(RTNLGRP_LINK);
+        if (addresses)
+        {
+            // Needs CAP_NET_BROADCAST, which is not among the capabilities asked for (net/netlink/af_netlink.c).
+            ListensToAllNamespaces = NetlinkSocket.SetOption(_socket, Libc.SOL_NETLINK, Libc.NETLINK_LISTEN_ALL_NSID, 1) == 0;
+            Subscribe(RTNLGRP_IPV4_IFADDR);
+            Subscribe(RTNLGRP_IPV6_IFADDR);
+        }
+    }
+
+    /// <summary>
+    /// Whether events of the other namespaces come as well, which takes CAP_NET_BROADCAST. Without it their addresses have to be
+    /// asked for.
+    /// </summary>
+    public bool ListensToAllNamespaces { get; }
+
+    /// <summary>Waits for events and appends them, in the order they happened.</summary>
+    /// <param name="timeout">At most this long; negative for ever.</param>
+    public RouteWait Receive(List<RouteEvent> events, TimeSpan timeout)
+    {
+        var fds = stackalloc Libc.pollfd[2];
+        fds[0] = new() { fd = (int)_socket.DangerousGetHandle(), events = Libc.POLLIN };
+        fds[1] = new() { fd = (int)_stop.DangerousGetHandle(), events = Libc.POLLIN };
+        var ready = Libc.poll(fds, 2, timeout < TimeSpan.Zero ? -1 : (int)Math.Min(timeout.TotalMilliseconds, int.MaxValue));
+        if (ready < 0)
+        {
+            var errno = Marshal.GetLastPInvokeError();
+            return errno == Errno.EINTR ? RouteWait.TimedOut : throw new NetlinkException("wait for events", errno);
+        }
+        if (fds[1].revents != 0)
+        {
+            return RouteWait.Stopped;
+        }
+        return ready == 0 ? RouteWait.TimedOut : ReceiveAll(events);
+    }
+
+    /// <summary>Ends the wait of the thread that receives, now and from now on.</summary>
+    public void Stop()
+    {
+        var one = 1ul;
+        Libc.write(_stop, &one, sizeof(ulong));
+    }
+
+    public void Dispose()
+    {
+        _socket.Dispose();
+        _stop.Dispose();
+    }
+
+    /// <summary>Everything that waits in the socket, so that a burst is one wake-up.</summary>
+    private RouteWait ReceiveAll(List<RouteEvent> events)
+    {
+        var control = stackalloc byte[64];
+        fixed (byte* datagram = _datagram)
+        {
+            while (true)
+            {
+                var vector = new Libc.iovec { iov_base = datagram, iov_len = DatagramLength };
+                var header = new Libc.msghdr { msg_iov = &vector, msg_iovlen = 1, msg_control = control, msg_controllen = 64 };
+                var length = Libc.recvmsg(_socket, &header, Libc.MSG_DONTWAIT);
+                if (length < 0)
+                {
+                    switch (Marshal.GetLastPInvokeError())
+                    {
+                        case Errno.EINTR:
+                            continue;
+                        case Errno.EAGAIN:
+                            return RouteWait.Events;
+                        case Errno.ENOBUFS:
+                            return RouteWait.Overrun;
+                        case var errno:
+                            throw new NetlinkException("receive events", errno);
+                    }
+                }
+                if ((header.msg_flags & Libc.MSG_TRUNC) != 0)
+                {
+                    return RouteWait.Overrun;
+                }
+                Parse(_datagram.AsSpan(0, (int)length), NamespaceOf(header), events);
+            }
+        }
+    }
+
+    /// <summary>The namespace an event is from, where it is another: a control message carries its id.</summary>
+    private static int? NamespaceOf(in Libc.msghdr header)
+    {
+        var control = (Libc.cmsghdr*)header.msg_control;
+        return header.msg_controllen >= (nuint)(sizeof(Libc.cmsghdr) + sizeof(int))
+            && control->cmsg_level == Libc.SOL_NETLINK
+            && control->cmsg_type == Libc.NETLINK_LISTEN_ALL_NSID
+            ? *(int*)(control + 1)
+            : null;
+    }
+
+    private static void Parse(ReadOnlySpan<byte> datagram, int? namespaceId, List<RouteEvent> events)
+    {
+        var messages = new NetlinkMessages(datagram);
+        while (messages.TryRead(out var message))
+        {
+            switch (message.Type)
+            {
+                case RTM_NEWLINK when namespaceId is null && Link.Parse(message) is { } link:
+                    events.Add(new LinkChanged(link));
+                    break;
+                case RTM_DELLINK when namespaceId is null && Link.Parse(message) is { } link:
+                    events.Add(new LinkRemoved(link));
+                    break;
+                case RTM_NEWADDR or RTM_DELADDR when LinkAddress.Parse(message) is { } address:
+                    events.Add(new AddressChanged(namespaceId, address, message.Type == RTM_DELADDR));
+                    break;
+            }
+        }
+    }
+
+    private void Subscribe(int group) => SetOption(Libc.SOL_NETLINK, Libc.NETLINK_ADD_MEMBERSHIP, group, $"subscribe to group {group}");
+
+    private void SetOption(int level, int option, int value, string operation)
+    {
+        if (NetlinkSocket.SetOption(_socket, level, option, value) is var errno and not 0)
+        {
+            Dispose();
+            throw new NetlinkException(operation, errno);
+        }
+    }
+}

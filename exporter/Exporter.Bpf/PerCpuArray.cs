@@ -1,0 +1,35 @@
+using Exporter.Bpf.Native;
+
+namespace Exporter.Bpf;
+
+/// <summary>
+/// A BPF_MAP_TYPE_PERCPU_ARRAY whose values consist of 64-bit counters. The counters only grow; reading is exact for what was
+/// written before.
+/// </summary>
+public sealed class PerCpuArray<TValue>
+    where TValue : unmanaged
+{
+    private readonly BpfMap _map;
+    private readonly TValue[] _perCpu;
+
+    public PerCpuArray(BpfMap map)
+    {
+        map.RequireLayout<uint, TValue>();
+        _map = map;
+        _perCpu = new TValue[PerCpu.Count];
+    }
+
+    /// <summary>The sum over all CPUs.</summary>
+    public unsafe TValue Read(int index)
+    {
+        fixed (TValue* values = _perCpu)
+        {
+            var error = Libbpf.bpf_map_lookup_elem(_map.Fd, &index, values);
+            if (error < 0)
+            {
+                throw new BpfException($"read entry {index} of the map {_map.Name}", -error);
+            }
+        }
+        return PerCpu.Sum<TValue>(_perCpu);
+    }
+}

@@ -1,0 +1,81 @@
+using Exporter.Bpf.Native;
+
+namespace Exporter.Bpf;
+
+/// <summary>One key of a drained map and the sum of its values over all CPUs.</summary>
+public readonly record struct DrainedRow<TKey, TValue>(TKey Key, TValue Value);
+
+/// <summary>
+/// Reads and empties a BPF_MAP_TYPE_PERCPU_HASH in batches. The kernel copies and deletes row by row while programs may run:
+/// what a program adds to a row between its copy and its deletion is lost. So this is exact only for a map at rest, which is
+/// what <see cref="DoubleBufferedMap{TKey, TValue}"/> makes of it.
+/// </summary>
+internal sealed class PerCpuHashReader<TKey, TValue>
+    where TKey : unmanaged
+    where TValue : unmanaged
+{
+    private const int FirstBatchBytes = 256 << 10;
+    private const int SmallestBatch = 16;
+
+    private TKey[] _keys = [];
+    private TValue[] _values = [];
+    private DrainedRow<TKey, TValue>[] _rows = [];
+
+    internal unsafe PerCpuHashReader() =>
+        Resize(Math.Max(SmallestBatch, FirstBatchBytes / (sizeof(TValue) * PerCpu.Count)));
+
+    /// <summary>The map's rows; they stay valid until the next call. Allocates only when there are more than ever before.</summary>
+    /// <exception cref="BpfException">
+    /// Nothing could be read. An error behind the first batch ends the call with what there is: the rows are out of the map
+    /// already, the others stay in it for the next call.
+    /// </exception>
+    internal unsafe ReadOnlySpan<DrainedRow<TKey, TValue>> ReadAndClear(BpfMap map)
+    {
+        var total = 0;
+        var end = false;
+        // The cursor is a bucket number, at least four bytes (kernel/bpf/hashtab.c).
+        ulong cursor = 0;
+        var opts = new Libbpf.bpf_map_batch_opts { sz = (nuint)sizeof(Libbpf.bpf_map_batch_opts) };
+        for (var first = true; !end; first = false)
+        {
+            uint count;
+            int error;
+            do
+            {
+                count = (uint)_keys.Length;
+                fixed (TKey* keys = _keys)
+                fixed (TValue* values = _values)
+                {
+                    error = Libbpf.bpf_map_lookup_and_delete_batch(
+                        map.Fd, first ? null : &cursor, &cursor, keys, values, &count, &opts);
+                }
+                if (error == -Errno.ENOSPC)
+                {
+                    Resize(_keys.Length * 2);
+                }
+            }
+            while (error is -Errno.ENOSPC or -Errno.EINTR);
+
+            end = error < 0;
+            if (end && error != -Errno.ENOENT)
+            {
+                return total > 0 ? _rows.AsSpan(0, total) : throw new BpfException($"drain the map {map.Name}", -error);
+            }
+            if (_rows.Length < total + count)
+            {
+                Array.Resize(ref _rows, Math.Max(total + (int)count, _rows.Length * 2));
+            }
+            for (var row = 0; row < count; row++)
+            {
+                _rows[total++] = new(_keys[row], PerCpu.Sum<TValue>(_values.AsSpan(row * PerCpu.Count, PerCpu.Count)));
+            }
+        }
+        return _rows.AsSpan(0, total);
+    }
+
+    private void Resize(int batch)
+    {
+        _keys = new TKey[batch];
+        _values = new TValue[batch * PerCpu.Count];
+    }
+}

@@ -1,0 +1,87 @@
+using Exporter.Bpf.Native;
+
+namespace Exporter.Bpf.Tc;
+
+/// <summary>
+/// tcx links (Linux 6.6), at the head of the chain: a program before ours could end it, and its packets would be missed. A
+/// link ends with its file descriptor, so a killed exporter leaves nothing.
+/// </summary>
+public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
+{
+    private const int BPF_TCX_INGRESS = 46;
+    private const int BPF_TCX_EGRESS = 47;
+    private const uint BPF_F_BEFORE = 1 << 3;
+    private const int LoopbackIfindex = 1;
+
+    /// <summary>More programs than the kernel allows on one hook (include/linux/bpf_mprog.h, BPF_MPROG_MAX).</summary>
+    private const int MaxPrograms = 64;
+
+    public override string Name => "tcx";
+
+    /// <summary>Whether this kernel has tcx: it can say what is attached to the loopback interface.</summary>
+    public static bool IsSupported()
+    {
+        var count = 0u;
+        return Libbpf.bpf_prog_query(LoopbackIfindex, BPF_TCX_INGRESS, 0, null, null, &count) == 0;
+    }
+
+    public override IDisposable? TryAttach(int ifindex)
+    {
+        var ingress = TryLink(programs.Transmit, ifindex, BPF_TCX_INGRESS);
+        if (ingress is null)
+        {
+            return null;
+        }
+        try
+        {
+            if (TryLink(programs.Receive, ifindex, BPF_TCX_EGRESS) is { } egress)
+            {
+                return new Links(ingress, egress);
+            }
+        }
+        catch
+        {
+            ingress.Dispose();
+            throw;
+        }
+        ingress.Dispose();
+        return null;
+    }
+
+    public override bool IsAttached(int ifindex) =>
+        Runs(programs.Transmit, ifindex, BPF_TCX_INGRESS) && Runs(programs.Receive, ifindex, BPF_TCX_EGRESS);
+
+    private static FileDescriptor? TryLink(BpfProgram program, int ifindex, int attachType)
+    {
+        var opts = new Libbpf.bpf_link_create_opts
+        {
+            sz = (nuint)sizeof(Libbpf.bpf_link_create_opts),
+            // Before nothing in particular: at the head.
+            flags = BPF_F_BEFORE,
+        };
+        var fd = Libbpf.bpf_link_create(program.Fd, ifindex, attachType, &opts);
+        return fd switch
+        {
+            >= 0 => new FileDescriptor(fd),
+            -Errno.ENODEV => null,
+            _ => throw new BpfException($"attach {program.Name} to interface {ifindex} with tcx", -fd),
+        };
+    }
+
+    private static bool Runs(BpfProgram program, int ifindex, int attachType)
+    {
+        var ids = stackalloc uint[MaxPrograms];
+        var count = (uint)MaxPrograms;
+        return Libbpf.bpf_prog_query(ifindex, attachType, 0, null, ids, &count) == 0
+            && new ReadOnlySpan<uint>(ids, (int)Math.Min(count, MaxPrograms)).Contains((uint)program.Id);
+    }
+
+    private sealed class Links(FileDescriptor ingress, FileDescriptor egress) : IDisposable
+    {
+        public void Dispose()
+        {
+            ingress.Dispose();
+            egress.Dispose();
+        }
+    }
+}

@@ -1,0 +1,31 @@
+using System.Text;
+using Exporter.Options;
+
+namespace Exporter.Commands;
+
+/// <summary>podnet-exporter help.</summary>
+internal static class HelpText
+{
+    internal static string Write(IEnumerable<OptionDescription> options)
+    {
+        var text = new StringBuilder("""
+            Counts what every pod of this node sends and receives, and serves it to Prometheus.
+
+            podnet-exporter [run]     counts and serves until it is stopped
+            podnet-exporter check     says what this kernel offers and what would be used
+            podnet-exporter help      this text
+            podnet-exporter version   the version
+
+            Options are written --Section:Key=value, or PODNET__Section__Key=value in the environment, or
+            {"Section": {"Key": "value"}} in appsettings.json beside the program; the command line wins.
+
+
+            """);
+        foreach (var option in options)
+        {
+            text.AppendLine(System.Globalization.CultureInfo.InvariantCulture, $"--{option.Key}={option.Default}");
+            text.AppendLine(System.Globalization.CultureInfo.InvariantCulture, $"    {option.Description} ({option.Values})");
+        }
+        return text.ToString().TrimEnd();
+    }
+}

@@ -1,0 +1,39 @@
+using Exporter.Bpf;
+using Exporter.Options;
+
+namespace Exporter.Commands;
+
+/// <summary>What has to be there before anything is loaded.</summary>
+internal static class Prerequisites
+{
+    /// <summary>What is missing and what to do about it, a sentence each; empty is good.</summary>
+    internal static IReadOnlyList<string> FindMissing()
+    {
+        var missing = new List<string>();
+        if (Capabilities.Missing() is { Count: > 0 } lacks)
+        {
+            var names = string.Join(", ", lacks.Select(capability => capability.Name()));
+            missing.Add(
+                $"Missing: {names}. Run as root, grant them with 'setpriv --ambient-caps' or 'setcap', or in Kubernetes list them " +
+                "under securityContext.capabilities.add.");
+        }
+        if (!KernelSupport.HasBtf)
+        {
+            missing.Add("Missing: /sys/kernel/btf/vmlinux. The kernel has to be built with CONFIG_DEBUG_INFO_BTF, and /sys has to be mounted.");
+        }
+        if (KernelSupport.Lockdown == "confidentiality")
+        {
+            missing.Add("The kernel is locked down in confidentiality mode, in which BPF programs are not allowed to read it. Boot it with lockdown=integrity.");
+        }
+        return missing;
+    }
+
+    /// <summary>tcx or clsact; null where tcx is asked for and the kernel has none.</summary>
+    internal static HookChoice? ChooseHook(HookChoice asked) => asked switch
+    {
+        HookChoice.Clsact => HookChoice.Clsact,
+        _ when KernelSupport.HasTcx => HookChoice.Tcx,
+        HookChoice.Auto => HookChoice.Clsact,
+        _ => null,
+    };
+}

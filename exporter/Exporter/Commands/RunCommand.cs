@@ -1,0 +1,118 @@
+using Exporter.Bpf;
+using Exporter.Bpf.Netlink;
+using Exporter.Bpf.Tc;
+using Exporter.Discovery;
+using Exporter.Endpoints;
+using Exporter.Health;
+using Exporter.Metrics;
+using Exporter.Options;
+using Exporter.Pods;
+using Exporter.Traffic;
+using Prometheus;
+
+namespace Exporter.Commands;
+
+/// <summary>podnet-exporter run: the composition of everything.</summary>
+internal static partial class RunCommand
+{
+    /// <summary>
+    /// The loops block in the kernel (a drain waits for a grace period, a tcx link too), and on two CPUs the pool would start with
+    /// two threads: scrapes must not wait behind them.
+    /// </summary>
+    private const int MinThreads = 8;
+
+    internal static async Task<int> RunAsync(ExporterOptions options, IConfiguration configuration, TextWriter errors)
+    {
+        if (Prerequisites.FindMissing() is { Count: > 0 } missing)
+        {
+            return Fail(ExitCode.NotSupported, errors, string.Join('\n', missing));
+        }
+        if (Prerequisites.ChooseHook(options.Attach.Hook) is not { } hook)
+        {
+            return Fail(ExitCode.NotSupported, errors, "Attach:Hook is tcx, but this kernel has none. It came with Linux 6.6; use auto or clsact.");
+        }
+        try
+        {
+            using var programs = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces);
+            ThreadPool.SetMinThreads(MinThreads, MinThreads);
+            await using var app = Build(options, configuration, programs, hook);
+            await app.RunAsync();
+            return ExitCode.Success;
+        }
+        catch (BpfException e)
+        {
+            return Fail(ExitCode.NotSupported, errors, e.Message);
+        }
+        catch (Exception e) when (e is IOException or NetlinkException)
+        {
+            // Kestrel: the address is taken, or is none of this machine's.
+            return Fail(ExitCode.Failure, errors, e.Message);
+        }
+    }
+
+    private static WebApplication Build(ExporterOptions options, IConfiguration configuration, PodTrafficPrograms programs, HookChoice hook)
+    {
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.Configuration.AddConfiguration(configuration);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+        builder.Logging.AddConfiguration(configuration.GetSection("Logging"));
+        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
+        builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, "yyyy-MM-ddTHH:mm:ss.fffZ ", true));
+
+        var registry = Prometheus.Metrics.NewCustomRegistry();
+        DotNetStats.Register(registry);
+        var services = builder.Services;
+        services.AddRoutingCore();
+        services.AddSingleton(TimeProvider.System);
+        services.AddSingleton<IMetricFactory>(Prometheus.Metrics.WithCustomRegistry(registry));
+        services.AddSingleton(options.Attach).AddSingleton(options.Drain).AddSingleton(options.Identity).AddSingleton(options.Metrics);
+        services.AddSingleton<LoopHealth>();
+        services.AddSingleton<ExporterMetrics>();
+        services.AddSingleton<PodMetrics>();
+        services.AddSingleton<PodTable>();
+        services.AddSingleton<ITrafficSource>(new KernelTrafficSource(programs));
+        services.AddSingleton<TrafficReader>();
+        services.AddSingleton<RouteClient>();
+        services.AddSingleton<IPodSource>(provider => new StandalonePodSource(provider.GetRequiredService<RouteClient>(), StandalonePodSource.DefaultDirectories));
+        services.AddSingleton(provider => CreateHook(provider, options.Attach, programs, hook));
+        services.AddSingleton<LinkWatcher>();
+        services.AddSingleton<InterfaceReconciler>();
+
+        // Started in this order and stopped in the reverse: the last drain follows the detaching.
+        services.AddHostedService<DrainLoop>();
+        services.AddHostedService(provider => provider.GetRequiredService<LinkWatcher>());
+        services.AddHostedService(provider => provider.GetRequiredService<InterfaceReconciler>());
+
+        var app = builder.Build();
+        foreach (var url in options.Server.Urls)
+        {
+            app.Urls.Add(url);
+        }
+        ExporterEndpoints.Map(app, registry);
+        return app;
+    }
+
+    private static TcHook CreateHook(IServiceProvider provider, AttachOptions options, PodTrafficPrograms programs, HookChoice hook)
+    {
+        var logger = provider.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(RunCommand));
+        // Also with tcx: an earlier run may have used clsact.
+        var clsact = new ClsactHook(programs, provider.GetRequiredService<RouteClient>(), options.Priority);
+        var leftovers = clsact.RemoveLeftovers();
+        if (leftovers > 0)
+        {
+            LogLeftovers(logger, leftovers);
+        }
+        TcHook chosen = hook == HookChoice.Tcx ? new TcxHook(programs) : clsact;
+        provider.GetRequiredService<ExporterMetrics>().SetHook("traffic", chosen.Name);
+        return chosen;
+    }
+
+    private static int Fail(int exitCode, TextWriter errors, string message)
+    {
+        errors.WriteLine(message);
+        return exitCode;
+    }
+
+    [LoggerMessage(8, LogLevel.Information, "Removed {Count} filters that an earlier run had left")]
+    private static partial void LogLeftovers(ILogger logger, int count);
+}

@@ -1,0 +1,49 @@
+using System.Collections.Immutable;
+using Exporter.Bpf.Netlink;
+
+namespace Exporter.Discovery;
+
+/// <summary>An interface during one life of its index.</summary>
+/// <param name="Generation">Greater than that of every interface seen before.</param>
+internal sealed record TrackedLink(Link Link, long Generation);
+
+/// <summary>The interfaces as events and lists tell of them. Written by one thread; readers take <see cref="Current"/> once.</summary>
+internal sealed class LinkTable
+{
+    private ImmutableDictionary<int, TrackedLink> _current = ImmutableDictionary<int, TrackedLink>.Empty;
+    private long _generation;
+
+    internal ImmutableDictionary<int, TrackedLink> Current => Volatile.Read(ref _current);
+
+    internal void Set(Link link) =>
+        Volatile.Write(ref _current, _current.SetItem(
+            link.Ifindex,
+            _current.TryGetValue(link.Ifindex, out var known) ? known with { Link = link } : new(link, ++_generation)));
+
+    /// <summary>Takes an interface out. Returns the other end of its pair where that is in this namespace as well.</summary>
+    internal Link? Remove(int ifindex)
+    {
+        var removed = _current.GetValueOrDefault(ifindex)?.Link;
+        Volatile.Write(ref _current, _current.Remove(ifindex));
+        return removed is { PeerNamespaceId: null, PeerIfindex: > 0 } ? _current.GetValueOrDefault(removed.PeerIfindex)?.Link : null;
+    }
+
+    /// <summary>
+    /// Replaces everything by what a list says, after events were missed. An interface keeps its generation if nothing shows
+    /// that another one has taken its index meanwhile.
+    /// </summary>
+    internal void Reset(IEnumerable<Link> links)
+    {
+        var table = ImmutableDictionary.CreateBuilder<int, TrackedLink>();
+        foreach (var link in links)
+        {
+            table[link.Ifindex] = _current.TryGetValue(link.Ifindex, out var known) && IsSame(known.Link, link)
+                ? known with { Link = link }
+                : new(link, ++_generation);
+        }
+        Volatile.Write(ref _current, table.ToImmutable());
+    }
+
+    /// <summary>A name can be changed; kind, address and the other end of the pair stay.</summary>
+    private static bool IsSame(Link left, Link right) => left with { Name = right.Name } == right;
+}

@@ -1,0 +1,115 @@
+using System.Threading.Channels;
+using Exporter.Bpf.Netlink;
+using Exporter.Health;
+using Exporter.Metrics;
+
+namespace Exporter.Discovery;
+
+/// <summary>Keeps the table of interfaces up to date with the kernel, on a thread of its own that sleeps in it.</summary>
+internal sealed partial class LinkWatcher(ExporterMetrics metrics, LoopHealth health, ILogger<LinkWatcher> logger) : IHostedService, IDisposable
+{
+    private const string LoopName = "links";
+
+    private static readonly TimeSpan WakeUp = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    // The monitor subscribes before the first list is made: what changes in between is an event.
+    private readonly RouteMonitor _monitor = new(addresses: false);
+    private readonly RouteClient _client = new();
+    private readonly LinkTable _table = new();
+    private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private Thread? _thread;
+
+    internal LinkTable Links => _table;
+
+    /// <summary>Whether the interfaces that were there at the start are known.</summary>
+    internal bool HasListed { get; private set; }
+
+    /// <summary>Has an item whenever something changed since it was last read.</summary>
+    internal ChannelReader<bool> Changes => _changes.Reader;
+
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        _table.Reset(_client.GetLinks());
+        HasListed = true;
+        _changes.Writer.TryWrite(true);
+        _thread = new Thread(Run) { Name = LoopName, IsBackground = true };
+        _thread.Start();
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken)
+    {
+        _monitor.Stop();
+        _thread?.Join();
+        return Task.CompletedTask;
+    }
+
+    public void Dispose()
+    {
+        _monitor.Dispose();
+        _client.Dispose();
+    }
+
+    private void Run()
+    {
+        var events = new List<RouteEvent>();
+        var failing = false;
+        while (true)
+        {
+            health.Beat(LoopName, WakeUp + Patience);
+            try
+            {
+                switch (_monitor.Receive(events, WakeUp))
+                {
+                    case RouteWait.Stopped:
+                        return;
+                    case RouteWait.Overrun:
+                        metrics.Resyncs.Inc();
+                        LogOverrun();
+                        // Events still in the buffer are older than the list, or are in it, or follow it: applying them later
+                        // ends in the same table.
+                        _table.Reset(_client.GetLinks());
+                        _changes.Writer.TryWrite(true);
+                        break;
+                }
+                if (events.Count > 0)
+                {
+                    events.ForEach(Apply);
+                    _changes.Writer.TryWrite(true);
+                }
+                failing = false;
+            }
+            catch (NetlinkException e)
+            {
+                if (!failing)
+                {
+                    LogFailing(e.Message);
+                }
+                failing = true;
+            }
+            events.Clear();
+        }
+    }
+
+    private void Apply(RouteEvent change)
+    {
+        switch (change)
+        {
+            case LinkChanged changed:
+                _table.Set(changed.Link);
+                break;
+            case LinkRemoved removed when _table.Remove(removed.Link.Ifindex) is { } peer && _client.GetLink(peer.Ifindex) is { } link:
+                // One end of a pair was moved to another namespace. The kernel tells of that end only, but the other's
+                // IFLA_LINK_NETNSID has changed.
+                _table.Set(link);
+                break;
+        }
+    }
+
+    [LoggerMessage(10, LogLevel.Warning, "Interface events were missed, all interfaces are listed again")]
+    private partial void LogOverrun();
+
+    [LoggerMessage(11, LogLevel.Error, "Watching the interfaces fails: {Reason}")]
+    private partial void LogFailing(string reason);
+}

@@ -1,0 +1,15 @@
+using System.Collections.Concurrent;
+
+namespace Exporter.Health;
+
+/// <summary>Whether the loops still turn: each says so every time round, and how soon it will again at the latest.</summary>
+internal sealed class LoopHealth(TimeProvider time)
+{
+    private readonly ConcurrentDictionary<string, (long At, TimeSpan Within)> _beats = new();
+
+    internal void Beat(string loop, TimeSpan within) => _beats[loop] = (time.GetTimestamp(), within);
+
+    /// <summary>The loops that are overdue; empty is healthy.</summary>
+    internal IReadOnlyList<string> Stuck() =>
+        [.. _beats.Where(beat => time.GetElapsedTime(beat.Value.At) > beat.Value.Within).Select(beat => beat.Key).Order(StringComparer.Ordinal)];
+}

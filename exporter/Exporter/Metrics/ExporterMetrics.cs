@@ -1,0 +1,105 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Exporter.Bpf.Contract;
+using Exporter.Discovery;
+using Prometheus;
+
+namespace Exporter.Metrics;
+
+/// <summary>The exporter's families about itself. Every error has a counter, which is there, at zero, from the start.</summary>
+internal sealed class ExporterMetrics
+{
+    internal const string Transmit = "transmit";
+    internal const string Receive = "receive";
+
+    private static readonly string[] AttachErrorReasons = ["eperm", "einval", "enospc", "removed", "other"];
+
+    private readonly Gauge _hookInfo;
+    private readonly Gauge _interfaces;
+    private readonly Counter _attachErrors;
+    private readonly Counter _lostPackets;
+    private readonly Counter _lostBytes;
+    private readonly Counter _unattributedPackets;
+    private readonly Counter _unattributedBytes;
+
+    public ExporterMetrics(IMetricFactory metrics)
+    {
+        metrics.CreateGauge("podnet_exporter_build_info", "1; the labels say what runs.", ["version", "arch"])
+            .WithLabels(Version, RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()).Set(1);
+        _hookInfo = metrics.CreateGauge("podnet_exporter_hook_info", "1; how programs are attached.", ["kind", "hook"]);
+        _interfaces = metrics.CreateGauge(
+            "podnet_exporter_interfaces", "Interfaces of pods, by what the exporter does with them.", ["state"]);
+        _attachErrors = metrics.CreateCounter(
+            "podnet_exporter_attach_errors_total", "Programs that could not be attached, or that somebody else removed.", ["reason"]);
+        _lostPackets = metrics.CreateCounter(
+            "podnet_exporter_lost_packets_total", "Packets that passed the programs and could not be counted.", ["reason"]);
+        _lostBytes = metrics.CreateCounter("podnet_exporter_lost_bytes_total", "The bytes of the lost packets.", ["reason"]);
+        _unattributedPackets = metrics.CreateCounter(
+            "podnet_exporter_unattributed_packets_total", "Packets counted on an interface whose pod did not become known in time.", ["direction"]);
+        _unattributedBytes = metrics.CreateCounter(
+            "podnet_exporter_unattributed_bytes_total", "The bytes of the unattributed packets.", ["direction"]);
+        DrainDuration = metrics.CreateHistogram(
+            "podnet_exporter_drain_duration_seconds",
+            "Time to fetch the counters from the kernel, the RCU grace period included.",
+            new HistogramConfiguration { Buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1] });
+        DrainErrors = metrics.CreateCounter(
+            "podnet_exporter_drain_errors_total", "Drains that failed; what was counted stays in the kernel for the next.");
+        Resyncs = metrics.CreateCounter(
+            "podnet_exporter_netlink_resyncs_total", "Times the kernel had more interface events than could be kept, and all were listed again.");
+        Series = metrics.CreateGauge("podnet_exporter_series", "Sample lines of the pods' families.");
+
+        foreach (var state in Enum.GetValues<InterfaceState>())
+        {
+            SetInterfaces(state, 0);
+        }
+        foreach (var reason in AttachErrorReasons)
+        {
+            _attachErrors.WithLabels(reason).Publish();
+        }
+        foreach (var reason in Enum.GetValues<LossReason>())
+        {
+            SetLoss(reason, default);
+        }
+        foreach (var direction in (string[])[Transmit, Receive])
+        {
+            AddUnattributed(direction, default);
+        }
+    }
+
+    internal static string Version { get; } =
+        typeof(ExporterMetrics).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+
+    internal Histogram DrainDuration { get; }
+
+    internal Counter DrainErrors { get; }
+
+    internal Counter Resyncs { get; }
+
+    internal Gauge Series { get; }
+
+    internal void SetHook(string kind, string hook) => _hookInfo.WithLabels(kind, hook).Set(1);
+
+    internal void SetInterfaces(InterfaceState state, int count) => _interfaces.WithLabels(state.ToString().ToLowerInvariant()).Set(count);
+
+    internal void CountAttachError(string reason) =>
+        _attachErrors.WithLabels(AttachErrorReasons.Contains(reason) ? reason : "other").Inc();
+
+    /// <param name="total">Since the programs were loaded.</param>
+    internal void SetLoss(LossReason reason, Loss total)
+    {
+        var label = reason switch
+        {
+            LossReason.MapFull => "map_full",
+            LossReason.MapBusy => "map_busy",
+            _ => "map_error",
+        };
+        _lostPackets.WithLabels(label).IncTo(total.Packets);
+        _lostBytes.WithLabels(label).IncTo(total.Bytes);
+    }
+
+    internal void AddUnattributed(string direction, TrafficCount count)
+    {
+        _unattributedPackets.WithLabels(direction).Inc(count.Packets);
+        _unattributedBytes.WithLabels(direction).Inc(count.Bytes);
+    }
+}

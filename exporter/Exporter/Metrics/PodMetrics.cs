@@ -1,0 +1,190 @@
+using Exporter.Bpf.Contract;
+using Exporter.Options;
+using Exporter.Pods;
+using Prometheus;
+
+namespace Exporter.Metrics;
+
+/// <summary>
+/// The families with one series or more for each pod. A pod's series live from its first interface to some time after its last.
+/// </summary>
+internal sealed class PodMetrics
+{
+    private readonly TrafficFamilies _transmit;
+    private readonly TrafficFamilies _receive;
+    private readonly TimeProvider _time;
+    private readonly TimeSpan _retention;
+    private readonly Dictionary<PodIdentity, PodSeries> _pods = [];
+
+    /// <summary>Taken when pods come, go and expire; never while counting.</summary>
+    private readonly Lock _lock = new();
+
+    public PodMetrics(IMetricFactory metrics, TimeProvider time, MetricsOptions options)
+    {
+        _time = time;
+        _retention = options.Retention;
+        var sizes = metrics.CreateHistogram(
+            "podnet_packet_size_bytes",
+            "Lengths of packets as the wire would carry them, Ethernet header included.",
+            ["namespace", "pod", "direction"],
+            new HistogramConfiguration { Buckets = [.. TrafficSize.Bounds.ToArray().Select(bound => (double)bound)] });
+        _transmit = new(metrics, "transmit", "sent by", sizes);
+        _receive = new(metrics, "receive", "delivered to", sizes);
+    }
+
+    /// <summary>How many sample lines the pods' series have.</summary>
+    internal int SeriesCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _pods.Values.Sum(pod => pod.SeriesCount);
+            }
+        }
+    }
+
+    /// <summary>The pod's series, made or kept alive for one more interface; ends with <see cref="Release"/>.</summary>
+    internal PodSeries Acquire(PodIdentity pod)
+    {
+        lock (_lock)
+        {
+            if (!_pods.TryGetValue(pod, out var series))
+            {
+                _pods[pod] = series = new(pod, new(_transmit, pod), new(_receive, pod));
+            }
+            series.Interfaces++;
+            return series;
+        }
+    }
+
+    /// <summary>One interface less; after the last the series stay for the retention.</summary>
+    internal void Release(PodSeries series)
+    {
+        lock (_lock)
+        {
+            series.Interfaces--;
+            series.ReleasedAt = _time.GetTimestamp();
+        }
+    }
+
+    /// <summary>Removes the series of pods that are gone for longer than the retention.</summary>
+    internal void RemoveExpired()
+    {
+        lock (_lock)
+        {
+            foreach (var series in _pods.Values.Where(pod => pod.Interfaces == 0 && _time.GetElapsedTime(pod.ReleasedAt) >= _retention).ToList())
+            {
+                _pods.Remove(series.Pod);
+                series.Remove();
+            }
+        }
+    }
+}
+
+/// <summary>A pod's series. Counting into it is for the drain alone; its lifetime is <see cref="PodMetrics"/>'s business.</summary>
+internal sealed class PodSeries(PodIdentity pod, DirectionSeries transmit, DirectionSeries receive)
+{
+    internal PodIdentity Pod { get; } = pod;
+
+    internal int Interfaces { get; set; }
+
+    internal long ReleasedAt { get; set; }
+
+    internal int SeriesCount => transmit.SeriesCount + receive.SeriesCount;
+
+    /// <summary>Adds what was counted. Allocates only for a transport's first packet.</summary>
+    internal void Add(in TrafficValue traffic)
+    {
+        transmit.Add(traffic.Transmit);
+        receive.Add(traffic.Receive);
+    }
+
+    internal void Remove()
+    {
+        transmit.Remove();
+        receive.Remove();
+    }
+}
+
+/// <summary>The families of one direction.</summary>
+internal sealed class TrafficFamilies(IMetricFactory metrics, string direction, string verb, Histogram sizes)
+{
+    private static readonly string[] Labels = ["namespace", "pod", "transport"];
+
+    internal string Direction => direction;
+
+    internal Counter Bytes { get; } = metrics.CreateCounter(
+        $"podnet_{direction}_bytes_total", $"Bytes {verb} the pod, Ethernet headers included, as its interface counts them.", Labels);
+
+    internal Counter Packets { get; } = metrics.CreateCounter(
+        $"podnet_{direction}_packets_total", $"Packets {verb} the pod as its interface counts them: one may stand for many on the wire.", Labels);
+
+    internal Counter Segments { get; } = metrics.CreateCounter(
+        $"podnet_{direction}_segments_total", $"Packets {verb} the pod as the wire would carry them.", Labels);
+
+    internal Histogram Sizes => sizes;
+}
+
+/// <summary>A pod's series of one direction. A transport's series come with its first packet.</summary>
+internal sealed class DirectionSeries(TrafficFamilies families, PodIdentity pod)
+{
+    /// <summary>As OpenTelemetry's network.transport has it, by <see cref="Transport"/>.</summary>
+    private static readonly string[] TransportLabels = ["tcp", "udp", "icmp", "sctp", "other"];
+
+    private readonly TransportSeries?[] _transports = new TransportSeries?[TransportLabels.Length];
+    private readonly Histogram.Child _sizes = families.Sizes.WithLabels(pod.Namespace, pod.Name, families.Direction);
+
+    /// <summary>Sample lines: three for each transport; the histogram's buckets, the infinite one, sum and count.</summary>
+    internal int SeriesCount => (_transports.Count(transport => transport is not null) * 3) + TrafficSize.Bounds.Length + 3;
+
+    internal void Add(in TrafficDirection traffic)
+    {
+        for (var transport = 0; transport < _transports.Length; transport++)
+        {
+            ref readonly var count = ref traffic.Transports[transport];
+            if (count.Packets > 0)
+            {
+                (_transports[transport] ??= new(families, pod, TransportLabels[transport])).Add(count);
+            }
+        }
+        foreach (ref readonly var size in (ReadOnlySpan<TrafficSize>)traffic.Sizes)
+        {
+            if (size.Segments > 0)
+            {
+                // The mean of a bucket lies in that bucket, so counts and sum both come out exact.
+                _sizes.Observe((double)size.Bytes / size.Segments, (long)size.Segments);
+            }
+        }
+    }
+
+    internal void Remove()
+    {
+        foreach (var transport in _transports)
+        {
+            transport?.Remove();
+        }
+        _sizes.Remove();
+    }
+
+    private sealed class TransportSeries(TrafficFamilies families, PodIdentity pod, string transport)
+    {
+        private readonly Counter.Child _bytes = families.Bytes.WithLabels(pod.Namespace, pod.Name, transport);
+        private readonly Counter.Child _packets = families.Packets.WithLabels(pod.Namespace, pod.Name, transport);
+        private readonly Counter.Child _segments = families.Segments.WithLabels(pod.Namespace, pod.Name, transport);
+
+        internal void Add(in TrafficCount count)
+        {
+            _bytes.Inc(count.Bytes);
+            _packets.Inc(count.Packets);
+            _segments.Inc(count.Segments);
+        }
+
+        internal void Remove()
+        {
+            _bytes.Remove();
+            _packets.Remove();
+            _segments.Remove();
+        }
+    }
+}

@@ -1,0 +1,49 @@
+namespace Exporter.Options;
+
+/// <summary>What was typed: a command and options of the form <c>--Section:Key=value</c> or <c>--Section:Key value</c>.</summary>
+internal sealed record CommandLine(string Command, IReadOnlyDictionary<string, string?> Options, IReadOnlyList<string> Errors)
+{
+    internal const string Run = "run";
+
+    internal static CommandLine Parse(ReadOnlySpan<string> arguments)
+    {
+        var command = Run;
+        if (arguments.Length > 0 && !arguments[0].StartsWith('-'))
+        {
+            command = arguments[0];
+            arguments = arguments[1..];
+        }
+        else if (arguments.Length > 0 && arguments[0] is "--help" or "-h" or "--version")
+        {
+            command = arguments[0].TrimStart('-') is "version" ? "version" : "help";
+            arguments = arguments[1..];
+        }
+
+        var options = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
+        var errors = new List<string>();
+        for (var i = 0; i < arguments.Length; i++)
+        {
+            var argument = arguments[i];
+            if (!argument.StartsWith("--", StringComparison.Ordinal))
+            {
+                errors.Add($"{argument}: not understood. Options are written --Section:Key=value.");
+                continue;
+            }
+            var equals = argument.IndexOf('=', StringComparison.Ordinal);
+            var key = equals < 0 ? argument[2..] : argument[2..equals];
+            if (equals >= 0)
+            {
+                options[key] = argument[(equals + 1)..];
+            }
+            else if (i + 1 < arguments.Length && !arguments[i + 1].StartsWith("--", StringComparison.Ordinal))
+            {
+                options[key] = arguments[++i];
+            }
+            else
+            {
+                errors.Add($"{key}: has no value. Options are written --Section:Key=value.");
+            }
+        }
+        return new(command, options, errors);
+    }
+}

@@ -1,0 +1,126 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace Exporter.Options;
+
+/// <summary>An option as the help and the documentation list it.</summary>
+internal sealed record OptionDescription(string Key, string Values, string Default, string Description);
+
+/// <summary>
+/// Turns configuration text into values and gathers everything that is wrong with it, so that it can be said at once. It also
+/// knows which keys were asked for: any other key is an error, since it would silently do nothing.
+/// </summary>
+internal sealed class OptionReader(IConfiguration configuration)
+{
+    /// <summary>The framework reads this section itself.</summary>
+    private const string LoggingSection = "Logging";
+
+    /// <summary>Long enough for any sane name pattern; a pathological one must not stop discovery.</summary>
+    private static readonly TimeSpan PatternTimeout = TimeSpan.FromMilliseconds(100);
+
+    private readonly List<OptionDescription> _options = [];
+    private readonly List<string> _errors = [];
+
+    /// <summary>The options read so far.</summary>
+    internal IReadOnlyList<OptionDescription> Options => _options;
+
+    /// <summary>What is wrong, a line each that names the key: with the options read so far, and keys that are none of them.</summary>
+    internal IReadOnlyList<string> Errors =>
+    [
+        .. _errors,
+        .. configuration.AsEnumerable()
+            .Where(pair => pair.Value is not null
+                && !_options.Any(option => IsSame(option.Key, pair.Key))
+                && !pair.Key.StartsWith(LoggingSection + ":", StringComparison.OrdinalIgnoreCase))
+            .Select(pair => $"{pair.Key}: there is no such option. 'podnet-exporter help' lists the options.")
+            .Order(StringComparer.Ordinal),
+    ];
+
+    internal TimeSpan Duration(string key, TimeSpan byDefault, TimeSpan least, TimeSpan most, string description) =>
+        Read(key, $"{least:c} to {most:c}", byDefault, byDefault.ToString("c"), description, text =>
+            // A bare number would be days.
+            text.Contains(':', StringComparison.Ordinal) && TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var value)
+                ? value >= least && value <= most
+                    ? value
+                    : throw new FormatException($"is out of range; it can be from {least:c} to {most:c}")
+                : throw new FormatException($"is not a duration; write hours:minutes:seconds, like {byDefault:c}"));
+
+    internal int Number(string key, int byDefault, int least, int most, string description) =>
+        Read(key, $"{least} to {most}", byDefault, byDefault.ToString(CultureInfo.InvariantCulture), description, text =>
+            int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= least && value <= most
+                ? value
+                : throw new FormatException($"is not a whole number from {least} to {most}"));
+
+    internal T Choice<T>(string key, T byDefault, string description)
+        where T : struct, Enum
+    {
+        var values = string.Join(", ", Enum.GetNames<T>().Select(Spell));
+        return Read(key, values, byDefault, Spell(byDefault.ToString()), description, text =>
+            Enum.GetValues<T>().Cast<T?>().FirstOrDefault(value => IsSame(value.ToString()!, text))
+                ?? throw new FormatException($"is not one of {values}"));
+
+        static string Spell(string name) => name.ToLowerInvariant();
+    }
+
+    internal Regex? Pattern(string key, string description) =>
+        Read<Regex?>(key, "a regular expression", null, "", description, text =>
+        {
+            try
+            {
+                return text.Length == 0 ? null : new Regex(text, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking, PatternTimeout);
+            }
+            catch (Exception e) when (e is ArgumentException or NotSupportedException)
+            {
+                throw new FormatException($"is not a regular expression that can be used: {e.Message}");
+            }
+        });
+
+    internal IReadOnlyList<string> Urls(string key, string byDefault, string description) =>
+        Read(key, "http addresses", ParseUrls(byDefault), byDefault, description, ParseUrls);
+
+    private static string[] ParseUrls(string text)
+    {
+        var urls = text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        if (urls.Length == 0)
+        {
+            throw new FormatException("is empty; write an address like http://*:9969");
+        }
+        foreach (var url in urls)
+        {
+            if (!url.StartsWith("http://", StringComparison.OrdinalIgnoreCase))
+            {
+                throw new FormatException("is not an http:// address");
+            }
+            var address = BindingAddress.Parse(url);
+            if (address.PathBase.Length > 0)
+            {
+                throw new FormatException("has a path; write scheme, host and port only");
+            }
+            if (address.Port is < 0 or > ushort.MaxValue)
+            {
+                throw new FormatException($"has a port that does not exist: {address.Port}");
+            }
+        }
+        return urls;
+    }
+
+    private T Read<T>(string key, string values, T byDefault, string defaultText, string description, Func<string, T> parse)
+    {
+        _options.Add(new(key, values, defaultText, description));
+        if (configuration[key] is not { } text)
+        {
+            return byDefault;
+        }
+        try
+        {
+            return parse(text.Trim());
+        }
+        catch (FormatException e)
+        {
+            _errors.Add($"{key}: '{text}' {e.Message}.");
+            return byDefault;
+        }
+    }
+
+    private static bool IsSame(string left, string right) => left.Equals(right, StringComparison.OrdinalIgnoreCase);
+}

@@ -1,0 +1,46 @@
+using System.Collections.Immutable;
+using Exporter.Metrics;
+
+namespace Exporter.Pods;
+
+/// <summary>
+/// An interface that is counted, during one life of its index. The generation tells apart owners of an index that came back.
+/// </summary>
+/// <param name="Series">Where its traffic goes; null while it is not known whose it is.</param>
+/// <param name="Totals">What was counted on it so far, shared by all states of this generation.</param>
+internal sealed record PodInterface(int Ifindex, long Generation, string Name, PodSeries? Series, InterfaceTotals Totals);
+
+/// <summary>
+/// What was counted on one interface, in packets from the pod's point of view. Written by the drain, read by anybody: a
+/// reader may see one drain's numbers half added, and sees them whole the next time.
+/// </summary>
+internal sealed class InterfaceTotals
+{
+    private ulong _transmitted;
+    private ulong _received;
+
+    internal ulong Transmitted => Volatile.Read(ref _transmitted);
+
+    internal ulong Received => Volatile.Read(ref _received);
+
+    internal void Add(ulong transmitted, ulong received)
+    {
+        Volatile.Write(ref _transmitted, _transmitted + transmitted);
+        Volatile.Write(ref _received, _received + received);
+    }
+}
+
+/// <summary>
+/// The interfaces that are counted now, by index. The reconciler publishes a new table with every change; readers take
+/// <see cref="Current"/> once and work on that.
+/// </summary>
+internal sealed class PodTable
+{
+    private ImmutableDictionary<int, PodInterface> _current = ImmutableDictionary<int, PodInterface>.Empty;
+
+    internal ImmutableDictionary<int, PodInterface> Current
+    {
+        get => Volatile.Read(ref _current);
+        set => Volatile.Write(ref _current, value);
+    }
+}

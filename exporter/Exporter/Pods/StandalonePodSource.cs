@@ -1,0 +1,61 @@
+using Exporter.Bpf.Netlink;
+
+namespace Exporter.Pods;
+
+/// <summary>
+/// Without Kubernetes: a pod is a network namespace, named as the file that keeps it, or else as the interface that leads to it.
+/// </summary>
+internal sealed class StandalonePodSource(RouteClient client, IReadOnlyList<string> directories) : IPodSource
+{
+    internal const string Namespace = "standalone";
+
+    /// <summary>Where iproute2 and Docker keep their namespaces' files.</summary>
+    internal static readonly IReadOnlyList<string> DefaultDirectories = ["/run/netns", "/run/docker/netns"];
+
+    private Dictionary<int, string> _names = [];
+
+    /// <summary>
+    /// Asks for every file's namespace anew, some microseconds each: names and ids both come back for other namespaces.
+    /// </summary>
+    public void Refresh()
+    {
+        var names = new Dictionary<int, string>(_names.Count);
+        foreach (var path in directories.SelectMany(FilesIn))
+        {
+            if (FindNamespaceId(path) is { } id)
+            {
+                names.TryAdd(id, Path.GetFileName(path));
+            }
+        }
+        _names = names;
+    }
+
+    public PodIdentity? Identify(Link link) =>
+        new(Namespace, link.PeerNamespaceId is { } id && _names.TryGetValue(id, out var name) ? name : link.Name);
+
+    private static IEnumerable<string> FilesIn(string directory)
+    {
+        try
+        {
+            return Directory.GetFiles(directory);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Not there, or not for this user: then nobody keeps namespaces there that could be named.
+            return [];
+        }
+    }
+
+    private int? FindNamespaceId(string path)
+    {
+        try
+        {
+            using var file = File.OpenHandle(path);
+            return client.GetNamespaceId(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+using Exporter;
+using Exporter.Commands;
+using Exporter.Metrics;
+using Exporter.Options;
+
+var commandLine = CommandLine.Parse(args);
+IConfiguration configuration;
+try
+{
+    configuration = new ConfigurationBuilder()
+        .AddJsonFile(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), optional: true)
+        .AddEnvironmentVariables("PODNET__")
+        .AddInMemoryCollection(commandLine.Options)
+        .Build();
+}
+catch (InvalidDataException e)
+{
+    Console.Error.WriteLine($"{e.Message} {e.InnerException?.Message}");
+    return ExitCode.BadOptions;
+}
+var reader = new OptionReader(configuration);
+var options = ExporterOptions.Read(reader);
+
+switch (commandLine.Command)
+{
+    case "help":
+        Console.WriteLine(HelpText.Write(reader.Options));
+        return ExitCode.Success;
+    case "version":
+        Console.WriteLine($"podnet-exporter {ExporterMetrics.Version}");
+        return ExitCode.Success;
+    case CommandLine.Run or "check":
+        break;
+    default:
+        Console.Error.WriteLine($"{commandLine.Command}: there is no such command. 'podnet-exporter help' lists them.");
+        return ExitCode.BadOptions;
+}
+
+IReadOnlyList<string> errors = [.. commandLine.Errors, .. reader.Errors];
+if (errors.Count > 0)
+{
+    Console.Error.WriteLine(string.Join(Environment.NewLine, errors));
+    return ExitCode.BadOptions;
+}
+return commandLine.Command == "check"
+    ? CheckCommand.Run(options, Console.Out)
+    : await RunCommand.RunAsync(options, configuration, Console.Error);

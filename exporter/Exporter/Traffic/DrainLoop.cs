@@ -1,0 +1,88 @@
+using Exporter.Bpf;
+using Exporter.Health;
+using Exporter.Metrics;
+using Exporter.Options;
+
+namespace Exporter.Traffic;
+
+/// <summary>Drains at every tick, and once more when the program stops.</summary>
+internal sealed partial class DrainLoop(
+    TrafficReader reader,
+    PodMetrics podMetrics,
+    ExporterMetrics metrics,
+    LoopHealth health,
+    TimeProvider time,
+    DrainOptions options,
+    ILogger<DrainLoop> logger) : BackgroundService
+{
+    private const string LoopName = "drain";
+
+    /// <summary>A drain waits for the kernel; on a node that is out of breath, that can take seconds.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private bool _failing;
+
+    /// <summary>The last drain comes after the reconciler has detached, since services stop in the reverse of their order.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        DrainOnce();
+        LogStopped(reader.Credited.Packets, reader.Credited.Bytes);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(options.Interval, time);
+        do
+        {
+            DrainOnce();
+            health.Beat(LoopName, options.Interval + Patience);
+        }
+        while (await WaitForNextTickAsync(timer, stoppingToken));
+    }
+
+    private static async ValueTask<bool> WaitForNextTickAsync(PeriodicTimer timer, CancellationToken stoppingToken)
+    {
+        try
+        {
+            return await timer.WaitForNextTickAsync(stoppingToken);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private void DrainOnce()
+    {
+        try
+        {
+            reader.Drain();
+            if (_failing)
+            {
+                LogRecovered();
+            }
+            _failing = false;
+        }
+        catch (BpfException e)
+        {
+            metrics.DrainErrors.Inc();
+            if (!_failing)
+            {
+                LogFailing(e.Message);
+            }
+            _failing = true;
+        }
+        podMetrics.RemoveExpired();
+        metrics.Series.Set(podMetrics.SeriesCount);
+    }
+
+    [LoggerMessage(20, LogLevel.Error, "Draining fails, nothing is lost yet: {Reason}")]
+    private partial void LogFailing(string reason);
+
+    [LoggerMessage(21, LogLevel.Information, "Draining works again")]
+    private partial void LogRecovered();
+
+    [LoggerMessage(22, LogLevel.Information, "Stopped; {Packets} packets with {Bytes} bytes were counted for pods")]
+    private partial void LogStopped(ulong packets, ulong bytes);
+}

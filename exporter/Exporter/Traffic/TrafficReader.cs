@@ -1,0 +1,145 @@
+using Exporter.Bpf;
+using Exporter.Bpf.Contract;
+using Exporter.Metrics;
+using Exporter.Options;
+using Exporter.Pods;
+
+namespace Exporter.Traffic;
+
+/// <summary>Fetches what the kernel counted. The seam behind which the maps are.</summary>
+internal interface ITrafficSource
+{
+    /// <summary>What was counted since the last call; valid until the next.</summary>
+    ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain();
+
+    /// <summary>What could not be counted, since the programs were loaded.</summary>
+    Loss ReadLoss(LossReason reason);
+}
+
+/// <inheritdoc/>
+internal sealed class KernelTrafficSource(PodTrafficPrograms programs) : ITrafficSource
+{
+    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain() => programs.Traffic.Drain();
+
+    public Loss ReadLoss(LossReason reason) => programs.Losses.Read((int)reason);
+}
+
+/// <summary>
+/// Takes the drained rows to the series of the pods they belong to. Rows of an interface whose pod is not known yet are held
+/// until it is, or until the wait is over.
+/// </summary>
+internal sealed class TrafficReader(
+    ITrafficSource source, PodTable pods, ExporterMetrics metrics, TimeProvider time, IdentityOptions options)
+{
+    private static readonly LossReason[] LossReasons = Enum.GetValues<LossReason>();
+
+    private readonly Dictionary<long, HeldTraffic> _held = [];
+
+    /// <summary>Drains come from the drain loop, and in a rare case from the reconciler.</summary>
+    private readonly Lock _lock = new();
+
+    private long _started;
+    private long _completed;
+
+    /// <summary>
+    /// How many drains have begun. What was counted before this was read is with its pod once <see cref="Completed"/> is greater.
+    /// </summary>
+    internal long Started => Volatile.Read(ref _started);
+
+    /// <summary>How many drains have ended well.</summary>
+    internal long Completed => Volatile.Read(ref _completed);
+
+    /// <summary>Everything credited since the start, in packets and bytes of both directions.</summary>
+    internal (ulong Packets, ulong Bytes) Credited { get; private set; }
+
+    /// <exception cref="BpfException">Nothing was fetched, nothing is lost: the next drain has it.</exception>
+    internal void Drain()
+    {
+        lock (_lock)
+        {
+            var number = ++_started;
+            var started = time.GetTimestamp();
+            var rows = source.Drain();
+            // Taken after the rows: an interface is in the table before its first packet can be counted.
+            var table = pods.Current;
+            foreach (ref readonly var row in rows)
+            {
+                if (table.TryGetValue(row.Key.Ifindex, out var owner))
+                {
+                    owner.Totals.Add(row.Value.Transmit.Total.Packets, row.Value.Receive.Total.Packets);
+                    Credit(owner, row.Value);
+                }
+                else
+                {
+                    CountUnattributed(row.Value);
+                }
+            }
+            SettleHeld(table);
+            foreach (var reason in LossReasons)
+            {
+                metrics.SetLoss(reason, source.ReadLoss(reason));
+            }
+            Volatile.Write(ref _completed, number);
+            metrics.DrainDuration.Observe(time.GetElapsedTime(started).TotalSeconds);
+        }
+    }
+
+    private void Credit(PodInterface owner, in TrafficValue traffic)
+    {
+        if (owner.Series is { } series)
+        {
+            series.Add(traffic);
+            var (transmitted, received) = (traffic.Transmit.Total, traffic.Receive.Total);
+            Credited = (Credited.Packets + transmitted.Packets + received.Packets, Credited.Bytes + transmitted.Bytes + received.Bytes);
+        }
+        else if (_held.TryGetValue(owner.Generation, out var held))
+        {
+            held.Traffic.Add(traffic);
+        }
+        else
+        {
+            _held.Add(owner.Generation, new(owner.Ifindex, traffic, time.GetTimestamp()));
+        }
+    }
+
+    private void SettleHeld(System.Collections.Immutable.ImmutableDictionary<int, PodInterface> table)
+    {
+        if (_held.Count == 0)
+        {
+            return;
+        }
+        foreach (var (generation, held) in _held)
+        {
+            var owner = table.GetValueOrDefault(held.Ifindex);
+            if (owner?.Generation == generation && owner.Series is not null)
+            {
+                Credit(owner, held.Traffic);
+            }
+            else if (time.GetElapsedTime(held.Since) >= options.Wait)
+            {
+                CountUnattributed(held.Traffic);
+            }
+            else
+            {
+                continue;
+            }
+            // Removing does not disturb the enumeration of a Dictionary.
+            _held.Remove(generation);
+        }
+    }
+
+    private void CountUnattributed(in TrafficValue traffic)
+    {
+        metrics.AddUnattributed(ExporterMetrics.Transmit, traffic.Transmit.Total);
+        metrics.AddUnattributed(ExporterMetrics.Receive, traffic.Receive.Total);
+    }
+
+    private sealed class HeldTraffic(int ifindex, TrafficValue traffic, long since)
+    {
+        internal TrafficValue Traffic = traffic;
+
+        internal int Ifindex => ifindex;
+
+        internal long Since => since;
+    }
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Runs PAYLOAD_DIR/run.sh as root in a virtual machine with the kernel NAME of kernels.txt, shows what it prints and
+# exits with its exit code; with 124 if that takes longer than TIMEOUT_S, with 125 if the guest or this script fails.
+#
+# Usage: boot.sh NAME PAYLOAD_DIR [TIMEOUT_S]
+# Debian packages needed: qemu-system-x86 cpio
+set -Eeuo pipefail
+trap 'exit 125' ERR
+
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${PODNET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/podnet-exporter}/vm
+
+main() {
+  [[ $# == 2 || $# == 3 ]] || die "usage: boot.sh NAME PAYLOAD_DIR [TIMEOUT_S]"
+  local name=$1 payload=$2 timeout_s=${3:-120} reader status=0
+
+  [[ -f $cache/$name/recipe ]] || die "kernel $name is not in $cache: run fetch.sh"
+  [[ -x $payload/run.sh ]] || die "$payload/run.sh is not an executable file"
+
+  work=$(mktemp -d)
+  qemu=
+  trap '[[ -z $qemu ]] || { kill "$qemu"; wait "$qemu"; } || true; rm -rf "$work"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+
+  build_initramfs "$name" "$payload"
+
+  # Given our own stdout, QEMU would make it non-blocking for everyone who shares it. Hence a pipe.
+  mkfifo "$work/output"
+  cat "$work/output" &
+  reader=$!
+
+  # More CPUs crash some kernels under emulation.
+  timeout --kill-after=5 "$timeout_s" qemu-system-x86_64 \
+    -accel tcg -cpu max -smp 1 -m 1024 -nodefaults -display none -no-reboot \
+    -kernel "$cache/$name/vmlinuz" -initrd "$work/initramfs" \
+    -append "console=ttyS0 quiet panic=-1 oops=panic ${PODNET_VM_APPEND:-}" \
+    -serial "file:$work/console" -serial "file:$work/output" -serial "file:$work/exit-code" \
+    </dev/null &
+  qemu=$!
+  wait "$qemu" || status=$?
+  qemu=
+
+  # Had QEMU not come as far as opening the pipe, the reader would wait for it forever.
+  : <>"$work/output"
+  wait "$reader"
+
+  if [[ -s $work/exit-code ]]; then
+    exit "$(tr -dc '0-9' <"$work/exit-code")"
+  fi
+  [[ ! -f $work/console ]] || tail -n 60 "$work/console" | tr -d '\r' >&2
+  [[ $status != 124 ]] || die "kernel $name: not done after $timeout_s s" 124
+  die "kernel $name: the guest died (QEMU ended with $status)"
+}
+
+die() {
+  echo "boot.sh: $1" >&2
+  exit "${2:-125}"
+}
+
+build_initramfs() {
+  local name=$1 payload=$2 root=$work/root
+
+  mkdir -p "$root"/{bin,dev,etc,payload,proc,root,run,sys,tmp,usr}
+  cp "$here/guest-init.sh" "$root/init"
+  cp -r "$cache/tools" "$cache/$name/modules" "$root"
+  # busybox's own shell would take its own ip and tc, whatever PATH says.
+  ln -s /tools/bin/bash "$root/bin/bash"
+  ln -s bash "$root/bin/sh"
+  ln -s /bin "$root/usr/bin"
+  echo "root:x:0:0:root:/root:/bin/sh" >"$root/etc/passwd"
+  echo "127.0.0.1 localhost" >"$root/etc/hosts"
+
+  cp -rL "$payload/." "$root/payload"
+  add_libraries "$root"
+
+  (cd "$root" && find . | cpio --quiet -o -H newc -R +0:+0) >"$work/initramfs"
+}
+
+# Adds what the payload's programs are linked with, at the paths where this system has it.
+add_libraries() {
+  local root=$1 libraries
+
+  libraries=$(find "$root/payload" -type f -exec env LD_LIBRARY_PATH="$root/payload" ldd {} + 2>/dev/null || true)
+  if grep 'not found' <<<"$libraries" >&2; then
+    die "the payload needs libraries that are not here"
+  fi
+  # Lines are "NAME => PATH (ADDRESS)" or "PATH (ADDRESS)"; what comes with the payload is in its place already.
+  awk -v root="$root/" '
+    /^\t/ { path = $2 == "=>" ? $3 : $1; if (path ~ /^\// && index(path, root) != 1) print path }
+  ' <<<"$libraries" | sort -u |
+    xargs -r cp -L --parents -t "$root"
+}
+
+main "$@"
