@@ -171,14 +171,18 @@ static __always_inline __u32 transport_of(const struct packet *packet)
 	}
 }
 
+/*
+ * The sign of bound - len instead of a comparison, since BPF compares by
+ * jumping: seven jumps would be as many paths for the verifier to follow.
+ */
 static __always_inline __u32 size_bucket(__u32 len)
 {
-	static const __u32 bounds[] = TRAFFIC_SIZE_BOUNDS;
-	__u32 bucket = 0;
+	static const __s64 bounds[] = TRAFFIC_SIZE_BOUNDS;
+	__u64 bucket = 0;
 
 #pragma unroll
 	for (int i = 0; i < TRAFFIC_SIZES - 1; i++)
-		bucket += len > bounds[i];
+		bucket += (__u64)(bounds[i] - len) >> 63;
 	return bucket;
 }
 
@@ -229,9 +233,22 @@ static __always_inline struct traffic_value *find_traffic(__u32 ifindex, const s
 	return value;
 }
 
-static __always_inline int count_packet(struct __sk_buff *skb, bool transmit)
+/*
+ * A function of its own, for the verifier: it checks it once and knows nothing
+ * of the result, rather than follow every way through the headers to the end
+ * of each program.
+ */
+__noinline __u64 classify(struct __sk_buff *skb)
 {
 	struct packet packet = parse_packet(skb);
+
+	return (__u64)packet.transport_offset << 32 | packet.protocol;
+}
+
+static __always_inline int count_packet(struct __sk_buff *skb, bool transmit)
+{
+	__u64 class = classify(skb);
+	struct packet packet = { .protocol = (__u32)class, .transport_offset = class >> 32 };
 	__u32 transport = transport_of(&packet);
 	struct load load = { .packets = 1, .bytes = skb->len, .segments = 1 };
 	struct traffic_direction *direction;
