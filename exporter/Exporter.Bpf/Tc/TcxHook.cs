@@ -8,9 +8,11 @@ namespace Exporter.Bpf.Tc;
 /// </summary>
 public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
 {
+    /// <summary>Before the program it is given relative to, and without one at the head (include/uapi/linux/bpf.h).</summary>
+    internal const uint BPF_F_BEFORE = 1 << 3;
+
     private const int BPF_TCX_INGRESS = 46;
     private const int BPF_TCX_EGRESS = 47;
-    private const uint BPF_F_BEFORE = 1 << 3;
     private const int LoopbackIfindex = 1;
 
     /// <summary>More programs than the kernel allows on one hook (include/linux/bpf_mprog.h, BPF_MPROG_MAX).</summary>
@@ -27,14 +29,14 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
 
     public override IDisposable? TryAttach(int ifindex)
     {
-        var ingress = TryLink(programs.Transmit, ifindex, BPF_TCX_INGRESS);
+        var ingress = TryLink(programs.Transmit, ifindex, TcDirection.Ingress);
         if (ingress is null)
         {
             return null;
         }
         try
         {
-            if (TryLink(programs.Receive, ifindex, BPF_TCX_EGRESS) is { } egress)
+            if (TryLink(programs.Receive, ifindex, TcDirection.Egress) is { } egress)
             {
                 return new Links(ingress, egress);
             }
@@ -49,17 +51,13 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
     }
 
     public override bool IsAttached(int ifindex) =>
-        Runs(programs.Transmit, ifindex, BPF_TCX_INGRESS) && Runs(programs.Receive, ifindex, BPF_TCX_EGRESS);
+        Runs(programs.Transmit, ifindex, TcDirection.Ingress) && Runs(programs.Receive, ifindex, TcDirection.Egress);
 
-    private static FileDescriptor? TryLink(BpfProgram program, int ifindex, int attachType)
+    /// <summary>Null where the interface is gone.</summary>
+    internal static FileDescriptor? TryLink(BpfProgram program, int ifindex, TcDirection direction, uint flags = BPF_F_BEFORE)
     {
-        var opts = new Libbpf.bpf_link_create_opts
-        {
-            sz = (nuint)sizeof(Libbpf.bpf_link_create_opts),
-            // Before nothing in particular: at the head.
-            flags = BPF_F_BEFORE,
-        };
-        var fd = Libbpf.bpf_link_create(program.Fd, ifindex, attachType, &opts);
+        var opts = new Libbpf.bpf_link_create_opts { sz = (nuint)sizeof(Libbpf.bpf_link_create_opts), flags = flags };
+        var fd = Libbpf.bpf_link_create(program.Fd, ifindex, AttachType(direction), &opts);
         return fd switch
         {
             >= 0 => new FileDescriptor(fd),
@@ -68,11 +66,13 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
         };
     }
 
-    private static bool Runs(BpfProgram program, int ifindex, int attachType)
+    private static int AttachType(TcDirection direction) => direction == TcDirection.Ingress ? BPF_TCX_INGRESS : BPF_TCX_EGRESS;
+
+    private static bool Runs(BpfProgram program, int ifindex, TcDirection direction)
     {
         var ids = stackalloc uint[MaxPrograms];
         var count = (uint)MaxPrograms;
-        return Libbpf.bpf_prog_query(ifindex, attachType, 0, null, ids, &count) == 0
+        return Libbpf.bpf_prog_query(ifindex, AttachType(direction), 0, null, ids, &count) == 0
             && new ReadOnlySpan<uint>(ids, (int)Math.Min(count, MaxPrograms)).Contains((uint)program.Id);
     }
 

@@ -73,6 +73,7 @@ internal static partial class RunCommand
         services.AddSingleton<ITrafficSource>(new KernelTrafficSource(programs));
         services.AddSingleton<TrafficReader>();
         services.AddSingleton<RouteClient>();
+        services.AddSingleton(_ => new RouteMonitor(addresses: false));
         services.AddSingleton<IPodSource>(provider => new StandalonePodSource(provider.GetRequiredService<RouteClient>(), StandalonePodSource.DefaultDirectories));
         services.AddSingleton(provider => CreateHook(provider, options.Attach, programs, hook));
         services.AddSingleton<LinkWatcher>();

@@ -48,7 +48,6 @@ internal sealed partial class InterfaceReconciler(
     private const string LoopName = "reconcile";
 
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan CoverageInterval = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -94,7 +93,7 @@ internal sealed partial class InterfaceReconciler(
     {
         ForgetGone();
         AttachNew(stoppingToken);
-        if (time.GetElapsedTime(_lastCoverageCheck) >= CoverageInterval)
+        if (time.GetElapsedTime(_lastCoverageCheck) >= options.CheckInterval)
         {
             _lastCoverageCheck = time.GetTimestamp();
             CheckCoverage();

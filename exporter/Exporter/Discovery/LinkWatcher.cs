@@ -6,15 +6,15 @@ using Exporter.Metrics;
 namespace Exporter.Discovery;
 
 /// <summary>Keeps the table of interfaces up to date with the kernel, on a thread of its own that sleeps in it.</summary>
-internal sealed partial class LinkWatcher(ExporterMetrics metrics, LoopHealth health, ILogger<LinkWatcher> logger) : IHostedService, IDisposable
+/// <param name="monitor">Subscribed before the first list is made: what changes in between is an event.</param>
+internal sealed partial class LinkWatcher(RouteMonitor monitor, ExporterMetrics metrics, LoopHealth health, ILogger<LinkWatcher> logger)
+    : IHostedService, IDisposable
 {
     private const string LoopName = "links";
 
     private static readonly TimeSpan WakeUp = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    // The monitor subscribes before the first list is made: what changes in between is an event.
-    private readonly RouteMonitor _monitor = new(addresses: false);
     private readonly RouteClient _client = new();
     private readonly LinkTable _table = new();
     private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -40,16 +40,12 @@ internal sealed partial class LinkWatcher(ExporterMetrics metrics, LoopHealth he
 
     public Task StopAsync(CancellationToken cancellationToken)
     {
-        _monitor.Stop();
+        monitor.Stop();
         _thread?.Join();
         return Task.CompletedTask;
     }
 
-    public void Dispose()
-    {
-        _monitor.Dispose();
-        _client.Dispose();
-    }
+    public void Dispose() => _client.Dispose();
 
     private void Run()
     {
@@ -60,7 +56,7 @@ internal sealed partial class LinkWatcher(ExporterMetrics metrics, LoopHealth he
             health.Beat(LoopName, WakeUp + Patience);
             try
             {
-                switch (_monitor.Receive(events, WakeUp))
+                switch (monitor.Receive(events, WakeUp))
                 {
                     case RouteWait.Stopped:
                         return;

@@ -18,7 +18,13 @@ internal sealed record ExporterOptions(
             reader.Choice("Attach:Hook", HookChoice.Auto, "How to attach: tcx where the kernel has it, else clsact; or one of the two."),
             reader.Pattern("Attach:Include", "Only interfaces whose name matches this regular expression; empty: all pod interfaces."),
             reader.Pattern("Attach:Exclude", "Not the interfaces whose name matches this regular expression; empty: none."),
-            (ushort)reader.Number("Attach:Priority", 10, 1, 0xfff0, "The TC priority of clsact filters; lower runs earlier.")),
+            (ushort)reader.Number("Attach:Priority", 10, 1, 0xfff0, "The TC priority of clsact filters; lower runs earlier."),
+            reader.Duration(
+                "Attach:CheckInterval",
+                TimeSpan.FromSeconds(15),
+                TimeSpan.FromSeconds(1),
+                TimeSpan.FromHours(1),
+                "How often the counts are compared with the interfaces' own counters, to find programs that were removed or are bypassed.")),
         new(reader.Duration(
             "Drain:Interval",
             TimeSpan.FromSeconds(1),
@@ -51,7 +57,7 @@ internal sealed record ServerOptions(IReadOnlyList<string> Urls);
 
 /// <param name="Include">Null: every name.</param>
 /// <param name="Exclude">Null: no name.</param>
-internal sealed record AttachOptions(HookChoice Hook, Regex? Include, Regex? Exclude, ushort Priority);
+internal sealed record AttachOptions(HookChoice Hook, Regex? Include, Regex? Exclude, ushort Priority, TimeSpan CheckInterval);
 
 internal sealed record DrainOptions(TimeSpan Interval);
 

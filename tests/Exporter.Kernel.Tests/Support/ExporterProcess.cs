@@ -1,0 +1,198 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+using System.Threading.Channels;
+
+namespace Exporter.Kernel.Tests.Support;
+
+/// <summary>The built binary, running.</summary>
+internal sealed partial class ExporterProcess : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly Process _process;
+    private readonly Channel<string> _lines = Channel.CreateUnbounded<string>();
+    private readonly List<string> _log = [];
+    private readonly HttpClient _http;
+
+    private ExporterProcess(int port, IEnumerable<string> command)
+    {
+        Port = port;
+        _http = new HttpClient { BaseAddress = new($"http://127.0.0.1:{port}") };
+        var arguments = command.ToList();
+        _process = new Process
+        {
+            StartInfo = new(arguments[0], arguments[1..]) { RedirectStandardOutput = true, RedirectStandardError = true },
+        };
+        _process.OutputDataReceived += (_, line) => OnLine(line.Data);
+        _process.ErrorDataReceived += (_, line) => OnLine(line.Data);
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    /// <summary>The binary that `make build` makes.</summary>
+    internal static string Binary { get; } = Path.Combine(Repository.Root, "artifacts", "podnet-exporter");
+
+    internal int Port { get; }
+
+    internal int Id => _process.Id;
+
+    internal IReadOnlyList<string> Log
+    {
+        get
+        {
+            lock (_log)
+            {
+                return [.. _log];
+            }
+        }
+    }
+
+    /// <summary>Starts it on a free port of the loopback interface and waits until it listens.</summary>
+    internal static Task<ExporterProcess> StartAsync(params string[] options) => StartBehindAsync([], options);
+
+    /// <summary>As <see cref="StartAsync"/>, behind another command such as setpriv.</summary>
+    internal static async Task<ExporterProcess> StartBehindAsync(string[] wrapper, params string[] options)
+    {
+        var port = FreePort();
+        var exporter = new ExporterProcess(port, [.. wrapper, Binary, $"--Server:Urls=http://127.0.0.1:{port}", "--Drain:Interval=00:00:00.1", .. options]);
+        try
+        {
+            await exporter.WaitForLogAsync("Now listening on");
+            return exporter;
+        }
+        catch
+        {
+            exporter.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs it to its end.</summary>
+    internal static (int ExitCode, string Output, string Error) Run(params string[] arguments) => Shell.TryRun(Binary, arguments);
+
+    internal static int FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+
+    /// <summary>Waits for a line that contains the text, which may have come already.</summary>
+    internal async Task WaitForLogAsync(string text)
+    {
+        using var deadline = new CancellationTokenSource(Patience);
+        if (Log.Any(line => line.Contains(text, StringComparison.Ordinal)))
+        {
+            return;
+        }
+        try
+        {
+            while (!(await _lines.Reader.ReadAsync(deadline.Token)).Contains(text, StringComparison.Ordinal))
+            {
+            }
+        }
+        catch (Exception e) when (e is ChannelClosedException or OperationCanceledException)
+        {
+            throw new InvalidOperationException($"No line with '{text}' came:\n{string.Join('\n', Log)}");
+        }
+    }
+
+    internal Task<string> GetAsync(string path) => _http.GetStringAsync(path);
+
+    internal Task<HttpResponseMessage> RequestAsync(string path) => _http.GetAsync(path);
+
+    internal async Task<MetricSamples> ScrapeAsync() => new(await GetAsync("/metrics"));
+
+    /// <summary>Scrapes until the samples are as wanted: at the latest some drains later.</summary>
+    internal async Task<MetricSamples> ScrapeUntilAsync(Func<MetricSamples, bool> wanted)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var samples = await ScrapeAsync();
+            if (wanted(samples))
+            {
+                return samples;
+            }
+            if (Stopwatch.GetElapsedTime(started) > Patience)
+            {
+                throw new InvalidOperationException($"The samples did not become what was wanted:\n{samples}\n{string.Join('\n', Log)}");
+            }
+        }
+    }
+
+    /// <summary>Ends it as Kubernetes does, and returns the exit code.</summary>
+    internal int Terminate()
+    {
+        Shell.Run("kill", "-TERM", Id.ToString(CultureInfo.InvariantCulture));
+        _process.WaitForExit();
+        return _process.ExitCode;
+    }
+
+    internal void Kill()
+    {
+        _process.Kill();
+        _process.WaitForExit();
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited)
+        {
+            Kill();
+        }
+        _process.Dispose();
+        _http.Dispose();
+    }
+
+    private void OnLine(string? line)
+    {
+        if (line is null)
+        {
+            // Standard output and standard error both end with it; no line follows either.
+            _lines.Writer.TryComplete();
+            return;
+        }
+        lock (_log)
+        {
+            _log.Add(line);
+        }
+        _lines.Writer.TryWrite(line);
+    }
+}
+
+/// <summary>What a scrape returned.</summary>
+internal sealed partial class MetricSamples(string text)
+{
+    private readonly Dictionary<string, double> _samples = text.Split('\n')
+        .Where(line => line.Length > 0 && line[0] != '#')
+        .ToDictionary(line => line[..line.LastIndexOf(' ')], line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
+
+    internal string Text => text;
+
+    /// <summary>One series by its exact name with labels; null where there is none.</summary>
+    internal double? this[string series] => _samples.TryGetValue(series, out var value) ? value : null;
+
+    /// <summary>The sum over the series of a family that have all these labels, written as in the text: <c>pod="a"</c>.</summary>
+    internal double Sum(string family, params string[] labels) =>
+        _samples.Where(sample => sample.Key.Split('{')[0] == family && labels.All(label => sample.Key.Contains(label, StringComparison.Ordinal))).Sum(sample => sample.Value);
+
+    internal bool HasPod(string pod) => _samples.Keys.Any(series => series.Contains($"pod=\"{pod}\"", StringComparison.Ordinal));
+
+    /// <summary>The pod's packets and bytes, as <see cref="Pod.ReadCounters"/> has them.</summary>
+    internal InterfaceCounters Traffic(string pod) => new(
+        (ulong)Sum("podnet_transmit_packets_total", $"pod=\"{pod}\""),
+        (ulong)Sum("podnet_transmit_bytes_total", $"pod=\"{pod}\""),
+        (ulong)Sum("podnet_receive_packets_total", $"pod=\"{pod}\""),
+        (ulong)Sum("podnet_receive_bytes_total", $"pod=\"{pod}\""),
+        0);
+
+    public override string ToString() => ExceptComments().Replace(text, "");
+
+    [GeneratedRegex("^#.*\n", RegexOptions.Multiline)]
+    private static partial Regex ExceptComments();
+}

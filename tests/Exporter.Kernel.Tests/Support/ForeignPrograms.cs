@@ -1,0 +1,55 @@
+using Exporter.Bpf;
+using Exporter.Bpf.Netlink;
+using Exporter.Bpf.Tc;
+
+namespace Exporter.Kernel.Tests.Support;
+
+/// <summary>Somebody else's programs on an interface's ingress, each with a counter that shows whether it still runs.</summary>
+internal sealed class ForeignPrograms : IDisposable
+{
+    private readonly BpfObject _object;
+    private readonly RouteClient _client = new();
+    private readonly PerCpuArray<ulong> _packets;
+    private readonly List<IDisposable> _links = [];
+
+    internal ForeignPrograms()
+    {
+        using var stream = typeof(ForeignPrograms).Assembly.GetManifestResourceStream("foreign.bpf.o")!;
+        var content = new byte[stream.Length];
+        stream.ReadExactly(content);
+        _object = BpfObject.Open("foreign", content);
+        _object.Load();
+        _packets = new(_object.Map("foreign_packets"));
+    }
+
+    /// <summary>How many packets they have seen so far.</summary>
+    internal ulong Packets => _packets.Read(0);
+
+    /// <summary>As a filter that lets the chain go on.</summary>
+    internal void AddFilter(Pod pod, ushort priority)
+    {
+        Assert.Equal(0, _client.EnsureClsact(pod.Ifindex));
+        var program = _object.Program("foreign_next");
+        Assert.Equal(0, _client.SetFilter(pod.Ifindex, TcDirection.Ingress, new(priority, 1, "foreign", 0), program.Fd, replace: false, out _));
+    }
+
+    internal int CountFilters(Pod pod) => _client.GetFilters(pod.Ifindex, TcDirection.Ingress).Count(filter => filter.Name == "foreign");
+
+    /// <summary>As a tcx link.</summary>
+    /// <param name="atHead">Before whatever is there, instead of behind it.</param>
+    /// <param name="endsChain">No program behind it runs.</param>
+    internal IDisposable AddLink(Pod pod, bool atHead = false, bool endsChain = false)
+    {
+        var link = TcxHook.TryLink(
+            _object.Program(endsChain ? "foreign_stop" : "foreign_next"), pod.Ifindex, TcDirection.Ingress, atHead ? TcxHook.BPF_F_BEFORE : 0)!;
+        _links.Add(link);
+        return link;
+    }
+
+    public void Dispose()
+    {
+        _links.ForEach(link => link.Dispose());
+        _object.Dispose();
+        _client.Dispose();
+    }
+}
