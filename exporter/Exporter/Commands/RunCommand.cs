@@ -36,8 +36,12 @@ internal static partial class RunCommand
             using var programs = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces);
             ThreadPool.SetMinThreads(MinThreads, MinThreads);
             await using var app = Build(options, configuration, programs, hook);
+            var loops = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToList();
             await app.RunAsync();
-            return ExitCode.Success;
+            // A loop that failed has stopped the host.
+            return loops.Select(loop => loop.ExecuteTask?.Exception).FirstOrDefault(exception => exception is not null) is { } failure
+                ? Fail(ExitCode.Failure, errors, failure.ToString())
+                : ExitCode.Success;
         }
         catch (BpfException e)
         {
@@ -57,6 +61,8 @@ internal static partial class RunCommand
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
         builder.Logging.AddConfiguration(configuration.GetSection("Logging"));
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
+        // It would print what ends the program, with its stack, before RunAsync does in one line.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, "yyyy-MM-ddTHH:mm:ss.fffZ ", true));
 
         var registry = Prometheus.Metrics.NewCustomRegistry();

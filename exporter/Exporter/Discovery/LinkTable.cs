@@ -25,7 +25,10 @@ internal sealed class LinkTable
     {
         var removed = _current.GetValueOrDefault(ifindex)?.Link;
         Volatile.Write(ref _current, _current.Remove(ifindex));
-        return removed is { PeerNamespaceId: null, PeerIfindex: > 0 } ? _current.GetValueOrDefault(removed.PeerIfindex)?.Link : null;
+        // Asked of the others, since the end of a pair that is made first does not know its peer when it is announced.
+        return removed is { PeerNamespaceId: null }
+            ? _current.Values.FirstOrDefault(other => other.Link.PeerIfindex == ifindex && other.Link.PeerNamespaceId is null)?.Link
+            : null;
     }
 
     /// <summary>

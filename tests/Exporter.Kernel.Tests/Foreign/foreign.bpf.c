@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Somebody else's programs: one counts and lets the chain go on, one counts and ends it. */
+/* Somebody else's programs: two count and let the chain go on, one counts and ends it. */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
 #include <bpf/bpf_helpers.h>
@@ -23,6 +23,13 @@ static __always_inline int count(int verdict)
 
 SEC("tc")
 int foreign_next(struct __sk_buff *skb)
+{
+	return count(TC_ACT_UNSPEC);
+}
+
+/* tcx refuses the same program twice on one hook. */
+SEC("tc")
+int foreign_head(struct __sk_buff *skb)
 {
 	return count(TC_ACT_UNSPEC);
 }

@@ -12,6 +12,9 @@ internal sealed partial class ExporterProcess : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
+    /// <summary>Between scrapes: a metric has no event to wait for.</summary>
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
+
     private readonly Process _process;
     private readonly Channel<string> _lines = Channel.CreateUnbounded<string>();
     private readonly List<string> _log = [];
@@ -122,6 +125,7 @@ internal sealed partial class ExporterProcess : IDisposable
             {
                 throw new InvalidOperationException($"The samples did not become what was wanted:\n{samples}\n{string.Join('\n', Log)}");
             }
+            await Task.Delay(Pace);
         }
     }
 

@@ -40,8 +40,8 @@ internal sealed class ForeignPrograms : IDisposable
     /// <param name="endsChain">No program behind it runs.</param>
     internal IDisposable AddLink(Pod pod, bool atHead = false, bool endsChain = false)
     {
-        var link = TcxHook.TryLink(
-            _object.Program(endsChain ? "foreign_stop" : "foreign_next"), pod.Ifindex, TcDirection.Ingress, atHead ? TcxHook.BPF_F_BEFORE : 0)!;
+        var program = endsChain ? "foreign_stop" : atHead ? "foreign_head" : "foreign_next";
+        var link = TcxHook.TryLink(_object.Program(program), pod.Ifindex, TcDirection.Ingress, atHead ? TcxHook.BPF_F_BEFORE : 0)!;
         _links.Add(link);
         return link;
     }

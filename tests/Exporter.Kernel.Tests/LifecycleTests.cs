@@ -1,0 +1,213 @@
+using System.Globalization;
+using System.Net.Sockets;
+using Exporter.Bpf.Netlink;
+using Exporter.Discovery;
+using Exporter.Health;
+using Exporter.Kernel.Tests.Support;
+using Exporter.Metrics;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Exporter.Kernel.Tests;
+
+/// <summary>Interfaces come, go, move and come back, while the binary counts.</summary>
+public sealed class LifecycleTests
+{
+    [Theory]
+    [InlineData("tcx")]
+    [InlineData("clsact")]
+    public async Task A_pod_is_named_after_its_namespace_and_equals_its_interface(string hook)
+    {
+        using var exporter = await ExporterProcess.StartAsync($"--Attach:Hook={hook}");
+        using var pod = new Pod();
+        await exporter.ScrapeUntilAsync(samples => samples.HasPod(pod.Name));
+        pod.Up();
+
+        TestTraffic.Tcp(pod, AddressFamily.InterNetwork, 1 << 24);
+        TestTraffic.Udp(pod, AddressFamily.InterNetworkV6, 1000, 500, fromPod: true);
+
+        InterfaceCounters? kernel = null;
+        await exporter.ScrapeUntilAsync(samples =>
+        {
+            var counted = samples.Traffic(pod.Name);
+            kernel = pod.ReadCounters();
+            return counted == kernel && counted.TransmittedBytes > 1 << 24;
+        });
+    }
+
+    [Fact]
+    public async Task The_series_of_a_gone_pod_leave_after_the_retention()
+    {
+        using var exporter = await ExporterProcess.StartAsync("--Metrics:Retention=00:00:02");
+        var pod = new Pod();
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
+        pod.Up();
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+        pod.Dispose();
+
+        await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_packets_total", $"pod=\"{pod.Name}\"", "transport=\"udp\"") == 100);
+
+        await exporter.ScrapeUntilAsync(samples => !samples.HasPod(pod.Name));
+        Assert.Equal(0, exporter.Terminate());
+        Assert.DoesNotContain(exporter.Log, line => line.Contains("fail:", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("tcx")]
+    [InlineData("clsact")]
+    public async Task Two_hundred_pods_that_come_and_go_under_traffic_are_each_counted_right(string hook)
+    {
+        const int Pods = 200;
+        const int Datagrams = 500;
+        using var exporter = await ExporterProcess.StartAsync($"--Attach:Hook={hook}", "--Metrics:Retention=00:10:00");
+        var before = Resources(exporter);
+        var names = new List<string>();
+
+        for (var i = 0; i < Pods; i++)
+        {
+            using var pod = new Pod();
+            names.Add(pod.Name);
+            // Until it is attached nothing can be sent: the pair is down.
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] >= 1 && samples.HasPod(pod.Name));
+            pod.Up();
+            TestTraffic.Udp(pod, AddressFamily.InterNetwork, Datagrams, 100, fromPod: true);
+        }
+
+        await exporter.ScrapeUntilAsync(samples => names.All(name =>
+            samples.Sum("podnet_transmit_packets_total", $"pod=\"{name}\"", "transport=\"udp\"") == Datagrams));
+        var samples = await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 0);
+        Assert.Equal(0, samples["podnet_exporter_unattributed_packets_total{direction=\"transmit\"}"]);
+        Assert.Equal(0, samples["podnet_exporter_attach_errors_total{reason=\"other\"}"]);
+        var after = Resources(exporter);
+        Assert.True(after.FileDescriptors <= before.FileDescriptors + 5, $"{before} became {after}");
+        Assert.True(after.ResidentKilobytes < before.ResidentKilobytes + (20 << 10), $"{before} became {after}");
+    }
+
+    [Fact]
+    public async Task An_index_that_comes_back_belongs_to_the_new_pod()
+    {
+        using var exporter = await ExporterProcess.StartAsync();
+        using var first = new NetworkNamespace("first");
+        using var second = new NetworkNamespace("second");
+        const string Veth = "pntreuse";
+        const int Ifindex = 77777;
+
+        foreach (var (ns, packets) in ((NetworkNamespace, int)[])[(first, 300), (second, 200)])
+        {
+            Shell.Ip($"link add {Veth} index {Ifindex.ToString(CultureInfo.InvariantCulture)} type veth peer name eth0 netns {ns.Name}");
+            await exporter.ScrapeUntilAsync(samples => samples.HasPod(ns.Name) && samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
+            ns.Ip("link set eth0 addrgenmode none up");
+            Shell.Ip($"link set {Veth} addrgenmode none up");
+            using (var frames = FrameSocket.Open(ns, "eth0"))
+            {
+                for (var i = 0; i < packets; i++)
+                {
+                    frames.Send([2, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 0x88, 0xcc, .. new byte[50]]);
+                }
+            }
+            Shell.Ip($"link delete {Veth}");
+        }
+
+        var samples = await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_packets_total", $"pod=\"{second.Name}\"") >= 200);
+        Assert.Equal(200, samples.Sum("podnet_transmit_packets_total", $"pod=\"{second.Name}\""));
+        Assert.Equal(300, samples.Sum("podnet_transmit_packets_total", $"pod=\"{first.Name}\""));
+    }
+
+    [Fact]
+    public async Task A_pair_whose_other_end_moves_into_a_namespace_is_counted_from_then_on()
+    {
+        using var exporter = await ExporterProcess.StartAsync();
+        using var ns = new NetworkNamespace("late");
+        Shell.Ip("link add pntlate type veth peer name pntpeer");
+        try
+        {
+            Shell.Ip($"link set pntpeer netns {ns.Name}");
+
+            await exporter.ScrapeUntilAsync(samples => samples.HasPod(ns.Name));
+        }
+        finally
+        {
+            Shell.TryRun("ip", "link", "delete", "pntlate");
+        }
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 0);
+    }
+
+    [Fact]
+    public async Task A_namespace_without_a_name_gives_the_pod_its_interface_s()
+    {
+        using var exporter = await ExporterProcess.StartAsync();
+        using var pod = new Pod();
+        // The namespace lives on in the open file, but its name is gone.
+        using var file = File.OpenHandle($"/run/netns/{pod.Name}");
+        Shell.Ip($"netns delete {pod.Name}");
+        Shell.Ip($"link set {pod.Interface} name pntrenamed");
+        try
+        {
+            // The name at the time it was found stays the pod's name.
+            await exporter.ScrapeUntilAsync(samples => samples.HasPod(pod.Name) || samples.HasPod(pod.Interface));
+            using var unnamed = await ExporterProcess.StartAsync();
+            await unnamed.ScrapeUntilAsync(samples => samples.HasPod("pntrenamed"));
+        }
+        finally
+        {
+            Shell.TryRun("ip", "link", "delete", "pntrenamed");
+        }
+    }
+
+    [Fact]
+    public async Task Only_interfaces_that_the_options_allow_are_counted()
+    {
+        using var wanted = new Pod();
+        using var excluded = new Pod();
+        using var exporter = await ExporterProcess.StartAsync("--Attach:Include=^pntveth", $"--Attach:Exclude=^{excluded.Interface}$");
+        using var unwanted = new NetworkNamespace("unwanted");
+        Shell.Ip($"link add pntother type veth peer name eth0 netns {unwanted.Name}");
+        try
+        {
+            using var last = new Pod();
+            var samples = await exporter.ScrapeUntilAsync(samples => samples.HasPod(last.Name) && samples.HasPod(wanted.Name));
+
+            Assert.False(samples.HasPod(excluded.Name));
+            Assert.False(samples.HasPod(unwanted.Name));
+        }
+        finally
+        {
+            Shell.TryRun("ip", "link", "delete", "pntother");
+        }
+    }
+
+    [Fact]
+    public async Task Missed_interface_events_are_counted_and_made_up_for()
+    {
+        const int Links = 100;
+        var metrics = new ExporterMetrics(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry()));
+        using var monitor = new RouteMonitor(addresses: false, receiveBuffer: 1);
+        using var watcher = new LinkWatcher(monitor, metrics, new LoopHealth(TimeProvider.System), NullLogger<LinkWatcher>.Instance);
+        using var ns = new NetworkNamespace("burst");
+        // Everything happens before the watcher's thread reads: the buffer holds a few events only.
+        var batch = Path.GetTempFileName();
+        await File.WriteAllLinesAsync(batch, Enumerable.Range(0, Links).Select(i => $"link add pntburst{i} type veth peer name eth{i} netns {ns.Name}"));
+        try
+        {
+            Shell.Run("ip", "-batch", batch);
+            await watcher.StartAsync(CancellationToken.None);
+            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+            while (metrics.Resyncs.Value == 0)
+            {
+                await watcher.Changes.ReadAsync(deadline.Token);
+            }
+
+            Assert.Equal(Links, watcher.Links.Current.Values.Count(link => link.Link.Name.StartsWith("pntburst", StringComparison.Ordinal)));
+        }
+        finally
+        {
+            await watcher.StopAsync(CancellationToken.None);
+            File.Delete(batch);
+        }
+    }
+
+    private static (int FileDescriptors, long ResidentKilobytes) Resources(ExporterProcess exporter) => (
+        Directory.GetFileSystemEntries($"/proc/{exporter.Id}/fd").Length,
+        long.Parse(
+            File.ReadLines($"/proc/{exporter.Id}/status").Single(line => line.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2],
+            CultureInfo.InvariantCulture));
+}
