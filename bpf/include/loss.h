@@ -8,10 +8,10 @@
 
 #include <linux/types.h>
 
-#define LOSS_MAP_FULL 0	 /* E2BIG: more keys than the map has entries */
-#define LOSS_MAP_BUSY 1	 /* EBUSY: this CPU already holds the bucket's lock */
+#define LOSS_MAP_FULL  0 /* E2BIG: more keys than the map has entries */
+#define LOSS_MAP_BUSY  1 /* EBUSY: this CPU already holds the bucket's lock */
 #define LOSS_MAP_ERROR 2 /* any other error of a map operation */
-#define LOSS_REASONS 3
+#define LOSS_REASONS   3
 
 struct loss {
 	__u64 packets;

@@ -16,11 +16,10 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define VLAN_TAGS_MAX 2
-#define VLAN_HLEN 4
-#define UDP_HLEN 8
-#define SCTP_COMMON_HLEN 12
-#define IP_FRAGMENT_OFFSET 0x1fff
+#define VLAN_TAGS_MAX	     2
+#define VLAN_HLEN	     4
+#define UDP_HLEN	     8
+#define SCTP_COMMON_HLEN     12
 #define IPV6_FRAGMENT_OFFSET 0xfff8
 
 /* Longer chains of extension headers are legal, and nobody sends them. */
@@ -33,7 +32,7 @@
 /* Where the transport header is, and whose it is. */
 struct packet {
 	__u32 protocol;		/* IPPROTO_*, or PACKET_NOT_IP */
-	__u32 transport_offset; /* from the Ethernet header; 0 where there is none: not IP, cut short, a later fragment */
+	__u32 transport_offset; /* from the Ethernet header, of the first fragment; 0 where it is not known */
 };
 
 #define PACKET_NOT_IP 0xffff
@@ -78,38 +77,36 @@ static __always_inline struct packet parse_ipv4(struct __sk_buff *skb, __u32 off
 	if (!ip || ip->version != 4 || ip->ihl < 5)
 		return packet;
 	packet.protocol = ip->protocol;
-	if (!(ip->frag_off & bpf_htons(IP_FRAGMENT_OFFSET)))
-		packet.transport_offset = offset + ip->ihl * 4;
+	packet.transport_offset = offset + ip->ihl * 4;
 	return packet;
 }
 
-/* RFC 8200 section 4; the authentication header's length is RFC 4302's. */
-static __always_inline struct packet parse_ipv6(struct __sk_buff *skb, __u32 offset)
+static __always_inline bool is_ipv6_extension(__u32 nexthdr)
 {
-	struct packet packet = { .protocol = PACKET_NOT_IP };
+	return nexthdr == IPPROTO_HOPOPTS || nexthdr == IPPROTO_ROUTING || nexthdr == IPPROTO_DSTOPTS ||
+	       nexthdr == IPPROTO_FRAGMENT || nexthdr == IPPROTO_AH;
+}
+
+/*
+ * RFC 8200 section 4; the authentication header's length is RFC 4302's.
+ *
+ * A function of its own for the verifier's sake: it is checked once, with
+ * nothing known of its result, instead of along every way through the headers
+ * to the end of each program. Few packets come here, most have no extensions.
+ *
+ * Returns the protocol, and the transport header's offset in the upper half.
+ */
+__noinline __u64 skip_ipv6_extensions(struct __sk_buff *skb, __u32 nexthdr, __u32 offset)
+{
 	struct ipv6_extension extension;
-	const struct ipv6hdr *ip;
-	struct ipv6hdr copy;
-	__u32 nexthdr;
 
-	ip = packet_header(skb, offset, &copy, sizeof(copy));
-	if (!ip || ip->version != 6)
-		return packet;
-	nexthdr = ip->nexthdr;
-	offset += sizeof(*ip);
-
-	for (int i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
-		if (nexthdr != IPPROTO_HOPOPTS && nexthdr != IPPROTO_ROUTING && nexthdr != IPPROTO_DSTOPTS &&
-		    nexthdr != IPPROTO_FRAGMENT && nexthdr != IPPROTO_AH)
-			break;
+	for (int i = 0; i < IPV6_EXTENSIONS_MAX && is_ipv6_extension(nexthdr); i++) {
 		if (bpf_skb_load_bytes(skb, offset, &extension, sizeof(extension)))
-			return packet;
+			return PACKET_NOT_IP;
 		if (nexthdr == IPPROTO_FRAGMENT) {
+			if (extension.fragment_offset & bpf_htons(IPV6_FRAGMENT_OFFSET))
+				return extension.nexthdr;
 			offset += 8;
-			if (extension.fragment_offset & bpf_htons(IPV6_FRAGMENT_OFFSET)) {
-				packet.protocol = extension.nexthdr;
-				return packet;
-			}
 		} else if (nexthdr == IPPROTO_AH) {
 			offset += (extension.len + 2) * 4;
 		} else {
@@ -117,8 +114,26 @@ static __always_inline struct packet parse_ipv6(struct __sk_buff *skb, __u32 off
 		}
 		nexthdr = extension.nexthdr;
 	}
-	packet.protocol = nexthdr;
-	packet.transport_offset = offset;
+	return (__u64)offset << 32 | nexthdr;
+}
+
+static __always_inline struct packet parse_ipv6(struct __sk_buff *skb, __u32 offset)
+{
+	struct packet packet = { .protocol = PACKET_NOT_IP };
+	const struct ipv6hdr *ip;
+	struct ipv6hdr copy;
+	__u64 skipped;
+
+	ip = packet_header(skb, offset, &copy, sizeof(copy));
+	if (!ip || ip->version != 6)
+		return packet;
+	packet.protocol = ip->nexthdr;
+	packet.transport_offset = offset + sizeof(*ip);
+	if (is_ipv6_extension(packet.protocol)) {
+		skipped = skip_ipv6_extensions(skb, packet.protocol, packet.transport_offset);
+		packet.protocol = (__u32)skipped;
+		packet.transport_offset = skipped >> 32;
+	}
 	return packet;
 }
 
@@ -136,6 +151,10 @@ static __always_inline struct packet parse_packet(struct __sk_buff *skb)
 	if (!eth)
 		return packet;
 	proto = eth->h_proto;
+
+	/* Most packets, so before the comparisons that look for tags. */
+	if (proto == bpf_htons(ETH_P_IP))
+		return parse_ipv4(skb, offset);
 
 #pragma unroll
 	for (int i = 0; i < VLAN_TAGS_MAX; i++) {

@@ -113,8 +113,7 @@ static __always_inline bool device_lacks_gso(struct __sk_buff *ctx)
 	unsigned int end, gso_type;
 	__u64 features;
 
-	if (bpf_core_read(&dev, sizeof(dev), &skb->dev) ||
-	    bpf_core_read(&features, sizeof(features), &dev->features) ||
+	if (bpf_core_read(&dev, sizeof(dev), &skb->dev) || bpf_core_read(&features, sizeof(features), &dev->features) ||
 	    bpf_core_read(&head, sizeof(head), &skb->head) || bpf_core_read(&end, sizeof(end), &skb->end))
 		return false;
 	shared = (void *)(head + end);
@@ -207,18 +206,20 @@ static __always_inline void count_loss(long error, const struct load *load)
 	loss->bytes += load->bytes;
 }
 
-/* The interface's value in the active map, made when its first packet after a drain comes. */
-static __always_inline struct traffic_value *find_traffic(__u32 ifindex, const struct load *load)
+/*
+ * The interface's value in the active map, made when its first packet after a
+ * drain comes; NULL with an error where that fails.
+ */
+static __always_inline struct traffic_value *find_traffic(__u32 ifindex, long *error)
 {
 	struct traffic_key key = { .ifindex = ifindex };
 	struct traffic_value *value;
 	__u32 slot = 0;
 	void *active;
-	long error;
 
 	active = bpf_map_lookup_elem(&traffic_active, &slot);
 	if (!active) {
-		count_loss(-ENOENT, load);
+		*error = -ENOENT;
 		return NULL;
 	}
 	value = bpf_map_lookup_elem(active, &key);
@@ -226,52 +227,52 @@ static __always_inline struct traffic_value *find_traffic(__u32 ifindex, const s
 		return value;
 
 	/* EEXIST: another CPU was first. Its entry has this CPU's copy, too. */
-	error = bpf_map_update_elem(active, &key, (const void *)&no_traffic, BPF_NOEXIST);
-	value = bpf_map_lookup_elem(active, &key);
-	if (!value)
-		count_loss(error, load);
-	return value;
+	*error = bpf_map_update_elem(active, &key, (const void *)&no_traffic, BPF_NOEXIST);
+	return bpf_map_lookup_elem(active, &key);
+}
+
+static __always_inline void add_load(struct traffic_direction *direction, __u32 transport, const struct load *load)
+{
+	if (transport >= TRAFFIC_TRANSPORTS)
+		return;
+	direction->transports[transport].packets += load->packets;
+	direction->transports[transport].bytes += load->bytes;
+	direction->transports[transport].segments += load->segments;
+	add_size(direction, load->last_len, 1);
+	if (load->segments > 1)
+		add_size(direction, load->segment_len, load->segments - 1);
 }
 
 /*
- * A function of its own, for the verifier: it checks it once and knows nothing
- * of the result, rather than follow every way through the headers to the end
- * of each program.
+ * The map comes first: behind it no call keeps what was measured out of the
+ * registers. And what most packets need is kept apart from GSO, so that the
+ * compiler knows there that a packet is one.
  */
-__noinline __u64 classify(struct __sk_buff *skb)
-{
-	struct packet packet = parse_packet(skb);
-
-	return (__u64)packet.transport_offset << 32 | packet.protocol;
-}
-
 static __always_inline int count_packet(struct __sk_buff *skb, bool transmit)
 {
-	__u64 class = classify(skb);
-	struct packet packet = { .protocol = (__u32)class, .transport_offset = class >> 32 };
+	long error = 0;
+	struct traffic_value *value = find_traffic(skb->ifindex, &error);
+	struct packet packet = parse_packet(skb);
 	__u32 transport = transport_of(&packet);
 	struct load load = { .packets = 1, .bytes = skb->len, .segments = 1 };
 	struct traffic_direction *direction;
-	struct traffic_value *value;
 
 	if (transmit && skb->vlan_present && tag_was_in_frame(skb))
 		load.bytes += VLAN_HLEN;
 	load.last_len = load.bytes;
-	if (skb->gso_size)
-		measure_gso(skb, &packet, !transmit, &load);
-
-	value = find_traffic(skb->ifindex, &load);
-	if (!value)
+	if (!value) {
+		if (skb->gso_size)
+			measure_gso(skb, &packet, !transmit, &load);
+		count_loss(error, &load);
 		return TCX_NEXT;
-	direction = transmit ? &value->transmit : &value->receive;
-	if (transport < TRAFFIC_TRANSPORTS) {
-		direction->transports[transport].packets += load.packets;
-		direction->transports[transport].bytes += load.bytes;
-		direction->transports[transport].segments += load.segments;
 	}
-	add_size(direction, load.last_len, 1);
-	if (load.segments > 1)
-		add_size(direction, load.segment_len, load.segments - 1);
+	direction = transmit ? &value->transmit : &value->receive;
+	if (!skb->gso_size) {
+		add_load(direction, transport, &load);
+	} else {
+		measure_gso(skb, &packet, !transmit, &load);
+		add_load(direction, transport, &load);
+	}
 	return TCX_NEXT;
 }
 

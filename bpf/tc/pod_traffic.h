@@ -11,11 +11,11 @@
 
 #include <linux/types.h>
 
-#define TRAFFIC_TCP 0
-#define TRAFFIC_UDP 1
-#define TRAFFIC_ICMP 2
-#define TRAFFIC_SCTP 3
-#define TRAFFIC_OTHER 4
+#define TRAFFIC_TCP	   0
+#define TRAFFIC_UDP	   1
+#define TRAFFIC_ICMP	   2
+#define TRAFFIC_SCTP	   3
+#define TRAFFIC_OTHER	   4
 #define TRAFFIC_TRANSPORTS 5
 
 /*
@@ -23,7 +23,10 @@
  * minimal frame, four doublings, a full Ethernet frame with one VLAN tag, a
  * jumbo frame. What is longer falls into the eighth bucket.
  */
-#define TRAFFIC_SIZE_BOUNDS { 64, 128, 256, 512, 1024, 1518, 9018 }
+#define TRAFFIC_SIZE_BOUNDS                                                                                            \
+	{                                                                                                              \
+		64, 128, 256, 512, 1024, 1518, 9018                                                                    \
+	}
 #define TRAFFIC_SIZES 8
 
 /* 1 MiB a CPU for both maps of the pair; user space sets what Bpf:MaxInterfaces says. */

@@ -66,6 +66,13 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
         };
     }
 
+    /// <summary>How many programs, whoever's, run there; 0 where the interface is gone.</summary>
+    internal static int CountPrograms(int ifindex, TcDirection direction)
+    {
+        var count = 0u;
+        return Libbpf.bpf_prog_query(ifindex, AttachType(direction), 0, null, null, &count) == 0 ? (int)count : 0;
+    }
+
     private static int AttachType(TcDirection direction) => direction == TcDirection.Ingress ? BPF_TCX_INGRESS : BPF_TCX_EGRESS;
 
     private static bool Runs(BpfProgram program, int ifindex, TcDirection direction)

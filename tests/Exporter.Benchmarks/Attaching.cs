@@ -1,0 +1,92 @@
+using System.Diagnostics;
+using Exporter.Bpf;
+using Exporter.Bpf.Netlink;
+using Exporter.Bpf.Tc;
+using Exporter.Kernel.Tests.Support;
+
+namespace Exporter.Benchmarks;
+
+/// <summary>How soon interfaces are counted, with the real binary.</summary>
+internal static class Attaching
+{
+    private const int Existing = 1000;
+    private const int Backlog = 500;
+    private const int New = 100;
+
+    internal static async Task RunAsync()
+    {
+        foreach (var hook in (string[])["tcx", "clsact"])
+        {
+            Table.Begin($"Attaching with {hook}");
+            await MeasureNewAsync(hook, backlog: 0);
+            await MeasureNewAsync(hook, Backlog);
+            await MeasureExistingAsync(hook);
+        }
+    }
+
+    /// <summary>From the return of the call that makes a pair to both programs being attached.</summary>
+    private static async Task MeasureNewAsync(string hook, int backlog)
+    {
+        using var veths = new Veths(backlog);
+        using var probe = new AttachmentProbe(hook);
+        using var exporter = await ExporterProcess.StartAsync($"--Attach:Hook={hook}");
+        var delays = new List<double>();
+        for (var i = 0; i < New; i++)
+        {
+            var ifindex = veths.Add();
+            var started = Stopwatch.GetTimestamp();
+            while (!probe.IsAttached(ifindex))
+            {
+            }
+            delays.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+        }
+        var waiting = backlog == 0 ? "" : $" while up to {backlog} older ones wait";
+        Table.Row($"new veth to counting{waiting}, median", Table.Median(delays), " ms");
+        Table.Row($"new veth to counting{waiting}, 99th percentile", Table.Percentile(delays, 99), " ms", most: hook == "tcx" ? 60 : 10);
+    }
+
+    private static async Task MeasureExistingAsync(string hook)
+    {
+        using var veths = new Veths(Existing);
+        var ifindexes = veths.Ifindexes.ToArray();
+        double bare, longestRtnl = 0;
+        using (var programs = PodTrafficPrograms.Load(1024))
+        using (var client = new RouteClient())
+        {
+            TcHook tc = hook == "tcx" ? new TcxHook(programs) : new ClsactHook(programs, client, 10);
+            var started = Stopwatch.GetTimestamp();
+            var attachments = ifindexes.Select(tc.TryAttach).ToList();
+            bare = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+            attachments.ForEach(attachment => attachment!.Dispose());
+        }
+
+        using var probe = new AttachmentProbe(hook);
+        using var exporter = await ExporterProcess.StartAsync($"--Attach:Hook={hook}");
+        // The newest is first and the oldest last; it has begun when the one is, and ended when the other is.
+        SpinWait.SpinUntil(() => probe.IsAttached(ifindexes[^1]));
+        var begun = Stopwatch.GetTimestamp();
+        while (!probe.IsAttached(ifindexes[0]))
+        {
+            // Somebody else who needs the lock: an attribute is changed, which takes it for a moment.
+            var asked = Stopwatch.GetTimestamp();
+            Shell.Ip($"link set pntb0 txqueuelen {1000 + (asked % 100)}");
+            longestRtnl = Math.Max(longestRtnl, Stopwatch.GetElapsedTime(asked).TotalMilliseconds);
+        }
+        var attached = Stopwatch.GetElapsedTime(begun).TotalMilliseconds;
+        Table.Row($"the bare kernel calls for {Existing} interfaces", bare, " ms");
+        Table.Row($"attaching {Existing} existing interfaces, against the bare calls", attached * Existing / (Existing - 1) / bare, " times", most: 1.1);
+        Table.Row("longest wait of `ip link set` for the RTNL lock meanwhile", longestRtnl, " ms");
+    }
+
+    /// <summary>Asks the kernel whether an interface has programs on both sides, whoever's they are: nobody else attaches any.</summary>
+    private sealed class AttachmentProbe(string hook) : IDisposable
+    {
+        private readonly RouteClient _client = new();
+
+        internal bool IsAttached(int ifindex) => hook == "tcx"
+            ? TcxHook.CountPrograms(ifindex, TcDirection.Ingress) > 0 && TcxHook.CountPrograms(ifindex, TcDirection.Egress) > 0
+            : _client.GetFilters(ifindex, TcDirection.Ingress).Count > 0 && _client.GetFilters(ifindex, TcDirection.Egress).Count > 0;
+
+        public void Dispose() => _client.Dispose();
+    }
+}

@@ -1,0 +1,107 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using Exporter.Bpf;
+using Exporter.Bpf.Tc;
+using Exporter.Kernel.Tests.Support;
+
+namespace Exporter.Benchmarks;
+
+/// <summary>What a packet pays.</summary>
+internal static class PacketPath
+{
+    private const int Rounds = 15;
+    private const int Repeat = 2_000_000;
+
+    internal static void Run()
+    {
+        Programs();
+        Throughput();
+    }
+
+    /// <summary>The least of several rounds, in turn: what disturbs a measurement only ever adds to it.</summary>
+    private static void Programs()
+    {
+        using var stream = typeof(PacketPath).Assembly.GetManifestResourceStream("baseline.bpf.o")!;
+        var content = new byte[stream.Length];
+        stream.ReadExactly(content);
+        using var baseline = BpfObject.Open("baseline", content);
+        baseline.Load();
+        using var programs = PodTrafficPrograms.Load(1024);
+        var (tcp, udp6) = (TcpPacket(), Udp6Packet());
+        (string Name, BpfProgram Program, byte[] Packet)[] runs =
+        [
+            ("an empty program", baseline.Program("empty"), tcp),
+            ("a bare per-CPU hash increment", baseline.Program("bare_increment"), tcp),
+            ("podnet_transmit, TCP over IPv4, 54 bytes", programs.Transmit, tcp),
+            ("podnet_receive, TCP over IPv4, 54 bytes", programs.Receive, tcp),
+            ("podnet_receive, UDP over IPv6, 62 bytes", programs.Receive, udp6),
+        ];
+        var least = new double[runs.Length];
+        Array.Fill(least, double.MaxValue);
+        for (var round = 0; round < Rounds; round++)
+        {
+            for (var i = 0; i < runs.Length; i++)
+            {
+                least[i] = Math.Min(least[i], runs[i].Program.TestRun(runs[i].Packet, default, Repeat).Nanoseconds);
+            }
+        }
+
+        Table.Begin("The packet path (BPF_PROG_TEST_RUN)");
+        Table.Row(runs[0].Name, least[0], " ns");
+        var bare = least[1] - least[0];
+        Table.Row($"{runs[1].Name}, over the empty program", bare, " ns");
+        for (var i = 2; i < runs.Length; i++)
+        {
+            Table.Row($"{runs[i].Name}, over the empty program", least[i] - least[0], " ns");
+            Table.Row($"{runs[i].Name}, against the bare increment", (least[i] - least[0]) / bare, " times", most: 1.25);
+        }
+    }
+
+    /// <summary>Datagrams from a pod to the host as fast as one sender can, with and without the programs in turn.</summary>
+    private static void Throughput()
+    {
+        Table.Begin("Datagrams through one veth pair");
+        using var programs = PodTrafficPrograms.Load(1024);
+        foreach (var (hook, length) in ((string, int)[])[("tcx", 18), ("clsact", 18)])
+        {
+            using var pod = new Pod().Up();
+            using var client = new Bpf.Netlink.RouteClient();
+            TcHook tc = hook == "tcx" ? new TcxHook(programs) : new ClsactHook(programs, client, 10);
+            var (with, without) = (new List<double>(), new List<double>());
+            for (var round = 0; round < Rounds; round++)
+            {
+                without.Add(Rate(pod, length));
+                using (tc.TryAttach(pod.Ifindex))
+                {
+                    with.Add(Rate(pod, length));
+                }
+            }
+            Table.Row($"datagrams without programs, {hook}", Table.Median(without), " /s");
+            Table.Row($"datagrams with {hook}, against without", Table.Median(with.Zip(without, (a, b) => a / b)), " times", least: 0.95);
+        }
+    }
+
+    private static double Rate(Pod pod, int length)
+    {
+        const int Datagrams = 300_000;
+        var started = Stopwatch.GetTimestamp();
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, Datagrams, length, fromPod: true);
+        return Datagrams / Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    private static byte[] TcpPacket()
+    {
+        var packet = new byte[54];
+        (packet[12], packet[13], packet[14], packet[23], packet[46]) = (0x08, 0x00, 0x45, 6, 0x50);
+        packet[17] = 40;
+        return packet;
+    }
+
+    private static byte[] Udp6Packet()
+    {
+        var packet = new byte[62];
+        (packet[12], packet[13], packet[14], packet[20]) = (0x86, 0xdd, 0x60, 17);
+        packet[19] = 8;
+        return packet;
+    }
+}

@@ -1,0 +1,21 @@
+using Exporter.Benchmarks;
+
+// Prints the tables of docs/performance.md; with names, only those: packets, drain, attach, footprint.
+bool Wanted(string name) => args.Length == 0 || args.Contains(name);
+
+if (Wanted("packets"))
+{
+    PacketPath.Run();
+}
+if (Wanted("drain"))
+{
+    Draining.Run();
+}
+if (Wanted("footprint"))
+{
+    await Footprint.RunAsync();
+}
+if (Wanted("attach"))
+{
+    await Attaching.RunAsync();
+}
