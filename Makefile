@@ -7,31 +7,31 @@ BINARY := artifacts/podnet-exporter
 SOURCES := $(shell find bpf exporter -type f -not -path '*/bin/*' -not -path '*/obj/*') Directory.Build.props Directory.Packages.props
 
 .DELETE_ON_ERROR:
-.PHONY: help build demo test bench lint deps clean
+.PHONY: help build demo test bench lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: deps $(BINARY) ## artifacts/podnet-exporter, the native binary
+build: deps-build $(BINARY) ## artifacts/podnet-exporter, the native binary
 
 $(BINARY): $(SOURCES)
 	dotnet publish exporter/Exporter -c $(CONFIGURATION) -r $(RID) -o artifacts/publish
 	cp artifacts/publish/podnet-exporter $@
 
-demo: build ## three namespaces with traffic between them, and the exporter in front of you
-	scripts/demo.sh $(BINARY)
+demo: build deps-demo ## three namespaces with traffic between them, and the exporter in front of you
+	@scripts/demo.sh $(BINARY)
 
-test: build ## every test that this machine can run
-	scripts/test.sh
+test: build deps-test ## every test that this machine can run
+	@scripts/test.sh
 
-bench: build ## the tables of docs/performance.md
-	dotnet run --project tests/Exporter.Benchmarks -c Release -- $(BENCH)
+bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, drain, footprint, attach for one
+	@dotnet run --project tests/Exporter.Benchmarks -c Release -- $(BENCH)
 
-lint: deps ## formatting and warnings
-	scripts/lint.sh
+lint: deps-build deps-lint ## formatting and warnings
+	@scripts/lint.sh
 
-deps: ## installs what is missing
-	@scripts/install-deps.sh
+deps-%:
+	@scripts/install-deps.sh $*
 
 clean: ## everything that was built
 	rm -rf artifacts

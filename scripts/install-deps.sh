@@ -1,23 +1,27 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building and testing need, if they are missing. The .NET SDK is expected to be there.
+# install-deps.sh build|demo|test|lint...: installs the Debian packages that these need, if they are missing. The .NET SDK is
+# expected to be there.
 set -euo pipefail
 
-packages=(
-	clang llvm clang-format libbpf-dev libelf-dev zlib1g-dev gcc libc6-dev # build
-	iproute2 iputils-ping iperf3 curl ca-certificates                     # demo
-	bpftool prometheus libcap2-bin util-linux                             # test
+declare -A groups=(
+	[build]="clang llvm libbpf-dev libelf-dev zlib1g-dev gcc libc6-dev"
+	[demo]="iproute2 iputils-ping iperf3 curl"
+	[test]="iproute2 iputils-ping ethtool bpftool prometheus util-linux"
+	[lint]="clang-format shellcheck"
 )
 
 missing=()
-for package in "${packages[@]}"; do
-	if [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) != installed ]]; then
-		missing+=("$package")
-	fi
+for group in "$@"; do
+	for package in ${groups[$group]}; do
+		if [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) != installed ]]; then
+			missing+=("$package")
+		fi
+	done
 done
 
 if ((${#missing[@]})); then
 	if ((EUID != 0)); then
-		echo "These packages are missing and only root can install them: ${missing[*]}" >&2
+		echo "These packages are missing, and only root can install them: ${missing[*]}" >&2
 		exit 1
 	fi
 	echo "Installing ${missing[*]}"

@@ -153,21 +153,18 @@ static __always_inline void measure_gso(struct __sk_buff *skb, const struct pack
 	}
 }
 
+/* The most frequent first; a switch would be a search. */
 static __always_inline __u32 transport_of(const struct packet *packet)
 {
-	switch (packet->protocol) {
-	case IPPROTO_TCP:
+	if (packet->protocol == IPPROTO_TCP)
 		return TRAFFIC_TCP;
-	case IPPROTO_UDP:
+	if (packet->protocol == IPPROTO_UDP)
 		return TRAFFIC_UDP;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
+	if (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6)
 		return TRAFFIC_ICMP;
-	case IPPROTO_SCTP:
+	if (packet->protocol == IPPROTO_SCTP)
 		return TRAFFIC_SCTP;
-	default:
-		return TRAFFIC_OTHER;
-	}
+	return TRAFFIC_OTHER;
 }
 
 /*

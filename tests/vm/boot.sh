@@ -3,6 +3,7 @@
 # exits with its exit code; with 124 if that takes longer than TIMEOUT_S, with 125 if the guest or this script fails.
 #
 # Usage: boot.sh NAME PAYLOAD_DIR [TIMEOUT_S]
+# Environment: PODNET_VM_CPUS (2), PODNET_VM_APPEND (more for the kernel's command line, such as lockdown=integrity)
 # Debian packages needed: qemu-system-x86 cpio
 set -Eeuo pipefail
 trap 'exit 125' ERR
@@ -30,11 +31,13 @@ main() {
   cat "$work/output" &
   reader=$!
 
-  # More CPUs crash some kernels under emulation.
+  # The cmpxchg16b that QEMU 7.2 emulates leaves garbage in the flags register, and kernels, which use it to allocate
+  # memory, crash of that sooner or later. clearcpuid=141 makes the kernel do without it. Taking it out of the CPU
+  # (-cpu max,-cx16) would take it from the programs too, and .NET's need it.
   timeout --kill-after=5 "$timeout_s" qemu-system-x86_64 \
-    -accel tcg -cpu max -smp 1 -m 1024 -nodefaults -display none -no-reboot \
+    -accel tcg -cpu max -smp "${PODNET_VM_CPUS:-2}" -m 1024 -nodefaults -display none -no-reboot \
     -kernel "$cache/$name/vmlinuz" -initrd "$work/initramfs" \
-    -append "console=ttyS0 quiet panic=-1 oops=panic ${PODNET_VM_APPEND:-}" \
+    -append "console=ttyS0 quiet panic=-1 oops=panic clearcpuid=141 ${PODNET_VM_APPEND:-}" \
     -serial "file:$work/console" -serial "file:$work/output" -serial "file:$work/exit-code" \
     </dev/null &
   qemu=$!
@@ -43,7 +46,7 @@ main() {
 
   # Had QEMU not come as far as opening the pipe, the reader would wait for it forever.
   : <>"$work/output"
-  wait "$reader"
+  wait "$reader" || true
 
   if [[ -s $work/exit-code ]]; then
     exit "$(tr -dc '0-9' <"$work/exit-code")"

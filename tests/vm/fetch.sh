@@ -32,15 +32,14 @@ main() {
     fetch_tools "$tools_suite"
   local tools_reason=$reason
 
-  local name suite patterns
-  while read -r name suite patterns; do
-    [[ -z $name || $name == '#'* ]] && continue
+  local line name
+  while read -ra line; do
+    name=${line[0]:-#}
+    [[ $name == '#'* ]] && continue
     [[ $# -gt 0 && " $* " != *" $name "* ]] && continue
     reason=${tools_reason:+the tools of the guest: $tools_reason}
     if [[ -z $reason ]]; then
-      # The patterns are separate words.
-      # shellcheck disable=SC2086
-      ensure "$name" "$suite $patterns ${modules[*]}" fetch_kernel "$suite" $patterns
+      ensure "$name" "${line[*]:1} ${modules[*]}" fetch_kernel "${line[@]:1}"
     fi
     if [[ -z $reason ]]; then
       echo "$name ready $cache/$name"
@@ -65,7 +64,7 @@ ensure() {
   mkdir -p "$result"
   # `set -e` does not work inside a function that is called as a condition, hence the plain subshell.
   set +e
-  (set -e && "$@") >"$scratch/log" 2>&1 9>&-
+  (set -e; "$@") >"$scratch/log" 2>&1 9>&-
   status=$?
   set -e
 

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Three network namespaces stand in for pods and send each other real traffic, while the exporter counts it in front of you.
+# Ctrl-C removes all of it; what a killed run left is removed at the next start.
+set -euo pipefail
+
+binary=$1
+port=${PORT:-9969}
+pods=(web api db)
+prefix=demo-
+jobs=()
+
+remove_pods() {
+	local pod
+	for pod in "${pods[@]}"; do
+		ip netns delete "$prefix$pod" 2>/dev/null || true
+		ip link delete "veth-$prefix$pod" 2>/dev/null || true
+	done
+	ip link delete "br-${prefix%-}" 2>/dev/null || true
+}
+
+clean_up() {
+	trap - EXIT INT TERM
+	((${#jobs[@]})) && kill "${jobs[@]}" 2>/dev/null
+	wait 2>/dev/null || true
+	remove_pods
+}
+
+in_pod() {
+	local pod=$1
+	shift
+	exec ip netns exec "$prefix$pod" "$@"
+}
+
+if ((EUID != 0)); then
+	echo "The demo makes network namespaces and loads BPF programs: run it as root." >&2
+	exit 1
+fi
+remove_pods
+trap clean_up EXIT INT TERM
+
+ip link add "br-${prefix%-}" type bridge
+ip link set "br-${prefix%-}" up
+number=1
+for pod in "${pods[@]}"; do
+	number=$((number + 1))
+	ip netns add "$prefix$pod"
+	ip link add "veth-$prefix$pod" type veth peer name eth0 netns "$prefix$pod"
+	ip link set "veth-$prefix$pod" master "br-${prefix%-}" up
+	ip -n "$prefix$pod" addr add "10.99.69.$number/24" dev eth0
+	ip -n "$prefix$pod" link set lo up
+	ip -n "$prefix$pod" link set eth0 up
+done
+
+# web asks api for 20 Mbit/s over TCP, api tells db 2 Mbit/s in datagrams, db pings web.
+in_pod api iperf3 --server >/dev/null 2>&1 & jobs+=($!)
+in_pod db iperf3 --server >/dev/null 2>&1 & jobs+=($!)
+sleep 1 # iperf3 says nothing when it is ready
+in_pod web iperf3 --client 10.99.69.3 --time 0 --bitrate 20M --reverse >/dev/null 2>&1 & jobs+=($!)
+in_pod api iperf3 --client 10.99.69.4 --time 0 --bitrate 2M --udp >/dev/null 2>&1 & jobs+=($!)
+in_pod db ping -q -i 0.2 10.99.69.2 >/dev/null 2>&1 & jobs+=($!)
+
+cat <<EOF
+
+Three pods (${pods[*]/#/$prefix}) send each other TCP, UDP and ICMP.
+
+  http://localhost:$port/metrics
+
+  curl -s localhost:$port/metrics | grep ^podnet_transmit_bytes_total
+
+Ctrl-C stops it and removes everything.
+
+EOF
+"$binary" "--Server:Urls=http://*:$port" & exporter=$!
+jobs+=("$exporter")
+wait "$exporter"

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Runs every ring that this machine can run, and ends with one line for all of them: N passed, N failed, N skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+passed=0 failed=0 skipped=0
+reasons=()
+
+# The counts that the test runner prints at the end of a run.
+add_counts() {
+	local log=$1
+	passed=$((passed + $(sed -n 's/^ *succeeded: *//p' "$log" | tail -1 | grep . || echo 0)))
+	failed=$((failed + $(sed -n 's/^ *failed: *//p' "$log" | tail -1 | grep . || echo 0)))
+	skipped=$((skipped + $(sed -n 's/^ *skipped: *//p' "$log" | tail -1 | grep . || echo 0)))
+}
+
+# ring NAME PROJECT [COMMAND...]: the command, if any, is put before the test runner.
+ring() {
+	local name=$1 project=$2 log status=0
+	shift 2
+	log=$(mktemp)
+	echo "== $name"
+	"$@" dotnet test --project "tests/$project" --configuration Release --no-build --no-ansi --no-progress 2>&1 | tee "$log" || status=$?
+	if ((status != 0)) && ! grep --quiet '^ *failed: *[1-9]' "$log"; then
+		echo "$name did not run to its end (exit code $status)"
+		failed=$((failed + 1))
+	fi
+	add_counts "$log"
+	rm -f "$log"
+}
+
+skip() {
+	reasons+=("$1: $2")
+	skipped=$((skipped + 1))
+}
+
+dotnet build Exporter.sln --configuration Release --nologo --verbosity quiet
+
+ring "unit" Exporter.Tests
+if ((EUID != 0)); then
+	skip "kernel" "needs root: it makes network namespaces and loads BPF programs"
+else
+	# In a network namespace of its own: whatever happens, nothing of it is left on the machine's interfaces.
+	ring "kernel" Exporter.Kernel.Tests unshare --net -- sh -c 'ip link set lo up && exec "$@"' sh
+fi
+
+if ((${#reasons[@]})); then
+	echo "Not run:"
+	printf '  %s\n' "${reasons[@]}"
+fi
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+((failed == 0))
