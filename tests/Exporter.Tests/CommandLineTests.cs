@@ -1,0 +1,95 @@
+using Exporter.Options;
+
+namespace Exporter.Tests;
+
+public sealed class CommandLineTests
+{
+    [Theory]
+    [InlineData("run", "")]
+    [InlineData("run", "run")]
+    [InlineData("check", "check")]
+    [InlineData("help", "help")]
+    [InlineData("help", "--help")]
+    [InlineData("help", "-h")]
+    [InlineData("version", "version")]
+    [InlineData("version", "--version")]
+    [InlineData("dance", "dance")]
+    [InlineData("run", "--Drain:Interval=00:00:02")]
+    [InlineData("check", "check --Drain:Interval=00:00:02")]
+    [InlineData("help", "--help --Drain:Interval=00:00:02")]
+    public void The_command_comes_first(string command, string typed)
+    {
+        var commandLine = Parse(typed);
+
+        Assert.Equal(command, commandLine.Command);
+        Assert.Empty(commandLine.Errors);
+    }
+
+    [Theory]
+    [InlineData("--Drain:Interval=00:00:02")]
+    [InlineData("--Drain:Interval 00:00:02")]
+    [InlineData("--drain:interval=00:00:02")]
+    [InlineData("run --Drain:Interval=00:00:02")]
+    [InlineData("check --Drain:Interval 00:00:02")]
+    [InlineData("--version --Drain:Interval 00:00:02")]
+    [InlineData("--Drain:Interval=00:00:09 --Drain:Interval=00:00:02")]
+    public void An_option_is_read(string typed)
+    {
+        var commandLine = Parse(typed);
+
+        Assert.Empty(commandLine.Errors);
+        Assert.Equal("Drain:Interval", Assert.Single(commandLine.Options).Key, ignoreCase: true);
+        Assert.Equal("00:00:02", commandLine.Options["Drain:Interval"]);
+    }
+
+    [Theory]
+    [InlineData("--Attach:Include=", "")]
+    [InlineData("--Attach:Include=a=b", "a=b")]
+    [InlineData("--Attach:Include -x", "-x")]
+    [InlineData("--Attach:Include=--x", "--x")]
+    public void A_value_may_be_empty_or_contain_signs(string typed, string value)
+    {
+        var commandLine = Parse(typed);
+
+        Assert.Empty(commandLine.Errors);
+        Assert.Equal(value, commandLine.Options["Attach:Include"]);
+    }
+
+    [Fact]
+    public void Several_options_are_read_in_both_forms()
+    {
+        var commandLine = Parse("run --A=1 --B 2 --C=3");
+
+        Assert.Empty(commandLine.Errors);
+        Assert.Equal([("A", "1"), ("B", "2"), ("C", "3")], commandLine.Options.Select(option => (option.Key, option.Value!)).Order());
+    }
+
+    [Theory]
+    [InlineData("--Drain:Interval")]
+    [InlineData("--Drain:Interval --Attach:Hook=tcx")]
+    [InlineData("run --Attach:Hook=tcx --Drain:Interval")]
+    public void A_missing_value_is_named_with_its_key(string typed)
+    {
+        var commandLine = Parse(typed);
+
+        Assert.StartsWith("Drain:Interval: has no value", Assert.Single(commandLine.Errors), StringComparison.Ordinal);
+        Assert.False(commandLine.Options.ContainsKey("Drain:Interval"));
+    }
+
+    [Theory]
+    [InlineData("run dance")]
+    [InlineData("--Attach:Hook=tcx dance")]
+    [InlineData("--Attach:Hook tcx dance")]
+    [InlineData("--help dance")]
+    public void A_stray_word_is_named(string typed) =>
+        Assert.StartsWith("dance: not understood", Assert.Single(Parse(typed).Errors), StringComparison.Ordinal);
+
+    [Fact]
+    public void A_single_dash_is_no_option() =>
+        Assert.StartsWith("-Drain:Interval=00:00:02: not understood", Assert.Single(Parse("-Drain:Interval=00:00:02").Errors), StringComparison.Ordinal);
+
+    [Fact]
+    public void Everything_that_is_not_understood_is_said_at_once() => Assert.Equal(3, Parse("run one two --Three").Errors.Count);
+
+    private static CommandLine Parse(string typed) => CommandLine.Parse(typed.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+}

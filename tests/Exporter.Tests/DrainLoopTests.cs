@@ -1,0 +1,177 @@
+using Exporter.Health;
+using Exporter.Tests.Support;
+using Exporter.Traffic;
+using Microsoft.Extensions.Logging;
+
+namespace Exporter.Tests;
+
+public sealed class DrainLoopTests : IDisposable
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
+
+    private readonly CountingNode _node = new(("Drain:Interval", "00:00:10"), ("Metrics:Retention", "00:00:15"));
+    private readonly RecordingLogger<DrainLoop> _logger = new();
+    private readonly LoopHealth _health;
+    private readonly DrainLoop _loop;
+
+    public DrainLoopTests()
+    {
+        _health = new(_node.Time);
+        _loop = new(_node.Reader, _node.Pods, _node.Metrics, _health, _node.Time, _node.Options.Drain, _logger);
+    }
+
+    public void Dispose()
+    {
+        _loop.Dispose();
+        _node.Dispose();
+    }
+
+    [Fact]
+    public async Task It_drains_at_once()
+    {
+        await StartAsync();
+
+        Assert.Equal(1, _node.Source.Drains);
+        await StopAsync();
+    }
+
+    [Fact]
+    public async Task It_drains_at_every_tick_of_the_interval()
+    {
+        await StartAsync();
+        for (var tick = 0; tick < 5; tick++)
+        {
+            await TickAsync();
+        }
+        await StopAsync();
+
+        Assert.Equal(1 + 5 + 1, _node.Source.Drains);
+    }
+
+    [Fact]
+    public async Task It_does_not_drain_before_the_interval_is_over()
+    {
+        await StartAsync();
+        await TickAsync();
+
+        _node.Time.Advance(Interval - TimeSpan.FromTicks(1));
+        await StopAsync();
+
+        Assert.Equal(2 + 1, _node.Source.Drains);
+    }
+
+    [Fact]
+    public async Task It_drains_once_more_when_it_stops()
+    {
+        _node.Appear(7, 1, CountingNode.Web);
+        await StartAsync();
+        _node.Source.Put(7, Counted.Sent(1, 100));
+
+        await StopAsync();
+
+        Assert.Equal(2, _node.Source.Drains);
+        Assert.Equal(100, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
+        Assert.Equal(1, _logger.CountOf("Stopped; 1 packets with 100 bytes"));
+    }
+
+    [Fact]
+    public async Task Every_failing_drain_is_counted_and_the_loop_goes_on()
+    {
+        _node.Source.Fails = true;
+        await StartAsync();
+        await TickAsync();
+        await TickAsync();
+        await StopAsync();
+
+        Assert.Equal(4, (await _node.ScrapeAsync())["podnet_exporter_drain_errors_total"]);
+    }
+
+    [Fact]
+    public async Task Failing_and_recovering_are_logged_once_each_time_they_begin()
+    {
+        _node.Source.Fails = true;
+        await StartAsync();
+        await TickAsync();
+        await TickAsync();
+        await TickAsync(fails: false);
+        await TickAsync(fails: false);
+        await TickAsync(fails: true);
+        await TickAsync(fails: true);
+        await TickAsync(fails: false);
+        await StopAsync();
+
+        Assert.Equal(
+            ["Draining fails", "Draining works again", "Draining fails", "Draining works again", "Stopped"],
+            _logger.Entries.Select(entry => entry.Text.Split(',', ';')[0]));
+        Assert.Equal([LogLevel.Error, LogLevel.Information], _logger.Entries.Take(2).Select(entry => entry.Level));
+        Assert.Contains("Cannot drain the map", _logger.Entries[0].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_loop_that_never_fails_says_nothing_until_it_stops()
+    {
+        await StartAsync();
+        await TickAsync();
+        await StopAsync();
+
+        Assert.StartsWith("Stopped; 0 packets", Assert.Single(_logger.Entries).Text, StringComparison.Ordinal);
+        Assert.Equal(0, (await _node.ScrapeAsync())["podnet_exporter_drain_errors_total"]);
+    }
+
+    [Fact]
+    public async Task The_number_of_series_is_published()
+    {
+        _node.Appear(7, 1, CountingNode.Web);
+        _node.Source.Put(7, Counted.Sent(1, 100));
+        await StartAsync();
+        await StopAsync();
+
+        var scrape = await _node.ScrapeAsync();
+        Assert.Equal(scrape.CountPodSamples(), scrape["podnet_exporter_series"]);
+        Assert.NotEqual(0, scrape["podnet_exporter_series"]);
+    }
+
+    [Fact]
+    public async Task Pods_expire_even_while_drains_fail()
+    {
+        _node.Appear(7, 1, CountingNode.Web);
+        _node.Forget(7);
+        _node.Source.Fails = true;
+        await StartAsync();
+        Assert.NotEqual(0, (await _node.ScrapeAsync()).CountPodSamples());
+        await TickAsync();
+        await TickAsync();
+        await StopAsync();
+
+        Assert.Equal(0, (await _node.ScrapeAsync()).CountPodSamples());
+    }
+
+    [Fact]
+    public async Task A_loop_that_does_not_turn_any_more_is_stuck()
+    {
+        await StartAsync();
+        await TickAsync();
+        await StopAsync();
+        Assert.Empty(_health.Stuck());
+
+        _node.Time.Advance(TimeSpan.FromMinutes(1));
+
+        Assert.Equal(["drain"], _health.Stuck());
+    }
+
+    private async Task StartAsync()
+    {
+        await _loop.StartAsync(CancellationToken.None);
+        await _node.Source.NextDrainAsync();
+    }
+
+    /// <summary>What is behind a drain, logging too, has happened when the next begins or the loop has stopped.</summary>
+    private async Task TickAsync(bool? fails = null)
+    {
+        _node.Source.Fails = fails ?? _node.Source.Fails;
+        _node.Time.Advance(Interval);
+        await _node.Source.NextDrainAsync();
+    }
+
+    private Task StopAsync() => _loop.StopAsync(CancellationToken.None);
+}

@@ -1,0 +1,112 @@
+using System.Text.RegularExpressions;
+using Exporter.Bpf.Contract;
+using Exporter.Discovery;
+using Exporter.Metrics;
+using Exporter.Tests.Support;
+using Prometheus;
+
+namespace Exporter.Tests;
+
+public sealed class ExporterMetricsTests
+{
+    private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
+    private readonly ExporterMetrics _metrics;
+
+    public ExporterMetricsTests() => _metrics = new(Prometheus.Metrics.WithCustomRegistry(_registry));
+
+    [Theory]
+    [InlineData("podnet_exporter_attach_errors_total{reason=\"eperm\"}")]
+    [InlineData("podnet_exporter_attach_errors_total{reason=\"einval\"}")]
+    [InlineData("podnet_exporter_attach_errors_total{reason=\"enospc\"}")]
+    [InlineData("podnet_exporter_attach_errors_total{reason=\"removed\"}")]
+    [InlineData("podnet_exporter_attach_errors_total{reason=\"other\"}")]
+    [InlineData("podnet_exporter_lost_packets_total{reason=\"map_full\"}")]
+    [InlineData("podnet_exporter_lost_packets_total{reason=\"map_busy\"}")]
+    [InlineData("podnet_exporter_lost_packets_total{reason=\"map_error\"}")]
+    [InlineData("podnet_exporter_lost_bytes_total{reason=\"map_full\"}")]
+    [InlineData("podnet_exporter_lost_bytes_total{reason=\"map_busy\"}")]
+    [InlineData("podnet_exporter_lost_bytes_total{reason=\"map_error\"}")]
+    [InlineData("podnet_exporter_unattributed_packets_total{direction=\"transmit\"}")]
+    [InlineData("podnet_exporter_unattributed_packets_total{direction=\"receive\"}")]
+    [InlineData("podnet_exporter_unattributed_bytes_total{direction=\"transmit\"}")]
+    [InlineData("podnet_exporter_unattributed_bytes_total{direction=\"receive\"}")]
+    [InlineData("podnet_exporter_drain_errors_total")]
+    [InlineData("podnet_exporter_netlink_resyncs_total")]
+    [InlineData("podnet_exporter_interfaces{state=\"pending\"}")]
+    [InlineData("podnet_exporter_interfaces{state=\"attached\"}")]
+    [InlineData("podnet_exporter_interfaces{state=\"failed\"}")]
+    [InlineData("podnet_exporter_interfaces{state=\"shadowed\"}")]
+    [InlineData("podnet_exporter_series")]
+    public async Task A_counter_of_what_can_go_wrong_is_there_at_zero_from_the_start(string sample) =>
+        Assert.Equal(0, (await ScrapeAsync())[sample]);
+
+    /// <summary>The same, for the counters that a later change adds.</summary>
+    [Fact]
+    public async Task Every_counter_family_has_a_sample_from_the_start()
+    {
+        using var text = new MemoryStream();
+        await _registry.CollectAndExportAsTextAsync(text);
+        var families = Regex.Matches(System.Text.Encoding.UTF8.GetString(text.ToArray()), "^# TYPE (\\S+) counter$", RegexOptions.Multiline)
+            .Select(match => match.Groups[1].Value).ToList();
+        var samples = (await ScrapeAsync()).Samples;
+
+        Assert.NotEmpty(families);
+        Assert.All(families, family => Assert.Contains(samples, sample => sample.Split('{')[0] == family));
+    }
+
+    [Theory]
+    [InlineData("eperm", "eperm")]
+    [InlineData("einval", "einval")]
+    [InlineData("enospc", "enospc")]
+    [InlineData("removed", "removed")]
+    [InlineData("eio", "other")]
+    [InlineData("errno 524", "other")]
+    [InlineData("", "other")]
+    [InlineData("EPERM", "other")]
+    public async Task An_attach_error_outside_the_known_reasons_is_other(string reason, string label)
+    {
+        _metrics.CountAttachError(reason);
+        _metrics.CountAttachError(reason);
+
+        var errors = await ScrapeAsync();
+        Assert.Equal(2, errors[$"podnet_exporter_attach_errors_total{{reason=\"{label}\"}}"]);
+        Assert.Equal(5, errors.Samples.Count(sample => sample.StartsWith("podnet_exporter_attach_errors_total", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData((int)LossReason.MapFull, "map_full")]
+    [InlineData((int)LossReason.MapBusy, "map_busy")]
+    [InlineData((int)LossReason.MapError, "map_error")]
+    public async Task A_loss_is_the_total_that_was_last_read(int reason, string label)
+    {
+        _metrics.SetLoss((LossReason)reason, new(3, 300));
+        _metrics.SetLoss((LossReason)reason, new(5, 500));
+
+        var losses = await ScrapeAsync();
+        Assert.Equal(5, losses[$"podnet_exporter_lost_packets_total{{reason=\"{label}\"}}"]);
+        Assert.Equal(500, losses[$"podnet_exporter_lost_bytes_total{{reason=\"{label}\"}}"]);
+    }
+
+    [Fact]
+    public async Task The_state_of_interfaces_is_the_number_that_was_last_set()
+    {
+        _metrics.SetInterfaces(InterfaceState.Shadowed, 4);
+        _metrics.SetInterfaces(InterfaceState.Shadowed, 2);
+
+        Assert.Equal(2, (await ScrapeAsync())["podnet_exporter_interfaces{state=\"shadowed\"}"]);
+    }
+
+    [Fact]
+    public async Task The_build_and_the_hook_are_told()
+    {
+        _metrics.SetHook("traffic", "tcx");
+
+        var scrape = await ScrapeAsync();
+        Assert.Equal(1, scrape["podnet_exporter_hook_info{kind=\"traffic\",hook=\"tcx\"}"]);
+        var build = Assert.Single(scrape.Samples, sample => sample.StartsWith("podnet_exporter_build_info{", StringComparison.Ordinal));
+        Assert.Contains($"version=\"{ExporterMetrics.Version}\"", build, StringComparison.Ordinal);
+        Assert.NotEqual("unknown", ExporterMetrics.Version);
+    }
+
+    private Task<Exposition> ScrapeAsync() => Exposition.OfAsync(_registry);
+}

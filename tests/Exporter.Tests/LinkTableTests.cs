@@ -1,0 +1,191 @@
+using Exporter.Bpf.Netlink;
+using Exporter.Discovery;
+
+namespace Exporter.Tests;
+
+public sealed class LinkTableTests
+{
+    private static readonly Link First = new(7, "veth7", "veth", 0x0a0000000001, 2, 0);
+
+    private readonly LinkTable _table = new();
+
+    [Fact]
+    public void An_interface_that_is_set_is_in_the_table()
+    {
+        _table.Set(First);
+
+        Assert.Equal(First, _table.Current[7].Link);
+    }
+
+    [Fact]
+    public void An_interface_that_changes_keeps_its_generation()
+    {
+        _table.Set(First);
+        var before = _table.Current[7].Generation;
+
+        _table.Set(First with { Name = "renamed", PeerNamespaceId = 3 });
+
+        Assert.Equal(before, _table.Current[7].Generation);
+        Assert.Equal("renamed", _table.Current[7].Link.Name);
+        Assert.Equal(3, _table.Current[7].Link.PeerNamespaceId);
+    }
+
+    [Fact]
+    public void Every_new_interface_has_a_greater_generation()
+    {
+        _table.Set(First);
+        _table.Set(First with { Ifindex = 3 });
+        _table.Set(First with { Ifindex = 9 });
+
+        Assert.True(_table.Current[3].Generation > _table.Current[7].Generation);
+        Assert.True(_table.Current[9].Generation > _table.Current[3].Generation);
+    }
+
+    [Fact]
+    public void An_interface_that_is_removed_is_out_of_the_table()
+    {
+        _table.Set(First);
+        _table.Set(First with { Ifindex = 8 });
+
+        _table.Remove(7);
+
+        Assert.Equal([8], _table.Current.Keys);
+    }
+
+    [Fact]
+    public void An_index_that_comes_back_is_a_new_generation_even_if_nothing_else_differs()
+    {
+        _table.Set(First);
+        var before = _table.Current[7].Generation;
+
+        _table.Remove(7);
+        _table.Set(First);
+
+        Assert.True(_table.Current[7].Generation > before);
+    }
+
+    [Fact]
+    public void Removing_what_is_not_there_changes_nothing()
+    {
+        _table.Set(First);
+
+        Assert.Null(_table.Remove(99));
+        Assert.Equal([7], _table.Current.Keys);
+    }
+
+    [Fact]
+    public void A_snapshot_stays_as_it_was_taken()
+    {
+        _table.Set(First);
+        var snapshot = _table.Current;
+
+        _table.Remove(7);
+        _table.Set(First with { Ifindex = 8 });
+
+        Assert.Equal([7], snapshot.Keys);
+    }
+
+    [Fact]
+    public void Removing_one_end_of_a_pair_returns_the_other_where_that_is_in_this_namespace()
+    {
+        var left = new Link(7, "left", "veth", 1, 8, null);
+        var right = new Link(8, "right", "veth", 2, 7, null);
+        _table.Set(left);
+        _table.Set(right);
+
+        Assert.Equal(right, _table.Remove(7));
+        Assert.Null(_table.Remove(8));
+    }
+
+    /// <summary>The end that is made first is announced before the other is there.</summary>
+    [Fact]
+    public void Removing_an_end_that_does_not_know_its_peer_returns_the_other_that_does()
+    {
+        var right = new Link(8, "right", "veth", 2, 7, null);
+        _table.Set(new(7, "left", "veth", 1, 0, null));
+        _table.Set(right);
+
+        Assert.Equal(right, _table.Remove(7));
+    }
+
+    [Fact]
+    public void Removing_an_interface_whose_other_end_is_elsewhere_returns_nothing()
+    {
+        _table.Set(First with { PeerIfindex = 8 });
+        _table.Set(new(8, "vlan8", "vlan", 1, 7, null));
+
+        Assert.Null(_table.Remove(7));
+    }
+
+    [Fact]
+    public void Removing_an_interface_does_not_return_one_whose_other_end_has_the_index_elsewhere()
+    {
+        _table.Set(new(7, "left", "veth", 1, 9, null));
+        _table.Set(new(8, "veth8", "veth", 1, 7, 3));
+
+        Assert.Null(_table.Remove(7));
+    }
+
+    [Fact]
+    public void Removing_an_interface_without_another_end_returns_nothing()
+    {
+        _table.Set(new(7, "dummy7", "dummy", 1, 0, null));
+
+        Assert.Null(_table.Remove(7));
+    }
+
+    [Fact]
+    public void A_list_replaces_what_was_known()
+    {
+        _table.Set(First);
+        _table.Set(First with { Ifindex = 8 });
+
+        _table.Reset([First with { Ifindex = 8 }, First with { Ifindex = 9 }]);
+
+        Assert.Equal([8, 9], _table.Current.Keys.Order());
+    }
+
+    [Fact]
+    public void An_interface_that_was_renamed_keeps_its_generation_over_a_list()
+    {
+        _table.Set(First);
+        var before = _table.Current[7].Generation;
+
+        _table.Reset([First with { Name = "renamed" }]);
+
+        Assert.Equal(before, _table.Current[7].Generation);
+        Assert.Equal("renamed", _table.Current[7].Link.Name);
+    }
+
+    public static TheoryData<string, Link> Others => new()
+    {
+        { "address", First with { HardwareAddress = 0x0a0000000002 } },
+        { "peer's index", First with { PeerIfindex = 3 } },
+        { "peer's namespace", First with { PeerNamespaceId = 1 } },
+        { "kind", First with { Kind = "netkit" } },
+    };
+
+    [Theory]
+    [MemberData(nameof(Others))]
+    public void Another_interface_of_the_same_index_in_a_list_is_a_new_generation(string difference, Link other)
+    {
+        _table.Set(First);
+        var before = _table.Current[7].Generation;
+
+        _table.Reset([other]);
+
+        Assert.True(_table.Current[7].Generation > before, difference);
+    }
+
+    [Fact]
+    public void An_index_that_comes_back_after_a_list_without_it_is_a_new_generation()
+    {
+        _table.Set(First);
+        var before = _table.Current[7].Generation;
+
+        _table.Reset([]);
+        _table.Reset([First]);
+
+        Assert.True(_table.Current[7].Generation > before);
+    }
+}

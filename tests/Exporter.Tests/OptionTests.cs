@@ -1,0 +1,210 @@
+using Exporter.Options;
+using Exporter.Tests.Support;
+
+namespace Exporter.Tests;
+
+public sealed class OptionTests
+{
+    [Fact]
+    public void Without_any_setting_the_defaults_hold()
+    {
+        var options = TestOptions.Read();
+
+        Assert.Equal(["http://*:9969"], options.Server.Urls);
+        Assert.Equal(HookChoice.Auto, options.Attach.Hook);
+        Assert.Null(options.Attach.Include);
+        Assert.Null(options.Attach.Exclude);
+        Assert.Equal(10, options.Attach.Priority);
+        Assert.Equal(TimeSpan.FromSeconds(15), options.Attach.CheckInterval);
+        Assert.Equal(TimeSpan.FromSeconds(1), options.Drain.Interval);
+        Assert.Equal(IdentityChoice.Auto, options.Identity.Source);
+        Assert.Equal(TimeSpan.FromSeconds(30), options.Identity.Wait);
+        Assert.Equal(TimeSpan.FromMinutes(2), options.Metrics.Retention);
+        Assert.Equal(1024, options.Bpf.MaxInterfaces);
+    }
+
+    [Fact]
+    public void What_is_set_is_read()
+    {
+        var options = TestOptions.Read(
+            ("Server:Urls", "http://127.0.0.1:9000; http://[::1]:9001"),
+            ("Attach:Hook", "clsact"),
+            ("Attach:Include", "^cali"),
+            ("Attach:Exclude", "^docker"),
+            ("Attach:Priority", "77"),
+            ("Attach:CheckInterval", "00:01:00"),
+            ("Drain:Interval", "00:00:00.25"),
+            ("Identity:Source", "standalone"),
+            ("Identity:Wait", "00:00:07"),
+            ("Metrics:Retention", "00:05:00"),
+            ("Bpf:MaxInterfaces", "4096"));
+
+        Assert.Equal(["http://127.0.0.1:9000", "http://[::1]:9001"], options.Server.Urls);
+        Assert.Equal(HookChoice.Clsact, options.Attach.Hook);
+        Assert.Equal("^cali", options.Attach.Include?.ToString());
+        Assert.Equal("^docker", options.Attach.Exclude?.ToString());
+        Assert.Equal(77, options.Attach.Priority);
+        Assert.Equal(TimeSpan.FromMinutes(1), options.Attach.CheckInterval);
+        Assert.Equal(TimeSpan.FromMilliseconds(250), options.Drain.Interval);
+        Assert.Equal(IdentityChoice.Standalone, options.Identity.Source);
+        Assert.Equal(TimeSpan.FromSeconds(7), options.Identity.Wait);
+        Assert.Equal(TimeSpan.FromMinutes(5), options.Metrics.Retention);
+        Assert.Equal(4096, options.Bpf.MaxInterfaces);
+    }
+
+    [Theory]
+    [InlineData("Drain:Interval", "00:00:00.1")]
+    [InlineData("Drain:Interval", "00:01:00")]
+    [InlineData("Attach:CheckInterval", "00:00:01")]
+    [InlineData("Attach:CheckInterval", "01:00:00")]
+    [InlineData("Identity:Wait", "00:00:00")]
+    [InlineData("Identity:Wait", "01:00:00")]
+    [InlineData("Metrics:Retention", "00:00:00")]
+    [InlineData("Metrics:Retention", "1.00:00:00")]
+    [InlineData("Attach:Priority", "1")]
+    [InlineData("Attach:Priority", "65520")]
+    [InlineData("Bpf:MaxInterfaces", "1")]
+    [InlineData("Bpf:MaxInterfaces", "65536")]
+    [InlineData("Attach:Hook", "TCX")]
+    [InlineData("Drain:Interval", "  00:00:02 ")]
+    [InlineData("Attach:Include", "")]
+    [InlineData("Server:Urls", "HTTP://localhost:0;")]
+    [InlineData("Server:Urls", "http://unix:/run/podnet.sock")]
+    public void The_ends_of_a_range_and_unusual_spellings_are_accepted(string key, string value) => Assert.Empty(TestOptions.ErrorsOf((key, value)));
+
+    [Theory]
+    [InlineData("Drain:Interval", "00:00:00.0999999", "out of range")]
+    [InlineData("Drain:Interval", "00:01:00.0000001", "out of range")]
+    [InlineData("Drain:Interval", "-00:00:01", "out of range")]
+    [InlineData("Drain:Interval", "5", "not a duration")]
+    [InlineData("Drain:Interval", "1s", "not a duration")]
+    [InlineData("Drain:Interval", "00:00:60", "not a duration")]
+    [InlineData("Drain:Interval", "", "not a duration")]
+    [InlineData("Attach:CheckInterval", "00:00:00.9", "out of range")]
+    [InlineData("Attach:CheckInterval", "01:00:01", "out of range")]
+    [InlineData("Attach:CheckInterval", "15", "not a duration")]
+    [InlineData("Identity:Wait", "-00:00:01", "out of range")]
+    [InlineData("Identity:Wait", "01:00:01", "out of range")]
+    [InlineData("Identity:Wait", "30", "not a duration")]
+    [InlineData("Metrics:Retention", "-00:00:01", "out of range")]
+    [InlineData("Metrics:Retention", "1.00:00:01", "out of range")]
+    [InlineData("Metrics:Retention", "2m", "not a duration")]
+    [InlineData("Attach:Include", "(", "not a regular expression")]
+    [InlineData("Attach:Exclude", "[a-", "not a regular expression")]
+    [InlineData("Attach:Exclude", "(?=veth)", "not a regular expression")]
+    [InlineData("Attach:Exclude", @"(a)\1", "not a regular expression")]
+    [InlineData("Attach:Hook", "xdp", "auto, tcx, clsact")]
+    [InlineData("Attach:Hook", "1", "auto, tcx, clsact")]
+    [InlineData("Attach:Hook", "", "auto, tcx, clsact")]
+    [InlineData("Attach:Hook", "tcx,clsact", "auto, tcx, clsact")]
+    [InlineData("Identity:Source", "docker", "auto, ")]
+    [InlineData("Attach:Priority", "0", "from 1 to 65520")]
+    [InlineData("Attach:Priority", "65521", "from 1 to 65520")]
+    [InlineData("Attach:Priority", "-1", "from 1 to 65520")]
+    [InlineData("Attach:Priority", "high", "from 1 to 65520")]
+    [InlineData("Bpf:MaxInterfaces", "0", "from 1 to 65536")]
+    [InlineData("Bpf:MaxInterfaces", "65537", "from 1 to 65536")]
+    [InlineData("Bpf:MaxInterfaces", "-1", "from 1 to 65536")]
+    [InlineData("Bpf:MaxInterfaces", "+1", "from 1 to 65536")]
+    [InlineData("Bpf:MaxInterfaces", "1.5", "from 1 to 65536")]
+    [InlineData("Bpf:MaxInterfaces", "1,024", "from 1 to 65536")]
+    [InlineData("Bpf:MaxInterfaces", "1e3", "from 1 to 65536")]
+    [InlineData("Bpf:MaxInterfaces", "99999999999", "from 1 to 65536")]
+    [InlineData("Bpf:MaxInterfaces", "", "from 1 to 65536")]
+    [InlineData("Server:Urls", "https://*:9969", "not an http:// address")]
+    [InlineData("Server:Urls", "*:9969", "not an http:// address")]
+    [InlineData("Server:Urls", "9969", "not an http:// address")]
+    [InlineData("Server:Urls", "http://*:9969;https://*:9970", "not an http:// address")]
+    [InlineData("Server:Urls", "http://*:9969/metrics", "has a path")]
+    [InlineData("Server:Urls", "http://unix:/run/podnet.sock:/metrics", "has a path")]
+    [InlineData("Server:Urls", "", "is empty")]
+    [InlineData("Server:Urls", " ; ", "is empty")]
+    [InlineData("Server:Urls", "http://", "Invalid url")]
+    [InlineData("Server:Urls", "http://:9969", "Invalid url")]
+    [InlineData("Server:Urls", "http://*:70000", "port that does not exist: 70000")]
+    [InlineData("Server:Urls", "http://*:-1", "port that does not exist: -1")]
+    public void A_malformed_value_is_named_with_its_key_and_what_is_wrong(string key, string value, string problem)
+    {
+        var error = Assert.Single(TestOptions.ErrorsOf((key, value)));
+
+        Assert.StartsWith($"{key}: '{value}' ", error, StringComparison.Ordinal);
+        Assert.Contains(problem, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_malformed_value_stands_as_its_default_in_the_result()
+    {
+        var options = ExporterOptions.Read(TestOptions.Reader(("Drain:Interval", "5"), ("Attach:Hook", "xdp"), ("Server:Urls", "ftp://*")));
+
+        Assert.Equal(TimeSpan.FromSeconds(1), options.Drain.Interval);
+        Assert.Equal(HookChoice.Auto, options.Attach.Hook);
+        Assert.Equal(["http://*:9969"], options.Server.Urls);
+    }
+
+    [Fact]
+    public void Everything_that_is_wrong_is_said_at_once()
+    {
+        var errors = TestOptions.ErrorsOf(
+            ("Drain:Interval", "5"), ("Attach:Include", "("), ("Bpf:MaxInterfaces", "0"), ("Server:Urls", "x"), ("Drain:Intervall", "00:00:01"));
+
+        Assert.Equal(
+            ["Attach:Include", "Bpf:MaxInterfaces", "Drain:Interval", "Drain:Intervall", "Server:Urls"],
+            errors.Select(error => error[..error.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void A_duration_error_says_what_is_possible()
+    {
+        var error = Assert.Single(TestOptions.ErrorsOf(("Drain:Interval", "00:02:00")));
+
+        Assert.Contains("00:00:00.1000000 to 00:01:00", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Nothing")]
+    [InlineData("Drain")]
+    [InlineData("Drain:Intervals")]
+    [InlineData("Attach:Hook:Name")]
+    [InlineData("Server:Urls:0")]
+    [InlineData("Logging")]
+    [InlineData("LoggingLevel:Default")]
+    public void An_unknown_option_is_named(string key)
+    {
+        var error = Assert.Single(TestOptions.ErrorsOf((key, "x")));
+
+        Assert.StartsWith($"{key}: there is no such option", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Unknown_options_in_nested_sections_of_a_file_are_named()
+    {
+        var reader = TestOptions.JsonReader("""{"Drain": {"Interval": "00:00:02", "Pause": {"Each": "1"}}, "Extra": ["a", "b"]}""");
+        ExporterOptions.Read(reader);
+
+        Assert.Equal(
+            ["Drain:Pause:Each", "Extra:0", "Extra:1"],
+            reader.Errors.Select(error => error[..error.IndexOf(": ", StringComparison.Ordinal)]));
+    }
+
+    [Theory]
+    [InlineData("drain:interval")]
+    [InlineData("DRAIN:INTERVAL")]
+    public void Keys_are_read_whatever_their_case(string key) =>
+        Assert.Equal(TimeSpan.FromSeconds(3), TestOptions.Read((key, "00:00:03")).Drain.Interval);
+
+    [Theory]
+    [InlineData("Logging:LogLevel:Default")]
+    [InlineData("LOGGING:LOGLEVEL:EXPORTER")]
+    public void The_logging_section_is_let_through(string key) => Assert.Empty(TestOptions.ErrorsOf((key, "Debug")));
+
+    [Fact]
+    public void Numbers_and_an_empty_section_of_a_file_are_understood()
+    {
+        var reader = TestOptions.JsonReader("""{"Bpf": {"MaxInterfaces": 2048}, "Drain": {}, "Metrics": {"Retention": null}}""");
+        var options = ExporterOptions.Read(reader);
+
+        Assert.Empty(reader.Errors);
+        Assert.Equal(2048, options.Bpf.MaxInterfaces);
+        Assert.Equal(TimeSpan.FromMinutes(2), options.Metrics.Retention);
+    }
+}

@@ -1,0 +1,59 @@
+using Exporter.Bpf;
+using Exporter.Bpf.Contract;
+using Exporter.Traffic;
+
+namespace Exporter.Tests.Support;
+
+/// <summary>Hands out what a test has put in, once; says when it was asked.</summary>
+internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+
+    private readonly Dictionary<LossReason, Loss> _losses = [];
+    private readonly SemaphoreSlim _drained = new(0);
+    private readonly List<DrainedRow<TrafficKey, TrafficValue>> _rows = [];
+    private int _drains;
+
+    internal int Drains => Volatile.Read(ref _drains);
+
+    /// <summary>The kernel refuses, from now on.</summary>
+    internal bool Fails { get; set; }
+
+    /// <summary>The kernel refuses to tell the losses, from now on.</summary>
+    internal bool FailsToReadLosses { get; set; }
+
+    /// <summary>Runs while the reader waits for the rows.</summary>
+    internal Action WhileDraining { get; set; } = () => { };
+
+    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain()
+    {
+        Interlocked.Increment(ref _drains);
+        try
+        {
+            WhileDraining();
+            if (Fails)
+            {
+                throw new BpfException("drain the map", 12);
+            }
+            DrainedRow<TrafficKey, TrafficValue>[] rows = [.. _rows];
+            _rows.Clear();
+            return rows;
+        }
+        finally
+        {
+            _drained.Release();
+        }
+    }
+
+    public Loss ReadLoss(LossReason reason) =>
+        FailsToReadLosses ? throw new BpfException("read the losses", 12) : _losses.GetValueOrDefault(reason);
+
+    public void Dispose() => _drained.Dispose();
+
+    internal void Put(int ifindex, TrafficValue traffic) => _rows.Add(new(new(ifindex), traffic));
+
+    internal void SetLoss(LossReason reason, Loss total) => _losses[reason] = total;
+
+    /// <summary>Waits for one more drain than was waited for before.</summary>
+    internal async Task NextDrainAsync() => Assert.True(await _drained.WaitAsync(Deadline), "no drain came");
+}
