@@ -43,6 +43,7 @@ internal sealed partial class InterfaceReconciler(
     LoopHealth health,
     TimeProvider time,
     AttachOptions options,
+    IdentityOptions identityOptions,
     ILogger<InterfaceReconciler> logger) : BackgroundService
 {
     private const string LoopName = "reconcile";
@@ -53,6 +54,10 @@ internal sealed partial class InterfaceReconciler(
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly Dictionary<int, Attachment> _attachments = [];
+
+    /// <summary>Detached for good, and not all that was counted is with their pods yet.</summary>
+    private readonly List<Attachment> _closing = [];
+
     private readonly CoverageCheck _coverage = new();
     private long _lastCoverageCheck = time.GetTimestamp();
 
@@ -91,8 +96,10 @@ internal sealed partial class InterfaceReconciler(
 
     private void Reconcile(CancellationToken stoppingToken)
     {
-        ForgetGone();
+        CloseGone();
         AttachNew(stoppingToken);
+        IdentifyUnknown();
+        ForgetClosed();
         if (time.GetElapsedTime(_lastCoverageCheck) >= options.CheckInterval)
         {
             _lastCoverageCheck = time.GetTimestamp();
@@ -102,40 +109,79 @@ internal sealed partial class InterfaceReconciler(
         health.Beat(LoopName, Idle + Patience);
     }
 
-    /// <summary>
-    /// An interface that is gone stays in the table until a drain has begun after its programs were detached and has ended:
-    /// then all that it carried is with its pod.
-    /// </summary>
-    private void ForgetGone()
+    private void CloseGone()
     {
         var links = watcher.Links.Current;
-        foreach (var (ifindex, attachment) in _attachments)
+        foreach (var attachment in _attachments.Values)
         {
-            if (!attachment.IsClosing && IsGone(links, attachment))
+            if (!links.TryGetValue(attachment.Owner.Ifindex, out var link)
+                || link.Generation != attachment.Owner.Generation
+                || !options.IsPodInterface(link.Link))
             {
-                attachment.Detach();
-                attachment.ClosedAtDrain = reader.Started;
-            }
-            if (attachment.IsClosing && reader.Completed > attachment.ClosedAtDrain)
-            {
-                Forget(ifindex, attachment);
+                Close(attachment);
             }
         }
     }
 
-    private bool IsGone(ImmutableDictionary<int, TrackedLink> links, Attachment attachment) =>
-        !links.TryGetValue(attachment.Ifindex, out var link)
-        || link.Generation != attachment.Generation
-        || !options.IsPodInterface(link.Link);
-
-    private void Forget(int ifindex, Attachment attachment)
+    private void Close(Attachment attachment)
     {
-        if (table.Current.GetValueOrDefault(ifindex)?.Series is { } series)
+        attachment.Detach();
+        attachment.ClosedAt = time.GetTimestamp();
+        attachment.SettledAfterDrain = reader.Started;
+        _attachments.Remove(attachment.Owner.Ifindex);
+        _closing.Add(attachment);
+    }
+
+    /// <summary>
+    /// An interface that is gone stays in the table until a drain has begun after its programs were detached and has ended: then
+    /// nothing of it is in the maps. It is forgotten when all that it carried is with its pod, or its pod did not become known.
+    /// </summary>
+    private void ForgetClosed() => _closing.RemoveAll(attachment =>
+    {
+        var owner = attachment.Owner;
+        if (reader.Completed <= attachment.SettledAfterDrain)
         {
-            podMetrics.Release(series);
+            return false;
         }
-        table.Current = table.Current.Remove(ifindex);
-        _attachments.Remove(ifindex);
+        RemoveFromTable(owner);
+        if (owner.Series is not { } series)
+        {
+            return time.GetElapsedTime(attachment.ClosedAt) >= identityOptions.Wait;
+        }
+        podMetrics.Release(series);
+        return true;
+    });
+
+    private void RemoveFromTable(PodInterface owner)
+    {
+        if (table.Current.GetValueOrDefault(owner.Ifindex) == owner)
+        {
+            table.Current = table.Current.Remove(owner.Ifindex);
+        }
+    }
+
+    private void IdentifyUnknown()
+    {
+        List<Attachment> unknown = [.. _attachments.Values.Concat(_closing).Where(attachment => attachment.Owner.Series is null)];
+        if (unknown.Count == 0)
+        {
+            return;
+        }
+        pods.Refresh();
+        foreach (var attachment in unknown)
+        {
+            Identify(attachment);
+            // What was held until now is credited by the next drain.
+            attachment.SettledAfterDrain = reader.Started;
+        }
+    }
+
+    private void Identify(Attachment attachment)
+    {
+        if (pods.Identify(attachment.Link) is { } pod)
+        {
+            attachment.Owner.Series = podMetrics.Acquire(pod);
+        }
     }
 
     /// <summary>
@@ -159,7 +205,7 @@ internal sealed partial class InterfaceReconciler(
             if (watcher.Links.Current != links)
             {
                 links = watcher.Links.Current;
-                ForgetGone();
+                CloseGone();
                 wanted = FindUnattached(links);
                 pods.Refresh();
             }
@@ -171,28 +217,22 @@ internal sealed partial class InterfaceReconciler(
         new(links.Values
             .Where(link => options.IsPodInterface(link.Link)
                 && (!_attachments.TryGetValue(link.Link.Ifindex, out var attachment)
-                    || attachment.Generation != link.Generation
                     || attachment.IsDue(time)))
             .OrderBy(link => link.Generation));
 
     private void Attach(TrackedLink tracked)
     {
         var (link, generation) = tracked;
-        if (_attachments.TryGetValue(link.Ifindex, out var attachment) && attachment.Generation != generation)
+        if (!_attachments.TryGetValue(link.Ifindex, out var attachment))
         {
-            // The index has come back before its former owner was forgotten.
-            if (!TryForgetNow(attachment))
+            if (table.Current.ContainsKey(link.Ifindex) && !TryFreeIndex(link.Ifindex))
             {
                 return;
             }
-            attachment = null;
-        }
-        if (attachment is null)
-        {
-            _attachments[link.Ifindex] = attachment = new(link.Ifindex, generation);
-            var series = pods.Identify(link) is { } pod ? podMetrics.Acquire(pod) : null;
+            _attachments[link.Ifindex] = attachment = new(link, new(link.Ifindex, generation, link.Name));
+            Identify(attachment);
             // Before it is attached: no row may come whose owner is unknown.
-            table.Current = table.Current.SetItem(link.Ifindex, new(link.Ifindex, generation, link.Name, series, new()));
+            table.Current = table.Current.SetItem(link.Ifindex, attachment.Owner);
         }
         try
         {
@@ -219,9 +259,9 @@ internal sealed partial class InterfaceReconciler(
         }
     }
 
-    private bool TryForgetNow(Attachment attachment)
+    /// <summary>The index has come back before its former owner's last drain.</summary>
+    private bool TryFreeIndex(int ifindex)
     {
-        attachment.Detach();
         try
         {
             reader.Drain();
@@ -231,7 +271,7 @@ internal sealed partial class InterfaceReconciler(
             // The drain loop reports it, and the interface's turn comes again.
             return false;
         }
-        Forget(attachment.Ifindex, attachment);
+        RemoveFromTable(table.Current[ifindex]);
         return true;
     }
 
@@ -249,7 +289,7 @@ internal sealed partial class InterfaceReconciler(
         }
         foreach (var (ifindex, attachment) in _attachments)
         {
-            var name = table.Current[ifindex].Name;
+            var name = attachment.Owner.Name;
             switch (attachment.State)
             {
                 case InterfaceState.Attached or InterfaceState.Shadowed when uncovered.Contains(ifindex) && !hook.IsAttached(ifindex):
@@ -273,7 +313,7 @@ internal sealed partial class InterfaceReconciler(
     {
         foreach (var state in Enum.GetValues<InterfaceState>())
         {
-            metrics.SetInterfaces(state, _attachments.Values.Count(attachment => !attachment.IsClosing && attachment.State == state));
+            metrics.SetInterfaces(state, _attachments.Values.Count(attachment => attachment.State == state));
         }
     }
 
@@ -298,26 +338,27 @@ internal sealed partial class InterfaceReconciler(
     [LoggerMessage(7, LogLevel.Information, "Detached from {Count} interfaces")]
     private partial void LogDetached(int count);
 
-    /// <summary>One interface that should be counted, or is still being closed.</summary>
-    private sealed class Attachment(int ifindex, long generation)
+    /// <summary>One interface that should be counted, or is being closed.</summary>
+    private sealed class Attachment(Link link, PodInterface owner)
     {
         private IDisposable? _handle;
         private TimeSpan _retryAfter;
         private long _triedAt;
 
-        internal int Ifindex => ifindex;
+        /// <summary>As it was when it was found.</summary>
+        internal Link Link => link;
 
-        internal long Generation => generation;
+        internal PodInterface Owner => owner;
 
         internal InterfaceState State { get; set; } = InterfaceState.Pending;
 
-        /// <summary>How many drains had begun when it was detached for good; null while it is wanted.</summary>
-        internal long? ClosedAtDrain { get; set; }
+        internal long ClosedAt { get; set; }
 
-        internal bool IsClosing => ClosedAtDrain is not null;
+        /// <summary>A closed interface is settled by the first drain that ends with a greater number.</summary>
+        internal long SettledAfterDrain { get; set; }
 
         /// <summary>Whether it is to be attached, now.</summary>
-        internal bool IsDue(TimeProvider time) => _handle is null && !IsClosing && time.GetElapsedTime(_triedAt) >= _retryAfter;
+        internal bool IsDue(TimeProvider time) => _handle is null && time.GetElapsedTime(_triedAt) >= _retryAfter;
 
         internal void Attached(IDisposable handle)
         {

@@ -13,6 +13,7 @@ internal sealed partial class LinkWatcher(RouteMonitor monitor, ExporterMetrics 
     private const string LoopName = "links";
 
     private static readonly TimeSpan WakeUp = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RetryList = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly RouteClient _client = new();
@@ -50,34 +51,42 @@ internal sealed partial class LinkWatcher(RouteMonitor monitor, ExporterMetrics 
     private void Run()
     {
         var events = new List<RouteEvent>();
-        var failing = false;
+        var (listed, failing) = (true, false);
         while (true)
         {
             health.Beat(LoopName, WakeUp + Patience);
             try
             {
-                switch (monitor.Receive(events, WakeUp))
+                var wait = monitor.Receive(events, listed ? WakeUp : RetryList);
+                if (wait == RouteWait.Stopped)
                 {
-                    case RouteWait.Stopped:
-                        return;
-                    case RouteWait.Overrun:
-                        metrics.Resyncs.Inc();
-                        LogOverrun();
-                        // Events still in the buffer are older than the list, or are in it, or follow it: applying them later
-                        // ends in the same table.
-                        _table.Reset(_client.GetLinks());
-                        _changes.Writer.TryWrite(true);
-                        break;
+                    return;
                 }
-                if (events.Count > 0)
+                if (wait == RouteWait.Overrun)
                 {
-                    events.ForEach(Apply);
-                    _changes.Writer.TryWrite(true);
+                    metrics.Resyncs.Inc();
+                    LogOverrun();
+                    listed = false;
                 }
+                if (!listed)
+                {
+                    // Events that are still in the buffer tell of changes before or after the list is made; applied after it,
+                    // in their order, they end in the same table.
+                    _table.Reset(_client.GetLinks());
+                    listed = true;
+                }
+                else if (events.Count == 0)
+                {
+                    continue;
+                }
+                events.ForEach(Apply);
+                _changes.Writer.TryWrite(true);
                 failing = false;
             }
             catch (NetlinkException e)
             {
+                // Whatever was not applied is made up for by a list.
+                listed = false;
                 if (!failing)
                 {
                     LogFailing(e.Message);

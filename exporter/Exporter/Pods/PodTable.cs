@@ -6,9 +6,26 @@ namespace Exporter.Pods;
 /// <summary>
 /// An interface that is counted, during one life of its index. The generation tells apart owners of an index that came back.
 /// </summary>
-/// <param name="Series">Where its traffic goes; null while it is not known whose it is.</param>
-/// <param name="Totals">What was counted on it so far, shared by all states of this generation.</param>
-internal sealed record PodInterface(int Ifindex, long Generation, string Name, PodSeries? Series, InterfaceTotals Totals);
+internal sealed class PodInterface(int ifindex, long generation, string name)
+{
+    private PodSeries? _series;
+
+    internal int Ifindex => ifindex;
+
+    internal long Generation => generation;
+
+    internal string Name => name;
+
+    /// <summary>Where its traffic goes; null until it is known whose it is. Set once, by the reconciler.</summary>
+    internal PodSeries? Series
+    {
+        get => Volatile.Read(ref _series);
+        set => Volatile.Write(ref _series, value);
+    }
+
+    /// <summary>What was counted on it so far.</summary>
+    internal InterfaceTotals Totals { get; } = new();
+}
 
 /// <summary>
 /// What was counted on one interface, in packets from the pod's point of view. Written by the drain, read by anybody: a

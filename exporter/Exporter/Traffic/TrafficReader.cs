@@ -33,7 +33,7 @@ internal sealed class TrafficReader(
 {
     private static readonly LossReason[] LossReasons = Enum.GetValues<LossReason>();
 
-    private readonly Dictionary<long, HeldTraffic> _held = [];
+    private readonly Dictionary<PodInterface, HeldTraffic> _held = [];
 
     /// <summary>Drains come from the drain loop, and in a rare case from the reconciler.</summary>
     private readonly Lock _lock = new();
@@ -74,7 +74,7 @@ internal sealed class TrafficReader(
                     CountUnattributed(row.Value);
                 }
             }
-            SettleHeld(table);
+            SettleHeld();
             foreach (var reason in LossReasons)
             {
                 metrics.SetLoss(reason, source.ReadLoss(reason));
@@ -92,26 +92,22 @@ internal sealed class TrafficReader(
             var (transmitted, received) = (traffic.Transmit.Total, traffic.Receive.Total);
             Credited = (Credited.Packets + transmitted.Packets + received.Packets, Credited.Bytes + transmitted.Bytes + received.Bytes);
         }
-        else if (_held.TryGetValue(owner.Generation, out var held))
+        else if (_held.TryGetValue(owner, out var held))
         {
             held.Traffic.Add(traffic);
         }
         else
         {
-            _held.Add(owner.Generation, new(owner.Ifindex, traffic, time.GetTimestamp()));
+            _held.Add(owner, new(traffic, time.GetTimestamp()));
         }
     }
 
-    private void SettleHeld(System.Collections.Immutable.ImmutableDictionary<int, PodInterface> table)
+    /// <summary>An interface may be gone by the time that its pod becomes known: its traffic is still that pod's.</summary>
+    private void SettleHeld()
     {
-        if (_held.Count == 0)
+        foreach (var (owner, held) in _held)
         {
-            return;
-        }
-        foreach (var (generation, held) in _held)
-        {
-            var owner = table.GetValueOrDefault(held.Ifindex);
-            if (owner?.Generation == generation && owner.Series is not null)
+            if (owner.Series is not null)
             {
                 Credit(owner, held.Traffic);
             }
@@ -124,7 +120,7 @@ internal sealed class TrafficReader(
                 continue;
             }
             // Removing does not disturb the enumeration of a Dictionary.
-            _held.Remove(generation);
+            _held.Remove(owner);
         }
     }
 
@@ -134,11 +130,9 @@ internal sealed class TrafficReader(
         metrics.AddUnattributed(ExporterMetrics.Receive, traffic.Receive.Total);
     }
 
-    private sealed class HeldTraffic(int ifindex, TrafficValue traffic, long since)
+    private sealed class HeldTraffic(TrafficValue traffic, long since)
     {
         internal TrafficValue Traffic = traffic;
-
-        internal int Ifindex => ifindex;
 
         internal long Since => since;
     }
