@@ -152,7 +152,7 @@ public sealed class CoverageCheckTests
         Assert.Equal([Ifindex], uncovered);
     }
 
-    private static PodInterface NewInterface(int ifindex, long generation) => new(ifindex, generation, $"veth{ifindex}", null, new());
+    private static PodInterface NewInterface(int ifindex, long generation) => new(ifindex, generation, $"veth{ifindex}");
 
     private ImmutableDictionary<int, PodInterface> Table() => ImmutableDictionary<int, PodInterface>.Empty.Add(Ifindex, _interface);
 

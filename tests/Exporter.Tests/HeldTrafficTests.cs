@@ -164,6 +164,21 @@ public sealed class HeldTrafficTests : IDisposable
     }
 
     [Fact]
+    public async Task Held_rows_are_credited_when_the_pod_is_known_after_its_interface_is_gone()
+    {
+        var gone = _node.Appear(7, 1);
+        _node.Count(7, Counted.Sent(1, 100));
+        _node.Forget(7);
+        _node.Appear(7, 2, CountingNode.Database);
+
+        gone.Series = _node.Pods.Acquire(new(CountingNode.Web.Namespace, CountingNode.Web.Name));
+        _node.Reader.Drain();
+
+        Assert.Equal(100, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
+        Assert.Equal(0, await UnattributedBytesAsync());
+    }
+
+    [Fact]
     public async Task The_new_owner_of_an_index_never_gets_the_old_owners_held_rows()
     {
         _node.Appear(7, 1);

@@ -116,6 +116,18 @@ public sealed class PodMetricsTests : IDisposable
     }
 
     [Fact]
+    public async Task A_sum_that_no_mean_divides_evenly_is_exact()
+    {
+        _node.Appear(7, 1, CountingNode.Web);
+
+        _node.Count(7, new() { Transmit = Counted.Sizes((0, 0), (7, 457)) });
+
+        var scrape = await _node.ScrapeAsync();
+        Assert.Equal(457, scrape[Histogram("sum", "transmit")]);
+        Assert.Equal(7, scrape[Histogram("count", "transmit")]);
+    }
+
+    [Fact]
     public async Task Two_interfaces_of_a_pod_sum_up()
     {
         _node.Appear(7, 1, CountingNode.Web);

@@ -15,7 +15,7 @@ public sealed record Link(int Ifindex, string Name, string Kind, ulong HardwareA
     internal static Link? Parse(in NetlinkMessage message)
     {
         var body = message.Body<IfInfoMessage>();
-        if (body.Family != AF_UNSPEC)
+        if (body.Family != AF_UNSPEC || body.Ifindex <= 0)
         {
             // A bridge speaks of its ports with AF_BRIDGE: an RTM_DELLINK then means that a port left it.
             return null;
@@ -87,7 +87,7 @@ public readonly record struct LinkAddress(int Ifindex, IPAddress Address)
         }
         // On point-to-point links IFA_ADDRESS is the other end's (rtnetlink(7)); IPv6 has IFA_LOCAL only there.
         var own = local.IsEmpty ? address : local;
-        return own.Length is 4 or 16 ? new(body.Index, new IPAddress(own)) : null;
+        return own.Length is 4 or 16 && body.Index > 0 ? new(body.Index, new IPAddress(own)) : null;
     }
 }
 

@@ -16,9 +16,9 @@ internal readonly ref struct NetlinkMessage(ushort type, ushort flags, uint sequ
     /// <summary>What follows the header.</summary>
     internal ReadOnlySpan<byte> Payload { get; } = payload;
 
-    /// <summary>The fixed part, such as struct ifinfomsg.</summary>
+    /// <summary>The fixed part, such as struct ifinfomsg; zeros where the message is too short to have it.</summary>
     internal T Body<T>()
-        where T : unmanaged => MemoryMarshal.Read<T>(Payload);
+        where T : unmanaged => MemoryMarshal.TryRead<T>(Payload, out var body) ? body : default;
 
     /// <summary>What follows the fixed part.</summary>
     internal unsafe NetlinkAttributes Attributes<T>()

@@ -69,7 +69,7 @@ public sealed unsafe class RouteClient : IDisposable
                 {
                     // struct rtnl_link_stats64: rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped
                     var counters = MemoryMarshal.Cast<byte, ulong>(attribute.Value);
-                    return new(message.Body<IfStatsMessage>().Ifindex, counters[0], counters[1], counters[2], counters[3], counters[7]);
+                    return counters.Length < 8 ? null : new(message.Body<IfStatsMessage>().Ifindex, counters[0], counters[1], counters[2], counters[3], counters[7]);
                 }
             }
             return null;
@@ -366,7 +366,8 @@ public sealed unsafe class RouteClient : IDisposable
             return "";
         }
         // struct nlmsgerr: the error and the header of the request, which NETLINK_CAP_ACK keeps from being the whole request.
-        var attributes = new NetlinkAttributes(message.Payload[(sizeof(int) + MessageHeaderLength)..]);
+        const int Length = sizeof(int) + MessageHeaderLength;
+        var attributes = new NetlinkAttributes(message.Payload[Math.Min(message.Payload.Length, Length)..]);
         while (attributes.TryRead(out var attribute))
         {
             if (attribute.Type == NLMSGERR_ATTR_MSG)

@@ -168,12 +168,7 @@ internal sealed partial class InterfaceReconciler(
             return;
         }
         pods.Refresh();
-        foreach (var attachment in unknown)
-        {
-            Identify(attachment);
-            // What was held until now is credited by the next drain.
-            attachment.SettledAfterDrain = reader.Started;
-        }
+        unknown.ForEach(Identify);
     }
 
     private void Identify(Attachment attachment)
@@ -181,6 +176,8 @@ internal sealed partial class InterfaceReconciler(
         if (pods.Identify(attachment.Link) is { } pod)
         {
             attachment.Owner.Series = podMetrics.Acquire(pod);
+            // What was held until now is credited by the next drain.
+            attachment.SettledAfterDrain = reader.Started;
         }
     }
 

@@ -152,8 +152,13 @@ internal sealed class DirectionSeries(TrafficFamilies families, PodIdentity pod)
         {
             if (size.Segments > 0)
             {
-                // The mean of a bucket lies in that bucket, so counts and sum both come out exact.
-                _sizes.Observe((double)size.Bytes / size.Segments, (long)size.Segments);
+                // The mean of a bucket lies in that bucket. Whole numbers around it, so that counts and sum both come out exact.
+                var (mean, larger) = Math.DivRem(size.Bytes, size.Segments);
+                _sizes.Observe(mean, (long)(size.Segments - larger));
+                if (larger > 0)
+                {
+                    _sizes.Observe(mean + 1, (long)larger);
+                }
             }
         }
     }

@@ -13,10 +13,13 @@ internal sealed record CommandLine(string Command, IReadOnlyDictionary<string, s
             command = arguments[0];
             arguments = arguments[1..];
         }
-        else if (arguments.Length > 0 && arguments[0] is "--help" or "-h" or "--version")
+        if (arguments.Contains("--help") || arguments.Contains("-h"))
         {
-            command = arguments[0].TrimStart('-') is "version" ? "version" : "help";
-            arguments = arguments[1..];
+            return new("help", new Dictionary<string, string?>(), []);
+        }
+        if (arguments.Contains("--version"))
+        {
+            return new("version", new Dictionary<string, string?>(), []);
         }
 
         var options = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);

@@ -10,7 +10,7 @@ internal sealed record OptionDescription(string Key, string Values, string Defau
 /// Turns configuration text into values and gathers everything that is wrong with it, so that it can be said at once. It also
 /// knows which keys were asked for: any other key is an error, since it would silently do nothing.
 /// </summary>
-internal sealed class OptionReader(IConfiguration configuration)
+internal sealed partial class OptionReader(IConfiguration configuration)
 {
     /// <summary>The framework reads this section itself.</summary>
     private const string LoggingSection = "Logging";
@@ -39,11 +39,11 @@ internal sealed class OptionReader(IConfiguration configuration)
     internal TimeSpan Duration(string key, TimeSpan byDefault, TimeSpan least, TimeSpan most, string description) =>
         Read(key, $"{least:c} to {most:c}", byDefault, byDefault.ToString("c"), description, text =>
             // A bare number would be days.
-            text.Contains(':', StringComparison.Ordinal) && TimeSpan.TryParse(text, CultureInfo.InvariantCulture, out var value)
+            text.Contains(':', StringComparison.Ordinal) && TimeSpan.TryParseExact(text, "c", CultureInfo.InvariantCulture, out var value)
                 ? value >= least && value <= most
                     ? value
                     : throw new FormatException($"is out of range; it can be from {least:c} to {most:c}")
-                : throw new FormatException($"is not a duration; write hours:minutes:seconds, like {byDefault:c}"));
+                : throw new FormatException($"is not a duration; write [days.]hours:minutes:seconds, like {byDefault:c}"));
 
     internal int Number(string key, int byDefault, int least, int most, string description) =>
         Read(key, $"{least} to {most}", byDefault, byDefault.ToString(CultureInfo.InvariantCulture), description, text =>
@@ -87,18 +87,14 @@ internal sealed class OptionReader(IConfiguration configuration)
         }
         foreach (var url in urls)
         {
-            if (!url.StartsWith("http://", StringComparison.OrdinalIgnoreCase))
+            // Kestrel would take a port that it cannot read for a part of the host, and listen on port 80.
+            if (HttpAddress().Match(url) is not { Success: true } address)
             {
-                throw new FormatException("is not an http:// address");
+                throw new FormatException("is not an address; write http://host:port, http://*:port or http://[IPv6 address]:port");
             }
-            var address = BindingAddress.Parse(url);
-            if (address.PathBase.Length > 0)
+            if (int.Parse(address.Groups["port"].ValueSpan, CultureInfo.InvariantCulture) > ushort.MaxValue)
             {
-                throw new FormatException("has a path; write scheme, host and port only");
-            }
-            if (address.Port is < 0 or > ushort.MaxValue)
-            {
-                throw new FormatException($"has a port that does not exist: {address.Port}");
+                throw new FormatException($"has a port that does not exist: {address.Groups["port"].Value}");
             }
         }
         return urls;
@@ -121,6 +117,9 @@ internal sealed class OptionReader(IConfiguration configuration)
             return byDefault;
         }
     }
+
+    [GeneratedRegex(@"^http://(\[[0-9a-f:.%]+\]|[^][:/?#@\s]+):(?<port>[0-9]{1,5})/?$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static partial Regex HttpAddress();
 
     private static bool IsSame(string left, string right) => left.Equals(right, StringComparison.OrdinalIgnoreCase);
 }

@@ -46,13 +46,13 @@ internal sealed class TrafficReader(
     /// </summary>
     internal long Started => Volatile.Read(ref _started);
 
-    /// <summary>How many drains have ended well.</summary>
+    /// <summary>The number of the last drain that has ended well.</summary>
     internal long Completed => Volatile.Read(ref _completed);
 
     /// <summary>Everything credited since the start, in packets and bytes of both directions.</summary>
     internal (ulong Packets, ulong Bytes) Credited { get; private set; }
 
-    /// <exception cref="BpfException">Nothing was fetched, nothing is lost: the next drain has it.</exception>
+    /// <exception cref="BpfException">Something could not be fetched. Nothing is lost by that: the next drain has it.</exception>
     internal void Drain()
     {
         lock (_lock)
@@ -75,12 +75,12 @@ internal sealed class TrafficReader(
                 }
             }
             SettleHeld();
+            Volatile.Write(ref _completed, number);
+            metrics.DrainDuration.Observe(time.GetElapsedTime(started).TotalSeconds);
             foreach (var reason in LossReasons)
             {
                 metrics.SetLoss(reason, source.ReadLoss(reason));
             }
-            Volatile.Write(ref _completed, number);
-            metrics.DrainDuration.Observe(time.GetElapsedTime(started).TotalSeconds);
         }
     }
 

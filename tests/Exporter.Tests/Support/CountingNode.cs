@@ -47,10 +47,10 @@ internal sealed class CountingNode : IDisposable
 
     /// <summary>An interface appears; without a pod it is not known yet whose it is.</summary>
     internal PodInterface Appear(int ifindex, long generation, PodLabels? pod = null) =>
-        Publish(new(ifindex, generation, $"veth{ifindex}", pod is { } known ? Acquire(known) : null, new()));
+        Publish(new(ifindex, generation, $"veth{ifindex}") { Series = pod is { } known ? Acquire(known) : null });
 
     /// <summary>It becomes known whose interface it is.</summary>
-    internal PodInterface Identify(int ifindex, PodLabels pod) => Publish(Table.Current[ifindex] with { Series = Acquire(pod) });
+    internal void Identify(int ifindex, PodLabels pod) => Table.Current[ifindex].Series = Acquire(pod);
 
     /// <summary>An interface is gone and forgotten.</summary>
     internal void Forget(int ifindex)

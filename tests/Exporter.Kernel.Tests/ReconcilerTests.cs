@@ -1,0 +1,173 @@
+using System.Net.Sockets;
+using System.Text;
+using Exporter.Bpf;
+using Exporter.Bpf.Netlink;
+using Exporter.Bpf.Tc;
+using Exporter.Discovery;
+using Exporter.Health;
+using Exporter.Kernel.Tests.Support;
+using Exporter.Metrics;
+using Exporter.Options;
+using Exporter.Pods;
+using Exporter.Traffic;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+using Prometheus;
+
+namespace Exporter.Kernel.Tests;
+
+/// <summary>The reconciler with real interfaces and programs, and a source of identities that the test is.</summary>
+public sealed class ReconcilerTests
+{
+    private const int Packets = 100;
+
+    [Fact]
+    public async Task Traffic_from_before_the_pod_is_known_is_credited_when_it_is()
+    {
+        await using var node = new Node();
+        using var pod = await node.AttachAsync();
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, Packets, 100, fromPod: true);
+        node.Reader.Drain();
+        Assert.Equal((0ul, 0ul), node.Reader.Credited);
+
+        node.Identify(pod);
+
+        await node.WaitForPacketsAsync(pod, Packets);
+        Assert.Equal(0, node.Unattributed);
+    }
+
+    [Fact]
+    public async Task Traffic_of_a_pod_that_becomes_known_after_its_interface_is_gone_is_credited()
+    {
+        await using var node = new Node();
+        var pod = await node.AttachAsync();
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, Packets, 100, fromPod: true);
+        pod.Dispose();
+        await node.WaitAsync(() => node.Attached == 0 && node.Table.Current.IsEmpty);
+
+        node.Identify(pod);
+
+        await node.WaitForPacketsAsync(pod, Packets);
+        Assert.Equal(0, node.Unattributed);
+        await node.WaitAsync(() => node.Pods.SeriesCount == 0, step: TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public async Task Traffic_of_a_pod_that_never_becomes_known_is_unattributed_in_the_end()
+    {
+        await using var node = new Node();
+        var pod = await node.AttachAsync();
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, Packets, 100, fromPod: true);
+        pod.Dispose();
+        await node.WaitAsync(() => node.Attached == 0 && node.Table.Current.IsEmpty);
+        Assert.Equal(0, node.Unattributed);
+
+        node.Time.Advance(TimeSpan.FromMinutes(1));
+
+        await node.WaitAsync(() => node.Unattributed >= Packets);
+        Assert.Equal(0, node.Pods.SeriesCount);
+    }
+
+    /// <summary>What the program composes, with a fake clock and fake identities.</summary>
+    private sealed class Node : IPodSource, IAsyncDisposable
+    {
+        private readonly PodTrafficPrograms _programs = PodTrafficPrograms.Load(64);
+        private readonly RouteClient _client = new();
+        private readonly RouteMonitor _monitor = new(addresses: false);
+        private readonly LinkWatcher _watcher;
+        private readonly InterfaceReconciler _reconciler;
+        private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
+        private readonly HashSet<string> _known = [];
+
+        internal Node()
+        {
+            var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().Build()));
+            var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
+            var metrics = new ExporterMetrics(factory);
+            var health = new LoopHealth(Time);
+            Pods = new(factory, Time, options.Metrics);
+            Reader = new(new KernelTrafficSource(_programs), Table, metrics, Time, options.Identity);
+            _watcher = new(_monitor, metrics, health, NullLogger<LinkWatcher>.Instance);
+            _reconciler = new(
+                _watcher, new TcxHook(_programs), _client, this, Table, Pods, Reader, metrics, health, Time, options.Attach, options.Identity,
+                NullLogger<InterfaceReconciler>.Instance);
+        }
+
+        internal FakeTimeProvider Time { get; } = new();
+
+        internal PodTable Table { get; } = new();
+
+        internal PodMetrics Pods { get; }
+
+        internal TrafficReader Reader { get; }
+
+        internal double Attached => Sample("podnet_exporter_interfaces{state=\"attached\"}");
+
+        internal double Unattributed => Sample("podnet_exporter_unattributed_packets_total{direction=\"transmit\"}");
+
+        public void Refresh()
+        {
+        }
+
+        public PodIdentity? Identify(Link link)
+        {
+            lock (_known)
+            {
+                return _known.Contains(link.Name) ? new("test", link.Name) : null;
+            }
+        }
+
+        internal void Identify(Pod pod)
+        {
+            lock (_known)
+            {
+                _known.Add(pod.Interface);
+            }
+        }
+
+        internal async Task<Pod> AttachAsync()
+        {
+            await _watcher.StartAsync(CancellationToken.None);
+            await _reconciler.StartAsync(CancellationToken.None);
+            var pod = new Pod();
+            await WaitAsync(() => Attached == 1);
+            return pod.Up();
+        }
+
+        /// <summary>Lets the loops turn, a step of their clock at a time, until it is so.</summary>
+        internal async Task WaitAsync(Func<bool> isSo, TimeSpan step = default)
+        {
+            for (var round = 0; !isSo(); round++)
+            {
+                Assert.True(round < 1000, "it did not come about");
+                Time.Advance(step == default ? TimeSpan.FromMilliseconds(10) : step);
+                Reader.Drain();
+                Pods.RemoveExpired();
+                await Task.Yield();
+            }
+        }
+
+        internal Task WaitForPacketsAsync(Pod pod, int packets) =>
+            WaitAsync(() => Sample($"podnet_transmit_packets_total{{namespace=\"test\",pod=\"{pod.Interface}\",transport=\"udp\"}}") == packets);
+
+        /// <summary>As a scrape would have it; 0 where there is no such series.</summary>
+        private double Sample(string series)
+        {
+            using var text = new MemoryStream();
+            _registry.CollectAndExportAsTextAsync(text).GetAwaiter().GetResult();
+            return new MetricSamples(Encoding.UTF8.GetString(text.ToArray()))[series] ?? 0;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _reconciler.StopAsync(CancellationToken.None);
+            await _watcher.StopAsync(CancellationToken.None);
+            _reconciler.Dispose();
+            _watcher.Dispose();
+            _monitor.Dispose();
+            _client.Dispose();
+            _programs.Dispose();
+        }
+    }
+}
