@@ -167,19 +167,16 @@ static __always_inline __u32 transport_of(const struct packet *packet)
 	return TRAFFIC_OTHER;
 }
 
-/*
- * The sign of bound - len instead of a comparison, since BPF compares by
- * jumping: seven jumps would be as many paths for the verifier to follow.
- */
 static __always_inline __u32 size_bucket(__u32 len)
 {
-	static const __s64 bounds[] = TRAFFIC_SIZE_BOUNDS;
-	__u64 bucket = 0;
+	static const __u32 bounds[] = TRAFFIC_SIZE_BOUNDS;
 
 #pragma unroll
-	for (int i = 0; i < TRAFFIC_SIZES - 1; i++)
-		bucket += (__u64)(bounds[i] - len) >> 63;
-	return bucket;
+	for (__u32 bucket = 0; bucket < TRAFFIC_SIZES - 1; bucket++) {
+		if (len <= bounds[bucket])
+			return bucket;
+	}
+	return TRAFFIC_SIZES - 1;
 }
 
 static __always_inline void add_size(struct traffic_direction *direction, __u32 len, __u64 segments)

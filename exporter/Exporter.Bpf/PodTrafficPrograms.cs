@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Exporter.Bpf.Contract;
+using Exporter.Bpf.Tc;
 
 namespace Exporter.Bpf;
 
@@ -22,6 +23,8 @@ public sealed class PodTrafficPrograms : IDisposable
 
     /// <summary>For TC egress: what goes into the pod.</summary>
     public BpfProgram Receive { get; }
+
+    public BpfProgram For(TcDirection direction) => direction == TcDirection.Ingress ? Transmit : Receive;
 
     public DoubleBufferedMap<TrafficKey, TrafficValue> Traffic { get; }
 

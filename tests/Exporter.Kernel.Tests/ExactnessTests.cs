@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
+using Exporter.Bpf.Tc;
 using Exporter.Kernel.Tests.Support;
 
 namespace Exporter.Kernel.Tests;
@@ -151,7 +152,7 @@ public sealed class ExactnessTests
     {
         using var programs = PodTrafficPrograms.Load(16);
         using var pod = new Pod();
-        using var attachment = new Bpf.Tc.TcxHook(programs).TryAttach(pod.Ifindex);
+        using var attachment = new TcxHook(programs).TryAttach(pod.Ifindex, TcDirection.Ingress);
         pod.Up();
         var reader = new PerCpuHashReader<TrafficKey, TrafficValue>();
         var counted = 0ul;

@@ -17,7 +17,7 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
 
     public override string Name => "clsact";
 
-    public override IDisposable? TryAttach(int ifindex)
+    public override IDisposable? TryAttach(int ifindex, TcDirection direction)
     {
         switch (client.EnsureClsact(ifindex))
         {
@@ -28,30 +28,10 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
             case var errno:
                 throw new BpfException($"make a clsact qdisc on interface {ifindex}", errno);
         }
-        var ingress = TryAdd(programs.Transmit, ifindex, TcDirection.Ingress);
-        if (ingress is null)
-        {
-            return null;
-        }
-        try
-        {
-            if (TryAdd(programs.Receive, ifindex, TcDirection.Egress) is { } egress)
-            {
-                return new Filters(client, ifindex, ingress.Value, egress);
-            }
-        }
-        catch
-        {
-            client.DeleteFilter(ifindex, TcDirection.Ingress, ingress.Value);
-            throw;
-        }
-        client.DeleteFilter(ifindex, TcDirection.Ingress, ingress.Value);
-        return null;
+        return TryAdd(ifindex, direction) is { } filter ? new Filter(client, ifindex, direction, filter) : null;
     }
 
-    public override bool IsAttached(int ifindex) =>
-        client.GetFilters(ifindex, TcDirection.Ingress).Any(filter => filter.ProgramId == programs.Transmit.Id)
-        && client.GetFilters(ifindex, TcDirection.Egress).Any(filter => filter.ProgramId == programs.Receive.Id);
+    public override bool IsAttached(int ifindex) => IsAttached(ifindex, TcDirection.Ingress) && IsAttached(ifindex, TcDirection.Egress);
 
     /// <summary>
     /// Removes the filters that a killed exporter left, with either hook in use now: they count into maps that nobody reads. Only
@@ -63,24 +43,31 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
         var removed = 0;
         foreach (var ifindex in client.GetClsactInterfaces())
         {
-            removed += RemoveLeftovers(ifindex, TcDirection.Ingress, programs.Transmit);
-            removed += RemoveLeftovers(ifindex, TcDirection.Egress, programs.Receive);
+            removed += RemoveLeftovers(ifindex, TcDirection.Ingress);
+            removed += RemoveLeftovers(ifindex, TcDirection.Egress);
         }
         return removed;
     }
 
-    private int RemoveLeftovers(int ifindex, TcDirection direction, BpfProgram program) =>
-        client.GetFilters(ifindex, direction).Count(filter =>
+    private int RemoveLeftovers(int ifindex, TcDirection direction)
+    {
+        var program = programs.For(direction);
+        return client.GetFilters(ifindex, direction).Count(filter =>
             filter.Name.StartsWith(NameOf(program), StringComparison.Ordinal)
             && filter.ProgramId != program.Id
             && client.DeleteFilter(ifindex, direction, filter) == 0);
+    }
+
+    private bool IsAttached(int ifindex, TcDirection direction) =>
+        client.GetFilters(ifindex, direction).Any(filter => filter.ProgramId == programs.For(direction).Id);
 
     /// <summary>What tells our filters from everybody else's.</summary>
     private static string NameOf(BpfProgram program) => program.Name + ":";
 
     /// <summary>Null where the interface is gone.</summary>
-    private TcFilter? TryAdd(BpfProgram program, int ifindex, TcDirection direction)
+    private TcFilter? TryAdd(int ifindex, TcDirection direction)
     {
+        var program = programs.For(direction);
         var filter = new TcFilter(priority, FirstHandle, $"{NameOf(program)}[{program.Id}]", program.Id);
         for (var attempt = 1; ; attempt++)
         {
@@ -108,12 +95,8 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     private static bool HasOtherKind(string reason) =>
         reason.Contains("kind", StringComparison.Ordinal) || reason.Contains("protocol", StringComparison.Ordinal);
 
-    private sealed class Filters(RouteClient client, int ifindex, TcFilter ingress, TcFilter egress) : IDisposable
+    private sealed class Filter(RouteClient client, int ifindex, TcDirection direction, TcFilter filter) : IDisposable
     {
-        public void Dispose()
-        {
-            client.DeleteFilter(ifindex, TcDirection.Ingress, ingress);
-            client.DeleteFilter(ifindex, TcDirection.Egress, egress);
-        }
+        public void Dispose() => client.DeleteFilter(ifindex, direction, filter);
     }
 }

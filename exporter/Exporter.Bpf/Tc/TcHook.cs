@@ -16,10 +16,10 @@ public abstract class TcHook
     /// <summary>As the option and the metrics spell it.</summary>
     public abstract string Name { get; }
 
-    /// <summary>Attaches both programs. Whatever others attached stays as it is.</summary>
+    /// <summary>Attaches one of the programs. Whatever others attached stays as it is.</summary>
     /// <returns>Detaches when disposed; null where the interface is gone.</returns>
-    /// <exception cref="BpfException">The kernel refused; nothing is attached.</exception>
-    public abstract IDisposable? TryAttach(int ifindex);
+    /// <exception cref="BpfException">The kernel refused.</exception>
+    public abstract IDisposable? TryAttach(int ifindex, TcDirection direction);
 
     /// <summary>Whether both programs are (still) attached: somebody else may have removed them.</summary>
     public abstract bool IsAttached(int ifindex);

@@ -27,31 +27,11 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
         return Libbpf.bpf_prog_query(LoopbackIfindex, BPF_TCX_INGRESS, 0, null, null, &count) == 0;
     }
 
-    public override IDisposable? TryAttach(int ifindex)
-    {
-        var ingress = TryLink(programs.Transmit, ifindex, TcDirection.Ingress);
-        if (ingress is null)
-        {
-            return null;
-        }
-        try
-        {
-            if (TryLink(programs.Receive, ifindex, TcDirection.Egress) is { } egress)
-            {
-                return new Links(ingress, egress);
-            }
-        }
-        catch
-        {
-            ingress.Dispose();
-            throw;
-        }
-        ingress.Dispose();
-        return null;
-    }
+    public override IDisposable? TryAttach(int ifindex, TcDirection direction) =>
+        TryLink(programs.For(direction), ifindex, direction);
 
     public override bool IsAttached(int ifindex) =>
-        Runs(programs.Transmit, ifindex, TcDirection.Ingress) && Runs(programs.Receive, ifindex, TcDirection.Egress);
+        IsAttached(ifindex, TcDirection.Ingress) && IsAttached(ifindex, TcDirection.Egress);
 
     /// <summary>Null where the interface is gone.</summary>
     internal static FileDescriptor? TryLink(BpfProgram program, int ifindex, TcDirection direction, uint flags = BPF_F_BEFORE)
@@ -75,20 +55,11 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
 
     private static int AttachType(TcDirection direction) => direction == TcDirection.Ingress ? BPF_TCX_INGRESS : BPF_TCX_EGRESS;
 
-    private static bool Runs(BpfProgram program, int ifindex, TcDirection direction)
+    private bool IsAttached(int ifindex, TcDirection direction)
     {
         var ids = stackalloc uint[MaxPrograms];
         var count = (uint)MaxPrograms;
         return Libbpf.bpf_prog_query(ifindex, AttachType(direction), 0, null, ids, &count) == 0
-            && new ReadOnlySpan<uint>(ids, (int)Math.Min(count, MaxPrograms)).Contains((uint)program.Id);
-    }
-
-    private sealed class Links(FileDescriptor ingress, FileDescriptor egress) : IDisposable
-    {
-        public void Dispose()
-        {
-            ingress.Dispose();
-            egress.Dispose();
-        }
+            && new ReadOnlySpan<uint>(ids, (int)Math.Min(count, MaxPrograms)).Contains((uint)programs.For(direction).Id);
     }
 }

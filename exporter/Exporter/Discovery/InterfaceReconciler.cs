@@ -194,9 +194,13 @@ internal sealed partial class InterfaceReconciler(
             return;
         }
         pods.Refresh();
-        while (wanted.TryPop(out var link) && !stoppingToken.IsCancellationRequested)
+        while (wanted.TryPeek(out var link) && !stoppingToken.IsCancellationRequested)
         {
             Attach(link);
+            if (!IsUnattached(link))
+            {
+                wanted.Pop();
+            }
             metrics.SetInterfaces(InterfaceState.Pending, wanted.Count);
             health.Beat(LoopName, Idle + Patience);
             if (watcher.Links.Current != links)
@@ -211,11 +215,10 @@ internal sealed partial class InterfaceReconciler(
 
     /// <summary>With the newest on top.</summary>
     private Stack<TrackedLink> FindUnattached(ImmutableDictionary<int, TrackedLink> links) =>
-        new(links.Values
-            .Where(link => options.IsPodInterface(link.Link)
-                && (!_attachments.TryGetValue(link.Link.Ifindex, out var attachment)
-                    || attachment.IsDue(time)))
-            .OrderBy(link => link.Generation));
+        new(links.Values.Where(link => options.IsPodInterface(link.Link) && IsUnattached(link)).OrderBy(link => link.Generation));
+
+    private bool IsUnattached(TrackedLink link) =>
+        !_attachments.TryGetValue(link.Link.Ifindex, out var attachment) || attachment.IsDue(time);
 
     private void Attach(TrackedLink tracked)
     {
@@ -233,17 +236,20 @@ internal sealed partial class InterfaceReconciler(
         }
         try
         {
-            if (hook.TryAttach(link.Ifindex) is not { } handle)
+            // One at a time: with tcx each waits for a grace period, and a newer interface should not wait for more than one.
+            var direction = attachment.Ingress is null ? TcDirection.Ingress : TcDirection.Egress;
+            if (hook.TryAttach(link.Ifindex, direction) is not { } handle)
             {
                 // Gone already; its event is on the way.
                 attachment.RetryLater(time);
                 return;
             }
-            if (attachment.State == InterfaceState.Failed)
+            var before = attachment.State;
+            attachment.Add(handle);
+            if (before == InterfaceState.Failed && attachment.State == InterfaceState.Attached)
             {
                 LogAttachRecovered(link.Name);
             }
-            attachment.Attached(handle);
         }
         catch (BpfException e)
         {
@@ -338,7 +344,6 @@ internal sealed partial class InterfaceReconciler(
     /// <summary>One interface that should be counted, or is being closed.</summary>
     private sealed class Attachment(Link link, PodInterface owner)
     {
-        private IDisposable? _handle;
         private TimeSpan _retryAfter;
         private long _triedAt;
 
@@ -349,17 +354,28 @@ internal sealed partial class InterfaceReconciler(
 
         internal InterfaceState State { get; set; } = InterfaceState.Pending;
 
+        /// <summary>What keeps the programs attached; null where they are not yet.</summary>
+        internal IDisposable? Ingress { get; private set; }
+
+        internal IDisposable? Egress { get; private set; }
+
         internal long ClosedAt { get; set; }
 
         /// <summary>A closed interface is settled by the first drain that ends with a greater number.</summary>
         internal long SettledAfterDrain { get; set; }
 
         /// <summary>Whether it is to be attached, now.</summary>
-        internal bool IsDue(TimeProvider time) => _handle is null && time.GetElapsedTime(_triedAt) >= _retryAfter;
+        internal bool IsDue(TimeProvider time) => Egress is null && time.GetElapsedTime(_triedAt) >= _retryAfter;
 
-        internal void Attached(IDisposable handle)
+        /// <summary>Takes over the first, and then the second.</summary>
+        internal void Add(IDisposable handle)
         {
-            _handle = handle;
+            if (Ingress is null)
+            {
+                Ingress = handle;
+                return;
+            }
+            Egress = handle;
             _retryAfter = default;
             State = InterfaceState.Attached;
         }
@@ -378,8 +394,9 @@ internal sealed partial class InterfaceReconciler(
 
         internal void Detach()
         {
-            _handle?.Dispose();
-            _handle = null;
+            Ingress?.Dispose();
+            Egress?.Dispose();
+            (Ingress, Egress) = (null, null);
             State = InterfaceState.Pending;
         }
     }

@@ -35,8 +35,7 @@ internal sealed class Counting : IDisposable
 
     internal int Drains { get; private set; }
 
-    internal void Attach(Pod pod) =>
-        _attachments.Add(Hook.TryAttach(pod.Ifindex) ?? throw new InvalidOperationException($"{pod.Interface} is gone"));
+    internal void Attach(Pod pod) => _attachments.Add(Hook.AttachBoth(pod.Ifindex));
 
     /// <summary>Waits until nothing moves any more and everything is drained, and returns both sides' numbers of that moment.</summary>
     internal (TrafficValue Counted, InterfaceCounters Kernel) Settle(Pod pod)

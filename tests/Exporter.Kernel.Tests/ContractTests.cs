@@ -1,0 +1,285 @@
+using System.Globalization;
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Exporter.Bpf.Contract;
+using Exporter.Kernel.Tests.Support;
+
+namespace Exporter.Kernel.Tests;
+
+/// <summary>
+/// What the programs and user space share is the same on both sides: the types, by the BTF in the built objects, and the
+/// constants, by the headers.
+/// </summary>
+public sealed partial class ContractTests
+{
+    private static readonly string[] Architectures = ["x86", "arm64"];
+
+    /// <summary>Headers that only the programs include.</summary>
+    private static readonly string[] PrivateHeaders = ["include/kernel.h", "include/packet.h"];
+
+    /// <summary>Every structure of every shared header, the object that has it in its BTF, and its twin.</summary>
+    private static readonly (string Header, string Object, string Structure, Type Twin)[] StructureTable =
+    [
+        ("tc/pod_traffic.h", "pod_traffic", "traffic_key", typeof(TrafficKey)),
+        ("tc/pod_traffic.h", "pod_traffic", "traffic_count", typeof(TrafficCount)),
+        ("tc/pod_traffic.h", "pod_traffic", "traffic_size", typeof(TrafficSize)),
+        ("tc/pod_traffic.h", "pod_traffic", "traffic_direction", typeof(TrafficDirection)),
+        ("tc/pod_traffic.h", "pod_traffic", "traffic_value", typeof(TrafficValue)),
+        ("include/loss.h", "pod_traffic", "loss", typeof(Loss)),
+    ];
+
+    /// <summary>The maps that user space reads through PerCpu.Sum, which adds up whatever it gets as 64-bit counters.</summary>
+    private static readonly (string Object, string Map, string Value)[] CounterMapTable =
+    [
+        ("pod_traffic", "traffic_a", "traffic_value"),
+        ("pod_traffic", "traffic_b", "traffic_value"),
+        ("pod_traffic", "traffic_losses", "loss"),
+    ];
+
+    public static TheoryData<string, string> Structures =>
+        new MatrixTheoryData<string, string>(Architectures, StructureTable.Select(entry => entry.Structure));
+
+    public static TheoryData<string, string> CounterMaps =>
+        new MatrixTheoryData<string, string>(Architectures, CounterMapTable.Select(entry => entry.Map));
+
+    [Fact]
+    public void Every_structure_of_every_shared_header_is_compared()
+    {
+        var root = Path.Combine(Repository.Root, "bpf");
+        var declared =
+            from path in Directory.EnumerateFiles(root, "*.h", SearchOption.AllDirectories)
+            let header = Path.GetRelativePath(root, path)
+            where !PrivateHeaders.Contains(header)
+            from Match match in StructureDeclaration().Matches(File.ReadAllText(path))
+            select $"{header}: {match.Groups[1].Value}";
+
+        Assert.Equal(StructureTable.Select(entry => $"{entry.Header}: {entry.Structure}").Order(), declared.Order());
+    }
+
+    [Theory]
+    [MemberData(nameof(Structures))]
+    public void A_structure_has_the_same_fields_at_the_same_places_in_C_and_in_CSharp(string architecture, string structure)
+    {
+        var (_, name, _, twin) = StructureTable.Single(entry => entry.Structure == structure);
+        var btf = Btf.Read(architecture, name);
+
+        var fields = btf.Members(btf.Find("STRUCT", structure)).Select(member => (Pascal(member.Name), member.Offset, btf.Size(member.Type)));
+
+        Assert.Equal(fields, Layout.Fields(twin));
+        Assert.Equal(btf.Size(btf.Find("STRUCT", structure)), Layout.Size(twin));
+    }
+
+    [Theory]
+    [MemberData(nameof(Structures))]
+    public void An_array_has_as_many_elements_in_C_as_in_CSharp(string architecture, string structure)
+    {
+        var (_, name, _, twin) = StructureTable.Single(entry => entry.Structure == structure);
+        var btf = Btf.Read(architecture, name);
+
+        foreach (var (member, type, _) in btf.Members(btf.Find("STRUCT", structure)))
+        {
+            var field = Layout.InstanceFields(twin).Single(field => Layout.Name(field) == Pascal(member)).FieldType;
+            if (btf.Element(type) is var (element, count))
+            {
+                Assert.Equal(count, field.GetCustomAttribute<InlineArrayAttribute>()?.Length);
+                Assert.Equal(Twin(btf.Name(element)), Layout.InstanceFields(field).Single().FieldType);
+            }
+            else if (btf.Kind(type) == "STRUCT")
+            {
+                Assert.Equal(Twin(btf.Name(type)), field);
+            }
+            else
+            {
+                Assert.True(field.IsPrimitive, $"{structure}.{member} is a {field}");
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(CounterMaps))]
+    public void A_value_that_is_summed_over_CPUs_consists_of_64_bit_counters(string architecture, string map)
+    {
+        var (name, _, value) = CounterMapTable.Single(entry => entry.Map == map);
+        var btf = Btf.Read(architecture, name);
+
+        var type = btf.MapValue(map);
+
+        Assert.Equal(value, btf.Name(type));
+        Assert.All(btf.Leaves(type), leaf => Assert.Equal(("unsigned long long", sizeof(ulong)), leaf));
+        Assert.Equal(btf.Size(type), btf.Leaves(type).Count() * sizeof(ulong));
+        Assert.All(Layout.Leaves(Twin(value)), leaf => Assert.Equal(typeof(ulong), leaf));
+    }
+
+    [Fact]
+    public void A_maps_entries_are_as_many_as_the_constants_say()
+    {
+        var traffic = Constants("tc/pod_traffic.h");
+        foreach (var btf in Architectures.Select(architecture => Btf.Read(architecture, "pod_traffic")))
+        {
+            Assert.Equal(traffic["TRAFFIC_MAX_INTERFACES"], btf.MapEntries("traffic_a"));
+            Assert.Equal(traffic["TRAFFIC_MAX_INTERFACES"], btf.MapEntries("traffic_b"));
+            Assert.Equal(Enum.GetValues<LossReason>().Length, btf.MapEntries("traffic_losses"));
+        }
+    }
+
+    [Fact]
+    public void The_transports_are_numbered_alike()
+    {
+        var constants = Constants("tc/pod_traffic.h");
+
+        Assert.Equal(
+            Enum.GetValues<Transport>().Select(transport => ($"TRAFFIC_{transport.ToString().ToUpperInvariant()}", (int)transport))
+                .Append(("TRAFFIC_TRANSPORTS", Enum.GetValues<Transport>().Length))
+                .Append(("TRAFFIC_SIZES", TrafficSize.Bounds.Length + 1))
+                .OrderBy(constant => constant.Item1, StringComparer.Ordinal),
+            constants.Where(constant => constant.Key != "TRAFFIC_MAX_INTERFACES").Select(constant => (constant.Key, constant.Value))
+                .OrderBy(constant => constant.Key, StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void The_loss_reasons_are_numbered_alike()
+    {
+        Assert.Equal(
+            Enum.GetValues<LossReason>().Select(reason => ("LOSS" + Word().Replace(reason.ToString(), "_$0").ToUpperInvariant(), (int)reason))
+                .Append(("LOSS_REASONS", Enum.GetValues<LossReason>().Length)),
+            Constants("include/loss.h").Select(constant => (constant.Key, constant.Value)));
+    }
+
+    [Fact]
+    public void The_bounds_of_the_sizes_are_alike_and_ascend()
+    {
+        var list = Bounds().Match(Header("tc/pod_traffic.h")).Groups[1].Value;
+        var bounds = Number().Matches(list).Select(bound => int.Parse(bound.Value, CultureInfo.InvariantCulture)).ToArray();
+
+        Assert.Equal(bounds, TrafficSize.Bounds.ToArray());
+        Assert.Equal(bounds.Order(), bounds);
+    }
+
+    [GeneratedRegex(@"^struct (\w+) \{", RegexOptions.Multiline)]
+    private static partial Regex StructureDeclaration();
+
+    [GeneratedRegex(@"^#define (\w+)[ \t]+(\d+)\b", RegexOptions.Multiline)]
+    private static partial Regex NumberDefinition();
+
+    [GeneratedRegex(@"#define TRAFFIC_SIZE_BOUNDS[^{]*\{([^}]*)\}")]
+    private static partial Regex Bounds();
+
+    [GeneratedRegex(@"\d+")]
+    private static partial Regex Number();
+
+    [GeneratedRegex("[A-Z][a-z0-9]*")]
+    private static partial Regex Word();
+
+    private static string Header(string name) => File.ReadAllText(Path.Combine(Repository.Root, "bpf", name));
+
+    /// <summary>What a header defines as a number, in its order.</summary>
+    private static Dictionary<string, int> Constants(string header) => NumberDefinition().Matches(Header(header))
+        .ToDictionary(match => match.Groups[1].Value, match => int.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture));
+
+    private static string Pascal(string name) =>
+        string.Concat(name.Split('_').Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
+
+    private static Type Twin(string structure) => StructureTable.Single(entry => entry.Structure == structure).Twin;
+
+    /// <summary>How the runtime lays out a structure.</summary>
+    private static class Layout
+    {
+        internal static FieldInfo[] InstanceFields(Type type) =>
+            type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic);
+
+        /// <summary>A property's field is called &lt;Name&gt;k__BackingField.</summary>
+        internal static string Name(FieldInfo field) => field.Name[0] == '<' ? field.Name[1..field.Name.IndexOf('>', StringComparison.Ordinal)] : field.Name;
+
+        internal static IEnumerable<(string Name, int Offset, int Size)> Fields(Type type)
+        {
+            // Filled with its own offsets, a structure shows where each field is by its value.
+            var offsets = Call<object>(nameof(Offsets), type, []);
+            return [.. InstanceFields(type)
+                .Select(field => (Name(field), Call<int>(nameof(FirstInt), field.FieldType, [field.GetValue(offsets)!]), Size(field.FieldType)))
+                .OrderBy(field => field.Item2)];
+        }
+
+        internal static int Size(Type type) => Call<int>(nameof(SizeOf), type, []);
+
+        internal static IEnumerable<Type> Leaves(Type type) =>
+            type.IsPrimitive ? [type] : InstanceFields(type).SelectMany(field => Leaves(field.FieldType));
+
+        private static T Call<T>(string method, Type type, object[] arguments) =>
+            (T)typeof(Layout).GetMethod(method, BindingFlags.Static | BindingFlags.NonPublic)!.MakeGenericMethod(type).Invoke(null, arguments)!;
+
+        private static int SizeOf<T>()
+            where T : unmanaged => Unsafe.SizeOf<T>();
+
+        private static object Offsets<T>()
+            where T : unmanaged
+        {
+            T value = default;
+            var ints = MemoryMarshal.Cast<T, int>(new Span<T>(ref value));
+            for (var i = 0; i < ints.Length; i++)
+            {
+                ints[i] = i * sizeof(int);
+            }
+            return value;
+        }
+
+        private static int FirstInt<T>(T value)
+            where T : unmanaged => MemoryMarshal.Cast<T, int>(new Span<T>(ref value))[0];
+    }
+
+    /// <summary>The types of an object file (https://docs.kernel.org/bpf/btf.html), as bpftool tells them.</summary>
+    private sealed class Btf
+    {
+        private readonly Dictionary<int, JsonElement> _types;
+
+        private Btf(IEnumerable<JsonElement> types) => _types = types.ToDictionary(type => Number(type, "id"));
+
+        internal static Btf Read(string architecture, string name)
+        {
+            var path = Path.Combine(Repository.Root, "artifacts", "bpf", architecture, $"{name}.bpf.o");
+            using var json = JsonDocument.Parse(Shell.Run("bpftool", "-j", "btf", "dump", "file", path));
+            return new([.. json.RootElement.GetProperty("types").EnumerateArray().Select(type => type.Clone())]);
+        }
+
+        internal int Find(string kind, string name) =>
+            _types.Single(type => Text(type.Value, "kind") == kind && Text(type.Value, "name") == name).Key;
+
+        internal string Kind(int type) => Text(_types[Resolve(type)], "kind");
+
+        internal string Name(int type) => Text(_types[Resolve(type)], "name");
+
+        internal int Size(int type) => Element(type) is var (element, count) ? count * Size(element) : Number(_types[Resolve(type)], "size");
+
+        internal (int Type, int Count)? Element(int type) =>
+            Kind(type) == "ARRAY" ? (Number(_types[Resolve(type)], "type_id"), Number(_types[Resolve(type)], "nr_elems")) : null;
+
+        internal IEnumerable<(string Name, int Type, int Offset)> Members(int structure) => _types[Resolve(structure)].GetProperty("members").EnumerateArray()
+            .Select(member => (Text(member, "name"), Number(member, "type_id"), Number(member, "bits_offset") / 8));
+
+        /// <summary>The integers that a type consists of.</summary>
+        internal IEnumerable<(string Name, int Size)> Leaves(int type) => Kind(type) switch
+        {
+            "ARRAY" => Element(type) is var (element, count) ? Enumerable.Range(0, count).SelectMany(_ => Leaves(element)) : [],
+            "STRUCT" => Members(type).SelectMany(member => Leaves(member.Type)),
+            _ => [(Name(type), Size(type))],
+        };
+
+        /// <summary>libbpf reads a map's definition from its variable's type: pointers to the key's and the value's, and to arrays as long as a number is.</summary>
+        internal int MapValue(string map) => Number(_types[Resolve(MapMember(map, "value"))], "type_id");
+
+        internal int MapEntries(string map) => Element(Number(_types[Resolve(MapMember(map, "max_entries"))], "type_id"))!.Value.Count;
+
+        private int MapMember(string map, string name) =>
+            Members(Number(_types[Find("VAR", map)], "type_id")).Single(member => member.Name == name).Type;
+
+        /// <summary>What hides behind names and qualifiers.</summary>
+        private int Resolve(int type) =>
+            Text(_types[type], "kind") is "TYPEDEF" or "CONST" or "VOLATILE" ? Resolve(Number(_types[type], "type_id")) : type;
+
+        private static int Number(JsonElement element, string name) => element.GetProperty(name).GetInt32();
+
+        private static string Text(JsonElement element, string name) => element.GetProperty(name).GetString()!;
+    }
+}

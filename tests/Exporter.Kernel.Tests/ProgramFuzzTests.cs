@@ -1,0 +1,304 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Globalization;
+using Exporter.Bpf;
+using Exporter.Bpf.Contract;
+using Exporter.Bpf.Native;
+using Exporter.Kernel.Tests.Support;
+
+namespace Exporter.Kernel.Tests;
+
+/// <summary>
+/// Random packets: whatever they are, both programs return -1 and count them exactly once, under the transport that an
+/// independent parser finds. PODNET_FUZZ_SEED repeats a failed run.
+/// </summary>
+public sealed class ProgramFuzzTests : IDisposable
+{
+    private const string SeedVariable = "PODNET_FUZZ_SEED";
+    private const int Runs = 70_000;
+    private const int Loopback = 1;
+
+    /// <summary>TEST_RUN takes little more than three quarters of a page.</summary>
+    private const int LongestPacket = 3500;
+
+    private static readonly TimeSpan AtMost = TimeSpan.FromSeconds(10);
+    private static readonly byte[] EtherTypes = [0x08, 0x00, 0x86, 0xdd, 0x81, 0x00, 0x88, 0xa8, 0x08, 0x06];
+    private static readonly byte[] Protocols = [0, 1, 4, 6, 17, 41, 43, 44, 50, 51, 58, 59, 60, 132, 135];
+
+    private readonly ProgramRuns _runs = new();
+    private readonly int _seed =
+        int.TryParse(Environment.GetEnvironmentVariable(SeedVariable), CultureInfo.InvariantCulture, out var seed) ? seed : Random.Shared.Next();
+
+    public void Dispose() => _runs.Dispose();
+
+    [Fact]
+    public void Random_bytes_are_counted_once() => Fuzz(RandomBytes);
+
+    [Fact]
+    public void Random_chains_of_headers_are_counted_once() => Fuzz(RandomHeaders);
+
+    [Fact]
+    public void Mutated_packets_are_counted_once() => Fuzz(random => Mutate(random, RandomHeaders(random)));
+
+    private static byte[] RandomBytes(Random random)
+    {
+        var packet = new byte[random.Next(Packet.EthernetLength, 300)];
+        random.NextBytes(packet);
+        // Most types are none of those that are looked into.
+        EtherTypes.AsSpan(random.Next(EtherTypes.Length / 2) * 2, 2).CopyTo(packet.AsSpan(12));
+        if (packet.Length > Packet.EthernetLength && random.Next(4) != 0)
+        {
+            packet[14] = packet[12] == 0x08 ? (byte)(0x40 | random.Next(16)) : (byte)0x60;
+        }
+        // Nor are most protocols any that are told apart.
+        foreach (var at in (int[])[Packet.EthernetLength + 6, Packet.EthernetLength + 9, random.Next(54, 120), random.Next(54, 120)])
+        {
+            if (at < packet.Length && random.Next(4) != 0)
+            {
+                packet[at] = Protocols[random.Next(Protocols.Length)];
+            }
+        }
+        return packet;
+    }
+
+    private static byte[] RandomHeaders(Random random)
+    {
+        var packet = Packet.Ethernet();
+        for (var tags = random.Next(8) - 4; tags > 0; tags--)
+        {
+            _ = random.Next(2) == 0 ? packet.Vlan() : packet.ServiceVlan();
+        }
+        switch (random.Next(8))
+        {
+            case 0:
+                packet.Arp();
+                break;
+            case <= 3:
+                packet.Ipv4(random.Next(11) * 4, random.Next(4) == 0 ? random.Next(8192) * 8 : 0, random.Next(4) == 0);
+                Above(random, packet);
+                break;
+            default:
+                packet.Ipv6();
+                for (var extensions = random.Next(12); extensions > 0; extensions--)
+                {
+                    _ = random.Next(8) switch
+                    {
+                        0 or 1 => packet.HopByHop(random.Next(4)),
+                        2 or 3 => packet.Routing(random.Next(4)),
+                        4 => packet.Fragment(random.Next(3) == 0 ? random.Next(8192) * 8 : 0, random.Next(2) == 0, (byte)random.Next(256)),
+                        5 => packet.Authentication(random.Next(10) * 4),
+                        _ => packet.DestinationOptions(random.Next(4)),
+                    };
+                }
+                Above(random, packet);
+                break;
+        }
+        return packet.Bytes(random.Next(random.Next(4) == 0 ? LongestPacket - packet.Length : 100)).ToArray();
+    }
+
+    private static void Above(Random random, Packet packet) => _ = random.Next(8) switch
+    {
+        0 or 1 => packet.Tcp(random.Next(11) * 4),
+        2 => packet.Udp(),
+        3 => packet.Icmp(),
+        4 => packet.Icmpv6(),
+        5 => packet.Sctp(),
+        6 => packet.Ipv4().Tcp(),
+        _ => packet.Protocol(random.Next(256)),
+    };
+
+    private static byte[] Mutate(Random random, byte[] packet)
+    {
+        // What matters is in front.
+        var headers = Math.Min(packet.Length, 160);
+        for (var changes = random.Next(1, 6); changes > 0; changes--)
+        {
+            var at = random.Next(12, headers);
+            switch (random.Next(5))
+            {
+                case 0:
+                    packet[at] ^= (byte)(1 << random.Next(8));
+                    break;
+                case 1:
+                    packet[at] = (byte)random.Next(256);
+                    break;
+                case 2:
+                    packet[at] = Protocols[random.Next(Protocols.Length)];
+                    break;
+                case 3:
+                    packet[at] = (byte)(random.Next(2) * 255);
+                    break;
+                default:
+                    // Everything behind moves forward.
+                    packet.AsSpan(at + 1).CopyTo(packet.AsSpan(at));
+                    break;
+            }
+        }
+        return random.Next(3) == 0 ? packet[..random.Next(Packet.EthernetLength, packet.Length + 1)] : packet;
+    }
+
+    private static SkbContext RandomContext(Random random) => random.Next(3) switch
+    {
+        0 => new(Loopback, random.Next(1, 65_536), random.Next(65_536)),
+        1 => new(Loopback, random.Next(1, 1500), random.Next(5)),
+        _ => new(Loopback),
+    };
+
+    /// <summary>TEST_RUN wants a whole IP header behind an untagged Ethernet header (net/bpf/test_run.c, bpf_prog_test_run_skb).</summary>
+    private static bool IsRefused(byte[] packet) => BinaryPrimitives.ReadUInt16BigEndian(packet.AsSpan(12)) switch
+    {
+        0x0800 => packet.Length < Packet.EthernetLength + Packet.Ipv4Length,
+        0x86dd => packet.Length < Packet.EthernetLength + Packet.Ipv6Length,
+        _ => false,
+    };
+
+    private void Fuzz(Func<Random, byte[]> next)
+    {
+        var random = new Random(_seed);
+        var seen = new int[Enum.GetValues<Transport>().Length];
+        var run = 0;
+        for (var start = Stopwatch.GetTimestamp(); run < Runs && Stopwatch.GetElapsedTime(start) < AtMost; run++)
+        {
+            var packet = next(random);
+            var context = RandomContext(random);
+            var transmit = random.Next(2) == 0;
+            var (transport, headers) = ReferenceParser.Parse(packet);
+            try
+            {
+                var value = _runs.Run(transmit, packet, context);
+                if (context.GsoSize == 0)
+                {
+                    ProgramRuns.AssertOnePacket(value, transmit, packet, transport);
+                }
+                else
+                {
+                    ProgramRuns.AssertConsistent(value, transmit, packet, context, headers);
+                    Assert.Equal(1ul, (transmit ? value.Transmit : value.Receive).Transports[(int)transport].Packets);
+                }
+                seen[(int)transport]++;
+            }
+            catch (BpfException e) when (e.ErrorNumber == Errno.EINVAL && IsRefused(packet))
+            {
+                // It never reached the program.
+            }
+            catch (Exception e)
+            {
+                Assert.Fail($"{SeedVariable}={_seed}, run {run}, {(transmit ? "transmit" : "receive")}, {Convert.ToHexString(packet)}, {context}: {e.Message}");
+            }
+        }
+        Assert.DoesNotContain(seen, count => count < run / 1000);
+    }
+}
+
+/// <summary>Finds a frame's transport as the standards describe it, in plain C#, one header after the other.</summary>
+internal static class ReferenceParser
+{
+    /// <summary>Two tags: IEEE 802.1ad's service tag and the customer's behind it.</summary>
+    private const int MostTags = 2;
+
+    /// <summary>RFC 8200 section 4.1 recommends seven at most; the programs have to stop somewhere.</summary>
+    private const int MostExtensions = 8;
+
+    /// <summary>The transport, and the bytes in front of its payload: 0 where it is not known, null where the packet contradicts itself or is a later fragment.</summary>
+    internal static (Transport Transport, int? Headers) Parse(ReadOnlySpan<byte> frame)
+    {
+        var (protocol, start) = ProtocolOf(frame);
+        var transport = protocol switch
+        {
+            1 or 58 => Transport.Icmp,
+            6 => Transport.Tcp,
+            17 => Transport.Udp,
+            132 => Transport.Sctp,
+            _ => Transport.Other,
+        };
+        if (start is not { } at)
+        {
+            // Nobody offloads a later fragment; where it claims to be offloaded, its payload may pass for headers.
+            return (transport, protocol is null ? 0 : null);
+        }
+        int? headers = transport switch
+        {
+            // RFC 9293 section 3.1: the data offset is at least five words.
+            Transport.Tcp => frame.Length < at + 20 ? 0 : frame[at + 12] >> 4 is >= 5 and var words ? at + (words * 4) : null,
+            Transport.Udp => at + 8,
+            Transport.Sctp => at + 12,
+            _ => 0,
+        };
+        return (transport, headers >= frame.Length ? 0 : headers);
+    }
+
+    /// <summary>The number of the protocol above IP, and where its header starts; null where it is not in this packet.</summary>
+    private static (int? Protocol, int? Start) ProtocolOf(ReadOnlySpan<byte> frame)
+    {
+        var at = 14;
+        var type = Word(frame, 12);
+        for (var tags = 0; tags < MostTags && type is (0x8100 or 0x88a8); tags++)
+        {
+            type = Word(frame, at + 2);
+            at += 4;
+        }
+        return type switch
+        {
+            0x0800 => Ipv4(frame, at),
+            0x86dd => Ipv6(frame, at),
+            _ => (null, null),
+        };
+    }
+
+    /// <summary>RFC 791 section 3.1.</summary>
+    private static (int? Protocol, int? Start) Ipv4(ReadOnlySpan<byte> frame, int at)
+    {
+        if (frame.Length < at + 20 || frame[at] >> 4 != 4)
+        {
+            return (null, null);
+        }
+        var length = (frame[at] & 15) * 4;
+        if (length < 20)
+        {
+            return (null, null);
+        }
+        var isLaterFragment = Word(frame, at + 6) % 8192 != 0;
+        return (frame[at + 9], isLaterFragment ? null : at + length);
+    }
+
+    /// <summary>RFC 8200 sections 3 and 4.</summary>
+    private static (int? Protocol, int? Start) Ipv6(ReadOnlySpan<byte> frame, int at)
+    {
+        if (frame.Length < at + 40 || frame[at] >> 4 != 6)
+        {
+            return (null, null);
+        }
+        int next = frame[at + 6];
+        at += 40;
+        for (var extensions = 0; extensions < MostExtensions && next is (0 or 43 or 44 or 51 or 60); extensions++)
+        {
+            if (frame.Length < at + 4)
+            {
+                return (null, null);
+            }
+            var current = next;
+            next = frame[at];
+            switch (current)
+            {
+                case 44 when Word(frame, at + 2) / 8 != 0:
+                    return (next, null);
+                case 44:
+                    at += 8;
+                    break;
+                case 51:
+                    // RFC 4302 section 2.2: in 32-bit words, minus two.
+                    at += (frame[at + 1] * 4) + 8;
+                    break;
+                default:
+                    // In units of eight bytes, without the first eight.
+                    at += (frame[at + 1] * 8) + 8;
+                    break;
+            }
+        }
+        return (next, at);
+    }
+
+    /// <summary>Two bytes in network order, or null behind the end.</summary>
+    private static int? Word(ReadOnlySpan<byte> frame, int at) =>
+        at + 2 <= frame.Length ? BinaryPrimitives.ReadUInt16BigEndian(frame[at..]) : null;
+}

@@ -1,0 +1,22 @@
+using Exporter.Bpf.Tc;
+
+namespace Exporter.Kernel.Tests.Support;
+
+internal static class TcHooks
+{
+    /// <summary>Attaches both programs, to an interface that is there, until it is disposed.</summary>
+    internal static IDisposable AttachBoth(this TcHook hook, int ifindex) =>
+        new Both(Attach(hook, ifindex, TcDirection.Ingress), Attach(hook, ifindex, TcDirection.Egress));
+
+    private static IDisposable Attach(TcHook hook, int ifindex, TcDirection direction) =>
+        hook.TryAttach(ifindex, direction) ?? throw new InvalidOperationException($"Interface {ifindex} is gone");
+
+    private sealed class Both(IDisposable ingress, IDisposable egress) : IDisposable
+    {
+        public void Dispose()
+        {
+            ingress.Dispose();
+            egress.Dispose();
+        }
+    }
+}
