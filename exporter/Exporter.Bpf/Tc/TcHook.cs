@@ -16,6 +16,12 @@ public abstract class TcHook
     /// <summary>As the option and the metrics spell it.</summary>
     public abstract string Name { get; }
 
+    /// <summary>
+    /// Whether attaching holds the RTNL lock for an RCU grace period. Somebody who attaches many in a row then has to leave the lock
+    /// to others in between.
+    /// </summary>
+    public virtual bool HoldsLockLong => false;
+
     /// <summary>Attaches one of the programs. Whatever others attached stays as it is.</summary>
     /// <returns>Detaches when disposed; null where the interface is gone.</returns>
     /// <exception cref="BpfException">The kernel refused.</exception>

@@ -20,6 +20,9 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
 
     public override string Name => "tcx";
 
+    /// <summary>kernel/bpf/tcx.c and include/net/tcx.h: tcx_entry_sync() is synchronize_rcu().</summary>
+    public override bool HoldsLockLong => true;
+
     /// <summary>Whether this kernel has tcx: it can say what is attached to the loopback interface.</summary>
     public static bool IsSupported()
     {

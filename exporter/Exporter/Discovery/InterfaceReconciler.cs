@@ -48,6 +48,7 @@ internal sealed partial class InterfaceReconciler(
 {
     private const string LoopName = "reconcile";
 
+    private static readonly TimeSpan Courtesy = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
@@ -202,6 +203,11 @@ internal sealed partial class InterfaceReconciler(
                 wanted.Pop();
             }
             metrics.SetInterfaces(InterfaceState.Pending, wanted.Count);
+            if (wanted.Count > 0 && hook.HoldsLockLong)
+            {
+                // Whoever waits for the lock, perhaps to make an interface that should come before the next one here, gets it now.
+                Thread.Sleep(Courtesy);
+            }
             health.Beat(LoopName, Idle + Patience);
             if (watcher.Links.Current != links)
             {
