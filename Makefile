@@ -25,7 +25,7 @@ test: build deps-test ## every test that this machine can run
 	@scripts/test.sh
 
 bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, drain, footprint, attach for one
-	@dotnet run --project tests/Exporter.Benchmarks -c Release -- $(BENCH)
+	@scripts/isolated.sh dotnet run --project tests/Exporter.Benchmarks -c Release -- $(BENCH)
 
 lint: deps-build deps-lint ## formatting and warnings
 	@scripts/lint.sh

@@ -40,8 +40,7 @@ ring "unit" Exporter.Tests
 if ((EUID != 0)); then
 	skip "kernel" "needs root: it makes network namespaces and loads BPF programs"
 else
-	# In a network namespace of its own: whatever happens, nothing of it is left on the machine's interfaces.
-	ring "kernel" Exporter.Kernel.Tests unshare --net -- sh -c 'ip link set lo up && exec "$@"' sh
+	ring "kernel" Exporter.Kernel.Tests scripts/isolated.sh
 fi
 
 if ((${#reasons[@]})); then

@@ -5,9 +5,25 @@ using Exporter.Kernel.Tests.Support;
 namespace Exporter.Kernel.Tests;
 
 /// <summary>How the binary starts, and how it says that it cannot.</summary>
-public sealed class ProgramStartTests
+public sealed class ProgramStartTests : IDisposable
 {
     private const string AllCapabilities = "+bpf,+perfmon,+net_admin";
+
+    /// <summary>A copy of the binary that every user can reach, wherever the sources are.</summary>
+    private readonly string _directory = Directory.CreateTempSubdirectory("podnet-public-").FullName;
+
+    private string PublicBinary
+    {
+        get
+        {
+            var copy = Path.Combine(_directory, "podnet-exporter");
+            File.SetUnixFileMode(_directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
+            File.Copy(ExporterProcess.Binary, copy, overwrite: true);
+            return copy;
+        }
+    }
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
 
     [Fact]
     public void Every_wrong_option_is_named_and_the_exit_code_is_2()
@@ -51,7 +67,7 @@ public sealed class ProgramStartTests
     [Fact]
     public void Without_privileges_all_three_capabilities_are_named_and_the_exit_code_is_3()
     {
-        var (exitCode, _, error) = Shell.TryRun("setpriv", [.. Unprivileged(""), ExporterProcess.Binary, "--Server:Urls=http://127.0.0.1:0"]);
+        var (exitCode, _, error) = Shell.TryRun("setpriv", [.. Unprivileged(""), PublicBinary, "--Server:Urls=http://127.0.0.1:0"]);
 
         Assert.Equal(3, exitCode);
         Assert.Contains("CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF", error, StringComparison.Ordinal);
@@ -66,7 +82,7 @@ public sealed class ProgramStartTests
     {
         foreach (var command in (string[])["run", "check"])
         {
-            var (exitCode, output, error) = Shell.TryRun("setpriv", [.. Unprivileged(capabilities), ExporterProcess.Binary, command]);
+            var (exitCode, output, error) = Shell.TryRun("setpriv", [.. Unprivileged(capabilities), PublicBinary, command]);
 
             Assert.Equal(3, exitCode);
             var line = Assert.Single((output + error).Split('\n'), line => line.StartsWith("Missing:", StringComparison.Ordinal));
@@ -80,7 +96,7 @@ public sealed class ProgramStartTests
     [InlineData("clsact")]
     public async Task Another_user_with_exactly_three_capabilities_counts(string hook)
     {
-        using var exporter = await ExporterProcess.StartBehindAsync(["setpriv", .. Unprivileged(AllCapabilities)], $"--Attach:Hook={hook}");
+        using var exporter = await ExporterProcess.StartBehindAsync(["setpriv", .. Unprivileged(AllCapabilities), PublicBinary], $"--Attach:Hook={hook}");
         Assert.Contains("Uid:\t65534\t", await File.ReadAllTextAsync($"/proc/{exporter.Id}/status"), StringComparison.Ordinal);
         using var pod = new Pod();
         await exporter.ScrapeUntilAsync(samples => samples.HasPod(pod.Name));
@@ -120,7 +136,7 @@ public sealed class ProgramStartTests
     public async Task Options_come_from_the_environment_and_the_command_line_wins()
     {
         using var exporter = await ExporterProcess.StartBehindAsync(
-            ["env", "PODNET__Attach__Hook=clsact", "PODNET__Attach__Include=^nothing$"], "--Attach:Include=^pntveth");
+            ["env", "PODNET__Attach__Hook=clsact", "PODNET__Attach__Include=^nothing$", ExporterProcess.Binary], "--Attach:Include=^pntveth");
         using var pod = new Pod();
 
         var samples = await exporter.ScrapeUntilAsync(samples => samples.HasPod(pod.Name));

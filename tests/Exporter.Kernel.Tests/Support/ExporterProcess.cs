@@ -55,13 +55,13 @@ internal sealed partial class ExporterProcess : IDisposable
     }
 
     /// <summary>Starts it on a free port of the loopback interface and waits until it listens.</summary>
-    internal static Task<ExporterProcess> StartAsync(params string[] options) => StartBehindAsync([], options);
+    internal static Task<ExporterProcess> StartAsync(params string[] options) => StartBehindAsync([Binary], options);
 
-    /// <summary>As <see cref="StartAsync"/>, behind another command such as setpriv.</summary>
-    internal static async Task<ExporterProcess> StartBehindAsync(string[] wrapper, params string[] options)
+    /// <summary>As <see cref="StartAsync"/>, with a command that ends in the binary, such as setpriv with its arguments.</summary>
+    internal static async Task<ExporterProcess> StartBehindAsync(string[] command, params string[] options)
     {
         var port = FreePort();
-        var exporter = new ExporterProcess(port, [.. wrapper, Binary, $"--Server:Urls=http://127.0.0.1:{port}", "--Drain:Interval=00:00:00.1", .. options]);
+        var exporter = new ExporterProcess(port, [.. command, $"--Server:Urls=http://127.0.0.1:{port}", "--Drain:Interval=00:00:00.1", .. options]);
         try
         {
             await exporter.WaitForLogAsync("Now listening on");
