@@ -1,4 +1,5 @@
 using System.Net;
+using System.Runtime.InteropServices;
 using static Exporter.Bpf.Netlink.Rtnetlink;
 
 namespace Exporter.Bpf.Netlink;
@@ -63,7 +64,22 @@ public sealed record Link(int Ifindex, string Name, string Kind, ulong HardwareA
 /// <summary>An interface's own counters (struct rtnl_link_stats64), from the interface's point of view.</summary>
 /// <param name="TransmitDropped">Handed to the interface, seen by TC egress, and dropped by the driver.</param>
 public readonly record struct LinkStatistics(
-    int Ifindex, ulong ReceivedPackets, ulong TransmittedPackets, ulong ReceivedBytes, ulong TransmittedBytes, ulong TransmitDropped);
+    int Ifindex, ulong ReceivedPackets, ulong TransmittedPackets, ulong ReceivedBytes, ulong TransmittedBytes, ulong TransmitDropped)
+{
+    internal static LinkStatistics? Parse(in NetlinkMessage message)
+    {
+        var attributes = message.Attributes<IfStatsMessage>();
+        while (attributes.TryRead(out var attribute))
+        {
+            // rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped
+            if (attribute.Type == IFLA_STATS_LINK_64 && MemoryMarshal.Cast<byte, ulong>(attribute.Value) is { Length: >= 8 } counters)
+            {
+                return new(message.Body<IfStatsMessage>().Ifindex, counters[0], counters[1], counters[2], counters[3], counters[7]);
+            }
+        }
+        return null;
+    }
+}
 
 /// <summary>An address of an interface, in the namespace that was asked about.</summary>
 public readonly record struct LinkAddress(int Ifindex, IPAddress Address)

@@ -56,24 +56,17 @@ public sealed unsafe class RouteClient : IDisposable
     }
 
     /// <summary>The counters of all interfaces of this namespace.</summary>
-    public List<LinkStatistics> GetStatistics()
+    public List<LinkStatistics> GetStatistics() => Dump(
+        StatisticsRequest(NLM_F_DUMP, ifindex: 0),
+        "list the interfaces' statistics",
+        static (in NetlinkMessage message) => LinkStatistics.Parse(message));
+
+    /// <summary>One interface's counters, or null where there is none of that index.</summary>
+    public LinkStatistics? GetStatistics(int ifindex)
     {
-        var writer = new NetlinkWriter(_request, RTM_GETSTATS, NLM_F_DUMP);
-        writer.Body(new IfStatsMessage { FilterMask = 1 << (IFLA_STATS_LINK_64 - 1) });
-        return Dump(writer.Message, "list the interfaces' statistics", static LinkStatistics? (in NetlinkMessage message) =>
-        {
-            var attributes = message.Attributes<IfStatsMessage>();
-            while (attributes.TryRead(out var attribute))
-            {
-                if (attribute.Type == IFLA_STATS_LINK_64)
-                {
-                    // struct rtnl_link_stats64: rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped
-                    var counters = MemoryMarshal.Cast<byte, ulong>(attribute.Value);
-                    return counters.Length < 8 ? null : new(message.Body<IfStatsMessage>().Ifindex, counters[0], counters[1], counters[2], counters[3], counters[7]);
-                }
-            }
-            return null;
-        });
+        LinkStatistics? statistics = null;
+        var errno = Exchange(StatisticsRequest(0, ifindex), out var reason, (in NetlinkMessage message) => statistics = LinkStatistics.Parse(message));
+        return errno is 0 or Errno.ENODEV ? statistics : throw new NetlinkException($"ask for the statistics of interface {ifindex}", errno, reason);
     }
 
     /// <summary>
@@ -200,6 +193,13 @@ public sealed unsafe class RouteClient : IDisposable
         writer.Body(FilterMessage(ifindex, direction, filter));
         writer.Attribute(TCA_KIND, "bpf");
         return Exchange(writer.Message, out _, IgnoreMessage);
+    }
+
+    private Span<byte> StatisticsRequest(ushort flags, int ifindex)
+    {
+        var writer = new NetlinkWriter(_request, RTM_GETSTATS, flags);
+        writer.Body(new IfStatsMessage { Ifindex = ifindex, FilterMask = 1 << (IFLA_STATS_LINK_64 - 1) });
+        return writer.Message;
     }
 
     private static TcMessage FilterMessage(int ifindex, TcDirection direction, in TcFilter filter) => new()

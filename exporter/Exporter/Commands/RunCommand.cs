@@ -56,7 +56,8 @@ internal static partial class RunCommand
 
     private static WebApplication Build(ExporterOptions options, IConfiguration configuration, PodTrafficPrograms programs, HookChoice hook)
     {
-        var builder = WebApplication.CreateEmptyBuilder(new());
+        // Nothing is served from files; the working directory, which is the default, need not be one that this user may enter.
+        var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.AddConfiguration(configuration);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
         builder.Logging.AddConfiguration(configuration.GetSection("Logging"));

@@ -228,7 +228,7 @@ internal sealed partial class InterfaceReconciler(
 
     private void Attach(TrackedLink tracked)
     {
-        var (link, generation) = tracked;
+        var (link, generation, _) = tracked;
         if (!_attachments.TryGetValue(link.Ifindex, out var attachment))
         {
             if (table.Current.ContainsKey(link.Ifindex) && !TryFreeIndex(link.Ifindex))
@@ -244,6 +244,10 @@ internal sealed partial class InterfaceReconciler(
         {
             // One at a time: with tcx each waits for a grace period, and a newer interface should not wait for more than one.
             var direction = attachment.Ingress is null ? TcDirection.Ingress : TcDirection.Egress;
+            if (tracked.IsNew)
+            {
+                CountMissed(attachment, direction);
+            }
             if (hook.TryAttach(link.Ifindex, direction) is not { } handle)
             {
                 // Gone already; its event is on the way.
@@ -257,15 +261,39 @@ internal sealed partial class InterfaceReconciler(
                 LogAttachRecovered(link.Name);
             }
         }
-        catch (BpfException e)
+        catch (Exception e) when (e is BpfException or NetlinkException)
         {
-            metrics.CountAttachError(Errno.Label(e.ErrorNumber));
+            metrics.CountAttachError(Errno.Label((e as BpfException)?.ErrorNumber ?? ((NetlinkException)e).ErrorNumber));
             if (attachment.State != InterfaceState.Failed)
             {
                 LogAttachFailed(link.Name, e.Message);
             }
             attachment.Failed(time);
         }
+    }
+
+    /// <summary>
+    /// What an interface that came while the exporter runs has carried before it is attached. The packets of the moment in which
+    /// it is being attached are not among them.
+    /// </summary>
+    private void CountMissed(Attachment attachment, TcDirection direction)
+    {
+        if (client.GetStatistics(attachment.Owner.Ifindex) is not { } statistics)
+        {
+            return;
+        }
+        var (transmitted, received) = attachment.Missed;
+        if (direction == TcDirection.Ingress)
+        {
+            metrics.AddMissed(ExporterMetrics.Transmit, statistics.ReceivedPackets - transmitted);
+            transmitted = statistics.ReceivedPackets;
+        }
+        else
+        {
+            metrics.AddMissed(ExporterMetrics.Receive, statistics.TransmittedPackets - received);
+            received = statistics.TransmittedPackets;
+        }
+        attachment.Missed = (transmitted, received);
     }
 
     /// <summary>The index has come back before its former owner's last drain.</summary>
@@ -366,6 +394,9 @@ internal sealed partial class InterfaceReconciler(
         internal IDisposable? Egress { get; private set; }
 
         internal long ClosedAt { get; set; }
+
+        /// <summary>What has been counted as missed, by direction.</summary>
+        internal (ulong Transmitted, ulong Received) Missed { get; set; }
 
         /// <summary>A closed interface is settled by the first drain that ends with a greater number.</summary>
         internal long SettledAfterDrain { get; set; }

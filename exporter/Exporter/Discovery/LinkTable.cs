@@ -5,7 +5,8 @@ namespace Exporter.Discovery;
 
 /// <summary>An interface during one life of its index.</summary>
 /// <param name="Generation">Greater than that of every interface seen before.</param>
-internal sealed record TrackedLink(Link Link, long Generation);
+/// <param name="IsNew">An event told of it, not a list: it came while the exporter runs.</param>
+internal sealed record TrackedLink(Link Link, long Generation, bool IsNew);
 
 /// <summary>The interfaces as events and lists tell of them. Written by one thread; readers take <see cref="Current"/> once.</summary>
 internal sealed class LinkTable
@@ -18,7 +19,7 @@ internal sealed class LinkTable
     internal void Set(Link link) =>
         Volatile.Write(ref _current, _current.SetItem(
             link.Ifindex,
-            _current.TryGetValue(link.Ifindex, out var known) ? known with { Link = link } : new(link, ++_generation)));
+            _current.TryGetValue(link.Ifindex, out var known) ? known with { Link = link } : new(link, ++_generation, IsNew: true)));
 
     /// <summary>Takes an interface out. Returns the other end of its pair where that is in this namespace as well.</summary>
     internal Link? Remove(int ifindex)
@@ -42,7 +43,7 @@ internal sealed class LinkTable
         {
             table[link.Ifindex] = _current.TryGetValue(link.Ifindex, out var known) && IsSame(known.Link, link)
                 ? known with { Link = link }
-                : new(link, ++_generation);
+                : new(link, ++_generation, IsNew: false);
         }
         Volatile.Write(ref _current, table.ToImmutable());
     }

@@ -19,6 +19,7 @@ internal sealed class ExporterMetrics
     private readonly Counter _attachErrors;
     private readonly Counter _lostPackets;
     private readonly Counter _lostBytes;
+    private readonly Counter _missedPackets;
     private readonly Counter _unattributedPackets;
     private readonly Counter _unattributedBytes;
 
@@ -34,6 +35,10 @@ internal sealed class ExporterMetrics
         _lostPackets = metrics.CreateCounter(
             "podnet_exporter_lost_packets_total", "Packets that passed the programs and could not be counted.", ["reason"]);
         _lostBytes = metrics.CreateCounter("podnet_exporter_lost_bytes_total", "The bytes of the lost packets.", ["reason"]);
+        _missedPackets = metrics.CreateCounter(
+            "podnet_exporter_missed_packets_total",
+            "Packets that a new interface had carried, by its own counters, before the programs were attached.",
+            ["direction"]);
         _unattributedPackets = metrics.CreateCounter(
             "podnet_exporter_unattributed_packets_total", "Packets counted on an interface whose pod did not become known in time.", ["direction"]);
         _unattributedBytes = metrics.CreateCounter(
@@ -63,6 +68,7 @@ internal sealed class ExporterMetrics
         foreach (var direction in (string[])[Transmit, Receive])
         {
             AddUnattributed(direction, default);
+            AddMissed(direction, 0);
         }
     }
 
@@ -96,6 +102,8 @@ internal sealed class ExporterMetrics
         _lostPackets.WithLabels(label).IncTo(total.Packets);
         _lostBytes.WithLabels(label).IncTo(total.Bytes);
     }
+
+    internal void AddMissed(string direction, ulong packets) => _missedPackets.WithLabels(direction).Inc(packets);
 
     internal void AddUnattributed(string direction, TrafficCount count)
     {
