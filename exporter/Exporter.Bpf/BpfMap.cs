@@ -12,7 +12,8 @@ public sealed record BpfMap(string Name, int Fd, int KeySize, int ValueSize, int
         where TKey : unmanaged
         where TValue : unmanaged
     {
-        if (KeySize != Unsafe.SizeOf<TKey>() || ValueSize != Unsafe.SizeOf<TValue>())
+        // The kernel hands out per-CPU values at multiples of eight bytes.
+        if (KeySize != Unsafe.SizeOf<TKey>() || ValueSize != Unsafe.SizeOf<TValue>() || ValueSize % sizeof(ulong) != 0)
         {
             throw new InvalidOperationException(
                 $"The map {Name} has keys of {KeySize} and values of {ValueSize} bytes, but {typeof(TKey).Name} has " +

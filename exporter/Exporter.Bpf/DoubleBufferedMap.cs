@@ -16,6 +16,9 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     private BpfMap _active;
     private BpfMap _idle;
 
+    /// <summary>Whether the idle map still has rows: it must not become active with them.</summary>
+    private bool _unread;
+
     /// <param name="slot">The array of maps; the object file put <paramref name="active"/> into it.</param>
     public DoubleBufferedMap(BpfMap slot, BpfMap active, BpfMap idle)
     {
@@ -26,21 +29,28 @@ public sealed class DoubleBufferedMap<TKey, TValue>
         _idle = idle;
     }
 
-    /// <summary>How many keys fit between two drains.</summary>
-    public int MaxEntries => _active.MaxEntries;
-
     /// <summary>The map that programs count into now.</summary>
     internal BpfMap Active => _active;
 
     /// <summary>
-    /// Everything that was counted since the last call. Blocks for an RCU grace period (about 12 ms) without using a CPU. The
+    /// Everything that was counted since the last call. Blocks for an RCU grace period, some milliseconds, without using a CPU. The
     /// rows stay valid until the next call; nothing is allocated unless there are more rows than ever before.
     /// </summary>
-    /// <exception cref="BpfException">Nothing was drained and nothing is lost: what was counted stays for the next call.</exception>
-    public ReadOnlySpan<DrainedRow<TKey, TValue>> Drain()
+    /// <param name="complete">
+    /// Whether it is everything. If not, or after an exception, the next call goes on with the same map before the maps are swapped
+    /// again, so nothing is lost.
+    /// </param>
+    /// <exception cref="BpfException">Nothing could be read.</exception>
+    public ReadOnlySpan<DrainedRow<TKey, TValue>> Drain(out bool complete)
     {
-        Swap();
-        return _reader.ReadAndClear(_idle);
+        if (!_unread)
+        {
+            Swap();
+            _unread = true;
+        }
+        var rows = _reader.ReadAndClear(_idle, out complete);
+        _unread = !complete;
+        return rows;
     }
 
     /// <summary>

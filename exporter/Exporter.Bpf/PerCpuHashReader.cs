@@ -25,12 +25,14 @@ internal sealed class PerCpuHashReader<TKey, TValue>
         Resize(Math.Max(SmallestBatch, FirstBatchBytes / (sizeof(TValue) * PerCpu.Count)));
 
     /// <summary>The map's rows; they stay valid until the next call. Allocates only when there are more than ever before.</summary>
-    /// <exception cref="BpfException">
-    /// Nothing could be read. An error behind the first batch ends the call with what there is: the rows are out of the map
-    /// already, the others stay in it for the next call.
-    /// </exception>
-    internal unsafe ReadOnlySpan<DrainedRow<TKey, TValue>> ReadAndClear(BpfMap map)
+    /// <param name="complete">
+    /// Whether the map is empty now. An error behind the first batch ends the call with what there is: these rows are out of the map
+    /// already, the others stay in it.
+    /// </param>
+    /// <exception cref="BpfException">Nothing could be read.</exception>
+    internal unsafe ReadOnlySpan<DrainedRow<TKey, TValue>> ReadAndClear(BpfMap map, out bool complete)
     {
+        complete = true;
         var total = 0;
         var end = false;
         // The cursor is a bucket number, at least four bytes (kernel/bpf/hashtab.c).
@@ -59,6 +61,7 @@ internal sealed class PerCpuHashReader<TKey, TValue>
             end = error < 0;
             if (end && error != -Errno.ENOENT)
             {
+                complete = false;
                 return total > 0 ? _rows.AsSpan(0, total) : throw new BpfException($"drain the map {map.Name}", -error);
             }
             if (_rows.Length < total + count)

@@ -90,6 +90,56 @@ public sealed class CoexistenceTests
     }
 
     [Fact]
+    public async Task Two_exporters_at_once_count_the_same_and_leave_each_other_alone()
+    {
+        using var pod = new Pod().Up();
+        using var first = await ExporterProcess.StartAsync("--Attach:Hook=clsact");
+        await first.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
+        using (var second = await ExporterProcess.StartAsync("--Attach:Hook=clsact"))
+        {
+            await second.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
+            TestTraffic.Udp(pod, AddressFamily.InterNetwork, Packets, 100, fromPod: true);
+            foreach (var exporter in (ExporterProcess[])[first, second])
+            {
+                await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_packets_total", "transport=\"udp\"") == Packets);
+            }
+            Assert.Equal(0, second.Terminate());
+        }
+
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, Packets, 100, fromPod: true);
+        await first.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_packets_total", "transport=\"udp\"") == 2 * Packets);
+        Assert.Equal(0, first.Terminate());
+        Assert.Empty(Filters(pod, "ingress"));
+    }
+
+    [Fact]
+    public async Task Long_drains_do_not_look_like_somebody_who_ends_the_chain()
+    {
+        using var pod = new Pod().Up();
+        using var exporter = await ExporterProcess.StartAsync("--Drain:Interval=00:00:03", "--Attach:CheckInterval=00:00:01");
+
+        await ScrapeUnderTrafficAsync(exporter, pod, samples => samples["podnet_exporter_drain_duration_seconds_count"] >= 4);
+
+        Assert.Equal(0, exporter.Terminate());
+        Assert.DoesNotContain(exporter.Log, line => line.Contains("do not reach", StringComparison.Ordinal));
+    }
+
+    /// <summary>Others' filters with our priority: of our kind with our handle, and of another protocol.</summary>
+    [Fact]
+    public async Task A_priority_and_a_handle_that_are_taken_are_left_to_who_has_them()
+    {
+        using var pod = new Pod().Up();
+        Shell.Tc($"qdisc add dev {pod.Interface} clsact");
+        Shell.Run("tc", "filter", "add", "dev", pod.Interface, "ingress", "protocol", "all", "prio", "10", "handle", "0x706e", "bpf", "bytecode", "1,6 0 0 0,");
+        using var exporter = await ExporterProcess.StartAsync("--Attach:Hook=clsact");
+
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
+
+        Assert.Equal(0, exporter.Terminate());
+        Assert.Contains("0x706e", Filters(pod, "ingress"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_program_that_ends_the_chain_before_ours_is_told_once_and_its_end_too()
     {
         using var pod = new Pod().Up();

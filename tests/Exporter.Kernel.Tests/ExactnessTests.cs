@@ -159,7 +159,7 @@ public sealed class ExactnessTests
         var stop = false;
         void Drain()
         {
-            foreach (var row in reader.ReadAndClear(programs.Traffic.Active))
+            foreach (var row in reader.ReadAndClear(programs.Traffic.Active, out _))
             {
                 counted += row.Value.Transmit.Total.Packets;
             }

@@ -49,18 +49,33 @@ public sealed class ProgramStartTests : IDisposable
     }
 
     [Fact]
-    public void A_taken_port_is_one_line_and_the_exit_code_is_1()
+    public async Task A_taken_port_is_one_line_and_leaves_the_one_who_has_it_counting()
     {
-        using var taken = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        taken.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        taken.Listen();
-        var port = ((IPEndPoint)taken.LocalEndPoint!).Port;
+        using var pod = new Pod().Up();
+        using var first = await ExporterProcess.StartAsync("--Attach:Hook=clsact");
+        await first.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
 
-        var (exitCode, output, error) = ExporterProcess.Run($"--Server:Urls=http://127.0.0.1:{port}");
+        var (exitCode, output, error) = ExporterProcess.Run($"--Server:Urls=http://127.0.0.1:{first.Port}", "--Attach:Hook=clsact");
 
         Assert.Equal(1, exitCode);
         var line = Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
-        Assert.Contains($"127.0.0.1:{port}", line, StringComparison.Ordinal);
+        Assert.Contains($"127.0.0.1:{first.Port}", line, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+        await first.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_packets_total", "transport=\"udp\"") == 100);
+        Assert.Equal(0, first.Terminate());
+        Assert.Empty(Shell.Tc($"filter show dev {pod.Interface} ingress"));
+    }
+
+    [Theory]
+    [InlineData("http://203.0.113.1:9969")]
+    [InlineData("http://127.0.0.1:80")]
+    public void An_address_that_cannot_be_listened_on_is_one_line_and_the_exit_code_is_1(string url)
+    {
+        var (exitCode, output, error) = Shell.TryRun("setpriv", [.. Unprivileged(AllCapabilities), PublicBinary, $"--Server:Urls={url}"]);
+
+        Assert.Equal(1, exitCode);
+        Assert.Single(error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);
     }
 

@@ -11,6 +11,7 @@ using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Traffic;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Prometheus;
@@ -76,6 +77,7 @@ public sealed class ReconcilerTests
         private readonly RouteClient _client = new();
         private readonly RouteMonitor _monitor = new(addresses: false);
         private readonly LinkWatcher _watcher;
+        private readonly ClsactHook _clsact;
         private readonly InterfaceReconciler _reconciler;
         private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
         private readonly HashSet<string> _known = [];
@@ -88,9 +90,10 @@ public sealed class ReconcilerTests
             var health = new LoopHealth(Time);
             Pods = new(factory, Time, options.Metrics);
             Reader = new(new KernelTrafficSource(_programs), Table, metrics, Time, options.Identity);
-            _watcher = new(_monitor, metrics, health, NullLogger<LinkWatcher>.Instance);
+            _watcher = new(_monitor, metrics, health, Time, NullLogger<LinkWatcher>.Instance);
+            _clsact = new(_programs, _client, options.Attach.Priority);
             _reconciler = new(
-                _watcher, new TcxHook(_programs), _client, this, Table, Pods, Reader, metrics, health, Time, options.Attach, options.Identity,
+                _watcher, new TcxHook(_programs), _clsact, _client, this, Table, Pods, Reader, metrics, health, Time, options.Attach, options.Identity, new StartedLifetime(),
                 NullLogger<InterfaceReconciler>.Instance);
         }
 
@@ -165,9 +168,24 @@ public sealed class ReconcilerTests
             await _watcher.StopAsync(CancellationToken.None);
             _reconciler.Dispose();
             _watcher.Dispose();
+            _clsact.Dispose();
             _monitor.Dispose();
             _client.Dispose();
             _programs.Dispose();
+        }
+    }
+
+    /// <summary>A host that has started and never stops.</summary>
+    private sealed class StartedLifetime : IHostApplicationLifetime
+    {
+        public CancellationToken ApplicationStarted { get; } = new(canceled: true);
+
+        public CancellationToken ApplicationStopping => CancellationToken.None;
+
+        public CancellationToken ApplicationStopped => CancellationToken.None;
+
+        public void StopApplication()
+        {
         }
     }
 }

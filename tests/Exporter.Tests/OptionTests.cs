@@ -121,6 +121,7 @@ public sealed class OptionTests
     [InlineData("Server:Urls", "http://:9969", "is not an address")]
     [InlineData("Server:Urls", "http://*", "is not an address")]
     [InlineData("Server:Urls", "http://*:", "is not an address")]
+    [InlineData("Server:Urls", "http://node1:9969", "is not an address")]
     [InlineData("Server:Urls", "http://*:abc", "is not an address")]
     [InlineData("Server:Urls", "http://*:99999999999", "is not an address")]
     [InlineData("Server:Urls", "http://*:-1", "is not an address")]

@@ -7,10 +7,13 @@ public static class Errno
     public const int ENOENT = 2;
     public const int EINTR = 4;
     public const int EAGAIN = 11;
+    public const int ENOMEM = 12;
     public const int EACCES = 13;
+    public const int EBUSY = 16;
     public const int EEXIST = 17;
     public const int ENODEV = 19;
     public const int EINVAL = 22;
+    public const int EMFILE = 24;
     public const int ENOSPC = 28;
     public const int EOPNOTSUPP = 95;
     public const int ENOBUFS = 105;
@@ -31,10 +34,13 @@ public static class Errno
         ENOENT => nameof(ENOENT),
         EINTR => nameof(EINTR),
         EAGAIN => nameof(EAGAIN),
+        ENOMEM => nameof(ENOMEM),
         EACCES => nameof(EACCES),
+        EBUSY => nameof(EBUSY),
         EEXIST => nameof(EEXIST),
         ENODEV => nameof(ENODEV),
         EINVAL => nameof(EINVAL),
+        EMFILE => nameof(EMFILE),
         ENOSPC => nameof(ENOSPC),
         EOPNOTSUPP => nameof(EOPNOTSUPP),
         ENOBUFS => nameof(ENOBUFS),

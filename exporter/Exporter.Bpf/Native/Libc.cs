@@ -71,6 +71,22 @@ internal static unsafe partial class Libc
         internal short revents;
     }
 
+    internal const int RLIMIT_NOFILE = 7;
+
+    /// <summary>struct rlimit, getrlimit(2).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct rlimit
+    {
+        internal ulong rlim_cur;
+        internal ulong rlim_max;
+    }
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int getrlimit(int resource, rlimit* limit);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int setrlimit(int resource, rlimit* limit);
+
     [LibraryImport(Library)]
     internal static partial int close(int fd);
 

@@ -19,6 +19,9 @@ public sealed unsafe class RouteClient : IDisposable
     private readonly byte[] _response = new byte[64 << 10];
     private uint _sequence;
 
+    /// <summary>Whether the kernel said in the last answer that it was inconsistent (NLM_F_DUMP_INTR).</summary>
+    private bool _interrupted;
+
     public RouteClient()
     {
         _socket = NetlinkSocket.Open();
@@ -170,12 +173,10 @@ public sealed unsafe class RouteClient : IDisposable
         }
     }
 
-    /// <summary>
-    /// Adds a direct-action BPF filter, or with <paramref name="replace"/> swaps the program of an existing one. Returns the errno, or 0.
-    /// </summary>
-    internal int SetFilter(int ifindex, TcDirection direction, in TcFilter filter, int programFd, bool replace, out string reason)
+    /// <summary>Adds a direct-action BPF filter. Returns the errno, or 0.</summary>
+    internal int AddFilter(int ifindex, TcDirection direction, in TcFilter filter, int programFd, out string reason)
     {
-        var writer = new NetlinkWriter(_request, RTM_NEWTFILTER, (ushort)(NLM_F_CREATE | NLM_F_ACK | (replace ? NLM_F_REPLACE : NLM_F_EXCL)));
+        var writer = new NetlinkWriter(_request, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK);
         writer.Body(FilterMessage(ifindex, direction, filter));
         writer.Attribute(TCA_KIND, "bpf");
         var options = writer.BeginNested(TCA_OPTIONS);
@@ -277,19 +278,14 @@ public sealed unsafe class RouteClient : IDisposable
         for (var attempt = 1; ; attempt++)
         {
             var results = new List<T>();
-            var interrupted = false;
-            var errno = Exchange(request, out var reason, (in NetlinkMessage message) =>
-            {
-                interrupted |= (message.Flags & NLM_F_DUMP_INTR) != 0;
-                collect(message, results);
-            });
+            var errno = Exchange(request, out var reason, (in NetlinkMessage message) => collect(message, results));
             if (errno != 0)
             {
                 throw new NetlinkException(operation, errno, reason);
             }
-            // Something changed while the kernel listed. After some attempts on a busy node the list has to do: the change that
-            // disturbed it is also an event.
-            if (!interrupted || attempt == DumpAttempts)
+            // Something changed while the kernel listed, and something may be missing. On a busy node the list has to do after some
+            // attempts; who needs all of it lists again from time to time.
+            if (!_interrupted || attempt == DumpAttempts)
             {
                 return results;
             }
@@ -303,6 +299,7 @@ public sealed unsafe class RouteClient : IDisposable
     private int Exchange(Span<byte> request, out string reason, MessageHandler handle)
     {
         reason = "";
+        _interrupted = false;
         var sequence = ++_sequence;
         var flags = (ushort)(MemoryMarshal.Read<ushort>(request[6..]) | NLM_F_REQUEST);
         MemoryMarshal.Write(request[6..], flags);
@@ -331,7 +328,12 @@ public sealed unsafe class RouteClient : IDisposable
                 }
                 return errno;
             }
-            var messages = new NetlinkMessages(_response.AsSpan(0, Math.Min((int)length, _response.Length)));
+            if (length > _response.Length)
+            {
+                // The kernel makes its datagrams fit 32 KiB (netlink_dump), so this would be a single answer of no use.
+                return Errno.ENOBUFS;
+            }
+            var messages = new NetlinkMessages(_response.AsSpan(0, (int)length));
             while (messages.TryRead(out var message))
             {
                 if (message.Sequence != sequence)
@@ -339,6 +341,7 @@ public sealed unsafe class RouteClient : IDisposable
                     // The rest of an answer that an earlier exchange gave up on.
                     continue;
                 }
+                _interrupted |= (message.Flags & NLM_F_DUMP_INTR) != 0;
                 switch (message.Type)
                 {
                     case NLMSG_ERROR:

@@ -25,7 +25,10 @@ public enum RouteWait
     /// <summary>Nothing came in the time given.</summary>
     TimedOut,
 
-    /// <summary>The kernel had more to say than the socket's buffer holds (ENOBUFS): events are missing, list again.</summary>
+    /// <summary>
+    /// The kernel had more to say than the socket's buffer holds (ENOBUFS): events are missing, and those that were left are gone as
+    /// well. Events that come from now on follow; list again.
+    /// </summary>
     Overrun,
 
     /// <summary><see cref="RouteMonitor.Stop"/> was called.</summary>
@@ -39,6 +42,7 @@ public enum RouteWait
 public sealed unsafe class RouteMonitor : IDisposable
 {
     private const int DatagramLength = 64 << 10;
+    private const int ControlLength = 64;
 
     private readonly FileDescriptor _socket;
     private readonly FileDescriptor _stop;
@@ -50,6 +54,12 @@ public sealed unsafe class RouteMonitor : IDisposable
     {
         _socket = NetlinkSocket.Open();
         _stop = Libc.eventfd(0, Libc.EFD_CLOEXEC);
+        if (_stop.IsInvalid)
+        {
+            var errno = Marshal.GetLastPInvokeError();
+            Dispose();
+            throw new NetlinkException("make an eventfd", errno);
+        }
         SetOption(Libc.SOL_SOCKET, Libc.SO_RCVBUFFORCE, receiveBuffer, "size the event buffer");
         Subscribe(RTNLGRP_LINK);
         if (addresses)
@@ -100,37 +110,56 @@ public sealed unsafe class RouteMonitor : IDisposable
         _stop.Dispose();
     }
 
-    /// <summary>Everything that waits in the socket, so that a burst is one wake-up.</summary>
+    /// <summary>
+    /// Everything that waits in the socket, so that a burst is one wake-up. After an overrun the kernel drops every event, without
+    /// saying so again, until the socket is empty (net/netlink/af_netlink.c, NETLINK_S_CONGESTED). So it is emptied, and what is in
+    /// it is worth nothing: a list that is made afterwards is newer.
+    /// </summary>
     private RouteWait ReceiveAll(List<RouteEvent> events)
     {
-        var control = stackalloc byte[64];
+        var overrun = false;
+        var before = events.Count;
+        while (true)
+        {
+            switch (ReceiveOne(events))
+            {
+                case 0:
+                    break;
+                case Errno.EINTR:
+                    break;
+                case Errno.EAGAIN when overrun:
+                    events.RemoveRange(before, events.Count - before);
+                    return RouteWait.Overrun;
+                case Errno.EAGAIN:
+                    return RouteWait.Events;
+                case Errno.ENOBUFS:
+                    overrun = true;
+                    break;
+                case var errno:
+                    throw new NetlinkException("receive events", errno);
+            }
+        }
+    }
+
+    /// <summary>One datagram. Returns the errno, or 0.</summary>
+    private int ReceiveOne(List<RouteEvent> events)
+    {
+        var control = stackalloc byte[ControlLength];
         fixed (byte* datagram = _datagram)
         {
-            while (true)
+            var vector = new Libc.iovec { iov_base = datagram, iov_len = DatagramLength };
+            var header = new Libc.msghdr { msg_iov = &vector, msg_iovlen = 1, msg_control = control, msg_controllen = ControlLength };
+            var length = Libc.recvmsg(_socket, &header, Libc.MSG_DONTWAIT);
+            if (length < 0)
             {
-                var vector = new Libc.iovec { iov_base = datagram, iov_len = DatagramLength };
-                var header = new Libc.msghdr { msg_iov = &vector, msg_iovlen = 1, msg_control = control, msg_controllen = 64 };
-                var length = Libc.recvmsg(_socket, &header, Libc.MSG_DONTWAIT);
-                if (length < 0)
-                {
-                    switch (Marshal.GetLastPInvokeError())
-                    {
-                        case Errno.EINTR:
-                            continue;
-                        case Errno.EAGAIN:
-                            return RouteWait.Events;
-                        case Errno.ENOBUFS:
-                            return RouteWait.Overrun;
-                        case var errno:
-                            throw new NetlinkException("receive events", errno);
-                    }
-                }
-                if ((header.msg_flags & Libc.MSG_TRUNC) != 0)
-                {
-                    return RouteWait.Overrun;
-                }
-                Parse(_datagram.AsSpan(0, (int)length), NamespaceOf(header), events);
+                return Marshal.GetLastPInvokeError();
             }
+            if ((header.msg_flags & Libc.MSG_TRUNC) != 0)
+            {
+                return Errno.ENOBUFS;
+            }
+            Parse(_datagram.AsSpan(0, (int)length), NamespaceOf(header), events);
+            return 0;
         }
     }
 

@@ -30,7 +30,14 @@ internal static class CheckCommand
             {
                 using var programs = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces);
                 Line("programs", "accepted by the kernel");
-                Line("hook", Prerequisites.ChooseHook(options.Attach.Hook) is { } choice ? $"{choice.ToString().ToLowerInvariant()} will be used" : "none");
+                if (Prerequisites.ChooseHook(options.Attach.Hook) is { } choice)
+                {
+                    Line("hook", $"{choice.ToString().ToLowerInvariant()} will be used");
+                }
+                else
+                {
+                    missing = [Prerequisites.NoTcx];
+                }
             }
             catch (BpfException e)
             {

@@ -6,6 +6,8 @@ namespace Exporter.Commands;
 /// <summary>What has to be there before anything is loaded.</summary>
 internal static class Prerequisites
 {
+    internal const string NoTcx = "Attach:Hook is tcx, but this kernel has none. It came with Linux 6.6; use auto or clsact.";
+
     /// <summary>What is missing and what to do about it, a sentence each; empty is good.</summary>
     internal static IReadOnlyList<string> FindMissing()
     {

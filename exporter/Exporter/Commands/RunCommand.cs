@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
@@ -13,11 +14,11 @@ using Prometheus;
 namespace Exporter.Commands;
 
 /// <summary>podnet-exporter run: the composition of everything.</summary>
-internal static partial class RunCommand
+internal static class RunCommand
 {
     /// <summary>
-    /// The loops block in the kernel (a drain waits for a grace period, a tcx link too), and on two CPUs the pool would start with
-    /// two threads: scrapes must not wait behind them.
+    /// The loops block in the kernel (a drain waits for a grace period, a tcx link too), and the pool starts with as many threads as
+    /// there are CPUs, which may be two: scrapes must not wait behind the loops.
     /// </summary>
     private const int MinThreads = 8;
 
@@ -29,15 +30,26 @@ internal static partial class RunCommand
         }
         if (Prerequisites.ChooseHook(options.Attach.Hook) is not { } hook)
         {
-            return Fail(ExitCode.NotSupported, errors, "Attach:Hook is tcx, but this kernel has none. It came with Linux 6.6; use auto or clsact.");
+            return Fail(ExitCode.NotSupported, errors, Prerequisites.NoTcx);
         }
         try
         {
             using var programs = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces);
+            FileDescriptorLimit.Raise();
             ThreadPool.SetMinThreads(MinThreads, MinThreads);
             await using var app = Build(options, configuration, programs, hook);
             var loops = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToList();
-            await app.RunAsync();
+            try
+            {
+                await app.StartAsync();
+            }
+            catch
+            {
+                // The loops that were started before the one that failed.
+                await app.StopAsync();
+                throw;
+            }
+            await app.WaitForShutdownAsync();
             // A loop that failed has stopped the host.
             return loops.Select(loop => loop.ExecuteTask?.Exception).FirstOrDefault(exception => exception is not null) is { } failure
                 ? Fail(ExitCode.Failure, errors, failure.ToString())
@@ -47,9 +59,9 @@ internal static partial class RunCommand
         {
             return Fail(ExitCode.NotSupported, errors, e.Message);
         }
-        catch (Exception e) when (e is IOException or NetlinkException)
+        catch (Exception e) when (e is IOException or SocketException or NetlinkException)
         {
-            // Kestrel: the address is taken, or is none of this machine's.
+            // Kestrel: the address is taken, is none of this machine's, or is not for this user.
             return Fail(ExitCode.Failure, errors, e.Message);
         }
     }
@@ -82,7 +94,8 @@ internal static partial class RunCommand
         services.AddSingleton<RouteClient>();
         services.AddSingleton(_ => new RouteMonitor(addresses: false));
         services.AddSingleton<IPodSource>(provider => new StandalonePodSource(provider.GetRequiredService<RouteClient>(), StandalonePodSource.DefaultDirectories));
-        services.AddSingleton(provider => CreateHook(provider, options.Attach, programs, hook));
+        services.AddSingleton(provider => new ClsactHook(programs, provider.GetRequiredService<RouteClient>(), options.Attach.Priority));
+        services.AddSingleton<TcHook>(provider => hook == HookChoice.Tcx ? new TcxHook(programs) : provider.GetRequiredService<ClsactHook>());
         services.AddSingleton<LinkWatcher>();
         services.AddSingleton<InterfaceReconciler>();
 
@@ -96,23 +109,9 @@ internal static partial class RunCommand
         {
             app.Urls.Add(url);
         }
+        app.Services.GetRequiredService<ExporterMetrics>().SetHook("traffic", app.Services.GetRequiredService<TcHook>().Name);
         ExporterEndpoints.Map(app, registry);
         return app;
-    }
-
-    private static TcHook CreateHook(IServiceProvider provider, AttachOptions options, PodTrafficPrograms programs, HookChoice hook)
-    {
-        var logger = provider.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(RunCommand));
-        // Also with tcx: an earlier run may have used clsact.
-        var clsact = new ClsactHook(programs, provider.GetRequiredService<RouteClient>(), options.Priority);
-        var leftovers = clsact.RemoveLeftovers();
-        if (leftovers > 0)
-        {
-            LogLeftovers(logger, leftovers);
-        }
-        TcHook chosen = hook == HookChoice.Tcx ? new TcxHook(programs) : clsact;
-        provider.GetRequiredService<ExporterMetrics>().SetHook("traffic", chosen.Name);
-        return chosen;
     }
 
     private static int Fail(int exitCode, TextWriter errors, string message)
@@ -120,7 +119,4 @@ internal static partial class RunCommand
         errors.WriteLine(message);
         return exitCode;
     }
-
-    [LoggerMessage(8, LogLevel.Information, "Removed {Count} filters that an earlier run had left")]
-    private static partial void LogLeftovers(ILogger logger, int count);
 }

@@ -34,6 +34,7 @@ internal enum InterfaceState
 internal sealed partial class InterfaceReconciler(
     LinkWatcher watcher,
     TcHook hook,
+    ClsactHook clsact,
     RouteClient client,
     IPodSource pods,
     PodTable table,
@@ -44,9 +45,16 @@ internal sealed partial class InterfaceReconciler(
     TimeProvider time,
     AttachOptions options,
     IdentityOptions identityOptions,
+    IHostApplicationLifetime lifetime,
     ILogger<InterfaceReconciler> logger) : BackgroundService
 {
     private const string LoopName = "reconcile";
+
+    /// <summary>How long a backlog may be attached before everything else has its turn.</summary>
+    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How long detaching may take at the end, less than Kubernetes waits; the rest goes with the process.</summary>
+    private static readonly TimeSpan StopBudget = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan Courtesy = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
@@ -60,25 +68,46 @@ internal sealed partial class InterfaceReconciler(
     private readonly List<Attachment> _closing = [];
 
     private readonly CoverageCheck _coverage = new();
-    private long _lastCoverageCheck = time.GetTimestamp();
+    private long _coverageCheckedAt = time.GetTimestamp();
+    private long _coverageCheckedAtDrain;
+    private bool _failing;
+
+    /// <summary>Whether the interfaces that were there at the start are known and being attached.</summary>
+    internal bool IsReady { get; private set; }
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        foreach (var attachment in _attachments.Values)
+        var started = time.GetTimestamp();
+        var detached = 0;
+        foreach (var attachment in _attachments.Values.TakeWhile(_ => time.GetElapsedTime(started) < StopBudget))
         {
             attachment.Detach();
+            detached++;
         }
-        LogDetached(_attachments.Count);
+        LogDetached(detached, _attachments.Count);
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        health.Beat(LoopName, Idle + Patience);
+        // A start that fails, because the port is taken, must not have touched anything.
+        await WaitForAsync(lifetime.ApplicationStarted, stoppingToken);
         while (!stoppingToken.IsCancellationRequested)
         {
-            Reconcile(stoppingToken);
-            await WaitForChangeAsync(stoppingToken);
+            if (!TryReconcile(stoppingToken))
+            {
+                await WaitForChangeAsync(stoppingToken);
+            }
         }
+    }
+
+    private static async Task WaitForAsync(CancellationToken token, CancellationToken stoppingToken)
+    {
+        var source = new TaskCompletionSource();
+        using var came = token.Register(source.SetResult);
+        using var stopping = stoppingToken.Register(() => source.TrySetResult());
+        await source.Task;
     }
 
     private async Task WaitForChangeAsync(CancellationToken stoppingToken)
@@ -95,29 +124,71 @@ internal sealed partial class InterfaceReconciler(
         }
     }
 
-    private void Reconcile(CancellationToken stoppingToken)
+    /// <summary>One round. Returns whether there is more to do at once.</summary>
+    private bool TryReconcile(CancellationToken stoppingToken)
     {
-        CloseGone();
-        AttachNew(stoppingToken);
-        IdentifyUnknown();
-        ForgetClosed();
-        if (time.GetElapsedTime(_lastCoverageCheck) >= options.CheckInterval)
+        try
         {
-            _lastCoverageCheck = time.GetTimestamp();
-            CheckCoverage();
+            if (!IsReady)
+            {
+                RemoveLeftovers();
+            }
+            var pending = Reconcile(stoppingToken);
+            _failing = false;
+            return pending > 0;
         }
-        PublishStates();
-        health.Beat(LoopName, Idle + Patience);
+        catch (Exception e) when (e is NetlinkException or BpfException)
+        {
+            if (!_failing)
+            {
+                LogFailing(e.Message);
+            }
+            _failing = true;
+            return false;
+        }
+        finally
+        {
+            health.Beat(LoopName, Idle + Patience);
+        }
     }
 
-    private void CloseGone()
+    /// <summary>Also with tcx: an earlier run may have used clsact.</summary>
+    private void RemoveLeftovers()
     {
-        var links = watcher.Links.Current;
+        var leftovers = clsact.RemoveLeftovers();
+        if (leftovers > 0)
+        {
+            LogLeftovers(leftovers);
+        }
+    }
+
+    private int Reconcile(CancellationToken stoppingToken)
+    {
+        CloseGone(watcher.Links.Current);
+        var pending = AttachNew(stoppingToken);
+        IdentifyUnknown();
+        ForgetClosed();
+        if (time.GetElapsedTime(_coverageCheckedAt) >= options.CheckInterval && reader.Completed > _coverageCheckedAtDrain)
+        {
+            (_coverageCheckedAt, _coverageCheckedAtDrain) = (time.GetTimestamp(), reader.Started);
+            CheckCoverage();
+        }
+        PublishStates(pending);
+        IsReady = true;
+        return pending;
+    }
+
+    private void CloseGone(ImmutableDictionary<int, TrackedLink> links)
+    {
         foreach (var attachment in _attachments.Values)
         {
-            if (!links.TryGetValue(attachment.Owner.Ifindex, out var link)
-                || link.Generation != attachment.Owner.Generation
-                || !options.IsPodInterface(link.Link))
+            if (links.TryGetValue(attachment.Owner.Ifindex, out var link)
+                && link.Generation == attachment.Owner.Generation
+                && options.IsPodInterface(link.Link))
+            {
+                attachment.Link = link.Link;
+            }
+            else
             {
                 Close(attachment);
             }
@@ -186,37 +257,37 @@ internal sealed partial class InterfaceReconciler(
     /// The newest first: they have everything still to come, and a backlog of old ones can take long, since every tcx link
     /// waits for an RCU grace period. Between two of them the table is looked at again.
     /// </summary>
-    private void AttachNew(CancellationToken stoppingToken)
+    /// <returns>How many are left.</returns>
+    private int AttachNew(CancellationToken stoppingToken)
     {
+        var started = time.GetTimestamp();
         var links = watcher.Links.Current;
+        CloseGone(links);
         var wanted = FindUnattached(links);
-        if (wanted.Count == 0)
+        if (wanted.Count > 0)
         {
-            return;
+            pods.Refresh();
         }
-        pods.Refresh();
-        while (wanted.TryPeek(out var link) && !stoppingToken.IsCancellationRequested)
+        while (wanted.TryPeek(out var link) && !stoppingToken.IsCancellationRequested && time.GetElapsedTime(started) < Slice)
         {
-            Attach(link);
-            if (!IsUnattached(link))
+            if (!TryAttach(link) || !IsUnattached(link))
             {
                 wanted.Pop();
             }
-            metrics.SetInterfaces(InterfaceState.Pending, wanted.Count);
-            if (wanted.Count > 0 && hook.HoldsLockLong)
+            if (watcher.Links.Current != links)
+            {
+                links = watcher.Links.Current;
+                CloseGone(links);
+                wanted = FindUnattached(links);
+                pods.Refresh();
+            }
+            else if (wanted.Count > 0 && hook.HoldsLockLong)
             {
                 // Whoever waits for the lock, perhaps to make an interface that should come before the next one here, gets it now.
                 Thread.Sleep(Courtesy);
             }
-            health.Beat(LoopName, Idle + Patience);
-            if (watcher.Links.Current != links)
-            {
-                links = watcher.Links.Current;
-                CloseGone();
-                wanted = FindUnattached(links);
-                pods.Refresh();
-            }
         }
+        return wanted.Count;
     }
 
     /// <summary>With the newest on top.</summary>
@@ -226,14 +297,15 @@ internal sealed partial class InterfaceReconciler(
     private bool IsUnattached(TrackedLink link) =>
         !_attachments.TryGetValue(link.Link.Ifindex, out var attachment) || attachment.IsDue(time);
 
-    private void Attach(TrackedLink tracked)
+    /// <summary>Attaches one of the two programs. Returns whether the next may be tried at once.</summary>
+    private bool TryAttach(TrackedLink tracked)
     {
         var (link, generation, _) = tracked;
         if (!_attachments.TryGetValue(link.Ifindex, out var attachment))
         {
             if (table.Current.ContainsKey(link.Ifindex) && !TryFreeIndex(link.Ifindex))
             {
-                return;
+                return false;
             }
             _attachments[link.Ifindex] = attachment = new(link, new(link.Ifindex, generation, link.Name));
             Identify(attachment);
@@ -252,7 +324,7 @@ internal sealed partial class InterfaceReconciler(
             {
                 // Gone already; its event is on the way.
                 attachment.RetryLater(time);
-                return;
+                return false;
             }
             var before = attachment.State;
             attachment.Add(handle);
@@ -260,6 +332,7 @@ internal sealed partial class InterfaceReconciler(
             {
                 LogAttachRecovered(link.Name);
             }
+            return true;
         }
         catch (Exception e) when (e is BpfException or NetlinkException)
         {
@@ -269,6 +342,7 @@ internal sealed partial class InterfaceReconciler(
                 LogAttachFailed(link.Name, e.Message);
             }
             attachment.Failed(time);
+            return false;
         }
     }
 
@@ -301,7 +375,16 @@ internal sealed partial class InterfaceReconciler(
     {
         try
         {
-            reader.Drain();
+            // A drain that goes on from one that failed has not begun after the former owner was detached.
+            var closed = reader.Started;
+            for (var attempt = 0; attempt < 2 && reader.Completed <= closed; attempt++)
+            {
+                reader.Drain();
+            }
+            if (reader.Completed <= closed)
+            {
+                return false;
+            }
         }
         catch (BpfException)
         {
@@ -314,16 +397,7 @@ internal sealed partial class InterfaceReconciler(
 
     private void CheckCoverage()
     {
-        HashSet<int> uncovered;
-        try
-        {
-            uncovered = _coverage.FindUncovered(client.GetStatistics(), table.Current);
-        }
-        catch (NetlinkException e)
-        {
-            LogCoverageFailed(e.Message);
-            return;
-        }
+        var uncovered = _coverage.FindUncovered(client.GetStatistics(), table.Current);
         foreach (var (ifindex, attachment) in _attachments)
         {
             var name = attachment.Owner.Name;
@@ -346,12 +420,13 @@ internal sealed partial class InterfaceReconciler(
         }
     }
 
-    private void PublishStates()
+    private void PublishStates(int pending)
     {
-        foreach (var state in Enum.GetValues<InterfaceState>())
+        foreach (var state in (ReadOnlySpan<InterfaceState>)[InterfaceState.Attached, InterfaceState.Failed, InterfaceState.Shadowed])
         {
             metrics.SetInterfaces(state, _attachments.Values.Count(attachment => attachment.State == state));
         }
+        metrics.SetInterfaces(InterfaceState.Pending, pending);
     }
 
     [LoggerMessage(1, LogLevel.Error, "Cannot count {Interface}, trying again: {Reason}")]
@@ -363,17 +438,20 @@ internal sealed partial class InterfaceReconciler(
     [LoggerMessage(3, LogLevel.Warning, "The programs on {Interface} were removed by somebody else, attaching them again")]
     private partial void LogRemoved(string @interface);
 
-    [LoggerMessage(4, LogLevel.Warning, "{Interface} carries packets that do not reach the exporter's programs: another program ends the chain before them")]
+    [LoggerMessage(4, LogLevel.Warning, "{Interface} carries packets that do not reach the exporter's programs, as when another program ends the chain before them")]
     private partial void LogShadowed(string @interface);
 
     [LoggerMessage(5, LogLevel.Information, "{Interface}'s packets reach the exporter's programs again")]
     private partial void LogCovered(string @interface);
 
-    [LoggerMessage(6, LogLevel.Warning, "Cannot compare with the interfaces' own counters: {Reason}")]
-    private partial void LogCoverageFailed(string reason);
+    [LoggerMessage(6, LogLevel.Error, "Looking after the interfaces fails, trying again: {Reason}")]
+    private partial void LogFailing(string reason);
 
-    [LoggerMessage(7, LogLevel.Information, "Detached from {Count} interfaces")]
-    private partial void LogDetached(int count);
+    [LoggerMessage(7, LogLevel.Information, "Detached from {Count} of {All} interfaces")]
+    private partial void LogDetached(int count, int all);
+
+    [LoggerMessage(8, LogLevel.Information, "Removed {Count} filters that an earlier run had left")]
+    private partial void LogLeftovers(int count);
 
     /// <summary>One interface that should be counted, or is being closed.</summary>
     private sealed class Attachment(Link link, PodInterface owner)
@@ -381,8 +459,8 @@ internal sealed partial class InterfaceReconciler(
         private TimeSpan _retryAfter;
         private long _triedAt;
 
-        /// <summary>As it was when it was found.</summary>
-        internal Link Link => link;
+        /// <summary>As it was when it was last seen.</summary>
+        internal Link Link { get; set; } = link;
 
         internal PodInterface Owner => owner;
 

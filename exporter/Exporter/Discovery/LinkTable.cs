@@ -48,6 +48,9 @@ internal sealed class LinkTable
         Volatile.Write(ref _current, table.ToImmutable());
     }
 
-    /// <summary>A name can be changed; kind, address and the other end of the pair stay.</summary>
+    /// <summary>
+    /// A name is changed often enough. Whatever else differs after events were missed, such as the hardware address, may be another
+    /// interface: taking the same one for another only attaches it anew.
+    /// </summary>
     private static bool IsSame(Link left, Link right) => left with { Name = right.Name } == right;
 }

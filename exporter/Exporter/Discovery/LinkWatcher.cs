@@ -7,57 +7,60 @@ namespace Exporter.Discovery;
 
 /// <summary>Keeps the table of interfaces up to date with the kernel, on a thread of its own that sleeps in it.</summary>
 /// <param name="monitor">Subscribed before the first list is made: what changes in between is an event.</param>
-internal sealed partial class LinkWatcher(RouteMonitor monitor, ExporterMetrics metrics, LoopHealth health, ILogger<LinkWatcher> logger)
-    : IHostedService, IDisposable
+internal sealed partial class LinkWatcher(
+    RouteMonitor monitor, ExporterMetrics metrics, LoopHealth health, TimeProvider time, ILogger<LinkWatcher> logger) : BackgroundService
 {
     private const string LoopName = "links";
 
     private static readonly TimeSpan WakeUp = TimeSpan.FromSeconds(5);
+
+    /// <summary>Should the table ever be wrong, for this long at the most.</summary>
+    private static readonly TimeSpan RelistInterval = TimeSpan.FromMinutes(1);
+
     private static readonly TimeSpan RetryList = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly RouteClient _client = new();
     private readonly LinkTable _table = new();
     private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private Thread? _thread;
+    private long _listedAt;
 
     internal LinkTable Links => _table;
-
-    /// <summary>Whether the interfaces that were there at the start are known.</summary>
-    internal bool HasListed { get; private set; }
 
     /// <summary>Has an item whenever something changed since it was last read.</summary>
     internal ChannelReader<bool> Changes => _changes.Reader;
 
-    public Task StartAsync(CancellationToken cancellationToken)
+    public override Task StartAsync(CancellationToken cancellationToken)
     {
-        _table.Reset(_client.GetLinks());
-        HasListed = true;
-        _changes.Writer.TryWrite(true);
-        _thread = new Thread(Run) { Name = LoopName, IsBackground = true };
-        _thread.Start();
-        return Task.CompletedTask;
+        List();
+        return base.StartAsync(cancellationToken);
     }
 
-    public Task StopAsync(CancellationToken cancellationToken)
+    public override Task StopAsync(CancellationToken cancellationToken)
     {
         monitor.Stop();
-        _thread?.Join();
-        return Task.CompletedTask;
+        return base.StopAsync(cancellationToken);
     }
 
-    public void Dispose() => _client.Dispose();
+    public override void Dispose()
+    {
+        base.Dispose();
+        _client.Dispose();
+    }
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) =>
+        Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private void Run()
     {
         var events = new List<RouteEvent>();
-        var (listed, failing) = (true, false);
+        var (isCurrent, failing) = (true, false);
         while (true)
         {
             health.Beat(LoopName, WakeUp + Patience);
             try
             {
-                var wait = monitor.Receive(events, listed ? WakeUp : RetryList);
+                var wait = monitor.Receive(events, isCurrent ? WakeUp : RetryList);
                 if (wait == RouteWait.Stopped)
                 {
                     return;
@@ -66,27 +69,24 @@ internal sealed partial class LinkWatcher(RouteMonitor monitor, ExporterMetrics 
                 {
                     metrics.Resyncs.Inc();
                     LogOverrun();
-                    listed = false;
+                    isCurrent = false;
                 }
-                if (!listed)
+                if (events.Count > 0)
                 {
-                    // Events that are still in the buffer tell of changes before or after the list is made; applied after it,
-                    // in their order, they end in the same table.
-                    _table.Reset(_client.GetLinks());
-                    listed = true;
+                    events.ForEach(Apply);
+                    _changes.Writer.TryWrite(true);
                 }
-                else if (events.Count == 0)
+                if (!isCurrent || time.GetElapsedTime(_listedAt) >= RelistInterval)
                 {
-                    continue;
+                    List();
+                    isCurrent = true;
                 }
-                events.ForEach(Apply);
-                _changes.Writer.TryWrite(true);
                 failing = false;
             }
             catch (NetlinkException e)
             {
                 // Whatever was not applied is made up for by a list.
-                listed = false;
+                isCurrent = false;
                 if (!failing)
                 {
                     LogFailing(e.Message);
@@ -95,6 +95,17 @@ internal sealed partial class LinkWatcher(RouteMonitor monitor, ExporterMetrics 
             }
             events.Clear();
         }
+    }
+
+    /// <summary>
+    /// Events that came after the socket was last emptied tell of changes before or after the list is made; applied after it, in
+    /// their order, they end in the same table.
+    /// </summary>
+    private void List()
+    {
+        _table.Reset(_client.GetLinks());
+        _listedAt = time.GetTimestamp();
+        _changes.Writer.TryWrite(true);
     }
 
     private void Apply(RouteEvent change)

@@ -18,8 +18,8 @@ internal static class ExporterEndpoints
         });
         app.MapGet("/readyz", (HttpContext context) => Answer(
             context,
-            context.RequestServices.GetRequiredService<LinkWatcher>().HasListed,
-            "not ready: the interfaces are not listed yet"));
+            context.RequestServices.GetRequiredService<InterfaceReconciler>().IsReady,
+            "not ready: the interfaces are not known yet"));
         app.MapGet("/", (HttpContext context) =>
         {
             context.Response.ContentType = "text/html; charset=utf-8";
@@ -44,7 +44,7 @@ internal static class ExporterEndpoints
         <ul>
         <li><a href="/metrics">/metrics</a>: for Prometheus</li>
         <li><a href="/healthz">/healthz</a>: whether its loops turn</li>
-        <li><a href="/readyz">/readyz</a>: whether it counts</li>
+        <li><a href="/readyz">/readyz</a>: whether it knows the interfaces and counts</li>
         </ul>
         </body>
         </html>

@@ -12,7 +12,7 @@ internal sealed class ExporterMetrics
     internal const string Transmit = "transmit";
     internal const string Receive = "receive";
 
-    private static readonly string[] AttachErrorReasons = ["eperm", "einval", "enospc", "removed", "other"];
+    private static readonly string[] AttachErrorReasons = ["eperm", "einval", "emfile", "enomem", "enospc", "removed", "other"];
 
     private readonly Gauge _hookInfo;
     private readonly Gauge _interfaces;

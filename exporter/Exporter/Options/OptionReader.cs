@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text.RegularExpressions;
 
 namespace Exporter.Options;
@@ -14,9 +15,6 @@ internal sealed partial class OptionReader(IConfiguration configuration)
 {
     /// <summary>The framework reads this section itself.</summary>
     private const string LoggingSection = "Logging";
-
-    /// <summary>Long enough for any sane name pattern; a pathological one must not stop discovery.</summary>
-    private static readonly TimeSpan PatternTimeout = TimeSpan.FromMilliseconds(100);
 
     private readonly List<OptionDescription> _options = [];
     private readonly List<string> _errors = [];
@@ -67,7 +65,8 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         {
             try
             {
-                return text.Length == 0 ? null : new Regex(text, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking, PatternTimeout);
+                // Without backtracking no pattern takes longer than its text: none can stop discovery.
+                return text.Length == 0 ? null : new Regex(text, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
             }
             catch (Exception e) when (e is ArgumentException or NotSupportedException)
             {
@@ -87,10 +86,11 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         }
         foreach (var url in urls)
         {
-            // Kestrel would take a port that it cannot read for a part of the host, and listen on port 80.
-            if (HttpAddress().Match(url) is not { Success: true } address)
+            // Kestrel would take a port that it cannot read for a part of the host and listen on port 80, and any name of a host for
+            // all addresses.
+            if (HttpAddress().Match(url) is not { Success: true } address || !IsHost(address.Groups["host"].Value))
             {
-                throw new FormatException("is not an address; write http://host:port, http://*:port or http://[IPv6 address]:port");
+                throw new FormatException("is not an address; write http://*:port, http://localhost:port or http://address:port, IPv6 in brackets");
             }
             if (int.Parse(address.Groups["port"].ValueSpan, CultureInfo.InvariantCulture) > ushort.MaxValue)
             {
@@ -118,7 +118,10 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         }
     }
 
-    [GeneratedRegex(@"^http://(\[[0-9a-f:.%]+\]|[^][:/?#@\s]+):(?<port>[0-9]{1,5})/?$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    private static bool IsHost(string host) =>
+        host is "*" or "+" || IsSame(host, "localhost") || IPAddress.TryParse(host, out _);
+
+    [GeneratedRegex(@"^http://(?<host>\[[0-9a-f:.%]+\]|[^][:/?#@\s]+):(?<port>[0-9]{1,5})/?$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex HttpAddress();
 
     private static bool IsSame(string left, string right) => left.Equals(right, StringComparison.OrdinalIgnoreCase);

@@ -35,8 +35,8 @@ internal sealed partial class DrainLoop(
         using var timer = new PeriodicTimer(options.Interval, time);
         do
         {
-            DrainOnce();
             health.Beat(LoopName, options.Interval + Patience);
+            DrainOnce();
         }
         while (await WaitForNextTickAsync(timer, stoppingToken));
     }
@@ -55,24 +55,31 @@ internal sealed partial class DrainLoop(
 
     private void DrainOnce()
     {
+        var problem = "some interfaces could not be read";
         try
         {
-            reader.Drain();
-            if (_failing)
+            if (reader.Drain())
             {
-                LogRecovered();
+                problem = null;
             }
-            _failing = false;
         }
         catch (BpfException e)
         {
-            metrics.DrainErrors.Inc();
-            if (!_failing)
-            {
-                LogFailing(e.Message);
-            }
-            _failing = true;
+            problem = e.Message;
         }
+        if (problem is not null)
+        {
+            metrics.DrainErrors.Inc();
+        }
+        if (problem is not null && !_failing)
+        {
+            LogFailing(problem);
+        }
+        if (problem is null && _failing)
+        {
+            LogRecovered();
+        }
+        _failing = problem is not null;
         podMetrics.RemoveExpired();
         metrics.Series.Set(podMetrics.SeriesCount);
     }

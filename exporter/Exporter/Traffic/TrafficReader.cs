@@ -10,7 +10,8 @@ namespace Exporter.Traffic;
 internal interface ITrafficSource
 {
     /// <summary>What was counted since the last call; valid until the next.</summary>
-    ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain();
+    /// <param name="complete">Whether it is everything; if not, or after an exception, the next call goes on where this one ended.</param>
+    ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain(out bool complete);
 
     /// <summary>What could not be counted, since the programs were loaded.</summary>
     Loss ReadLoss(LossReason reason);
@@ -19,7 +20,7 @@ internal interface ITrafficSource
 /// <inheritdoc/>
 internal sealed class KernelTrafficSource(PodTrafficPrograms programs) : ITrafficSource
 {
-    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain() => programs.Traffic.Drain();
+    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain(out bool complete) => programs.Traffic.Drain(out complete);
 
     public Loss ReadLoss(LossReason reason) => programs.Losses.Read((int)reason);
 }
@@ -38,6 +39,7 @@ internal sealed class TrafficReader(
     /// <summary>Drains come from the drain loop, and in a rare case from the reconciler.</summary>
     private readonly Lock _lock = new();
 
+    private bool _unfinished;
     private long _started;
     private long _completed;
 
@@ -52,14 +54,19 @@ internal sealed class TrafficReader(
     /// <summary>Everything credited since the start, in packets and bytes of both directions.</summary>
     internal (ulong Packets, ulong Bytes) Credited { get; private set; }
 
-    /// <exception cref="BpfException">Something could not be fetched. Nothing is lost by that: the next drain has it.</exception>
-    internal void Drain()
+    /// <returns>Whether everything could be fetched; what could not is fetched by the next drain, which is the same one going on.</returns>
+    /// <exception cref="BpfException">As if it returned false.</exception>
+    internal bool Drain()
     {
         lock (_lock)
         {
-            var number = ++_started;
+            if (!_unfinished)
+            {
+                _started++;
+            }
+            _unfinished = true;
             var started = time.GetTimestamp();
-            var rows = source.Drain();
+            var rows = source.Drain(out var complete);
             // Taken after the rows: an interface is in the table before its first packet can be counted.
             var table = pods.Current;
             foreach (ref readonly var row in rows)
@@ -75,12 +82,17 @@ internal sealed class TrafficReader(
                 }
             }
             SettleHeld();
-            Volatile.Write(ref _completed, number);
+            if (complete)
+            {
+                _unfinished = false;
+                Volatile.Write(ref _completed, _started);
+            }
             metrics.DrainDuration.Observe(time.GetElapsedTime(started).TotalSeconds);
             foreach (var reason in LossReasons)
             {
                 metrics.SetLoss(reason, source.ReadLoss(reason));
             }
+            return complete;
         }
     }
 

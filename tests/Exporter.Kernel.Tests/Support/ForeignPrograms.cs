@@ -30,7 +30,7 @@ internal sealed class ForeignPrograms : IDisposable
     {
         Assert.Equal(0, _client.EnsureClsact(pod.Ifindex));
         var program = _object.Program("foreign_next");
-        Assert.Equal(0, _client.SetFilter(pod.Ifindex, TcDirection.Ingress, new(priority, 1, "foreign", 0), program.Fd, replace: false, out _));
+        Assert.Equal(0, _client.AddFilter(pod.Ifindex, TcDirection.Ingress, new(priority, 1, "foreign", 0), program.Fd, out _));
     }
 
     internal int CountFilters(Pod pod) => _client.GetFilters(pod.Ifindex, TcDirection.Ingress).Count(filter => filter.Name == "foreign");

@@ -19,14 +19,18 @@ internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
     /// <summary>The kernel refuses, from now on.</summary>
     internal bool Fails { get; set; }
 
+    /// <summary>The kernel refuses after the first rows, from now on.</summary>
+    internal bool IsCutShort { get; set; }
+
     /// <summary>The kernel refuses to tell the losses, from now on.</summary>
     internal bool FailsToReadLosses { get; set; }
 
     /// <summary>Runs while the reader waits for the rows.</summary>
     internal Action WhileDraining { get; set; } = () => { };
 
-    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain()
+    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain(out bool complete)
     {
+        complete = !IsCutShort;
         Interlocked.Increment(ref _drains);
         try
         {
