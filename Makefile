@@ -14,7 +14,7 @@ help: ## this list
 
 build: deps-build $(BINARY) ## artifacts/podnet-exporter, the native binary
 
-$(BINARY): $(SOURCES)
+$(BINARY): $(SOURCES) | deps-build
 	dotnet publish exporter/Exporter -c $(CONFIGURATION) -r $(RID) -o artifacts/publish
 	cp artifacts/publish/podnet-exporter $@
 
@@ -25,7 +25,8 @@ test: build deps-test ## every test that this machine can run
 	@scripts/test.sh
 
 bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, drain, footprint, attach for one
-	@scripts/isolated.sh dotnet run --project tests/Exporter.Benchmarks -c Release -- $(BENCH)
+	@dotnet build tests/Exporter.Benchmarks -c Release --nologo --verbosity quiet
+	@scripts/isolated.sh dotnet tests/Exporter.Benchmarks/bin/Release/net10.0/Exporter.Benchmarks.dll $(BENCH)
 
 lint: deps-build deps-lint ## formatting and warnings
 	@scripts/lint.sh

@@ -25,6 +25,12 @@ if ((${#missing[@]})); then
 		exit 1
 	fi
 	echo "Installing ${missing[*]}"
+	if [[ ! -e /usr/sbin/policy-rc.d ]]; then
+		# Only the programs are wanted: Debian would start the Prometheus that it installs.
+		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+		chmod +x /usr/sbin/policy-rc.d
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+	fi
 	apt-get update --quiet=2
 	DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends "${missing[@]}" >/dev/null
 fi

@@ -32,7 +32,8 @@
 /* Where the transport header is, and whose it is. */
 struct packet {
 	__u32 protocol;		/* IPPROTO_*, or PACKET_NOT_IP */
-	__u32 transport_offset; /* from the Ethernet header, of the first fragment; 0 where it is not known */
+	__u32 transport_offset; /* from the Ethernet header; 0 where there is none. Means nothing in a later IPv4
+				   fragment */
 };
 
 #define PACKET_NOT_IP 0xffff

@@ -12,7 +12,8 @@
  * Plain additions are enough, although a hash value's copy for this CPU is not
  * otherwise protected: both hooks run with bottom halves disabled, so on one
  * CPU no packet overtakes another, and the two programs write different halves
- * of the value.
+ * of the value. (A PREEMPT_RT kernel without the per-CPU lock of its softirqs
+ * would need atomic additions.)
  */
 #include <stdbool.h>
 #include <stddef.h>

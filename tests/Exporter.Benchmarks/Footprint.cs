@@ -19,11 +19,14 @@ internal static class Footprint
         using var veths = new Veths(Interfaces);
         using var exporter = await ExporterProcess.StartAsync("--Drain:Interval=00:00:01");
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == Interfaces);
+        veths.SendFrames();
+        var series = Interfaces * (20 + (3 * 3 * 2));
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_series"] >= series);
         for (var i = 0; i < Scrapes; i++)
         {
             await exporter.GetAsync("/metrics");
         }
-        Table.Row($"resident memory with {Interfaces} interfaces after {Scrapes} scrapes", ResidentKilobytes(exporter.Id) / 1024.0, " MiB", most: 40);
+        Table.Row($"resident memory with {Interfaces} interfaces, {series} series, after {Scrapes} scrapes", ResidentKilobytes(exporter.Id) / 1024.0, " MiB", most: 40);
 
         const int Seconds = 20;
         var before = CpuTime(exporter.Id);

@@ -20,6 +20,32 @@ internal sealed class Veths : IDisposable
         return Ifindex(_count - 1);
     }
 
+    /// <summary>Brings all of them up, and sends TCP, UDP and ICMP through each both ways.</summary>
+    internal void SendFrames()
+    {
+        var batch = Path.GetTempFileName();
+        foreach (var (name, run) in ((string, Action)[])
+            [("pntb", () => Shell.Run("ip", "-batch", batch)), ("p", () => Shell.Run("ip", "-n", _namespace.Name, "-batch", batch))])
+        {
+            File.WriteAllLines(batch, Enumerable.Range(0, _count).Select(i => $"link set {name}{i} addrgenmode none up"));
+            run();
+        }
+        File.Delete(batch);
+        var frame = new byte[60];
+        (frame[12], frame[14]) = (0x08, 0x45);
+        for (var i = 0; i < _count; i++)
+        {
+            using var host = FrameSocket.Open(null, $"pntb{i}");
+            using var pod = FrameSocket.Open(_namespace, $"p{i}");
+            foreach (var protocol in (ReadOnlySpan<byte>)[6, 17, 1])
+            {
+                frame[23] = protocol;
+                host.Send(frame);
+                pod.Send(frame);
+            }
+        }
+    }
+
     public void Dispose()
     {
         // All of them go at once with the namespace that has their other ends.

@@ -50,17 +50,17 @@ internal sealed class FrameSocket : IDisposable
 /// <summary>Frames that ordinary sockets do not send.</summary>
 internal static class CraftedFrames
 {
-    private static readonly byte[] s_ipv4 = [0x08, 0x00];
-    private static readonly byte[] s_customerTag = [0x81, 0x00, 0x00, 0x2a];
-    private static readonly byte[] s_serviceTag = [0x88, 0xa8, 0x00, 0x07];
+    private static readonly byte[] Ipv4Type = [0x08, 0x00];
+    private static readonly byte[] CustomerTag = [0x81, 0x00, 0x00, 0x2a];
+    private static readonly byte[] ServiceTag = [0x88, 0xa8, 0x00, 0x07];
 
     /// <summary>To an address of nobody's, so that nobody answers.</summary>
     internal static IReadOnlyList<byte[]> All(Pod pod) =>
     [
-        Frame([.. s_customerTag, .. s_ipv4], Ipv4(pod, 17, new byte[30])),
-        Frame([.. s_serviceTag, .. s_customerTag, .. s_ipv4], Ipv4(pod, 17, new byte[300])),
-        Frame(s_ipv4, Ipv4(pod, 132, new byte[40])),
-        Frame(s_ipv4, Ipv4(pod, 50, new byte[600])),
+        Frame([.. CustomerTag, .. Ipv4Type], Ipv4(pod, 17, new byte[30])),
+        Frame([.. ServiceTag, .. CustomerTag, .. Ipv4Type], Ipv4(pod, 17, new byte[300])),
+        Frame(Ipv4Type, Ipv4(pod, 132, new byte[40])),
+        Frame(Ipv4Type, Ipv4(pod, 50, new byte[600])),
         Frame([0x88, 0xcc], new byte[60]),
     ];
 
