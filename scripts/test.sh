@@ -43,6 +43,20 @@ else
 	ring "kernel" Exporter.Kernel.Tests scripts/isolated.sh
 fi
 
+# Needs no privileges, but the packages that only root installs.
+if command -v qemu-system-x86_64 >/dev/null; then
+	echo "== virtual machines"
+	log=$(mktemp)
+	status=0
+	tests/vm/test.sh | tee "$log" || status=$?
+	counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" || echo "0 passed, $status failed, 0 skipped")
+	read -r vm_passed _ vm_failed _ vm_skipped _ <<<"$counts"
+	passed=$((passed + vm_passed)) failed=$((failed + vm_failed)) skipped=$((skipped + vm_skipped))
+	rm -f "$log"
+else
+	skip "virtual machines" "qemu-system-x86_64 is not installed"
+fi
+
 if ((${#reasons[@]})); then
 	echo "Not run:"
 	printf '  %s\n' "${reasons[@]}"

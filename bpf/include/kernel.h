@@ -23,6 +23,7 @@ struct sk_buff {
 };
 
 struct skb_shared_info {
+	struct sk_buff *frag_list;
 	unsigned int gso_type;
 };
 

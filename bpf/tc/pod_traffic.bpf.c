@@ -30,7 +30,9 @@
 #define TCX_NEXT (-1)
 
 /* include/linux/netdev_features.h: the bit of a GSO type in a device's features */
-#define NETIF_F_GSO_SHIFT 16
+#define NETIF_F_GSO_SHIFT	16
+#define NETIF_F_FRAGLIST	(1ULL << 6)
+#define NETIF_F_HW_VLAN_CTAG_TX (1ULL << 7)
 
 /* include/linux/skbuff.h: segments of unequal size, as SCTP makes them */
 #define GSO_BY_FRAGS 0xffff
@@ -102,13 +104,15 @@ static __always_inline bool tag_was_in_frame(struct __sk_buff *ctx)
 
 /*
  * Whether validate_xmit_skb() will cut this skb into segments after TC has
- * seen it: the interface then counts the segments. As in netif_needs_gso(), it
- * does where the device lacks a feature that the skb's type of GSO asks for.
+ * seen it: the interface then counts the segments. As in skb_gso_ok(), it does
+ * where the device lacks a feature that the skb's type of GSO, or its list of
+ * fragments (SCTP's way), asks for.
  */
 static __always_inline bool device_lacks_gso(struct __sk_buff *ctx)
 {
 	struct sk_buff *skb = (void *)ctx;
 	struct skb_shared_info *shared;
+	struct sk_buff *frag_list;
 	struct net_device *dev;
 	unsigned char *head;
 	unsigned int end, gso_type;
@@ -118,9 +122,26 @@ static __always_inline bool device_lacks_gso(struct __sk_buff *ctx)
 	    bpf_core_read(&head, sizeof(head), &skb->head) || bpf_core_read(&end, sizeof(end), &skb->end))
 		return false;
 	shared = (void *)(head + end);
-	if (bpf_core_read(&gso_type, sizeof(gso_type), &shared->gso_type))
+	if (bpf_core_read(&gso_type, sizeof(gso_type), &shared->gso_type) ||
+	    bpf_core_read(&frag_list, sizeof(frag_list), &shared->frag_list))
 		return false;
-	return ((__u64)gso_type << NETIF_F_GSO_SHIFT) & ~features;
+	return (((__u64)gso_type << NETIF_F_GSO_SHIFT) | (frag_list ? NETIF_F_FRAGLIST : 0)) & ~features;
+}
+
+/*
+ * Whether validate_xmit_vlan() will put the tag from the skb's metadata into
+ * the frame after TC has seen it: where the device does not take it beside the
+ * frame. Its feature bit for 802.1ad tags comes behind the GSO types, whose
+ * number differs from kernel to kernel, so only 802.1Q is told.
+ */
+static __always_inline bool tag_comes_into_frame(struct __sk_buff *ctx)
+{
+	struct sk_buff *skb = (void *)ctx;
+	struct net_device *dev;
+	__u64 features;
+
+	return ctx->vlan_proto == bpf_htons(ETH_P_8021Q) && !bpf_core_read(&dev, sizeof(dev), &skb->dev) &&
+	       !bpf_core_read(&features, sizeof(features), &dev->features) && !(features & NETIF_F_HW_VLAN_CTAG_TX);
 }
 
 /* Of an skb that stands for several packets on the wire. */
@@ -129,10 +150,12 @@ static __always_inline void measure_gso(struct __sk_buff *skb, const struct pack
 {
 	__u32 headers = headers_len(skb, packet);
 	__u32 len = load->bytes;
+	__u32 tag = load->bytes - skb->len; /* every segment has it */
 	__u32 segments = skb->gso_segs;
 	__u32 size = skb->gso_size;
 	__u64 wire_bytes;
 
+	headers = headers ? headers + tag : 0;
 	if (headers >= len)
 		headers = 0;
 	/* A sender outside of the kernel (TUN, AF_PACKET) need not say how many. */
@@ -252,7 +275,7 @@ static __always_inline int count_packet(struct __sk_buff *skb, bool transmit)
 	struct load load = { .packets = 1, .bytes = skb->len, .segments = 1 };
 	struct traffic_direction *direction;
 
-	if (transmit && skb->vlan_present && tag_was_in_frame(skb))
+	if (skb->vlan_present && (transmit ? tag_was_in_frame(skb) : tag_comes_into_frame(skb)))
 		load.bytes += VLAN_HLEN;
 	load.last_len = load.bytes;
 	if (!value) {

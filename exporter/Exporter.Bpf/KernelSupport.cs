@@ -8,6 +8,9 @@ public static class KernelSupport
     private const string BtfFile = "/sys/kernel/btf/vmlinux";
     private const string LockdownFile = "/sys/kernel/security/lockdown";
 
+    /// <summary>As uname -r says it.</summary>
+    public static string Release => File.ReadAllText("/proc/sys/kernel/osrelease").Trim();
+
     /// <summary>Whether the kernel describes its own types, which the programs need to find fields of its structures.</summary>
     public static bool HasBtf => File.Exists(BtfFile);
 

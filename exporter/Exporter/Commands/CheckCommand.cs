@@ -13,7 +13,7 @@ internal static class CheckCommand
         var lacks = Capabilities.Missing();
         var mayAsk = !lacks.Contains(Capability.Bpf) && !lacks.Contains(Capability.NetAdmin);
 
-        Line("kernel", $"{RuntimeInformation.OSDescription} ({RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()})");
+        Line("kernel", $"{KernelSupport.Release} ({RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()})");
         Line("BTF", YesOrNo(KernelSupport.HasBtf));
         Line("tcx", mayAsk ? YesOrNo(KernelSupport.HasTcx) : "unknown without CAP_BPF and CAP_NET_ADMIN");
         Line("kprobes", YesOrNo(KernelSupport.HasKprobes));
