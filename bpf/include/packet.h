@@ -38,6 +38,12 @@ struct packet {
 
 #define PACKET_NOT_IP 0xffff
 
+/* What most packets begin with: worth one look at its length, ahead of everything else. */
+struct ipv4_frame {
+	struct ethhdr eth;
+	struct iphdr ip;
+} __attribute__((packed));
+
 struct vlan_header {
 	__be16 tci;
 	__be16 encapsulated_proto;
@@ -68,13 +74,11 @@ static __always_inline bool is_vlan(__be16 proto)
 	return proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD);
 }
 
-static __always_inline struct packet parse_ipv4(struct __sk_buff *skb, __u32 offset)
+/* ip is NULL where the packet ends before it does. */
+static __always_inline struct packet parse_ipv4(const struct iphdr *ip, __u32 offset)
 {
 	struct packet packet = { .protocol = PACKET_NOT_IP };
-	const struct iphdr *ip;
-	struct iphdr copy;
 
-	ip = packet_header(skb, offset, &copy, sizeof(copy));
 	if (!ip || ip->version != 4 || ip->ihl < 5)
 		return packet;
 	packet.protocol = ip->protocol;
@@ -141,21 +145,22 @@ static __always_inline struct packet parse_ipv6(struct __sk_buff *skb, __u32 off
 static __always_inline struct packet parse_packet(struct __sk_buff *skb)
 {
 	struct packet packet = { .protocol = PACKET_NOT_IP };
+	const struct ipv4_frame *frame = (void *)(long)skb->data;
 	const struct vlan_header *vlan;
 	struct vlan_header vlan_copy;
 	const struct ethhdr *eth;
 	struct ethhdr eth_copy;
+	struct iphdr ip_copy;
 	__u32 offset = ETH_HLEN;
 	__be16 proto;
+
+	if ((void *)(frame + 1) <= (void *)(long)skb->data_end && frame->eth.h_proto == bpf_htons(ETH_P_IP))
+		return parse_ipv4((const void *)frame + offset, offset);
 
 	eth = packet_header(skb, 0, &eth_copy, sizeof(eth_copy));
 	if (!eth)
 		return packet;
 	proto = eth->h_proto;
-
-	/* Most packets, so before the comparisons that look for tags. */
-	if (proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4(skb, offset);
 
 #pragma unroll
 	for (int i = 0; i < VLAN_TAGS_MAX; i++) {
@@ -169,7 +174,7 @@ static __always_inline struct packet parse_packet(struct __sk_buff *skb)
 	}
 
 	if (proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4(skb, offset);
+		return parse_ipv4(packet_header(skb, offset, &ip_copy, sizeof(ip_copy)), offset);
 	if (proto == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(skb, offset);
 	return packet;

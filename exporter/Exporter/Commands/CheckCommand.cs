@@ -41,7 +41,7 @@ internal static class CheckCommand
             }
             catch (BpfException e)
             {
-                missing = [e.Message];
+                missing = [Prerequisites.Explain(e)];
             }
         }
         foreach (var problem in missing)

@@ -1,4 +1,5 @@
 using Exporter.Bpf;
+using Exporter.Bpf.Native;
 using Exporter.Options;
 
 namespace Exporter.Commands;
@@ -29,6 +30,11 @@ internal static class Prerequisites
         }
         return missing;
     }
+
+    /// <summary>What the kernel said when it refused the programs, and what to do about it where that is known.</summary>
+    internal static string Explain(BpfException refusal) => refusal.ErrorNumber == Errno.EPERM
+        ? $"{refusal.Message}\nBefore Linux 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK: raise it, as 'ulimit -l unlimited' does."
+        : refusal.Message;
 
     /// <summary>tcx or clsact; null where tcx is asked for and the kernel has none.</summary>
     internal static HookChoice? ChooseHook(HookChoice asked) => asked switch

@@ -57,7 +57,7 @@ internal static class RunCommand
         }
         catch (BpfException e)
         {
-            return Fail(ExitCode.NotSupported, errors, e.Message);
+            return Fail(ExitCode.NotSupported, errors, Prerequisites.Explain(e));
         }
         catch (Exception e) when (e is IOException or SocketException or NetlinkException)
         {
