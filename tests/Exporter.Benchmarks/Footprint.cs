@@ -17,10 +17,11 @@ internal static class Footprint
         await MeasureStartAsync();
 
         using var veths = new Veths(Interfaces);
+        veths.MakePods();
         using var exporter = await ExporterProcess.StartAsync("--Drain:Interval=00:00:01");
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == Interfaces);
         veths.SendFrames();
-        var series = Interfaces * (20 + (3 * 3 * 2));
+        var series = Interfaces * (20 + (3 * 3));
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_series"] >= series);
         for (var i = 0; i < Scrapes; i++)
         {

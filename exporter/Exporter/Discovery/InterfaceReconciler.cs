@@ -104,8 +104,9 @@ internal sealed partial class InterfaceReconciler(
 
     private static async Task WaitForAsync(CancellationToken token, CancellationToken stoppingToken)
     {
-        var source = new TaskCompletionSource();
-        using var came = token.Register(source.SetResult);
+        // What follows takes long, and must not run inside of the one who says that the host has started.
+        var source = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var came = token.Register(() => source.TrySetResult());
         using var stopping = stoppingToken.Register(() => source.TrySetResult());
         await source.Task;
     }
@@ -164,7 +165,6 @@ internal sealed partial class InterfaceReconciler(
 
     private int Reconcile(CancellationToken stoppingToken)
     {
-        CloseGone(watcher.Links.Current);
         var pending = AttachNew(stoppingToken);
         IdentifyUnknown();
         ForgetClosed();
