@@ -55,6 +55,25 @@ public sealed class ExactnessTests
         }
     }
 
+    /// <summary>The kernel merges what the pod sent one by one before TC sees it: only the segments can still be told.</summary>
+    [Theory]
+    [MemberData(nameof(Hooks))]
+    public void With_receive_offload_on_the_host_s_end_the_segments_are_the_interface_s_packets(string hook)
+    {
+        using var counting = new Counting(hook);
+        using var pod = new Pod();
+        counting.Attach(pod);
+        SetOffload(pod, "host gro on");
+        SetOffload(pod, "pod tso off gso off");
+        pod.Up();
+
+        TestTraffic.Tcp(pod, AddressFamily.InterNetwork, 1L << 28);
+
+        var (counted, kernel) = counting.Settle(pod);
+        Assert.Equal(kernel.TransmittedPackets, counted.Transmit.Total.Segments);
+        Assert.True(counted.Transmit.Total.Packets < kernel.TransmittedPackets, "nothing was merged");
+    }
+
     [Theory]
     [MemberData(nameof(Hooks))]
     public void A_million_datagrams_each_way_equal_the_interface(string hook)

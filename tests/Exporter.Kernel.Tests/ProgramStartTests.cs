@@ -125,6 +125,16 @@ public sealed class ProgramStartTests : IDisposable
     }
 
     [Fact]
+    public void Without_BTF_it_says_so_and_the_exit_code_is_3()
+    {
+        var (exitCode, _, error) = Shell.TryRun(
+            "unshare", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /sys/kernel/btf && exec \"$0\" run", ExporterProcess.Binary);
+
+        Assert.Equal(3, exitCode);
+        Assert.StartsWith("Missing: /sys/kernel/btf/vmlinux", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Check_says_what_the_kernel_offers_and_what_is_used()
     {
         var (exitCode, output, _) = ExporterProcess.Run("check", "--Attach:Hook=clsact");
