@@ -274,17 +274,17 @@ internal sealed partial class InterfaceReconciler(
             {
                 wanted.Pop();
             }
+            if (wanted.Count > 0 && hook.HoldsLockLong)
+            {
+                // Whoever waits for the lock, perhaps to make an interface that should come before the next one here, gets it now.
+                Thread.Sleep(Courtesy);
+            }
             if (watcher.Links.Current != links)
             {
                 links = watcher.Links.Current;
                 CloseGone(links);
                 wanted = FindUnattached(links);
                 pods.Refresh();
-            }
-            else if (wanted.Count > 0 && hook.HoldsLockLong)
-            {
-                // Whoever waits for the lock, perhaps to make an interface that should come before the next one here, gets it now.
-                Thread.Sleep(Courtesy);
             }
         }
         return wanted.Count;
