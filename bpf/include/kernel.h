@@ -7,15 +7,47 @@
 #ifndef PODNET_KERNEL_H
 #define PODNET_KERNEL_H
 
+#include <stdbool.h>
 #include <linux/types.h>
+#include <linux/in6.h>
+
+/*
+ * The registers a kprobe starts with, as the ABIs fix them
+ * (arch/x86/include/uapi/asm/ptrace.h, arch/arm64/include/uapi/asm/ptrace.h).
+ * Both are here, since a machine has the header of its own architecture only.
+ */
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8;
+	unsigned long rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp, ss;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+	__u64 regs[31];
+	__u64 sp;
+	__u64 pc;
+	__u64 pstate;
+};
+#endif
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct net_device {
 	__u64 features; /* netdev_features_t */
+	int ifindex;
+};
+
+struct rb_node {
+	struct rb_node *rb_left;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
 };
 
 struct sk_buff {
+	struct rb_node rbnode; /* the first field, in a union */
+	__u64 skb_mstamp_ns;
 	struct net_device *dev;
 	unsigned char *head;
 	unsigned int end; /* sk_buff_data_t: an offset from head on 64 bit */
@@ -25,6 +57,90 @@ struct sk_buff {
 struct skb_shared_info {
 	struct sk_buff *frag_list;
 	unsigned int gso_type;
+};
+
+struct dst_entry {
+	struct net_device *dev;
+};
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct xarray {
+	void *xa_head;
+};
+
+struct xa_node {
+	unsigned char shift;
+	void *slots[64];
+};
+
+struct idr {
+	struct xarray idr_rt;
+	unsigned int idr_base;
+};
+
+struct net {
+	struct idr netns_ids;
+	struct ns_common ns;
+	__u64 net_cookie;
+};
+
+struct nsproxy {
+	struct net *net_ns;
+};
+
+struct task_struct {
+	struct nsproxy *nsproxy;
+};
+
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num; /* the local port, in the host's order */
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	struct {
+		struct net *net;
+	} skc_net;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+	struct sock *skc_listener; /* of a request */
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_protocol;
+	int sk_err;
+	struct dst_entry *sk_dst_cache;
+	struct rb_root tcp_rtx_queue;
+	struct socket *sk_socket;
+};
+
+struct tcp_sock {
+	__u32 srtt_us;
+	__u32 segs_out;
+	__u32 total_retrans;
+	__u32 retrans_stamp;
+	__u8 tcp_usec_ts : 1; /* since 6.7 */
+};
+
+struct timer_list {
+	unsigned long expires;
+};
+
+struct request_sock {
+	struct sock_common __req_common;
+	__u8 syncookie : 1;
+	struct timer_list rsk_timer;
+	struct sock *sk;
+};
+
+struct tcp_request_sock {
+	__u64 snt_synack;
+	bool tfo_listener;
 };
 
 #pragma clang attribute pop

@@ -7,6 +7,7 @@
 #define PODNET_LOSS_H
 
 #include <linux/types.h>
+#include <linux/errno.h>
 
 #define LOSS_MAP_FULL  0 /* E2BIG: more keys than the map has entries */
 #define LOSS_MAP_BUSY  1 /* EBUSY: this CPU already holds the bucket's lock */
@@ -17,5 +18,11 @@ struct loss {
 	__u64 packets;
 	__u64 bytes;
 };
+
+/* Why a map operation failed. */
+static inline __u32 loss_reason(long error)
+{
+	return error == -E2BIG ? LOSS_MAP_FULL : error == -EBUSY ? LOSS_MAP_BUSY : LOSS_MAP_ERROR;
+}
 
 #endif

@@ -24,6 +24,7 @@
 
 #include "kernel.h"
 #include "loss.h"
+#include "maps.h"
 #include "packet.h"
 #include "pod_traffic.h"
 
@@ -37,11 +38,6 @@
 /* include/linux/skbuff.h: segments of unequal size, as SCTP makes them */
 #define GSO_BY_FRAGS 0xffff
 
-/*
- * Two maps behind one slot: one is counted into while user space reads and
- * clears the other. Replacing the slot's map makes the kernel wait for an RCU
- * grace period, after which no program holds the replaced one any more.
- */
 struct traffic_map {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, TRAFFIC_MAX_INTERFACES);
@@ -215,38 +211,13 @@ static __always_inline void add_size(struct traffic_direction *direction, __u32 
 
 static __always_inline void count_loss(long error, const struct load *load)
 {
-	__u32 reason = error == -E2BIG ? LOSS_MAP_FULL : error == -EBUSY ? LOSS_MAP_BUSY : LOSS_MAP_ERROR;
+	__u32 reason = loss_reason(error);
 	struct loss *loss = bpf_map_lookup_elem(&traffic_losses, &reason);
 
 	if (!loss)
 		return;
 	loss->packets += load->packets;
 	loss->bytes += load->bytes;
-}
-
-/*
- * The interface's value in the active map, made when its first packet after a
- * drain comes; NULL with an error where that fails.
- */
-static __always_inline struct traffic_value *find_traffic(__u32 ifindex, long *error)
-{
-	struct traffic_key key = { .ifindex = ifindex };
-	struct traffic_value *value;
-	__u32 slot = 0;
-	void *active;
-
-	active = bpf_map_lookup_elem(&traffic_active, &slot);
-	if (!active) {
-		*error = -ENOENT;
-		return NULL;
-	}
-	value = bpf_map_lookup_elem(active, &key);
-	if (value)
-		return value;
-
-	/* EEXIST: another CPU was first. Its entry has this CPU's copy, too. */
-	*error = bpf_map_update_elem(active, &key, (const void *)&no_traffic, BPF_NOEXIST);
-	return bpf_map_lookup_elem(active, &key);
 }
 
 static __always_inline void add_load(struct traffic_direction *direction, __u32 transport, const struct load *load)
@@ -269,7 +240,8 @@ static __always_inline void add_load(struct traffic_direction *direction, __u32 
 static __always_inline int count_packet(struct __sk_buff *skb, bool transmit)
 {
 	long error = 0;
-	struct traffic_value *value = find_traffic(skb->ifindex, &error);
+	struct traffic_key key = { .ifindex = skb->ifindex };
+	struct traffic_value *value = find_or_make(&traffic_active, &key, (const void *)&no_traffic, &error);
 	struct packet packet = parse_packet(skb);
 	__u32 transport = transport_of(&packet);
 	struct load load = { .packets = 1, .bytes = skb->len, .segments = 1 };

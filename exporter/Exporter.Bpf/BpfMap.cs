@@ -5,7 +5,8 @@ namespace Exporter.Bpf;
 /// <summary>A map of a loaded object. Does not own its file descriptor: the object does.</summary>
 /// <param name="KeySize">In bytes.</param>
 /// <param name="ValueSize">In bytes, of one CPU's value where the map has one for each.</param>
-public sealed record BpfMap(string Name, int Fd, int KeySize, int ValueSize, int MaxEntries)
+/// <param name="Copies">How many values a key has: one, or one for each CPU.</param>
+public sealed record BpfMap(string Name, int Fd, int KeySize, int ValueSize, int MaxEntries, int Copies)
 {
     /// <summary>Proves that the C# types are as large as the map's, rather than read memory that means something else.</summary>
     internal void RequireLayout<TKey, TValue>()

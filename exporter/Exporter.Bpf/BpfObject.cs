@@ -19,6 +19,19 @@ public sealed class BpfObject : IDisposable
         _name = name;
     }
 
+    /// <summary>Parses an object that is embedded in this assembly, compiled for this architecture.</summary>
+    /// <param name="name">The source's name without its ending.</param>
+    public static BpfObject OpenEmbedded(string name)
+    {
+        var arch = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "x86";
+        var resource = $"{arch}/{name}.bpf.o";
+        using var stream = typeof(BpfObject).Assembly.GetManifestResourceStream(resource)
+            ?? throw new InvalidOperationException($"The BPF object {resource} is not embedded.");
+        var content = new byte[stream.Length];
+        stream.ReadExactly(content);
+        return Open(name, content);
+    }
+
     /// <summary>Parses an object. Nothing reaches the kernel yet.</summary>
     /// <param name="name">The object's name, which libbpf puts before the names of its data maps.</param>
     /// <param name="elf">The file's content; libbpf keeps a copy.</param>
@@ -66,6 +79,32 @@ public sealed class BpfObject : IDisposable
         }
     }
 
+    /// <summary>Has a program left out when the object is loaded; before <see cref="Load"/>.</summary>
+    public void Omit(string program)
+    {
+        var error = Libbpf.bpf_program__set_autoload(FindProgram(program), 0);
+        if (error < 0)
+        {
+            throw new BpfException($"leave out the program {program}", -error);
+        }
+    }
+
+    /// <summary>Sets what the constants of a section start with; before <see cref="Load"/>.</summary>
+    /// <param name="section">The section's name, as in .rodata.bounds.</param>
+    /// <param name="value">As large as the section.</param>
+    public unsafe void SetConstants<T>(string section, ReadOnlySpan<T> value)
+        where T : unmanaged
+    {
+        fixed (T* start = value)
+        {
+            var error = Libbpf.bpf_map__set_initial_value(FindMap(section), start, (nuint)(value.Length * sizeof(T)));
+            if (error < 0)
+            {
+                throw new BpfException($"set the constants of {section}", -error);
+            }
+        }
+    }
+
     /// <summary>Creates the maps and has the kernel verify the programs.</summary>
     /// <exception cref="BpfException">With the verifier's log where it refused a program.</exception>
     public void Load()
@@ -78,13 +117,7 @@ public sealed class BpfObject : IDisposable
     }
 
     /// <summary>A program of the loaded object, valid as long as the object.</summary>
-    public BpfProgram Program(string name)
-    {
-        var program = Libbpf.bpf_object__find_program_by_name(_handle, name);
-        return program == 0
-            ? throw new ArgumentException($"The BPF object {_name} has no program {name}.", nameof(name))
-            : new BpfProgram(name, Libbpf.bpf_program__fd(program));
-    }
+    public BpfProgram Program(string name) => new(name, FindProgram(name));
 
     /// <summary>A map of the loaded object, valid as long as the object.</summary>
     public BpfMap Map(string name)
@@ -95,10 +128,17 @@ public sealed class BpfObject : IDisposable
             Libbpf.bpf_map__fd(map),
             (int)Libbpf.bpf_map__key_size(map),
             (int)Libbpf.bpf_map__value_size(map),
-            (int)Libbpf.bpf_map__max_entries(map));
+            (int)Libbpf.bpf_map__max_entries(map),
+            Libbpf.bpf_map__type(map) is Libbpf.BPF_MAP_TYPE_PERCPU_HASH or Libbpf.BPF_MAP_TYPE_PERCPU_ARRAY ? PerCpu.Count : 1);
     }
 
     public void Dispose() => _handle.Dispose();
+
+    private nint FindProgram(string name)
+    {
+        var program = Libbpf.bpf_object__find_program_by_name(_handle, name);
+        return program == 0 ? throw new ArgumentException($"The BPF object {_name} has no program {name}.", nameof(name)) : program;
+    }
 
     private nint FindMap(string name)
     {

@@ -1,23 +1,29 @@
+using System.Runtime.InteropServices;
 using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
 
+/// <summary>What the kernel says of a program's runs since it was loaded.</summary>
+/// <param name="Runs">0 unless somebody has switched the kernel's BPF statistics on.</param>
+/// <param name="RunTime">As <paramref name="Runs"/>.</param>
+/// <param name="Misses">
+/// Calls that the kernel left out, since this CPU was in a BPF program or map operation that excludes it. 0 before Linux 5.12; of kprobes,
+/// before 6.7.
+/// </param>
+public readonly record struct ProgramStatistics(ulong Runs, TimeSpan RunTime, ulong Misses);
+
 /// <summary>A loaded program. Does not own its file descriptor: the object does.</summary>
 public sealed unsafe class BpfProgram
 {
-    internal BpfProgram(string name, int fd)
+    private readonly nint _program;
+
+    /// <param name="program">libbpf's struct bpf_program, which lives as long as its object.</param>
+    internal BpfProgram(string name, nint program)
     {
+        _program = program;
         Name = name;
-        Fd = fd;
-        // bpf_prog_info grows with the kernel; it fills as much as there is room for.
-        Libbpf.bpf_prog_info info = default;
-        var size = (uint)sizeof(Libbpf.bpf_prog_info);
-        var error = Libbpf.bpf_obj_get_info_by_fd(fd, &info, &size);
-        if (error < 0)
-        {
-            throw new BpfException($"ask for the id of the program {name}", -error);
-        }
-        Id = (int)info.id;
+        Fd = Libbpf.bpf_program__fd(program);
+        Id = (int)ReadInfo().id;
     }
 
     public string Name { get; }
@@ -26,6 +32,53 @@ public sealed unsafe class BpfProgram
 
     /// <summary>The kernel's number of this loaded program, as bpftool shows it.</summary>
     public int Id { get; }
+
+    /// <summary>Attaches a kprobe program to the beginning of a kernel function.</summary>
+    /// <returns>Detaches when disposed.</returns>
+    /// <exception cref="BpfException">The kernel has no kprobes, or none on this function.</exception>
+    public IDisposable AttachKprobe(string function)
+    {
+        var (link, log) = BpfLog.Capture(() => Libbpf.bpf_program__attach_kprobe(_program, 0, function));
+        if (!link.IsInvalid)
+        {
+            return link;
+        }
+        var errno = Marshal.GetLastPInvokeError();
+        link.Dispose();
+        throw new BpfException($"attach {Name} to the kernel's {function}", errno, log);
+    }
+
+    /// <summary>Attaches a tp_btf program to the tracepoint that it was compiled for.</summary>
+    /// <returns>Detaches when disposed.</returns>
+    /// <exception cref="BpfException">The kernel refused.</exception>
+    public IDisposable AttachTracepoint()
+    {
+        var fd = Libbpf.bpf_raw_tracepoint_open(null, Fd);
+        return fd >= 0 ? new FileDescriptor(fd) : throw new BpfException($"attach {Name} to its tracepoint", -fd);
+    }
+
+    /// <summary>Runs a raw_tp program here and now (BPF_PROG_TEST_RUN, since Linux 5.10).</summary>
+    /// <param name="argument">The first of the tracepoint's arguments.</param>
+    public void Run(long argument)
+    {
+        var opts = new Libbpf.bpf_test_run_opts
+        {
+            sz = (nuint)sizeof(Libbpf.bpf_test_run_opts),
+            ctx_in = &argument,
+            ctx_size_in = sizeof(long),
+        };
+        var error = Libbpf.bpf_prog_test_run_opts(Fd, &opts);
+        if (error < 0)
+        {
+            throw new BpfException($"run the program {Name}", -error);
+        }
+    }
+
+    public ProgramStatistics ReadStatistics()
+    {
+        var info = ReadInfo();
+        return new(info.run_cnt, TimeSpan.FromMicroseconds(info.run_time_ns / 1000.0), info.recursion_misses);
+    }
 
     /// <summary>Runs the program on a made-up packet (BPF_PROG_TEST_RUN).</summary>
     /// <param name="packet">From the Ethernet header on, at least 14 bytes.</param>
@@ -51,5 +104,14 @@ public sealed unsafe class BpfProgram
                 ? throw new BpfException($"run the program {Name} on a packet of {packet.Length} bytes", -error)
                 : ((int)opts.retval, (int)opts.duration);
         }
+    }
+
+    /// <summary>The structure grows with the kernel, which fills as much as both know.</summary>
+    private Libbpf.bpf_prog_info ReadInfo()
+    {
+        Libbpf.bpf_prog_info info = default;
+        var size = (uint)sizeof(Libbpf.bpf_prog_info);
+        var error = Libbpf.bpf_obj_get_info_by_fd(Fd, &info, &size);
+        return error < 0 ? throw new BpfException($"ask about the program {Name}", -error) : info;
     }
 }

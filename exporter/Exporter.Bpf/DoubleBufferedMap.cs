@@ -3,7 +3,7 @@ using Exporter.Bpf.Native;
 namespace Exporter.Bpf;
 
 /// <summary>
-/// A pair of per-CPU hash maps behind the one slot of a BPF_MAP_TYPE_ARRAY_OF_MAPS: programs count into the active one while
+/// A pair of hash maps, per CPU or not, behind the one slot of a BPF_MAP_TYPE_ARRAY_OF_MAPS: programs count into the active one while
 /// the idle one is read and emptied at rest, so that no increment is lost. Used by one thread at a time.
 /// </summary>
 /// <typeparam name="TValue">64-bit counters only.</typeparam>
@@ -12,7 +12,7 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     where TValue : unmanaged
 {
     private readonly BpfMap _slot;
-    private readonly PerCpuHashReader<TKey, TValue> _reader = new();
+    private readonly HashReader<TKey, TValue> _reader;
     private BpfMap _active;
     private BpfMap _idle;
 
@@ -25,9 +25,16 @@ public sealed class DoubleBufferedMap<TKey, TValue>
         active.RequireLayout<TKey, TValue>();
         idle.RequireLayout<TKey, TValue>();
         _slot = slot;
+        _reader = new(active.Copies);
         _active = active;
         _idle = idle;
     }
+
+    /// <summary>How many rows each map of the pair has room for.</summary>
+    public int MaxEntries => _active.MaxEntries;
+
+    /// <summary>How many rows the last drain has read.</summary>
+    public int Entries { get; private set; }
 
     /// <summary>The map that programs count into now.</summary>
     internal BpfMap Active => _active;
@@ -50,6 +57,7 @@ public sealed class DoubleBufferedMap<TKey, TValue>
         }
         var rows = _reader.ReadAndClear(_idle, out complete);
         _unread = !complete;
+        Entries = rows.Length;
         return rows;
     }
 

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Exporter.Bpf.Contract;
 using Exporter.Bpf.Tc;
 
@@ -35,7 +34,7 @@ public sealed class PodTrafficPrograms : IDisposable
     /// <exception cref="BpfException">The kernel refused it.</exception>
     public static PodTrafficPrograms Load(int maxInterfaces)
     {
-        var opened = BpfObject.Open("pod_traffic", EmbeddedObject("pod_traffic.bpf.o"));
+        var opened = BpfObject.OpenEmbedded("pod_traffic");
         try
         {
             opened.SetMaxEntries("traffic_a", maxInterfaces);
@@ -51,14 +50,4 @@ public sealed class PodTrafficPrograms : IDisposable
     }
 
     public void Dispose() => _object.Dispose();
-
-    private static byte[] EmbeddedObject(string name)
-    {
-        var arch = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "arm64" : "x86";
-        using var stream = typeof(PodTrafficPrograms).Assembly.GetManifestResourceStream($"{arch}/{name}")
-            ?? throw new InvalidOperationException($"The BPF object {arch}/{name} is not embedded.");
-        var content = new byte[stream.Length];
-        stream.ReadExactly(content);
-        return content;
-    }
 }

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.Kernel.Tests.Support;
 
@@ -18,7 +19,7 @@ public sealed partial class ContractTests
     private static readonly string[] Architectures = ["x86", "arm64"];
 
     /// <summary>Headers that only the programs include.</summary>
-    private static readonly string[] PrivateHeaders = ["include/kernel.h", "include/packet.h"];
+    private static readonly string[] PrivateHeaders = ["include/kernel.h", "include/maps.h", "include/packet.h"];
 
     /// <summary>Every structure of every shared header, the object that has it in its BTF, and its twin.</summary>
     private static readonly (string Header, string Object, string Structure, Type Twin)[] StructureTable =
@@ -29,6 +30,13 @@ public sealed partial class ContractTests
         ("tc/pod_traffic.h", "pod_traffic", "traffic_direction", typeof(TrafficDirection)),
         ("tc/pod_traffic.h", "pod_traffic", "traffic_value", typeof(TrafficValue)),
         ("include/loss.h", "pod_traffic", "loss", typeof(Loss)),
+        ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_key", typeof(HandshakeKey)),
+        ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_duration", typeof(HandshakeDuration)),
+        ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_role", typeof(HandshakeRole)),
+        ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_value", typeof(HandshakeValue)),
+        ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_address", typeof(HandshakeAddress)),
+        ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_flow", typeof(HandshakeFlow)),
+        ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_late", typeof(HandshakeLate)),
     ];
 
     /// <summary>The maps that user space reads through PerCpu.Sum, which adds up whatever it gets as 64-bit counters.</summary>
@@ -37,6 +45,9 @@ public sealed partial class ContractTests
         ("pod_traffic", "traffic_a", "traffic_value"),
         ("pod_traffic", "traffic_b", "traffic_value"),
         ("pod_traffic", "traffic_losses", "loss"),
+        ("tcp_handshake", "handshakes_a", "handshake_value"),
+        ("tcp_handshake", "handshakes_b", "handshake_value"),
+        ("tcp_handshake", "handshakes_late", "handshake_late"),
     ];
 
     public static TheoryData<string, string> Structures =>
@@ -85,7 +96,7 @@ public sealed partial class ContractTests
             if (btf.Element(type) is var (element, count))
             {
                 Assert.Equal(count, field.GetCustomAttribute<InlineArrayAttribute>()?.Length);
-                Assert.Equal(Twin(btf.Name(element)), Layout.InstanceFields(field).Single().FieldType);
+                Assert.Equal(btf.Kind(element) == "STRUCT" ? Twin(btf.Name(element)) : Primitive(btf.Name(element)), Layout.InstanceFields(field).Single().FieldType);
             }
             else if (btf.Kind(type) == "STRUCT")
             {
@@ -123,6 +134,15 @@ public sealed partial class ContractTests
             Assert.Equal(traffic["TRAFFIC_MAX_INTERFACES"], btf.MapEntries("traffic_b"));
             Assert.Equal(Enum.GetValues<LossReason>().Length, btf.MapEntries("traffic_losses"));
         }
+        var handshakes = Constants("kprobe/tcp_handshake.h");
+        foreach (var btf in Architectures.Select(architecture => Btf.Read(architecture, "tcp_handshake")))
+        {
+            Assert.Equal(handshakes["HANDSHAKE_MAX_NETWORKS"], btf.MapEntries("handshakes_a"));
+            Assert.Equal(handshakes["HANDSHAKE_MAX_NETWORKS"], btf.MapEntries("handshakes_b"));
+            Assert.Equal(handshakes["HANDSHAKE_MAX_LATE"], btf.MapEntries("handshakes_late"));
+            Assert.Equal(Enum.GetValues<HandshakeLoss>().Length, btf.MapEntries("handshake_losses"));
+            Assert.Equal(Enum.GetValues<HandshakeStep>().Length, btf.MapEntries("handshake_steps"));
+        }
     }
 
     [Fact]
@@ -140,10 +160,28 @@ public sealed partial class ContractTests
     }
 
     [Fact]
+    public void The_handshakes_constants_are_numbered_alike()
+    {
+        var expected = new[] { ("HANDSHAKE_CLIENT", 0), ("HANDSHAKE_SERVER", 1), ("HANDSHAKE_ROLES", 2) }
+            .Concat(Numbered<HandshakeFailure>("HANDSHAKE_FAILURE"))
+            .Append(("HANDSHAKE_FAILURES", Enum.GetValues<HandshakeFailure>().Length))
+            .Append(("HANDSHAKE_DURATIONS", TcpHandshakePrograms.MaxBounds + 1))
+            .Concat(Numbered<HandshakeLoss>("HANDSHAKE_LOSS"))
+            .Append(("HANDSHAKE_LOSSES", Enum.GetValues<HandshakeLoss>().Length))
+            .Concat(Numbered<HandshakeStep>("HANDSHAKE_STEP"))
+            .Append(("HANDSHAKE_STEPS", Enum.GetValues<HandshakeStep>().Length));
+
+        Assert.Equal(
+            expected,
+            Constants("kprobe/tcp_handshake.h").Where(constant => !constant.Key.StartsWith("HANDSHAKE_MAX_", StringComparison.Ordinal))
+                .Select(constant => (constant.Key, constant.Value)));
+    }
+
+    [Fact]
     public void The_loss_reasons_are_numbered_alike()
     {
         Assert.Equal(
-            Enum.GetValues<LossReason>().Select(reason => ("LOSS" + Word().Replace(reason.ToString(), "_$0").ToUpperInvariant(), (int)reason))
+            Numbered<LossReason>("LOSS")
                 .Append(("LOSS_REASONS", Enum.GetValues<LossReason>().Length)),
             Constants("include/loss.h").Select(constant => (constant.Key, constant.Value)));
     }
@@ -173,6 +211,11 @@ public sealed partial class ContractTests
     [GeneratedRegex("[A-Z][a-z0-9]*")]
     private static partial Regex Word();
 
+    /// <summary>The values of an enumeration as a header spells them.</summary>
+    private static IEnumerable<(string Name, int Value)> Numbered<T>(string prefix)
+        where T : struct, Enum =>
+        Enum.GetValues<T>().Select((value, number) => (prefix + Word().Replace(value.ToString(), "_$0").ToUpperInvariant(), number));
+
     private static string Header(string name) => File.ReadAllText(Path.Combine(Repository.Root, "bpf", name));
 
     /// <summary>What a header defines as a number, in its order.</summary>
@@ -181,6 +224,13 @@ public sealed partial class ContractTests
 
     private static string Pascal(string name) =>
         string.Concat(name.Split('_').Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
+
+    private static Type Primitive(string name) => name switch
+    {
+        "unsigned int" => typeof(uint),
+        "unsigned long long" => typeof(ulong),
+        _ => throw new InvalidOperationException($"There is no twin of {name}"),
+    };
 
     private static Type Twin(string structure) => StructureTable.Single(entry => entry.Structure == structure).Twin;
 

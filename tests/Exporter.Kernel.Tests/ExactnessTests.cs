@@ -186,7 +186,7 @@ public sealed class ExactnessTests
         using var pod = new Pod();
         using var attachment = new TcxHook(programs).TryAttach(pod.Ifindex, TcDirection.Ingress);
         pod.Up();
-        var reader = new PerCpuHashReader<TrafficKey, TrafficValue>();
+        var reader = new HashReader<TrafficKey, TrafficValue>(PerCpu.Count);
         var counted = 0ul;
         var stop = false;
         void Drain()

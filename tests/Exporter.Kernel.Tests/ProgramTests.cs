@@ -503,7 +503,7 @@ public sealed class ProgramRuns : IDisposable
 {
     private const int Next = -1;
 
-    private readonly PerCpuHashReader<TrafficKey, TrafficValue> _reader = new();
+    private readonly HashReader<TrafficKey, TrafficValue> _reader = new(PerCpu.Count);
 
     public ProgramRuns()
         : this(maxInterfaces: 16)

@@ -88,7 +88,7 @@ public sealed class ReconcilerTests
             var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
             var metrics = new ExporterMetrics(factory);
             var health = new LoopHealth(Time);
-            Pods = new(factory, Time, options.Metrics);
+            Pods = new(factory, Time, options.Metrics, options.Handshake);
             Reader = new(new KernelTrafficSource(_programs), Table, metrics, Time, options.Identity);
             _watcher = new(_monitor, metrics, health, Time, NullLogger<LinkWatcher>.Instance);
             _clsact = new(_programs, _client, options.Attach.Priority);

@@ -17,7 +17,7 @@ public sealed class DrainLoopTests : IDisposable
     public DrainLoopTests()
     {
         _health = new(_node.Time);
-        _loop = new(_node.Reader, _node.Pods, _node.Metrics, _health, _node.Time, _node.Options.Drain, _logger);
+        _loop = new(_node.Reader, _node.Pods, _node.Metrics, _health, _node.Time, _node.Options.Drain, new(_node.Factory, [], []), _logger);
     }
 
     public void Dispose()

@@ -62,14 +62,26 @@ internal static unsafe partial class Libbpf
         internal uint batch_size;
     }
 
-    /// <summary>The head of struct bpf_prog_info (linux/bpf.h).</summary>
-    [StructLayout(LayoutKind.Sequential)]
+    /// <summary>struct bpf_prog_info (linux/bpf.h), as far as it is used.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 216)]
     internal struct bpf_prog_info
     {
-        internal uint type;
+        [FieldOffset(4)]
         internal uint id;
-        internal ulong tag;
+
+        [FieldOffset(192)]
+        internal ulong run_time_ns;
+
+        [FieldOffset(200)]
+        internal ulong run_cnt;
+
+        [FieldOffset(208)]
+        internal ulong recursion_misses;
     }
+
+    internal const int BPF_MAP_TYPE_PERCPU_HASH = 5;
+    internal const int BPF_MAP_TYPE_PERCPU_ARRAY = 6;
+    internal const int BPF_STATS_RUN_TIME = 0;
 
     [LibraryImport(Library)]
     internal static partial delegate* unmanaged<int, byte*, nint, int> libbpf_set_print(delegate* unmanaged<int, byte*, nint, int> print);
@@ -96,6 +108,25 @@ internal static unsafe partial class Libbpf
     internal static partial int bpf_program__fd(nint program);
 
     [LibraryImport(Library)]
+    internal static partial int bpf_program__set_autoload(nint program, byte autoload);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial BpfLinkHandle bpf_program__attach_kprobe(nint program, byte retprobe, string function);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_link__destroy(nint link);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_raw_tracepoint_open(byte* name, int program);
+
+    /// <summary>Returns a file descriptor that keeps the statistics on; needs CAP_SYS_ADMIN (kernel/bpf/syscall.c, bpf_enable_stats).</summary>
+    [LibraryImport(Library)]
+    internal static partial int bpf_enable_stats(int type);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_map__type(nint map);
+
+    [LibraryImport(Library)]
     internal static partial int bpf_map__fd(nint map);
 
     [LibraryImport(Library)]
@@ -111,10 +142,16 @@ internal static unsafe partial class Libbpf
     internal static partial int bpf_map__set_max_entries(nint map, uint entries);
 
     [LibraryImport(Library)]
+    internal static partial int bpf_map__set_initial_value(nint map, void* data, nuint size);
+
+    [LibraryImport(Library)]
     internal static partial int bpf_map_update_elem(int fd, void* key, void* value, ulong flags);
 
     [LibraryImport(Library)]
     internal static partial int bpf_map_lookup_elem(int fd, void* key, void* value);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_map_delete_elem(int fd, void* key);
 
     /// <summary>
     /// <paramref name="count"/>: room in, rows out. -ENOENT: the end, the rows so far are valid. -ENOSPC: one hash bucket has
@@ -122,6 +159,11 @@ internal static unsafe partial class Libbpf
     /// </summary>
     [LibraryImport(Library)]
     internal static partial int bpf_map_lookup_and_delete_batch(
+        int fd, void* inBatch, void* outBatch, void* keys, void* values, uint* count, bpf_map_batch_opts* opts);
+
+    /// <summary>As <see cref="bpf_map_lookup_and_delete_batch"/>, and the rows stay.</summary>
+    [LibraryImport(Library)]
+    internal static partial int bpf_map_lookup_batch(
         int fd, void* inBatch, void* outBatch, void* keys, void* values, uint* count, bpf_map_batch_opts* opts);
 
     [LibraryImport(Library)]

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
+using Exporter.Handshakes;
 using Exporter.Options;
 
 namespace Exporter.Commands;
@@ -42,6 +43,12 @@ internal static class CheckCommand
             catch (BpfException e)
             {
                 missing = [Prerequisites.Explain(e)];
+            }
+            using var handshakes = HandshakeHooks.Attach(options.Handshake, options.Bpf, out var problems);
+            Line("handshakes", handshakes is not null ? $"{HandshakeHooks.Name(handshakes.Hook)} will be used" : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
+            foreach (var problem in problems)
+            {
+                Line("", problem);
             }
         }
         foreach (var problem in missing)

@@ -4,6 +4,7 @@ using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
 using Exporter.Discovery;
 using Exporter.Endpoints;
+using Exporter.Handshakes;
 using Exporter.Health;
 using Exporter.Metrics;
 using Exporter.Options;
@@ -14,7 +15,7 @@ using Prometheus;
 namespace Exporter.Commands;
 
 /// <summary>podnet-exporter run: the composition of everything.</summary>
-internal static class RunCommand
+internal static partial class RunCommand
 {
     /// <summary>
     /// The loops block in the kernel (a drain waits for a grace period, a tcx link too), and the pool starts with as many threads as
@@ -35,9 +36,15 @@ internal static class RunCommand
         try
         {
             using var programs = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces);
+            using var handshakes = HandshakeHooks.Attach(options.Handshake, options.Bpf, out var handshakeProblems);
             FileDescriptorLimit.Raise();
             ThreadPool.SetMinThreads(MinThreads, MinThreads);
-            await using var app = Build(options, configuration, programs, hook);
+            await using var app = Build(options, configuration, programs, hook, handshakes);
+            if (handshakes is null && handshakeProblems.Count > 0)
+            {
+                LogNoHandshakes(app.Logger, string.Join("; ", handshakeProblems));
+            }
+            using var statistics = options.Bpf.RunStatistics ? TryEnableStatistics(app.Logger) : null;
             var loops = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToList();
             try
             {
@@ -66,7 +73,21 @@ internal static class RunCommand
         }
     }
 
-    private static WebApplication Build(ExporterOptions options, IConfiguration configuration, PodTrafficPrograms programs, HookChoice hook)
+    private static IDisposable? TryEnableStatistics(ILogger logger)
+    {
+        try
+        {
+            return BpfStatistics.Enable();
+        }
+        catch (BpfException e)
+        {
+            LogNoStatistics(logger, e.Message);
+            return null;
+        }
+    }
+
+    private static WebApplication Build(
+        ExporterOptions options, IConfiguration configuration, PodTrafficPrograms programs, HookChoice hook, TcpHandshakePrograms? handshakes)
     {
         // Nothing is served from files; the working directory, which is the default, need not be one that this user may enter.
         var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = AppContext.BaseDirectory });
@@ -84,13 +105,25 @@ internal static class RunCommand
         services.AddRoutingCore();
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<IMetricFactory>(Prometheus.Metrics.WithCustomRegistry(registry));
-        services.AddSingleton(options.Attach).AddSingleton(options.Drain).AddSingleton(options.Identity).AddSingleton(options.Metrics);
+        services.AddSingleton(options.Attach).AddSingleton(options.Drain).AddSingleton(options.Handshake);
+        services.AddSingleton(options.Identity).AddSingleton(options.Metrics);
         services.AddSingleton<LoopHealth>();
         services.AddSingleton<ExporterMetrics>();
         services.AddSingleton<PodMetrics>();
         services.AddSingleton<PodTable>();
         services.AddSingleton<ITrafficSource>(new KernelTrafficSource(programs));
         services.AddSingleton<TrafficReader>();
+        services.AddSingleton(provider => new BpfMetrics(
+            provider.GetRequiredService<IMetricFactory>(),
+            [programs.Transmit, programs.Receive, .. handshakes?.Programs ?? []],
+            MapsOf(programs, handshakes)));
+        if (handshakes is not null)
+        {
+            services.AddSingleton(handshakes);
+            services.AddSingleton<IHandshakeSource, KernelHandshakeSource>();
+            services.AddSingleton<HandshakeReader>();
+            services.AddSingleton<NetworkOwners>();
+        }
         services.AddSingleton<RouteClient>();
         services.AddSingleton(_ => new RouteMonitor(addresses: false));
         services.AddSingleton<IPodSource>(provider => new StandalonePodSource(provider.GetRequiredService<RouteClient>(), StandalonePodSource.DefaultDirectories));
@@ -109,10 +142,31 @@ internal static class RunCommand
         {
             app.Urls.Add(url);
         }
-        app.Services.GetRequiredService<ExporterMetrics>().SetHook("traffic", app.Services.GetRequiredService<TcHook>().Name);
+        var metrics = app.Services.GetRequiredService<ExporterMetrics>();
+        metrics.SetHook("traffic", app.Services.GetRequiredService<TcHook>().Name);
+        metrics.SetHook("handshake", handshakes is not null ? HandshakeHooks.Name(handshakes.Hook) : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
         ExporterEndpoints.Map(app, registry);
         return app;
     }
+
+    private static MapUsage[] MapsOf(PodTrafficPrograms programs, TcpHandshakePrograms? handshakes)
+    {
+        var traffic = new MapUsage("traffic", programs.Traffic.MaxEntries, () => programs.Traffic.Entries);
+        return handshakes is null
+            ? [traffic]
+            :
+            [
+                traffic,
+                new("handshakes", handshakes.Handshakes.MaxEntries, () => handshakes.Handshakes.Entries),
+                new("handshakes_late", handshakes.Late.MaxEntries, () => handshakes.Late.Entries),
+            ];
+    }
+
+    [LoggerMessage(30, LogLevel.Error, "TCP handshakes cannot be seen on this kernel, traffic is counted all the same: {Reasons}")]
+    private static partial void LogNoHandshakes(ILogger logger, string reasons);
+
+    [LoggerMessage(31, LogLevel.Warning, "Bpf:RunStatistics needs CAP_SYS_ADMIN, or somebody who sets the sysctl kernel.bpf_stats_enabled: {Reason}")]
+    private static partial void LogNoStatistics(ILogger logger, string reason);
 
     private static int Fail(int exitCode, TextWriter errors, string message)
     {

@@ -3,6 +3,7 @@ using Exporter.Bpf;
 using Exporter.Bpf.Native;
 using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
+using Exporter.Handshakes;
 using Exporter.Health;
 using Exporter.Metrics;
 using Exporter.Options;
@@ -31,6 +32,7 @@ internal enum InterfaceState
 /// The only one who attaches and detaches: compares the interfaces that should be counted with those that are, whenever
 /// something may have changed, and publishes whose they are.
 /// </summary>
+/// <param name="networks">Null where handshakes are not counted.</param>
 internal sealed partial class InterfaceReconciler(
     LinkWatcher watcher,
     TcHook hook,
@@ -46,7 +48,8 @@ internal sealed partial class InterfaceReconciler(
     AttachOptions options,
     IdentityOptions identityOptions,
     IHostApplicationLifetime lifetime,
-    ILogger<InterfaceReconciler> logger) : BackgroundService
+    ILogger<InterfaceReconciler> logger,
+    NetworkOwners? networks = null) : BackgroundService
 {
     private const string LoopName = "reconcile";
 
@@ -175,6 +178,9 @@ internal sealed partial class InterfaceReconciler(
         }
         PublishStates(pending);
         IsReady = true;
+        // Of two interfaces of one pod the older one stands for its namespace, and none that is gone while there is another.
+        networks?.Publish([.. _closing.Concat(_attachments.Values.OrderByDescending(attachment => attachment.Owner.Generation))
+            .Select(attachment => (attachment.Owner, attachment.Link.PeerNamespaceId))]);
         return pending;
     }
 

@@ -12,6 +12,7 @@ internal sealed class PodMetrics
 {
     private readonly TrafficFamilies _transmit;
     private readonly TrafficFamilies _receive;
+    private readonly HandshakeFamilies _handshakes;
     private readonly TimeProvider _time;
     private readonly TimeSpan _retention;
     private readonly Dictionary<PodIdentity, PodSeries> _pods = [];
@@ -19,7 +20,7 @@ internal sealed class PodMetrics
     /// <summary>Taken when pods come, go and expire; never while counting.</summary>
     private readonly Lock _lock = new();
 
-    public PodMetrics(IMetricFactory metrics, TimeProvider time, MetricsOptions options)
+    public PodMetrics(IMetricFactory metrics, TimeProvider time, MetricsOptions options, HandshakeOptions handshakeOptions)
     {
         _time = time;
         _retention = options.Retention;
@@ -30,6 +31,7 @@ internal sealed class PodMetrics
             new HistogramConfiguration { Buckets = [.. TrafficSize.Bounds.ToArray().Select(bound => (double)bound)] });
         _transmit = new(metrics, "transmit", "sent by", sizes);
         _receive = new(metrics, "receive", "delivered to", sizes);
+        _handshakes = new(metrics, handshakeOptions.Buckets);
     }
 
     /// <summary>How many sample lines the pods' series have.</summary>
@@ -45,13 +47,19 @@ internal sealed class PodMetrics
     }
 
     /// <summary>The pod's series, made or kept alive for one more interface; ends with <see cref="Release"/>.</summary>
-    internal PodSeries Acquire(PodIdentity pod)
+    internal PodSeries Acquire(PodIdentity pod) => Acquire(pod, hasTraffic: true);
+
+    /// <summary>The series of the host's own namespace, which has handshakes, and no interface whose traffic is counted.</summary>
+    internal PodSeries AcquireHost() => Acquire(PodIdentity.Host, hasTraffic: false);
+
+    private PodSeries Acquire(PodIdentity pod, bool hasTraffic)
     {
         lock (_lock)
         {
             if (!_pods.TryGetValue(pod, out var series))
             {
-                _pods[pod] = series = new(pod, new(_transmit, pod), new(_receive, pod));
+                DirectionSeries? Direction(TrafficFamilies families) => hasTraffic ? new(families, pod) : null;
+                _pods[pod] = series = new(pod, Direction(_transmit), Direction(_receive), _handshakes);
             }
             series.Interfaces++;
             return series;
@@ -83,27 +91,41 @@ internal sealed class PodMetrics
 }
 
 /// <summary>A pod's series. Counting into it is for the drain alone; its lifetime is <see cref="PodMetrics"/>'s business.</summary>
-internal sealed class PodSeries(PodIdentity pod, DirectionSeries transmit, DirectionSeries receive)
+/// <param name="transmit">Null where only handshakes are counted.</param>
+/// <param name="receive">As <paramref name="transmit"/>.</param>
+internal sealed class PodSeries(PodIdentity pod, DirectionSeries? transmit, DirectionSeries? receive, HandshakeFamilies handshakes)
 {
+    private readonly HandshakeSeries _client = new(handshakes, pod, "client");
+    private readonly HandshakeSeries _server = new(handshakes, pod, "server");
+
     internal PodIdentity Pod { get; } = pod;
 
     internal int Interfaces { get; set; }
 
     internal long ReleasedAt { get; set; }
 
-    internal int SeriesCount => transmit.SeriesCount + receive.SeriesCount;
+    internal int SeriesCount => (transmit?.SeriesCount ?? 0) + (receive?.SeriesCount ?? 0) + _client.SeriesCount + _server.SeriesCount;
 
     /// <summary>Adds what was counted. Allocates only for a transport's first packet.</summary>
     internal void Add(in TrafficValue traffic)
     {
-        transmit.Add(traffic.Transmit);
-        receive.Add(traffic.Receive);
+        transmit?.Add(traffic.Transmit);
+        receive?.Add(traffic.Receive);
+    }
+
+    /// <summary>Adds what was counted. Allocates only for a role's first handshake, failure of a kind or retransmission.</summary>
+    internal void Add(in HandshakeValue handshakes)
+    {
+        _client.Add(handshakes.Client);
+        _server.Add(handshakes.Server);
     }
 
     internal void Remove()
     {
-        transmit.Remove();
-        receive.Remove();
+        transmit?.Remove();
+        receive?.Remove();
+        _client.Remove();
+        _server.Remove();
     }
 }
 

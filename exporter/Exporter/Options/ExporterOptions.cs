@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Exporter.Bpf;
 
 namespace Exporter.Options;
 
@@ -7,6 +8,7 @@ internal sealed record ExporterOptions(
     ServerOptions Server,
     AttachOptions Attach,
     DrainOptions Drain,
+    HandshakeOptions Handshake,
     IdentityOptions Identity,
     MetricsOptions Metrics,
     BpfOptions Bpf)
@@ -32,6 +34,22 @@ internal sealed record ExporterOptions(
             TimeSpan.FromMinutes(1),
             "How often the counters are fetched from the kernel.")),
         new(
+            reader.Choice(
+                "Handshake:Hook",
+                HandshakeChoice.Auto,
+                "How to see TCP handshakes: by kprobes where they work, else by tracepoints; or by one of the two; or not at all."),
+            reader.Bounds(
+                "Handshake:Buckets",
+                "0.00005;0.0001;0.0002;0.0005;0.001;0.002;0.005;0.01;0.02;0.05;0.1;0.2;0.5;1;2;5;10;30",
+                TcpHandshakePrograms.MaxBounds,
+                "The bounds of podnet_tcp_handshake_duration_seconds, in seconds."),
+            reader.Number(
+                "Handshake:MaxLate",
+                16384,
+                1,
+                1 << 20,
+                "How many handshakes can be remembered whose SYN or SYN-ACK was sent again; each takes about 100 bytes of kernel memory.")),
+        new(
             reader.Choice("Identity:Source", IdentityChoice.Auto, "Who says which pod an interface belongs to."),
             reader.Duration(
                 "Identity:Wait",
@@ -45,12 +63,17 @@ internal sealed record ExporterOptions(
             TimeSpan.Zero,
             TimeSpan.FromDays(1),
             "How long a pod's series stay after its last interface is gone, so that the last scrape sees the final totals.")),
-        new(reader.Number(
-            "Bpf:MaxInterfaces",
-            1024,
-            1,
-            65536,
-            "How many interfaces can have traffic between two drains; each takes about 1 KiB of kernel memory for every CPU.")));
+        new(
+            reader.Number(
+                "Bpf:MaxInterfaces",
+                1024,
+                1,
+                65536,
+                "How many interfaces can have traffic, and how many network namespaces handshakes, between two drains; each takes about 1 KiB of kernel memory for every CPU and 3 KiB more."),
+            reader.Switch(
+                "Bpf:RunStatistics",
+                false,
+                "Have the kernel measure the run time of BPF programs, of all on the machine; needs CAP_SYS_ADMIN.")));
 }
 
 internal sealed record ServerOptions(IReadOnlyList<string> Urls);
@@ -61,17 +84,28 @@ internal sealed record AttachOptions(HookChoice Hook, Regex? Include, Regex? Exc
 
 internal sealed record DrainOptions(TimeSpan Interval);
 
+/// <param name="Buckets">In nanoseconds, ascending.</param>
+internal sealed record HandshakeOptions(HandshakeChoice Hook, IReadOnlyList<ulong> Buckets, int MaxLate);
+
 internal sealed record IdentityOptions(IdentityChoice Source, TimeSpan Wait);
 
 internal sealed record MetricsOptions(TimeSpan Retention);
 
-internal sealed record BpfOptions(int MaxInterfaces);
+internal sealed record BpfOptions(int MaxInterfaces, bool RunStatistics);
 
 internal enum HookChoice
 {
     Auto,
     Tcx,
     Clsact,
+}
+
+internal enum HandshakeChoice
+{
+    Auto,
+    Kprobe,
+    Tracepoint,
+    Off,
 }
 
 internal enum IdentityChoice

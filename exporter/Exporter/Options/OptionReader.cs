@@ -49,6 +49,14 @@ internal sealed partial class OptionReader(IConfiguration configuration)
                 ? value
                 : throw new FormatException($"is not a whole number from {least} to {most}"));
 
+    internal bool Switch(string key, bool byDefault, string description) =>
+        Read(key, "true, false", byDefault, byDefault ? "true" : "false", description, text =>
+            bool.TryParse(text, out var value) ? value : throw new FormatException("is not one of true, false"));
+
+    /// <summary>Seconds, ascending, separated by semicolons; returned in nanoseconds.</summary>
+    internal IReadOnlyList<ulong> Bounds(string key, string byDefault, int most, string description) =>
+        Read(key, $"1 to {most} numbers of seconds from 0.000001 to 600, ascending", ParseBounds(byDefault, most), byDefault, description, text => ParseBounds(text, most));
+
     internal T Choice<T>(string key, T byDefault, string description)
         where T : struct, Enum
     {
@@ -76,6 +84,35 @@ internal sealed partial class OptionReader(IConfiguration configuration)
 
     internal IReadOnlyList<string> Urls(string key, string byDefault, string description) =>
         Read(key, "http addresses", ParseUrls(byDefault), byDefault, description, ParseUrls);
+
+    private static ulong[] ParseBounds(string text, int most)
+    {
+        const decimal Least = 0.000001m, Greatest = 600, NanosecondsPerSecond = 1_000_000_000;
+        var parts = text.Split(';', StringSplitOptions.TrimEntries);
+        if (parts.Length > most)
+        {
+            throw new FormatException($"has {parts.Length} bounds; there can be {most}");
+        }
+        var bounds = new ulong[parts.Length];
+        for (var i = 0; i < parts.Length; i++)
+        {
+            // A decimal: what is written is what is meant, to the nanosecond.
+            if (!decimal.TryParse(parts[i], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds))
+            {
+                throw new FormatException($"has '{parts[i]}', which is not a number of seconds; write 0.001;0.01;0.1");
+            }
+            if (seconds is < Least or > Greatest || seconds * NanosecondsPerSecond % 1 != 0)
+            {
+                throw new FormatException($"has {parts[i]}, which is not from {Least} to {Greatest} seconds in whole nanoseconds");
+            }
+            bounds[i] = (ulong)(seconds * NanosecondsPerSecond);
+            if (i > 0 && bounds[i] <= bounds[i - 1])
+            {
+                throw new FormatException($"does not ascend: {parts[i]} comes after {parts[i - 1]}");
+            }
+        }
+        return bounds;
+    }
 
     private static string[] ParseUrls(string text)
     {

@@ -3,7 +3,11 @@ using Exporter.Bpf.Netlink;
 namespace Exporter.Pods;
 
 /// <summary>A pod by the labels that its series carry.</summary>
-internal readonly record struct PodIdentity(string Namespace, string Name);
+internal readonly record struct PodIdentity(string Namespace, string Name)
+{
+    /// <summary>Stands for the host's own network namespace, and all pods that use it.</summary>
+    internal static PodIdentity Host { get; } = new("__host__", "__host__");
+}
 
 /// <summary>Says which pod an interface belongs to. Asked by the reconciler only.</summary>
 internal interface IPodSource

@@ -54,10 +54,18 @@ internal sealed class InterfaceTotals
 internal sealed class PodTable
 {
     private ImmutableDictionary<int, PodInterface> _current = ImmutableDictionary<int, PodInterface>.Empty;
+    private ImmutableDictionary<ulong, PodInterface> _networks = ImmutableDictionary<ulong, PodInterface>.Empty;
 
     internal ImmutableDictionary<int, PodInterface> Current
     {
         get => Volatile.Read(ref _current);
         set => Volatile.Write(ref _current, value);
+    }
+
+    /// <summary>One interface of each network namespace that is known, by the number that the BPF programs know it by.</summary>
+    internal ImmutableDictionary<ulong, PodInterface> Networks
+    {
+        get => Volatile.Read(ref _networks);
+        set => Volatile.Write(ref _networks, value);
     }
 }

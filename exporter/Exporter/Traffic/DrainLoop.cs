@@ -1,4 +1,5 @@
 using Exporter.Bpf;
+using Exporter.Handshakes;
 using Exporter.Health;
 using Exporter.Metrics;
 using Exporter.Options;
@@ -6,6 +7,7 @@ using Exporter.Options;
 namespace Exporter.Traffic;
 
 /// <summary>Drains at every tick, and once more when the program stops.</summary>
+/// <param name="handshakes">Null where handshakes are not counted.</param>
 internal sealed partial class DrainLoop(
     TrafficReader reader,
     PodMetrics podMetrics,
@@ -13,7 +15,9 @@ internal sealed partial class DrainLoop(
     LoopHealth health,
     TimeProvider time,
     DrainOptions options,
-    ILogger<DrainLoop> logger) : BackgroundService
+    BpfMetrics bpfMetrics,
+    ILogger<DrainLoop> logger,
+    HandshakeReader? handshakes = null) : BackgroundService
 {
     private const string LoopName = "drain";
 
@@ -53,20 +57,19 @@ internal sealed partial class DrainLoop(
         }
     }
 
+    /// <summary>
+    /// Handshakes first: when the reconciler sees that a drain of the traffic is over, and forgets an interface, the handshakes of its
+    /// namespace are with the pod as well.
+    /// </summary>
     private void DrainOnce()
     {
-        var problem = "some interfaces could not be read";
-        try
+        var problem = handshakes is null ? null : Try(handshakes.Drain);
+        problem = Try(reader.Drain) ?? problem;
+        problem = Try(() =>
         {
-            if (reader.Drain())
-            {
-                problem = null;
-            }
-        }
-        catch (BpfException e)
-        {
-            problem = e.Message;
-        }
+            bpfMetrics.Update();
+            return true;
+        }) ?? problem;
         if (problem is not null)
         {
             metrics.DrainErrors.Inc();
@@ -82,6 +85,19 @@ internal sealed partial class DrainLoop(
         _failing = problem is not null;
         podMetrics.RemoveExpired();
         metrics.Series.Set(podMetrics.SeriesCount);
+    }
+
+    /// <summary>Returns what is wrong, or null.</summary>
+    private static string? Try(Func<bool> drain)
+    {
+        try
+        {
+            return drain() ? null : "some of it could not be read";
+        }
+        catch (BpfException e)
+        {
+            return e.Message;
+        }
     }
 
     [LoggerMessage(20, LogLevel.Error, "Draining fails, nothing is lost yet: {Reason}")]

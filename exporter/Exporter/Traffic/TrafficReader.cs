@@ -34,7 +34,7 @@ internal sealed class TrafficReader(
 {
     private static readonly LossReason[] LossReasons = Enum.GetValues<LossReason>();
 
-    private readonly Dictionary<PodInterface, HeldTraffic> _held = [];
+    private readonly HeldRows<PodInterface, TrafficValue> _held = new(time, options.Wait);
 
     /// <summary>Drains come from the drain loop, and in a rare case from the reconciler.</summary>
     private readonly Lock _lock = new();
@@ -74,14 +74,22 @@ internal sealed class TrafficReader(
                 if (table.TryGetValue(row.Key.Ifindex, out var owner))
                 {
                     owner.Totals.Add(row.Value.Transmit.Total.Packets, row.Value.Receive.Total.Packets);
-                    Credit(owner, row.Value);
+                    if (owner.Series is { } series)
+                    {
+                        Credit(series, row.Value);
+                    }
+                    else
+                    {
+                        _held.Hold(owner, row.Value, static (ref TrafficValue sum, in TrafficValue more) => sum.Add(more));
+                    }
                 }
                 else
                 {
                     CountUnattributed(row.Value);
                 }
             }
-            SettleHeld();
+            // An interface may be gone by the time that its pod becomes known: its traffic is still that pod's.
+            _held.Settle(static owner => owner.Series, Credit, CountUnattributed);
             if (complete)
             {
                 _unfinished = false;
@@ -96,56 +104,16 @@ internal sealed class TrafficReader(
         }
     }
 
-    private void Credit(PodInterface owner, in TrafficValue traffic)
+    private void Credit(PodSeries series, in TrafficValue traffic)
     {
-        if (owner.Series is { } series)
-        {
-            series.Add(traffic);
-            var (transmitted, received) = (traffic.Transmit.Total, traffic.Receive.Total);
-            Credited = (Credited.Packets + transmitted.Packets + received.Packets, Credited.Bytes + transmitted.Bytes + received.Bytes);
-        }
-        else if (_held.TryGetValue(owner, out var held))
-        {
-            held.Traffic.Add(traffic);
-        }
-        else
-        {
-            _held.Add(owner, new(traffic, time.GetTimestamp()));
-        }
-    }
-
-    /// <summary>An interface may be gone by the time that its pod becomes known: its traffic is still that pod's.</summary>
-    private void SettleHeld()
-    {
-        foreach (var (owner, held) in _held)
-        {
-            if (owner.Series is not null)
-            {
-                Credit(owner, held.Traffic);
-            }
-            else if (time.GetElapsedTime(held.Since) >= options.Wait)
-            {
-                CountUnattributed(held.Traffic);
-            }
-            else
-            {
-                continue;
-            }
-            // Removing does not disturb the enumeration of a Dictionary.
-            _held.Remove(owner);
-        }
+        series.Add(traffic);
+        var (transmitted, received) = (traffic.Transmit.Total, traffic.Receive.Total);
+        Credited = (Credited.Packets + transmitted.Packets + received.Packets, Credited.Bytes + transmitted.Bytes + received.Bytes);
     }
 
     private void CountUnattributed(in TrafficValue traffic)
     {
         metrics.AddUnattributed(ExporterMetrics.Transmit, traffic.Transmit.Total);
         metrics.AddUnattributed(ExporterMetrics.Receive, traffic.Receive.Total);
-    }
-
-    private sealed class HeldTraffic(TrafficValue traffic, long since)
-    {
-        internal TrafficValue Traffic = traffic;
-
-        internal long Since => since;
     }
 }

@@ -17,9 +17,9 @@ internal sealed class CountingNode : IDisposable
     internal CountingNode(params (string Key, string? Value)[] settings)
     {
         Options = TestOptions.Read(settings);
-        var factory = Prometheus.Metrics.WithCustomRegistry(Registry);
-        Metrics = new(factory);
-        Pods = new(factory, Time, Options.Metrics);
+        Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
+        Metrics = new(Factory);
+        Pods = new(Factory, Time, Options.Metrics, Options.Handshake);
         Reader = new(Source, Table, Metrics, Time, Options.Identity);
     }
 
@@ -32,6 +32,8 @@ internal sealed class CountingNode : IDisposable
     internal FakeTimeProvider Time { get; } = new();
 
     internal CollectorRegistry Registry { get; } = Prometheus.Metrics.NewCustomRegistry();
+
+    internal IMetricFactory Factory { get; }
 
     internal ExporterMetrics Metrics { get; }
 

@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Times TCP handshakes for each network namespace: the client's from its SYN
+ * to the SYN-ACK, the server's from its SYN-ACK, which follows the SYN at once,
+ * to the ACK that completes it.
+ *
+ * The kernel takes these times itself, for its first estimate of the round
+ * trip: when a connection is established, srtt_us is its handshake's duration
+ * (in eighths of a microsecond) unless something had to be sent again. So most
+ * handshakes are read off the socket at their end and need no memory of their
+ * beginning. Only those that are sent again are remembered, from then on.
+ *
+ * Each step is one function. The kprobes and the tracepoints at the end are two
+ * ways to be called for it; user space loads one set or the other.
+ *
+ * Values are shared by the CPUs: handshakes are rare beside packets, and their
+ * values large. So additions are atomic, which also keeps a step in process
+ * context and one in a softirq that interrupts it apart.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/bpf.h>
+#include <linux/errno.h>
+#include <linux/in.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "kernel.h"
+#include "loss.h"
+#include "maps.h"
+#include "tcp_handshake.h"
+
+#define AF_INET 2
+
+/* include/net/tcp_states.h */
+#define TCP_ESTABLISHED 1
+#define TCP_SYN_SENT	2
+#define TCP_SYN_RECV	3
+#define TCP_CLOSE	7
+#define TCP_LISTEN	10
+
+/* include/net/net_namespace.h: lo is the first interface of every namespace. */
+#define LOOPBACK_IFINDEX 1
+
+#define NSEC_PER_USEC 1000ULL
+#define NSEC_PER_MSEC 1000000ULL
+
+/* Upper bounds of the ranges of durations, in nanoseconds, ascending; what is not used is the greatest number. */
+const volatile __u64 handshake_bounds[HANDSHAKE_DURATIONS - 1] SEC(".rodata.bounds") = {};
+
+struct handshake_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HANDSHAKE_MAX_NETWORKS);
+	__type(key, struct handshake_key);
+	__type(value, struct handshake_value);
+} handshakes_a SEC(".maps"), handshakes_b SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct handshake_map);
+} handshakes_active SEC(".maps") = {
+	.values = { &handshakes_a },
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HANDSHAKE_MAX_LATE);
+	__type(key, struct handshake_flow);
+	__type(value, struct handshake_late);
+} handshakes_late SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HANDSHAKE_LOSSES);
+	__type(key, __u32);
+	__type(value, __u64);
+} handshake_losses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HANDSHAKE_STEPS);
+	__type(key, __u32);
+	__type(value, __u64);
+} handshake_steps SEC(".maps");
+
+/* Too large for the stack. */
+static const volatile struct handshake_value no_handshakes;
+
+static __always_inline void increment(void *per_cpu_array, __u32 index)
+{
+	__u64 *count = bpf_map_lookup_elem(per_cpu_array, &index);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+static __always_inline __u64 network_id(const struct net *net)
+{
+	/* Before 5.12 it was an atomic64_t that is zero until somebody asks for it. */
+	if (bpf_core_field_exists(net->net_cookie))
+		return BPF_CORE_READ(net, net_cookie);
+	return BPF_CORE_READ(net, ns.inum);
+}
+
+static __always_inline struct handshake_address mapped(__be32 ipv4)
+{
+	struct handshake_address address = { .words = { 0, 0, bpf_htonl(0xffff), ipv4 } };
+
+	return address;
+}
+
+/* Of a socket or a request. */
+static __always_inline struct handshake_flow flow_of(const struct sock_common *sk)
+{
+	struct handshake_flow flow = {
+		.network = network_id(BPF_CORE_READ(sk, skc_net.net)),
+		.local_port = BPF_CORE_READ(sk, skc_num),
+		.remote_port = bpf_ntohs(BPF_CORE_READ(sk, skc_dport)),
+	};
+
+	if (BPF_CORE_READ(sk, skc_family) == AF_INET) {
+		flow.local = mapped(BPF_CORE_READ(sk, skc_rcv_saddr));
+		flow.remote = mapped(BPF_CORE_READ(sk, skc_daddr));
+	} else if (bpf_core_field_exists(sk->skc_v6_daddr)) {
+		bpf_core_read(&flow.local, sizeof(flow.local), &sk->skc_v6_rcv_saddr);
+		bpf_core_read(&flow.remote, sizeof(flow.remote), &sk->skc_v6_daddr);
+	}
+	return flow;
+}
+
+static __always_inline bool is_loopback_address(const struct handshake_address *address)
+{
+	const __u32 *words = address->words;
+
+	if (words[0] || words[1])
+		return false;
+	if (words[2] == bpf_htonl(0xffff))
+		return (bpf_ntohl(words[3]) >> 24) == 127;
+	return !words[2] && words[3] == bpf_htonl(1);
+}
+
+static __always_inline bool is_same_address(const struct handshake_address *a, const struct handshake_address *b)
+{
+	return a->words[3] == b->words[3] && a->words[2] == b->words[2] && a->words[1] == b->words[1] &&
+	       a->words[0] == b->words[0];
+}
+
+/* Whether both ends are in one namespace. sk is NULL for a request, which has no route of its own. */
+static __always_inline bool is_loopback(const struct handshake_flow *flow, const struct sock *sk)
+{
+	struct dst_entry *dst;
+
+	if (is_loopback_address(&flow->remote) || is_loopback_address(&flow->local) ||
+	    is_same_address(&flow->local, &flow->remote))
+		return true;
+	dst = sk ? BPF_CORE_READ(sk, sk_dst_cache) : NULL;
+	return dst && BPF_CORE_READ(dst, dev, ifindex) == LOOPBACK_IFINDEX;
+}
+
+static __always_inline struct handshake_role *find_role(__u64 network, __u64 role)
+{
+	struct handshake_key key = { .network = network };
+	struct handshake_value *value;
+	long error = 0;
+
+	value = find_or_make(&handshakes_active, &key, (const void *)&no_handshakes, &error);
+	if (!value) {
+		increment(&handshake_losses, loss_reason(error));
+		return NULL;
+	}
+	return role == HANDSHAKE_CLIENT ? &value->client : &value->server;
+}
+
+static __always_inline void add_duration(struct handshake_role *role, __u64 nanoseconds)
+{
+	__u32 range = 0;
+
+	while (range < HANDSHAKE_DURATIONS - 1 && nanoseconds > handshake_bounds[range])
+		range++;
+	__sync_fetch_and_add(&role->durations[range].handshakes, 1);
+	__sync_fetch_and_add(&role->durations[range].nanoseconds, nanoseconds);
+}
+
+static __always_inline void add_failure(__u64 network, __u64 role, __u32 reason)
+{
+	struct handshake_role *value = find_role(network, role);
+
+	if (value && reason < HANDSHAKE_FAILURES)
+		__sync_fetch_and_add(&value->failures[reason], 1);
+}
+
+static __always_inline void add_retransmit(__u64 network, __u64 role)
+{
+	struct handshake_role *value = find_role(network, role);
+
+	if (value)
+		__sync_fetch_and_add(&value->retransmits, 1);
+}
+
+static __always_inline __u32 failure_reason(int error)
+{
+	switch (error) {
+	case 0:
+		return HANDSHAKE_FAILURE_ABORTED;
+	case ECONNREFUSED:
+		return HANDSHAKE_FAILURE_REFUSED;
+	case ECONNRESET:
+		return HANDSHAKE_FAILURE_RESET;
+	case ETIMEDOUT:
+		return HANDSHAKE_FAILURE_TIMED_OUT;
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+		return HANDSHAKE_FAILURE_HOST_UNREACHABLE;
+	case ENETUNREACH:
+	case ENETDOWN:
+		return HANDSHAKE_FAILURE_NET_UNREACHABLE;
+	default:
+		return HANDSHAKE_FAILURE_OTHER;
+	}
+}
+
+static __always_inline void remember(const struct handshake_flow *flow, __u64 role, __u64 started)
+{
+	struct handshake_late late = { .started = started, .resent = bpf_ktime_get_ns(), .role = role };
+
+	if (bpf_map_update_elem(&handshakes_late, flow, &late, BPF_ANY))
+		increment(&handshake_losses, HANDSHAKE_LOSS_LATE_FULL);
+}
+
+/*
+ * Step: a connection is established. What the kernel measured is the duration,
+ * unless something was sent again or the two ends' SYNs crossed: those were
+ * remembered.
+ */
+static __always_inline void established(const struct sock *sk, int from)
+{
+	__u64 role = from == TCP_SYN_SENT ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER;
+	const struct tcp_sock *tp = (const void *)sk;
+	struct handshake_late *late = NULL;
+	struct handshake_role *value;
+	struct handshake_flow flow;
+	__u32 retransmits, srtt;
+	__u64 nanoseconds;
+
+	/* TCP_REPAIR puts a socket into this state without a packet. */
+	if (role == HANDSHAKE_CLIENT && !BPF_CORE_READ(tp, segs_out))
+		return;
+	increment(&handshake_steps, role == HANDSHAKE_CLIENT ? HANDSHAKE_STEP_CONNECTED : HANDSHAKE_STEP_ACCEPTED);
+	flow = flow_of(&sk->__sk_common);
+	if (is_loopback(&flow, sk))
+		return;
+
+	/* Until it is accepted a connection has no struct socket; one whose SYN crossed another has had it from the
+	 * start. */
+	retransmits = BPF_CORE_READ(tp, total_retrans);
+	if (retransmits || (role == HANDSHAKE_SERVER && BPF_CORE_READ(sk, sk_socket)))
+		late = bpf_map_lookup_elem(&handshakes_late, &flow);
+	srtt = BPF_CORE_READ(tp, srtt_us);
+	if (late) {
+		nanoseconds = bpf_ktime_get_ns() - late->started;
+		role = late->role;
+		bpf_map_delete_elem(&handshakes_late, &flow);
+	} else if (!retransmits && srtt) {
+		nanoseconds = (srtt >> 3) * NSEC_PER_USEC;
+	} else {
+		increment(&handshake_losses, HANDSHAKE_LOSS_UNTIMED);
+		return;
+	}
+	value = find_role(flow.network, role);
+	if (value)
+		add_duration(value, nanoseconds);
+}
+
+/* Step: a socket is closed before its connection was established. */
+static __always_inline void failed(const struct sock *sk, int from)
+{
+	__u64 role = from == TCP_SYN_SENT ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER;
+	const struct tcp_sock *tp = (const void *)sk;
+	struct handshake_late *late;
+	struct handshake_flow flow;
+	int error;
+
+	/* It did not come to a SYN: no port was free, or Fast Open waited for data. */
+	if (role == HANDSHAKE_CLIENT && !BPF_CORE_READ(tp, segs_out))
+		return;
+	increment(&handshake_steps, HANDSHAKE_STEP_FAILED);
+	flow = flow_of(&sk->__sk_common);
+	if (is_loopback(&flow, sk))
+		return;
+
+	late = bpf_map_lookup_elem(&handshakes_late, &flow);
+	if (late) {
+		role = late->role;
+		bpf_map_delete_elem(&handshakes_late, &flow);
+	}
+	error = BPF_CORE_READ(sk, sk_err);
+	/* Without an error the kernel closes what it made twice, when two CPUs got the same ACK. */
+	if (role == HANDSHAKE_SERVER && !error)
+		return;
+	add_failure(flow.network, role, failure_reason(error));
+}
+
+/* Step: two SYNs crossed. The SYN is still the first in the queue, and goes out again as a SYN-ACK with another time.
+ */
+static __always_inline void crossed(const struct sock *sk)
+{
+	struct rb_node *first = BPF_CORE_READ(sk, tcp_rtx_queue.rb_node);
+	struct handshake_flow flow = flow_of(&sk->__sk_common);
+
+	if (first && !is_loopback(&flow, sk) && !bpf_map_lookup_elem(&handshakes_late, &flow))
+		remember(&flow, HANDSHAKE_CLIENT, BPF_CORE_READ((struct sk_buff *)first, skb_mstamp_ns));
+}
+
+static __always_inline int state_changed(const struct sock *sk, int from, int to)
+{
+	/* Most changes are none of a handshake's. */
+	if (from != TCP_SYN_SENT && from != TCP_SYN_RECV)
+		return 0;
+	/* SCTP and MPTCP use the same states, and the same tracepoint. */
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	if (to == TCP_ESTABLISHED)
+		established(sk, from);
+	else if (to == TCP_CLOSE)
+		failed(sk, from);
+	else if (to == TCP_SYN_RECV)
+		crossed(sk);
+	return 0;
+}
+
+/*
+ * When the first SYN was sent: retrans_stamp, which tcp_connect() sets, in
+ * units of the connection's timestamps, milliseconds unless the route says
+ * microseconds.
+ */
+static __always_inline __u64 syn_sent_at(const struct tcp_sock *tp)
+{
+	__u64 unit = NSEC_PER_MSEC;
+	__u64 now;
+
+	if (bpf_core_field_exists(tp->tcp_usec_ts) && BPF_CORE_READ_BITFIELD_PROBED(tp, tcp_usec_ts))
+		unit = NSEC_PER_USEC;
+	now = bpf_ktime_get_ns() / unit;
+	/* Half a unit: the stamp is rounded down. */
+	return (now - (__u32)((__u32)now - BPF_CORE_READ(tp, retrans_stamp))) * unit + unit / 2;
+}
+
+/* Step: a segment is sent again. */
+static __always_inline int segment_resent(const struct sock *sk)
+{
+	struct handshake_flow flow;
+
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT)
+		return 0;
+	flow = flow_of(&sk->__sk_common);
+	if (is_loopback(&flow, sk))
+		return 0;
+	add_retransmit(flow.network, HANDSHAKE_CLIENT);
+	remember(&flow, HANDSHAKE_CLIENT, syn_sent_at((const void *)sk));
+	return 0;
+}
+
+/* Step: a SYN-ACK is sent again. */
+static __always_inline int synack_resent(const struct request_sock *req)
+{
+	struct handshake_flow flow = flow_of(&req->__req_common);
+
+	if (is_loopback(&flow, NULL))
+		return 0;
+	add_retransmit(flow.network, HANDSHAKE_SERVER);
+	remember(&flow, HANDSHAKE_SERVER,
+		 BPF_CORE_READ((const struct tcp_request_sock *)req, snt_synack) * NSEC_PER_USEC);
+	return 0;
+}
+
+/*
+ * Step: a request is freed. It failed if it was answered and no connection came
+ * of it. A SYN cookie is no request that somebody waits for, and Fast Open has
+ * a socket from the start, whose state tells.
+ */
+static __always_inline int request_freed(const struct request_sock *req)
+{
+	const struct tcp_request_sock *treq = (const void *)req;
+	struct handshake_flow flow;
+	__u32 reason;
+
+	if (BPF_CORE_READ(req, sk) || !BPF_CORE_READ(treq, snt_synack) || BPF_CORE_READ(treq, tfo_listener) ||
+	    BPF_CORE_READ_BITFIELD_PROBED(req, syncookie))
+		return 0;
+	flow = flow_of(&req->__req_common);
+	if (is_loopback(&flow, NULL))
+		return 0;
+	bpf_map_delete_elem(&handshakes_late, &flow);
+	/* The timer that sends the SYN-ACK again gives up in the end; a reset takes the request away before it is due.
+	 */
+	if (BPF_CORE_READ(req, __req_common.skc_listener, __sk_common.skc_state) != TCP_LISTEN)
+		reason = HANDSHAKE_FAILURE_ABORTED;
+	else if ((long)(bpf_jiffies64() - BPF_CORE_READ(req, rsk_timer.expires)) >= 0)
+		reason = HANDSHAKE_FAILURE_TIMED_OUT;
+	else
+		reason = HANDSHAKE_FAILURE_RESET;
+	add_failure(flow.network, HANDSHAKE_SERVER, reason);
+	return 0;
+}
+
+SEC("kprobe/tcp_set_state")
+int BPF_KPROBE(podnet_kp_state, struct sock *sk, int to)
+{
+	return state_changed(sk, BPF_CORE_READ(sk, __sk_common.skc_state), to);
+}
+
+SEC("kprobe/tcp_retransmit_skb")
+int BPF_KPROBE(podnet_kp_syn, struct sock *sk)
+{
+	return segment_resent(sk);
+}
+
+/* rtx_syn_ack of tcp_request_sock_ops and tcp6_request_sock_ops */
+SEC("kprobe/tcp_rtx_synack")
+int BPF_KPROBE(podnet_kp_synack, struct sock *sk, struct request_sock *req)
+{
+	return synack_resent(req);
+}
+
+/* destructor of the same */
+SEC("kprobe/tcp_v4_reqsk_destructor")
+int BPF_KPROBE(podnet_kp_free4, struct request_sock *req)
+{
+	return request_freed(req);
+}
+
+SEC("kprobe/tcp_v6_reqsk_destructor")
+int BPF_KPROBE(podnet_kp_free6, struct request_sock *req)
+{
+	return request_freed(req);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(podnet_tp_state, const struct sock *sk, const int from, const int to)
+{
+	return state_changed(sk, from, to);
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(podnet_tp_syn, const struct sock *sk)
+{
+	return segment_resent(sk);
+}
+
+SEC("tp_btf/tcp_retransmit_synack")
+int BPF_PROG(podnet_tp_synack, const struct sock *sk, const struct request_sock *req)
+{
+	return synack_resent(req);
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} network_found SEC(".maps");
+
+/* lib/xarray.h: 64 entries a node, and an entry that is a node has 10 in its last bits. */
+#define XA_CHUNK_MASK 63
+#define XA_NODE	      2
+#define XA_TYPE_MASK  3
+
+/* Enough for ids up to 2^24. */
+#define XA_LEVELS 4
+
+/* As get_net_ns_by_id() does (net/core/net_namespace.c, lib/radix-tree.c). */
+static __always_inline const struct net *find_network(const struct net *own, __u64 id)
+{
+	unsigned long entry = (unsigned long)BPF_CORE_READ(own, netns_ids.idr_rt.xa_head);
+	const struct xa_node *node;
+	unsigned char shift;
+
+	id -= BPF_CORE_READ(own, netns_ids.idr_base);
+	/* A tree whose only entry is that of id 0 has no node. */
+	if ((entry & XA_TYPE_MASK) != XA_NODE)
+		return id ? NULL : (const void *)entry;
+	for (int level = 0; level < XA_LEVELS; level++) {
+		if ((entry & XA_TYPE_MASK) != XA_NODE)
+			return NULL;
+		node = (const void *)(entry - XA_NODE);
+		shift = BPF_CORE_READ(node, shift);
+		if (level == 0 && id >> shift > XA_CHUNK_MASK)
+			return NULL;
+		if (bpf_core_read(&entry, sizeof(entry), &node->slots[(id >> shift) & XA_CHUNK_MASK]))
+			return NULL;
+		if (!shift)
+			return (const void *)entry;
+	}
+	return NULL;
+}
+
+/*
+ * Never attached: user space runs it to learn which namespace has an id in its
+ * own; a negative one asks for its own.
+ */
+SEC("raw_tp")
+int podnet_network(struct bpf_raw_tracepoint_args *ctx)
+{
+	const struct task_struct *task = (const void *)bpf_get_current_task();
+	const struct net *net = BPF_CORE_READ(task, nsproxy, net_ns);
+	__s64 id = ctx->args[0];
+	__u64 network = 0;
+	__u32 slot = 0;
+
+	if (id >= 0)
+		net = find_network(net, id);
+	if (net)
+		network = network_id(net);
+	bpf_map_update_elem(&network_found, &slot, &network, BPF_ANY);
+	return 0;
+}
+
+char _license[] SEC("license") = "GPL";

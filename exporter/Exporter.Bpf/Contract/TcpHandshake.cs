@@ -1,0 +1,155 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+// The types of bpf/kprobe/tcp_handshake.h, field by field. ContractTests compares them with the BTF of the built object.
+namespace Exporter.Bpf.Contract;
+
+/// <summary>HANDSHAKE_FAILURE_*: why a handshake failed, by the error that its socket got.</summary>
+public enum HandshakeFailure
+{
+    /// <summary>The other end answered the SYN with a reset.</summary>
+    Refused,
+
+    /// <summary>The other end reset a handshake that it had begun.</summary>
+    Reset,
+
+    /// <summary>No answer came, however often the SYN or the SYN-ACK was sent.</summary>
+    TimedOut,
+
+    HostUnreachable,
+    NetUnreachable,
+
+    /// <summary>Its own side gave it up: the socket, or the listener, was closed.</summary>
+    Aborted,
+
+    Other,
+}
+
+/// <summary>HANDSHAKE_LOSS_*: why a handshake is counted nowhere.</summary>
+public enum HandshakeLoss
+{
+    /// <summary>More network namespaces had handshakes between two drains than the map has entries (Bpf:MaxInterfaces).</summary>
+    MapFull,
+
+    /// <summary>The CPU already held the lock of the map's bucket.</summary>
+    MapBusy,
+
+    /// <summary>Any other error of a map operation.</summary>
+    MapError,
+
+    /// <summary>More handshakes were being sent again at once than can be remembered (Handshake:MaxLate).</summary>
+    LateFull,
+
+    /// <summary>It was completed and the kernel does not say when it began: it came of a SYN cookie, or had no room to be remembered.</summary>
+    Untimed,
+}
+
+/// <summary>HANDSHAKE_STEP_*: what the programs have seen, whosever it was, the loopback's handshakes included.</summary>
+public enum HandshakeStep
+{
+    Connected,
+    Accepted,
+    Failed,
+}
+
+/// <summary>struct handshake_key: a network namespace.</summary>
+/// <param name="Network">As <see cref="TcpHandshakePrograms.FindNetwork"/> has it.</param>
+[StructLayout(LayoutKind.Sequential)]
+public readonly record struct HandshakeKey(ulong Network);
+
+/// <summary>struct handshake_duration: handshakes of one range of durations, and the sum of these.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public record struct HandshakeDuration(ulong Handshakes, ulong Nanoseconds);
+
+/// <summary>struct handshake_role: the handshakes of one side.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct HandshakeRole
+{
+    /// <summary>One for each of the bounds that the programs were loaded with, and one above.</summary>
+    public HandshakeDurations Durations;
+
+    /// <summary>Indexed by <see cref="HandshakeFailure"/>.</summary>
+    public HandshakeFailures Failures;
+
+    /// <summary>SYNs, or SYN-ACKs, that were sent again.</summary>
+    public ulong Retransmits;
+
+    /// <summary>Handshakes, completed and failed.</summary>
+    public readonly ulong Total
+    {
+        get
+        {
+            var total = 0ul;
+            foreach (var range in (ReadOnlySpan<HandshakeDuration>)Durations)
+            {
+                total += range.Handshakes;
+            }
+            foreach (var failures in (ReadOnlySpan<ulong>)Failures)
+            {
+                total += failures;
+            }
+            return total;
+        }
+    }
+}
+
+/// <summary>struct handshake_value: the handshakes of one network namespace.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct HandshakeValue
+{
+    /// <summary>Of those who sent a SYN.</summary>
+    public HandshakeRole Client;
+
+    /// <summary>Of those who answered one.</summary>
+    public HandshakeRole Server;
+
+    /// <summary>Adds another value's counters to this one's.</summary>
+    public void Add(in HandshakeValue other) => this = PerCpu.Sum([this, other]);
+}
+
+/// <summary>struct handshake_address: IPv6, or IPv4 mapped into it, in network order.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct HandshakeAddress
+{
+    public AddressWords Words;
+}
+
+/// <summary>struct handshake_flow: the ends of a connection, as one of them sees it.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct HandshakeFlow
+{
+    public ulong Network;
+    public HandshakeAddress Local;
+    public HandshakeAddress Remote;
+    public uint LocalPort;
+    public uint RemotePort;
+}
+
+/// <summary>
+/// struct handshake_late: a handshake whose SYN or SYN-ACK was sent again. Times are CLOCK_MONOTONIC's, in nanoseconds.
+/// </summary>
+/// <param name="Resent">The last time.</param>
+/// <param name="Role">0 the client, 1 the server.</param>
+[StructLayout(LayoutKind.Sequential)]
+public record struct HandshakeLate(ulong Started, ulong Resent, ulong Role);
+
+/// <summary>HANDSHAKE_DURATIONS ranges.</summary>
+[InlineArray(32)]
+public struct HandshakeDurations
+{
+    private HandshakeDuration _first;
+}
+
+/// <summary>HANDSHAKE_FAILURES reasons.</summary>
+[InlineArray(7)]
+public struct HandshakeFailures
+{
+    private ulong _first;
+}
+
+/// <summary>128 bits.</summary>
+[InlineArray(4)]
+public struct AddressWords
+{
+    private uint _first;
+}

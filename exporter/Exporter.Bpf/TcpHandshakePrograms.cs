@@ -1,0 +1,137 @@
+using Exporter.Bpf.Contract;
+using Exporter.Bpf.Native;
+
+namespace Exporter.Bpf;
+
+/// <summary>How the handshake programs are called.</summary>
+public enum HandshakeHook
+{
+    /// <summary>By kprobes, which take CONFIG_KPROBES and functions that are not inlined.</summary>
+    Kprobe,
+
+    /// <summary>By tracepoints, which every kernel with BTF has.</summary>
+    Tracepoint,
+}
+
+/// <summary>bpf/kprobe/tcp_handshake.bpf.c, loaded with one of its two sets of hooks and attached until it is disposed.</summary>
+public sealed class TcpHandshakePrograms : IDisposable
+{
+    /// <summary>As many bounds as the programs can tell apart.</summary>
+    public const int MaxBounds = 31;
+
+    /// <summary>Which program is called where; null stands for the tracepoint that it was compiled for.</summary>
+    private static readonly (HandshakeHook Hook, string Program, string? Function)[] Hooks =
+    [
+        (HandshakeHook.Kprobe, "podnet_kp_state", "tcp_set_state"),
+        (HandshakeHook.Kprobe, "podnet_kp_syn", "tcp_retransmit_skb"),
+        (HandshakeHook.Kprobe, "podnet_kp_synack", "tcp_rtx_synack"),
+        (HandshakeHook.Kprobe, "podnet_kp_free4", "tcp_v4_reqsk_destructor"),
+        (HandshakeHook.Kprobe, "podnet_kp_free6", "tcp_v6_reqsk_destructor"),
+        (HandshakeHook.Tracepoint, "podnet_tp_state", null),
+        (HandshakeHook.Tracepoint, "podnet_tp_syn", null),
+        (HandshakeHook.Tracepoint, "podnet_tp_synack", null),
+    ];
+
+    private readonly BpfObject _object;
+    private readonly BpfProgram _network;
+    private readonly BpfMap _networkFound;
+    private readonly List<IDisposable> _links = [];
+
+    private TcpHandshakePrograms(BpfObject loaded, HandshakeHook hook)
+    {
+        _object = loaded;
+        _network = loaded.Program("podnet_network");
+        _networkFound = loaded.Map("network_found");
+        _networkFound.RequireLayout<uint, ulong>();
+        Hook = hook;
+        Programs = [.. Hooks.Where(entry => entry.Hook == hook).Select(entry => loaded.Program(entry.Program))];
+        Handshakes = new(loaded.Map("handshakes_active"), loaded.Map("handshakes_a"), loaded.Map("handshakes_b"));
+        Late = new(loaded.Map("handshakes_late"));
+        Losses = new(loaded.Map("handshake_losses"));
+        Steps = new(loaded.Map("handshake_steps"));
+    }
+
+    public HandshakeHook Hook { get; }
+
+    public IReadOnlyList<BpfProgram> Programs { get; }
+
+    public DoubleBufferedMap<HandshakeKey, HandshakeValue> Handshakes { get; }
+
+    /// <summary>Those whose SYN or SYN-ACK was sent again, and that have not ended.</summary>
+    public HashTable<HandshakeFlow, HandshakeLate> Late { get; }
+
+    /// <summary>Indexed by <see cref="HandshakeLoss"/>.</summary>
+    public PerCpuArray<ulong> Losses { get; }
+
+    /// <summary>Indexed by <see cref="HandshakeStep"/>.</summary>
+    public PerCpuArray<ulong> Steps { get; }
+
+    /// <param name="bounds">Upper bounds of the ranges of durations, inclusive, in nanoseconds; ascending, at most <see cref="MaxBounds"/>.</param>
+    /// <param name="maxNetworks">How many network namespaces can have handshakes between two drains; about 2.5 KiB of kernel memory each.</param>
+    /// <param name="maxLate">How many handshakes can be remembered while they are sent again; about 100 bytes each.</param>
+    /// <exception cref="BpfException">The kernel refused them, or lacks what this hook needs.</exception>
+    public static TcpHandshakePrograms Attach(HandshakeHook hook, ReadOnlySpan<ulong> bounds, int maxNetworks, int maxLate)
+    {
+        var opened = BpfObject.OpenEmbedded("tcp_handshake");
+        try
+        {
+            Span<ulong> constants = stackalloc ulong[MaxBounds];
+            constants.Fill(ulong.MaxValue);
+            bounds.CopyTo(constants);
+            opened.SetConstants<ulong>(".rodata.bounds", constants);
+            opened.SetMaxEntries("handshakes_a", maxNetworks);
+            opened.SetMaxEntries("handshakes_b", maxNetworks);
+            opened.SetMaxEntries("handshakes_late", maxLate);
+            foreach (var other in Hooks.Where(entry => entry.Hook != hook))
+            {
+                opened.Omit(other.Program);
+            }
+            opened.Load();
+        }
+        catch
+        {
+            opened.Dispose();
+            throw;
+        }
+        var programs = new TcpHandshakePrograms(opened, hook);
+        try
+        {
+            programs.Attach();
+            return programs;
+        }
+        catch
+        {
+            programs.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// The network namespace that has this id in the calling thread's, by the number that the programs know it by; 0 where there is none.
+    /// Used by one thread at a time.
+    /// </summary>
+    /// <param name="namespaceId">As <see cref="Netlink.Link.PeerNamespaceId"/>; null for the calling thread's own.</param>
+    public unsafe ulong FindNetwork(int? namespaceId)
+    {
+        _network.Run(namespaceId ?? -1);
+        var slot = 0;
+        ulong network;
+        var error = Libbpf.bpf_map_lookup_elem(_networkFound.Fd, &slot, &network);
+        return error < 0 ? throw new BpfException($"read the map {_networkFound.Name}", -error) : network;
+    }
+
+    public void Dispose()
+    {
+        _links.ForEach(link => link.Dispose());
+        _object.Dispose();
+    }
+
+    private void Attach()
+    {
+        foreach (var program in Programs)
+        {
+            var function = Hooks.Single(entry => entry.Program == program.Name).Function;
+            _links.Add(function is null ? program.AttachTracepoint() : program.AttachKprobe(function));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+using System.Net;
+using System.Net.Sockets;
+using Exporter.Bpf;
+using Exporter.Bpf.Contract;
+using Exporter.Options;
+
+namespace Exporter.Handshakes;
+
+/// <summary>Finds the hook by which handshakes are seen, by trying.</summary>
+internal static class HandshakeHooks
+{
+    /// <summary>Enough for a connection within the machine that is out of breath.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>Attaches the first hook that works.</summary>
+    /// <param name="problems">Why the others before it do not, a sentence each.</param>
+    /// <returns>Null where none does, or none is wanted.</returns>
+    internal static TcpHandshakePrograms? Attach(HandshakeOptions options, BpfOptions bpfOptions, out IReadOnlyList<string> problems)
+    {
+        var found = new List<string>();
+        problems = found;
+        foreach (var hook in Candidates(options.Hook))
+        {
+            if (TryAttach(hook, options, bpfOptions, out var problem) is { } programs)
+            {
+                return programs;
+            }
+            found.Add($"{Name(hook)}: {problem}");
+        }
+        return null;
+    }
+
+    /// <summary>As the option and the metrics spell it.</summary>
+    internal static string Name(HandshakeHook hook) => hook.ToString().ToLowerInvariant();
+
+    private static HandshakeHook[] Candidates(HandshakeChoice choice) => choice switch
+    {
+        HandshakeChoice.Auto => [HandshakeHook.Kprobe, HandshakeHook.Tracepoint],
+        HandshakeChoice.Kprobe => [HandshakeHook.Kprobe],
+        HandshakeChoice.Tracepoint => [HandshakeHook.Tracepoint],
+        _ => [],
+    };
+
+    private static TcpHandshakePrograms? TryAttach(HandshakeHook hook, HandshakeOptions options, BpfOptions bpfOptions, out string problem)
+    {
+        TcpHandshakePrograms programs;
+        try
+        {
+            programs = TcpHandshakePrograms.Attach(hook, options.Buckets.ToArray(), bpfOptions.MaxInterfaces, options.MaxLate);
+        }
+        catch (BpfException e)
+        {
+            problem = e.Message;
+            return null;
+        }
+        problem = "";
+        try
+        {
+            problem = FindUnseen(programs);
+        }
+        catch (Exception e) when (e is SocketException or BpfException)
+        {
+            problem = $"cannot be tried with a connection on the loopback interface: {e.Message}";
+        }
+        if (problem.Length == 0)
+        {
+            return programs;
+        }
+        programs.Dispose();
+        return null;
+    }
+
+    /// <summary>
+    /// A function that was inlined into its callers, or whose arguments are others, can be attached to and is of no use. So a
+    /// connection and a refused one are made on the loopback interface, where none counts, and the programs have to see them.
+    /// </summary>
+    /// <returns>What was not seen; empty is good.</returns>
+    private static string FindUnseen(TcpHandshakePrograms programs)
+    {
+        var steps = Enum.GetValues<HandshakeStep>();
+        var before = steps.Select(step => programs.Steps.Read((int)step)).ToArray();
+        int port;
+        using (var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
+        {
+            listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            listener.Listen();
+            port = ((IPEndPoint)listener.LocalEndPoint!).Port;
+            using var client = Connect(port);
+            using var accepted = listener.Accept();
+        }
+        try
+        {
+            Connect(port).Dispose();
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
+        {
+            // As wanted: nobody listens any more.
+        }
+        var unseen = steps.Where(step => programs.Steps.Read((int)step) == before[(int)step]).Select(step => step.ToString().ToLowerInvariant());
+        return unseen.Any() ? $"attached, but it does not see connections that are {string.Join(" or ", unseen)}" : "";
+    }
+
+    private static Socket Connect(int port)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            using var deadline = new CancellationTokenSource(Patience);
+            socket.ConnectAsync(IPAddress.Loopback, port, deadline.Token).AsTask().GetAwaiter().GetResult();
+            return socket;
+        }
+        catch (OperationCanceledException)
+        {
+            socket.Dispose();
+            throw new SocketException((int)SocketError.TimedOut);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,53 @@
+using Exporter.Bpf;
+using Prometheus;
+
+namespace Exporter.Metrics;
+
+/// <summary>How full a map is.</summary>
+/// <param name="Entries">When it was last read.</param>
+internal sealed record MapUsage(string Name, int MaxEntries, Func<int> Entries);
+
+/// <summary>The families about the BPF programs and maps themselves.</summary>
+internal sealed class BpfMetrics
+{
+    private readonly IReadOnlyList<BpfProgram> _programs;
+    private readonly IReadOnlyList<MapUsage> _maps;
+    private readonly Counter _runs;
+    private readonly Counter _runTime;
+    private readonly Counter _misses;
+    private readonly Gauge _entries;
+
+    public BpfMetrics(IMetricFactory metrics, IReadOnlyList<BpfProgram> programs, IReadOnlyList<MapUsage> maps)
+    {
+        _programs = programs;
+        _maps = maps;
+        _runs = metrics.CreateCounter(
+            "podnet_exporter_bpf_program_runs_total", "Runs of a BPF program, while the kernel's BPF statistics are on.", ["program"]);
+        _runTime = metrics.CreateCounter(
+            "podnet_exporter_bpf_program_run_seconds_total", "Run time of a BPF program, while the kernel's BPF statistics are on.", ["program"]);
+        _misses = metrics.CreateCounter(
+            "podnet_exporter_bpf_program_misses_total", "Times that the kernel left a BPF program out, as far as it says so.", ["program"]);
+        _entries = metrics.CreateGauge("podnet_exporter_bpf_map_entries", "Entries of a BPF map when it was last read.", ["map"]);
+        var maxEntries = metrics.CreateGauge("podnet_exporter_bpf_map_max_entries", "Entries that a BPF map has room for.", ["map"]);
+        foreach (var map in maps)
+        {
+            maxEntries.WithLabels(map.Name).Set(map.MaxEntries);
+        }
+    }
+
+    /// <exception cref="BpfException">The kernel does not tell.</exception>
+    internal void Update()
+    {
+        foreach (var program in _programs)
+        {
+            var statistics = program.ReadStatistics();
+            _runs.WithLabels(program.Name).IncTo(statistics.Runs);
+            _runTime.WithLabels(program.Name).IncTo(statistics.RunTime.TotalSeconds);
+            _misses.WithLabels(program.Name).IncTo(statistics.Misses);
+        }
+        foreach (var map in _maps)
+        {
+            _entries.WithLabels(map.Name).Set(map.Entries());
+        }
+    }
+}
