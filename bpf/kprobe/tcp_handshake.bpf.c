@@ -113,12 +113,11 @@ static __always_inline struct handshake_address mapped(__be32 ipv4)
 	return address;
 }
 
-/* Of a socket or a request. */
-static __always_inline struct handshake_flow flow_of(const struct sock_common *sk)
+static __always_inline struct handshake_flow flow_of(const struct sock_common *sk, __u32 local_port)
 {
 	struct handshake_flow flow = {
 		.network = network_id(BPF_CORE_READ(sk, skc_net.net)),
-		.local_port = BPF_CORE_READ(sk, skc_num),
+		.local_port = local_port,
 		.remote_port = bpf_ntohs(BPF_CORE_READ(sk, skc_dport)),
 	};
 
@@ -130,6 +129,17 @@ static __always_inline struct handshake_flow flow_of(const struct sock_common *s
 		bpf_core_read(&flow.remote, sizeof(flow.remote), &sk->skc_v6_daddr);
 	}
 	return flow;
+}
+
+static __always_inline struct handshake_flow socket_flow(const struct sock *sk)
+{
+	/* skc_num is zero by the time that the tracepoint tells of TCP_CLOSE: the port has been given back. */
+	return flow_of(&sk->__sk_common, bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport)));
+}
+
+static __always_inline struct handshake_flow request_flow(const struct request_sock *req)
+{
+	return flow_of(&req->__req_common, BPF_CORE_READ(req, __req_common.skc_num));
 }
 
 static __always_inline bool is_loopback_address(const struct handshake_address *address)
@@ -223,9 +233,9 @@ static __always_inline __u32 failure_reason(int error)
 	}
 }
 
-static __always_inline void remember(const struct handshake_flow *flow, __u64 role, __u64 started)
+static __always_inline void remember(const struct handshake_flow *flow, __u64 role, __u64 started, __u64 resent)
 {
-	struct handshake_late late = { .started = started, .resent = bpf_ktime_get_ns(), .role = role };
+	struct handshake_late late = { .started = started, .resent = resent, .role = role };
 
 	if (bpf_map_update_elem(&handshakes_late, flow, &late, BPF_ANY))
 		increment(&handshake_losses, HANDSHAKE_LOSS_LATE_FULL);
@@ -250,7 +260,7 @@ static __always_inline void established(const struct sock *sk, int from)
 	if (role == HANDSHAKE_CLIENT && !BPF_CORE_READ(tp, segs_out))
 		return;
 	increment(&handshake_steps, role == HANDSHAKE_CLIENT ? HANDSHAKE_STEP_CONNECTED : HANDSHAKE_STEP_ACCEPTED);
-	flow = flow_of(&sk->__sk_common);
+	flow = socket_flow(sk);
 	if (is_loopback(&flow, sk))
 		return;
 
@@ -288,7 +298,7 @@ static __always_inline void failed(const struct sock *sk, int from)
 	if (role == HANDSHAKE_CLIENT && !BPF_CORE_READ(tp, segs_out))
 		return;
 	increment(&handshake_steps, HANDSHAKE_STEP_FAILED);
-	flow = flow_of(&sk->__sk_common);
+	flow = socket_flow(sk);
 	if (is_loopback(&flow, sk))
 		return;
 
@@ -304,15 +314,25 @@ static __always_inline void failed(const struct sock *sk, int from)
 	add_failure(flow.network, role, failure_reason(error));
 }
 
-/* Step: two SYNs crossed. The SYN is still the first in the queue, and goes out again as a SYN-ACK with another time.
+/*
+ * Step: a client's SYN will be sent again, and has not been yet: two SYNs have
+ * crossed, and it goes out as a SYN-ACK; or it got something else than the
+ * SYN-ACK, from a connection that had its ports before, and goes out again some
+ * milliseconds later (tcp_rcv_synsent_state_process()), too soon for a stamp in
+ * milliseconds. It is alone in its queue, with the time when it was sent.
  */
-static __always_inline void crossed(const struct sock *sk)
+static __always_inline int syn_unanswered(const struct sock *sk)
 {
-	struct rb_node *first = BPF_CORE_READ(sk, tcp_rtx_queue.rb_node);
-	struct handshake_flow flow = flow_of(&sk->__sk_common);
+	struct handshake_flow flow;
+	struct rb_node *first;
 
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT)
+		return 0;
+	first = BPF_CORE_READ(sk, tcp_rtx_queue.rb_node);
+	flow = socket_flow(sk);
 	if (first && !is_loopback(&flow, sk) && !bpf_map_lookup_elem(&handshakes_late, &flow))
-		remember(&flow, HANDSHAKE_CLIENT, BPF_CORE_READ((struct sk_buff *)first, skb_mstamp_ns));
+		remember(&flow, HANDSHAKE_CLIENT, BPF_CORE_READ((struct sk_buff *)first, skb_mstamp_ns), 0);
+	return 0;
 }
 
 static __always_inline int state_changed(const struct sock *sk, int from, int to)
@@ -328,7 +348,7 @@ static __always_inline int state_changed(const struct sock *sk, int from, int to
 	else if (to == TCP_CLOSE)
 		failed(sk, from);
 	else if (to == TCP_SYN_RECV)
-		crossed(sk);
+		syn_unanswered(sk);
 	return 0;
 }
 
@@ -352,28 +372,30 @@ static __always_inline __u64 syn_sent_at(const struct tcp_sock *tp)
 /* Step: a segment is sent again. */
 static __always_inline int segment_resent(const struct sock *sk)
 {
+	struct handshake_late *late;
 	struct handshake_flow flow;
 
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT)
 		return 0;
-	flow = flow_of(&sk->__sk_common);
+	flow = socket_flow(sk);
 	if (is_loopback(&flow, sk))
 		return 0;
 	add_retransmit(flow.network, HANDSHAKE_CLIENT);
-	remember(&flow, HANDSHAKE_CLIENT, syn_sent_at((const void *)sk));
+	late = bpf_map_lookup_elem(&handshakes_late, &flow);
+	remember(&flow, HANDSHAKE_CLIENT, late ? late->started : syn_sent_at((const void *)sk), bpf_ktime_get_ns());
 	return 0;
 }
 
 /* Step: a SYN-ACK is sent again. */
 static __always_inline int synack_resent(const struct request_sock *req)
 {
-	struct handshake_flow flow = flow_of(&req->__req_common);
+	struct handshake_flow flow = request_flow(req);
 
 	if (is_loopback(&flow, NULL))
 		return 0;
 	add_retransmit(flow.network, HANDSHAKE_SERVER);
 	remember(&flow, HANDSHAKE_SERVER,
-		 BPF_CORE_READ((const struct tcp_request_sock *)req, snt_synack) * NSEC_PER_USEC);
+		 BPF_CORE_READ((const struct tcp_request_sock *)req, snt_synack) * NSEC_PER_USEC, bpf_ktime_get_ns());
 	return 0;
 }
 
@@ -391,7 +413,7 @@ static __always_inline int request_freed(const struct request_sock *req)
 	if (BPF_CORE_READ(req, sk) || !BPF_CORE_READ(treq, snt_synack) || BPF_CORE_READ(treq, tfo_listener) ||
 	    BPF_CORE_READ_BITFIELD_PROBED(req, syncookie))
 		return 0;
-	flow = flow_of(&req->__req_common);
+	flow = request_flow(req);
 	if (is_loopback(&flow, NULL))
 		return 0;
 	bpf_map_delete_elem(&handshakes_late, &flow);
@@ -413,9 +435,11 @@ int BPF_KPROBE(podnet_kp_state, struct sock *sk, int to)
 	return state_changed(sk, BPF_CORE_READ(sk, __sk_common.skc_state), to);
 }
 
+/* Before it goes out: the segment still has the time when it was sent first. */
 SEC("kprobe/tcp_retransmit_skb")
 int BPF_KPROBE(podnet_kp_syn, struct sock *sk)
 {
+	syn_unanswered(sk);
 	return segment_resent(sk);
 }
 
@@ -449,6 +473,13 @@ SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(podnet_tp_syn, const struct sock *sk)
 {
 	return segment_resent(sk);
+}
+
+SEC("tp_btf/tcp_send_reset")
+int BPF_PROG(podnet_tp_reset, const struct sock *sk)
+{
+	/* The kernel also resets what belongs to no socket. */
+	return sk ? syn_unanswered(sk) : 0;
 }
 
 SEC("tp_btf/tcp_retransmit_synack")

@@ -82,10 +82,10 @@ struct handshake_flow {
 	__u32 remote_port;
 };
 
-/* A handshake whose SYN or SYN-ACK was sent again. Times are CLOCK_MONOTONIC's, in nanoseconds. */
+/* A handshake whose SYN or SYN-ACK was, or will be, sent again. Times are CLOCK_MONOTONIC's, in nanoseconds. */
 struct handshake_late {
 	__u64 started;
-	__u64 resent; /* the last time */
+	__u64 resent; /* the last time; 0 where it has not been yet */
 	__u64 role;
 };
 

@@ -29,6 +29,7 @@ public sealed class TcpHandshakePrograms : IDisposable
         (HandshakeHook.Kprobe, "podnet_kp_free6", "tcp_v6_reqsk_destructor"),
         (HandshakeHook.Tracepoint, "podnet_tp_state", null),
         (HandshakeHook.Tracepoint, "podnet_tp_syn", null),
+        (HandshakeHook.Tracepoint, "podnet_tp_reset", null),
         (HandshakeHook.Tracepoint, "podnet_tp_synack", null),
     ];
 

@@ -126,9 +126,9 @@ public struct HandshakeFlow
 }
 
 /// <summary>
-/// struct handshake_late: a handshake whose SYN or SYN-ACK was sent again. Times are CLOCK_MONOTONIC's, in nanoseconds.
+/// struct handshake_late: a handshake whose SYN or SYN-ACK was, or will be, sent again. Times are CLOCK_MONOTONIC's, in nanoseconds.
 /// </summary>
-/// <param name="Resent">The last time.</param>
+/// <param name="Resent">The last time; 0 where it has not been yet.</param>
 /// <param name="Role">0 the client, 1 the server.</param>
 [StructLayout(LayoutKind.Sequential)]
 public record struct HandshakeLate(ulong Started, ulong Resent, ulong Role);

@@ -110,7 +110,7 @@ internal sealed class HandshakeReader(
                 failed.Server.Failures[(int)HandshakeFailure.TimedOut] = 1;
                 Credit(row.Key.Network, failed);
             }
-            else
+            else if (row.Value.Resent > 0)
             {
                 metrics.UnseenHandshakes.Inc();
             }
@@ -121,6 +121,9 @@ internal sealed class HandshakeReader(
     /// When it should have been sent again or given up, with room to spare: the time between two is at most a second more than all the
     /// time before (tcp_timeout_init() and its doubling), and two minutes at the most (TCP_RTO_MAX).
     /// </summary>
-    private static ulong Overdue(in HandshakeLate late) =>
-        late.Resent + Math.Min((2 * (late.Resent - late.Started)) + (4 * NanosecondsPerSecond), 150 * NanosecondsPerSecond);
+    private static ulong Overdue(in HandshakeLate late)
+    {
+        var last = Math.Max(late.Started, late.Resent);
+        return last + Math.Min((2 * (last - late.Started)) + (4 * NanosecondsPerSecond), 150 * NanosecondsPerSecond);
+    }
 }

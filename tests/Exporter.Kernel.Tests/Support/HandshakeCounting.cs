@@ -1,0 +1,120 @@
+using Exporter.Bpf;
+using Exporter.Bpf.Contract;
+using Exporter.Bpf.Netlink;
+
+namespace Exporter.Kernel.Tests.Support;
+
+/// <summary>The handshake programs, attached by tracepoints, and a thread that drains them every 100 ms from the start to the end.</summary>
+internal sealed class HandshakeCounting : IDisposable
+{
+    /// <summary>One microsecond to an hour, in powers of ten and what TCP's timeouts make interesting.</summary>
+    private static readonly ulong[] Bounds = [1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 500_000_000, 2_000_000_000, 3_600_000_000_000];
+
+    private readonly TcpHandshakePrograms _programs;
+    private readonly RouteClient _client = new();
+    private readonly Dictionary<ulong, HandshakeValue> _totals = [];
+    private readonly ManualResetEventSlim _stop = new();
+    private readonly Thread _thread;
+
+    internal HandshakeCounting(int maxNetworks = 256, int maxLate = 1024)
+    {
+        _programs = TcpHandshakePrograms.Attach(HandshakeHook.Tracepoint, Bounds, maxNetworks, maxLate);
+        _thread = new Thread(() =>
+        {
+            while (!_stop.Wait(100))
+            {
+                Drain();
+                Drains++;
+            }
+        });
+        _thread.Start();
+    }
+
+    internal TcpHandshakePrograms Programs => _programs;
+
+    internal int Drains { get; private set; }
+
+    internal ulong Network(NetworkNamespace ns)
+    {
+        using var file = File.OpenHandle($"/run/netns/{ns.Name}");
+        return _programs.FindNetwork(_client.GetNamespaceId(file));
+    }
+
+    /// <summary>What was counted in a pod's namespace so far.</summary>
+    internal HandshakeValue Of(Pod pod) => Of(Network(pod.Namespace));
+
+    /// <summary>What was counted in the test's own namespace so far.</summary>
+    internal HandshakeValue OfHost() => Of(_programs.FindNetwork(null));
+
+    internal ulong ReadLoss(HandshakeLoss loss) => _programs.Losses.Read((int)loss);
+
+    internal ulong AllLosses() => Enum.GetValues<HandshakeLoss>().Aggregate(0ul, (sum, loss) => sum + ReadLoss(loss));
+
+    internal int CountLate()
+    {
+        lock (_totals)
+        {
+            return _programs.Late.Read().Length;
+        }
+    }
+
+    public void Dispose()
+    {
+        _stop.Set();
+        _thread.Join();
+        _stop.Dispose();
+        _programs.Dispose();
+        _client.Dispose();
+    }
+
+    private HandshakeValue Of(ulong network)
+    {
+        Assert.NotEqual(0ul, network);
+        lock (_totals)
+        {
+            Drain();
+            return _totals.GetValueOrDefault(network);
+        }
+    }
+
+    private void Drain()
+    {
+        lock (_totals)
+        {
+            foreach (var row in _programs.Handshakes.Drain(out _))
+            {
+                var total = _totals.GetValueOrDefault(row.Key.Network);
+                total.Add(row.Value);
+                _totals[row.Key.Network] = total;
+            }
+        }
+    }
+}
+
+/// <summary>What a role's counters amount to.</summary>
+internal static class HandshakeCounts
+{
+    internal static ulong Completed(this in HandshakeRole role)
+    {
+        var sum = 0ul;
+        foreach (var range in (ReadOnlySpan<HandshakeDuration>)role.Durations)
+        {
+            sum += range.Handshakes;
+        }
+        return sum;
+    }
+
+    internal static ulong Nanoseconds(this in HandshakeRole role)
+    {
+        var sum = 0ul;
+        foreach (var range in (ReadOnlySpan<HandshakeDuration>)role.Durations)
+        {
+            sum += range.Nanoseconds;
+        }
+        return sum;
+    }
+
+    /// <summary>The reasons of which there are any, as often as they are.</summary>
+    internal static IEnumerable<HandshakeFailure> Failed(this HandshakeRole role) =>
+        Enum.GetValues<HandshakeFailure>().SelectMany(reason => Enumerable.Repeat(reason, (int)role.Failures[(int)reason]));
+}
