@@ -96,8 +96,7 @@ struct task_struct {
 };
 
 struct sock_common {
-	__be32 skc_daddr;
-	__be32 skc_rcv_saddr;
+	__u64 skc_addrpair; /* skc_daddr, skc_rcv_saddr */
 	__be16 skc_dport;
 	__u16 skc_num; /* the local port, in the host's order */
 	unsigned short skc_family;

@@ -106,6 +106,12 @@ static __always_inline __u64 network_id(const struct net *net)
 	return BPF_CORE_READ(net, ns.inum);
 }
 
+/* The kernel reads the two at once as skc_addrpair. */
+struct ipv4_pair {
+	__be32 remote;
+	__be32 local;
+};
+
 static __always_inline struct handshake_address mapped(__be32 ipv4)
 {
 	struct handshake_address address = { .words = { 0, 0, bpf_htonl(0xffff), ipv4 } };
@@ -122,8 +128,11 @@ static __always_inline struct handshake_flow flow_of(const struct sock_common *s
 	};
 
 	if (BPF_CORE_READ(sk, skc_family) == AF_INET) {
-		flow.local = mapped(BPF_CORE_READ(sk, skc_rcv_saddr));
-		flow.remote = mapped(BPF_CORE_READ(sk, skc_daddr));
+		struct ipv4_pair pair;
+
+		bpf_core_read(&pair, sizeof(pair), &sk->skc_addrpair);
+		flow.local = mapped(pair.local);
+		flow.remote = mapped(pair.remote);
 	} else if (bpf_core_field_exists(sk->skc_v6_daddr)) {
 		bpf_core_read(&flow.local, sizeof(flow.local), &sk->skc_v6_rcv_saddr);
 		bpf_core_read(&flow.remote, sizeof(flow.remote), &sk->skc_v6_daddr);
@@ -256,9 +265,6 @@ static __always_inline void established(const struct sock *sk, int from)
 	__u32 retransmits, srtt;
 	__u64 nanoseconds;
 
-	/* TCP_REPAIR puts a socket into this state without a packet. */
-	if (role == HANDSHAKE_CLIENT && !BPF_CORE_READ(tp, segs_out))
-		return;
 	increment(&handshake_steps, role == HANDSHAKE_CLIENT ? HANDSHAKE_STEP_CONNECTED : HANDSHAKE_STEP_ACCEPTED);
 	flow = socket_flow(sk);
 	if (is_loopback(&flow, sk))
@@ -276,8 +282,11 @@ static __always_inline void established(const struct sock *sk, int from)
 		bpf_map_delete_elem(&handshakes_late, &flow);
 	} else if (!retransmits && srtt) {
 		nanoseconds = (srtt >> 3) * NSEC_PER_USEC;
-	} else {
+	} else if (retransmits || role == HANDSHAKE_SERVER) {
 		increment(&handshake_losses, HANDSHAKE_LOSS_UNTIMED);
+		return;
+	} else {
+		/* TCP_REPAIR puts a client into this state without a packet. */
 		return;
 	}
 	value = find_role(flow.network, role);

@@ -1,11 +1,15 @@
 using Exporter.Benchmarks;
 
-// Prints the tables of docs/performance.md; with names, only those: packets, drain, attach, footprint.
+// Prints the tables of docs/performance.md; with names, only those: packets, handshakes, drain, footprint, attach.
 bool Wanted(string name) => args.Length == 0 || args.Contains(name);
 
 if (Wanted("packets"))
 {
     PacketPath.Run();
+}
+if (Wanted("handshakes"))
+{
+    Handshakes.Run();
 }
 if (Wanted("drain"))
 {

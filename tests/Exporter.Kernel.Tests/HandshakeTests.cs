@@ -50,6 +50,40 @@ public sealed class HandshakeTests
         AssertOne(counting.OfHost().Client, connecting.RoundTrip());
     }
 
+    /// <summary>
+    /// The wire's own notes are the truth: between the first and the last of a side's packets lies less than the handshake, since a
+    /// note is made behind the packet's departure and before its arrival; around both, more.
+    /// </summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(10)]
+    [InlineData(100)]
+    public void A_handshake_takes_what_a_capture_says(int milliseconds)
+    {
+        using var counting = new HandshakeCounting();
+        using var pod = new Pod().Up();
+        using var path = new DelayedPath(pod, TimeSpan.FromMilliseconds(milliseconds));
+        using var listener = pod.Listen();
+        using var socket = TcpSockets.Open();
+
+        var waited = Time(() => socket.Connect(path.Address, listener.Port()));
+        using var accepted = listener.Accept();
+
+        var (client, server) = (counting.OfHost().Client, counting.Of(pod).Server);
+        AssertOne(client, socket.RoundTrip());
+        AssertOne(server, accepted.RoundTrip());
+        var (microsecond, seen) = (1000d, path.Seen);
+        Assert.InRange(
+            client.Nanoseconds(),
+            Stopwatch.GetElapsedTime(seen["SYN sent"], seen["SYN-ACK delivered"]).TotalNanoseconds - microsecond,
+            waited.TotalNanoseconds);
+        Assert.InRange(
+            server.Nanoseconds(),
+            Stopwatch.GetElapsedTime(seen["SYN-ACK sent"], seen["ACK delivered"]).TotalNanoseconds - microsecond,
+            Stopwatch.GetElapsedTime(seen["SYN delivered"]).TotalNanoseconds);
+        Assert.True(client.Nanoseconds() >= 2e6 * milliseconds && server.Nanoseconds() >= 2e6 * milliseconds, "The wire is too short");
+    }
+
     [Fact]
     public void A_hundred_thousand_connections_are_as_many_as_the_kernel_says()
     {
@@ -117,7 +151,7 @@ public sealed class HandshakeTests
             using var socket = TcpSockets.Open(pod, address.AddressFamily);
             socket.Connect(address, listener.Port());
             listener.Accept().Dispose();
-            TcpSockets.Open(pod, address.AddressFamily).FailToConnect(address, 9, SocketError.ConnectionRefused);
+            FailToConnect(TcpSockets.Open(pod, address.AddressFamily), address, 9, SocketError.ConnectionRefused);
         }
         using var bound = TcpSockets.Open(pod);
         bound.Bind(new IPEndPoint(IPAddress.Parse("10.99.99.99"), 0));
@@ -218,13 +252,13 @@ public sealed class HandshakeTests
 
         var resent = HostNetStat("TCPSynRetrans");
 
-        TcpSockets.Open().FailToConnect(pod.Address, 7000, SocketError.ConnectionRefused);
-        TcpSockets.Open().WithSynRetries(1).FailToConnect(pod.Address, 7001, SocketError.TimedOut);
-        TcpSockets.Open().FailToConnect(pod.Address, 7002, SocketError.HostUnreachable);
-        TcpSockets.Open().FailToConnect(pod.Address, 7003, SocketError.NetworkUnreachable);
+        FailToConnect(TcpSockets.Open(), pod.Address, 7000, SocketError.ConnectionRefused);
+        FailToConnect(TcpSockets.Open().WithSynRetries(1), pod.Address, 7001, SocketError.TimedOut);
+        FailToConnect(TcpSockets.Open(), pod.Address, 7002, SocketError.HostUnreachable);
+        FailToConnect(TcpSockets.Open(), pod.Address, 7003, SocketError.NetworkUnreachable);
         using (var aborted = TcpSockets.Open())
         {
-            aborted.BeginToConnect(pod.Address, 7001);
+            BeginToConnect(aborted, pod.Address, 7001);
         }
 
         var client = counting.OfHost().Client;
@@ -246,7 +280,7 @@ public sealed class HandshakeTests
         using var listener = pod.Listen();
         using var socket = TcpSockets.Open();
 
-        socket.BeginToConnect(pod.Address, listener.Port());
+        BeginToConnect(socket, pod.Address, listener.Port());
         Assert.True(socket.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite));
 
         AssertOne(counting.OfHost().Client, socket.RoundTrip());
@@ -259,7 +293,7 @@ public sealed class HandshakeTests
         using var pod = new Pod().Up();
 
         pod.Namespace.Ip("route del default");
-        TcpSockets.Open(pod).FailToConnect(IPAddress.Parse("192.0.2.1"), 80, SocketError.NetworkUnreachable);
+        FailToConnect(TcpSockets.Open(pod), IPAddress.Parse("192.0.2.1"), 80, SocketError.NetworkUnreachable);
         // All its ports are used up: the kernel finds that out after it has changed the socket's state.
         pod.Namespace.Run(() =>
         {
@@ -290,7 +324,7 @@ public sealed class HandshakeTests
         var clients = Enumerable.Range(0, 4).Select(_ => TcpSockets.Open()).ToList();
 
         // One more than the backlog fits; the others' ACKs are ignored, and they know nothing of it, or their SYNs are.
-        clients.ForEach(client => client.BeginToConnect(pod.Address, listener.Port()));
+        clients.ForEach(client => BeginToConnect(client, pod.Address, listener.Port()));
         clients[0].Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite);
         clients[1].Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite);
         Assert.Equal(2ul, counting.Of(pod).Server.Completed());
@@ -361,8 +395,8 @@ public sealed class HandshakeTests
 
         var waited = Time(() =>
         {
-            one.BeginToConnect(pod.Address, 7000);
-            other.BeginToConnect(pod.HostAddress, 7001);
+            BeginToConnect(one, pod.Address, 7000);
+            BeginToConnect(other, pod.HostAddress, 7001);
             pod.Namespace.Exec("nft", "flush ruleset");
             Assert.True(one.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite));
             Assert.True(other.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite));
@@ -408,7 +442,7 @@ public sealed class HandshakeTests
         Drop(pod, $"tcp dport {listener.Port()} tcp flags & (syn|ack) == syn quota until {Handshakes * 60} bytes", hook: "input");
         var clients = Enumerable.Range(0, Handshakes).Select(_ => TcpSockets.Open()).ToList();
 
-        clients.ForEach(client => client.BeginToConnect(pod.Address, listener.Port()));
+        clients.ForEach(client => BeginToConnect(client, pod.Address, listener.Port()));
         Assert.All(clients, client => Assert.True(client.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite)));
         clients.ForEach(client => client.Dispose());
 
@@ -478,6 +512,22 @@ public sealed class HandshakeTests
         Assert.Equal(1ul, role.Completed());
         Assert.InRange(role.Nanoseconds() / waited.TotalNanoseconds, 0.98, 1.001);
         Assert.True(waited > TimeSpan.FromMilliseconds(500), $"Nothing was lost: {waited}");
+    }
+
+    /// <summary>Connects and wants that to fail.</summary>
+    private static void FailToConnect(Socket socket, IPAddress address, int port, SocketError expected)
+    {
+        using (socket)
+        {
+            Assert.Equal(expected, Assert.Throws<SocketException>(() => socket.Connect(address, port)).SocketErrorCode);
+        }
+    }
+
+    /// <summary>Begins to connect, and does not wait.</summary>
+    private static void BeginToConnect(Socket socket, IPAddress address, int port)
+    {
+        socket.Blocking = false;
+        Assert.Equal(SocketError.WouldBlock, Assert.Throws<SocketException>(() => socket.Connect(address, port)).SocketErrorCode);
     }
 
     private static TimeSpan Time(Action action)

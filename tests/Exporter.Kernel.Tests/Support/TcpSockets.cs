@@ -63,22 +63,6 @@ internal static class TcpSockets
         return socket;
     }
 
-    /// <summary>Connects and wants that to fail.</summary>
-    internal static void FailToConnect(this Socket socket, IPAddress address, int port, SocketError expected)
-    {
-        var failure = Assert.Throws<SocketException>(() => socket.Connect(address, port));
-        Assert.Equal(expected, failure.SocketErrorCode);
-        socket.Dispose();
-    }
-
-    /// <summary>Begins to connect, and does not wait.</summary>
-    internal static void BeginToConnect(this Socket socket, IPAddress address, int port)
-    {
-        socket.Blocking = false;
-        var failure = Assert.Throws<SocketException>(() => socket.Connect(address, port));
-        Assert.Equal(SocketError.InProgress, failure.SocketErrorCode is SocketError.WouldBlock ? SocketError.InProgress : failure.SocketErrorCode);
-    }
-
     private static Socket With(this Socket socket, int option, int value)
     {
         Span<byte> bytes = stackalloc byte[sizeof(int)];
