@@ -1,3 +1,4 @@
+using Exporter.Bpf;
 using Exporter.Health;
 using Exporter.Tests.Support;
 using Exporter.Traffic;
@@ -13,11 +14,21 @@ public sealed class DrainLoopTests : IDisposable
     private readonly RecordingLogger<DrainLoop> _logger = new();
     private readonly LoopHealth _health;
     private readonly DrainLoop _loop;
+    private Func<int> _mapEntries = () => 3;
 
     public DrainLoopTests()
     {
         _health = new(_node.Time);
-        _loop = new(_node.Reader, _node.Pods, _node.Metrics, _health, _node.Time, _node.Options.Drain, new(_node.Factory, [], []), _logger);
+        _loop = new(
+            _node.Reader,
+            _node.Pods,
+            _node.Metrics,
+            _health,
+            _node.Time,
+            _node.Options.Drain,
+            new(_node.Factory, [], [new("traffic", 1024, () => _mapEntries())]),
+            _logger,
+            _node.Handshakes);
     }
 
     public void Dispose()
@@ -122,7 +133,9 @@ public sealed class DrainLoopTests : IDisposable
     public async Task The_number_of_series_is_published()
     {
         _node.Appear(7, 1, CountingNode.Web);
+        _node.Join(8, CountingNode.Web);
         _node.Source.Put(7, Counted.Sent(1, 100));
+        _node.HandshakeSource.Put(8, Counted.Handshakes(Counted.Resent(1)));
         await StartAsync();
         await StopAsync();
 
@@ -157,6 +170,177 @@ public sealed class DrainLoopTests : IDisposable
         _node.Time.Advance(TimeSpan.FromMinutes(1));
 
         Assert.Equal(["drain"], _health.Stuck());
+    }
+
+    [Fact]
+    public async Task It_drains_handshakes_as_often_as_traffic_and_the_last_ones_when_it_stops()
+    {
+        _node.Join(7, CountingNode.Web);
+        await StartAsync();
+        await TickAsync();
+        _node.HandshakeSource.Put(7, Counted.Handshakes(Counted.Resent(1)));
+        await StopAsync();
+
+        Assert.Equal(3, _node.Source.Drains);
+        Assert.Equal(3, _node.HandshakeSource.Drains);
+        Assert.Equal(1, (await _node.ScrapeAsync()).Retransmits(CountingNode.Web, "client"));
+    }
+
+    /// <summary>Whoever sees that a drain of the traffic is over can rely on the handshakes being with their pod.</summary>
+    [Fact]
+    public async Task Handshakes_are_with_their_pod_before_the_traffic_is_drained()
+    {
+        _node.Join(7, CountingNode.Web);
+        _node.HandshakeSource.Put(7, Counted.Handshakes(Counted.Resent(1)));
+        var before = 0;
+        _node.Source.WhileDraining = () => before = _node.HandshakeSource.Drains;
+
+        await StartAsync();
+        Assert.Equal(1, before);
+        await StopAsync();
+        Assert.Equal(2, before);
+    }
+
+    [Fact]
+    public async Task Traffic_goes_on_while_the_handshakes_cannot_be_drained()
+    {
+        _node.Appear(7, 1, CountingNode.Web);
+        _node.HandshakeSource.Fails = true;
+        await StartAsync();
+        _node.Source.Put(7, Counted.Sent(1, 100));
+        await TickAsync();
+        await StopAsync();
+
+        var scrape = await _node.ScrapeAsync();
+        Assert.Equal(100, scrape.Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
+        Assert.Equal(3, scrape["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(3, scrape["podnet_exporter_drain_duration_seconds_count"]);
+        Assert.Equal(1, _logger.CountOf("Draining fails, nothing is lost yet: Cannot drain the map of handshakes"));
+    }
+
+    [Fact]
+    public async Task Traffic_goes_on_while_the_handshakes_are_incomplete()
+    {
+        _node.Join(7, CountingNode.Web);
+        _node.HandshakeSource.IsCutShort = true;
+        _node.HandshakeSource.Put(7, Counted.Handshakes(Counted.Resent(1)));
+        await StartAsync();
+        _node.Source.Put(7, Counted.Sent(1, 100));
+        await TickAsync();
+        await StopAsync();
+
+        var scrape = await _node.ScrapeAsync();
+        Assert.Equal(100, scrape.Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
+        Assert.Equal(1, scrape.Retransmits(CountingNode.Web, "client"));
+        Assert.Equal(3, scrape["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(1, _logger.CountOf("Draining fails, nothing is lost yet: some of it could not be read"));
+    }
+
+    [Fact]
+    public async Task Late_handshakes_that_cannot_be_read_fail_every_drain_from_then_on_and_are_told_once()
+    {
+        _node.Join(7, CountingNode.Web);
+        _node.HandshakeSource.FailsToReadLate = true;
+        await StartAsync();
+        for (var tick = 0; tick < 3; tick++)
+        {
+            _node.HandshakeSource.Put(7, Counted.Handshakes(Counted.Resent(1)));
+            await TickAsync();
+        }
+        await StopAsync();
+
+        var scrape = await _node.ScrapeAsync();
+        Assert.Equal(3, scrape.Retransmits(CountingNode.Web, "client"));
+        Assert.Equal(4, scrape["podnet_exporter_drain_errors_total"]);
+        Assert.Equal((1, 0), (_logger.CountOf("Draining fails"), _logger.CountOf("Draining works again")));
+    }
+
+    [Fact]
+    public async Task Handshakes_go_on_while_the_traffic_cannot_be_drained()
+    {
+        _node.Join(7, CountingNode.Web);
+        _node.Source.Fails = true;
+        await StartAsync();
+        _node.HandshakeSource.Put(7, Counted.Handshakes(Counted.Resent(1)));
+        await TickAsync();
+        await StopAsync();
+
+        Assert.Equal(1, (await _node.ScrapeAsync()).Retransmits(CountingNode.Web, "client"));
+    }
+
+    [Fact]
+    public async Task A_drain_in_which_everything_fails_is_one_error()
+    {
+        _node.Source.Fails = _node.HandshakeSource.Fails = true;
+        _mapEntries = () => throw new BpfException("count the map", 12);
+        await StartAsync();
+        await StopAsync();
+
+        Assert.Equal(2, (await _node.ScrapeAsync())["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(1, _logger.CountOf("Draining fails"));
+    }
+
+    [Fact]
+    public async Task Draining_works_again_only_when_the_handshakes_do()
+    {
+        _node.Source.Fails = _node.HandshakeSource.Fails = true;
+        await StartAsync();
+        await TickAsync(fails: false);
+        await TickAsync();
+        Assert.Equal(0, _logger.CountOf("Draining works again"));
+
+        _node.HandshakeSource.Fails = false;
+        await TickAsync();
+        await StopAsync();
+
+        Assert.Equal(
+            ["Draining fails", "Draining works again", "Stopped"],
+            _logger.Entries.Select(entry => entry.Text.Split(',', ';')[0]));
+    }
+
+    [Fact]
+    public async Task Maps_are_told_after_the_drain_that_read_them()
+    {
+        var entries = -1;
+        _mapEntries = () => entries;
+        _node.Source.WhileDraining = () => entries = _node.Source.Drains;
+        await StartAsync();
+        await StopAsync();
+
+        Assert.Equal(2, (await _node.ScrapeAsync())["podnet_exporter_bpf_map_entries{map=\"traffic\"}"]);
+    }
+
+    [Fact]
+    public async Task What_the_kernel_does_not_tell_of_maps_is_an_error_and_the_loop_goes_on()
+    {
+        _node.Appear(7, 1, CountingNode.Web);
+        _mapEntries = () => throw new BpfException("count the map", 12);
+        await StartAsync();
+        _node.Source.Put(7, Counted.Sent(1, 100));
+        await TickAsync();
+        await StopAsync();
+
+        var scrape = await _node.ScrapeAsync();
+        Assert.Equal(100, scrape.Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
+        Assert.Equal(3, scrape["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(1, _logger.CountOf("Draining fails, nothing is lost yet: Cannot count the map"));
+    }
+
+    [Fact]
+    public async Task A_loop_without_handshakes_drains_the_traffic()
+    {
+        using var loop = new DrainLoop(
+            _node.Reader, _node.Pods, _node.Metrics, _health, _node.Time, _node.Options.Drain, new(_node.Factory, [], []), _logger);
+        _node.Appear(7, 1, CountingNode.Web);
+        _node.Source.Put(7, Counted.Sent(1, 100));
+        await loop.StartAsync(CancellationToken.None);
+        await _node.Source.NextDrainAsync();
+        await loop.StopAsync(CancellationToken.None);
+
+        var scrape = await _node.ScrapeAsync();
+        Assert.Equal(100, scrape.Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
+        Assert.Equal(0, scrape["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(0, _node.HandshakeSource.Drains);
     }
 
     private async Task StartAsync()

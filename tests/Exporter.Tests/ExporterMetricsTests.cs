@@ -30,6 +30,14 @@ public sealed class ExporterMetricsTests
     [InlineData("podnet_exporter_unattributed_packets_total{direction=\"receive\"}")]
     [InlineData("podnet_exporter_unattributed_bytes_total{direction=\"transmit\"}")]
     [InlineData("podnet_exporter_unattributed_bytes_total{direction=\"receive\"}")]
+    [InlineData("podnet_exporter_lost_handshakes_total{reason=\"map_full\"}")]
+    [InlineData("podnet_exporter_lost_handshakes_total{reason=\"map_busy\"}")]
+    [InlineData("podnet_exporter_lost_handshakes_total{reason=\"map_error\"}")]
+    [InlineData("podnet_exporter_lost_handshakes_total{reason=\"late_full\"}")]
+    [InlineData("podnet_exporter_lost_handshakes_total{reason=\"untimed\"}")]
+    [InlineData("podnet_exporter_lost_handshakes_total{reason=\"unseen\"}")]
+    [InlineData("podnet_exporter_unattributed_handshakes_total{role=\"client\"}")]
+    [InlineData("podnet_exporter_unattributed_handshakes_total{role=\"server\"}")]
     [InlineData("podnet_exporter_drain_errors_total")]
     [InlineData("podnet_exporter_netlink_resyncs_total")]
     [InlineData("podnet_exporter_interfaces{state=\"pending\"}")]
@@ -85,6 +93,44 @@ public sealed class ExporterMetricsTests
         var losses = await ScrapeAsync();
         Assert.Equal(5, losses[$"podnet_exporter_lost_packets_total{{reason=\"{label}\"}}"]);
         Assert.Equal(500, losses[$"podnet_exporter_lost_bytes_total{{reason=\"{label}\"}}"]);
+    }
+
+    [Theory]
+    [InlineData(HandshakeLoss.MapFull, "map_full")]
+    [InlineData(HandshakeLoss.MapBusy, "map_busy")]
+    [InlineData(HandshakeLoss.MapError, "map_error")]
+    [InlineData(HandshakeLoss.LateFull, "late_full")]
+    [InlineData(HandshakeLoss.Untimed, "untimed")]
+    public async Task A_loss_of_handshakes_is_the_total_that_was_last_read(HandshakeLoss reason, string label)
+    {
+        _metrics.SetLoss(reason, 3);
+        _metrics.SetLoss(reason, 5);
+
+        var losses = await ScrapeAsync();
+        Assert.Equal(5, losses.LostHandshakes(label));
+        Assert.Equal(6, losses.Samples.Count(sample => sample.StartsWith("podnet_exporter_lost_handshakes_total", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Unseen_handshakes_add_up_beside_the_losses_that_are_read()
+    {
+        _metrics.UnseenHandshakes.Inc();
+        _metrics.SetLoss(HandshakeLoss.Untimed, 5);
+        _metrics.UnseenHandshakes.Inc();
+
+        var losses = await ScrapeAsync();
+        Assert.Equal(2, losses.LostHandshakes("unseen"));
+        Assert.Equal(5, losses.LostHandshakes("untimed"));
+    }
+
+    [Fact]
+    public async Task Unattributed_handshakes_add_up_by_role()
+    {
+        _metrics.AddUnattributed(Counted.Handshakes(Counted.Failed(HandshakeFailure.Refused, 3), Counted.Completed([1000], 7, 5000)));
+        _metrics.AddUnattributed(Counted.Handshakes(Counted.Both(Counted.Failed(HandshakeFailure.Other), Counted.Resent(100))));
+
+        var scrape = await ScrapeAsync();
+        Assert.Equal((4, 2), (scrape.UnattributedHandshakes("client"), scrape.UnattributedHandshakes("server")));
     }
 
     [Fact]

@@ -17,10 +17,19 @@ public sealed class OptionTests
         Assert.Equal(10, options.Attach.Priority);
         Assert.Equal(TimeSpan.FromSeconds(15), options.Attach.CheckInterval);
         Assert.Equal(TimeSpan.FromSeconds(1), options.Drain.Interval);
+        Assert.Equal(HandshakeChoice.Auto, options.Handshake.Hook);
+        Assert.Equal(
+            [
+                50_000ul, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000, 50_000_000, 100_000_000,
+                200_000_000, 500_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000, 10_000_000_000, 30_000_000_000,
+            ],
+            options.Handshake.Buckets);
+        Assert.Equal(16384, options.Handshake.MaxLate);
         Assert.Equal(IdentityChoice.Auto, options.Identity.Source);
         Assert.Equal(TimeSpan.FromSeconds(30), options.Identity.Wait);
         Assert.Equal(TimeSpan.FromMinutes(2), options.Metrics.Retention);
         Assert.Equal(1024, options.Bpf.MaxInterfaces);
+        Assert.False(options.Bpf.RunStatistics);
     }
 
     [Fact]
@@ -34,10 +43,14 @@ public sealed class OptionTests
             ("Attach:Priority", "77"),
             ("Attach:CheckInterval", "00:01:00"),
             ("Drain:Interval", "00:00:00.25"),
+            ("Handshake:Hook", "tracepoint"),
+            ("Handshake:Buckets", "0.000001; 0.000123457 ;.5;600"),
+            ("Handshake:MaxLate", "99"),
             ("Identity:Source", "standalone"),
             ("Identity:Wait", "00:00:07"),
             ("Metrics:Retention", "00:05:00"),
-            ("Bpf:MaxInterfaces", "4096"));
+            ("Bpf:MaxInterfaces", "4096"),
+            ("Bpf:RunStatistics", "true"));
 
         Assert.Equal(["http://127.0.0.1:9000", "http://[::1]:9001"], options.Server.Urls);
         Assert.Equal(HookChoice.Clsact, options.Attach.Hook);
@@ -46,10 +59,14 @@ public sealed class OptionTests
         Assert.Equal(77, options.Attach.Priority);
         Assert.Equal(TimeSpan.FromMinutes(1), options.Attach.CheckInterval);
         Assert.Equal(TimeSpan.FromMilliseconds(250), options.Drain.Interval);
+        Assert.Equal(HandshakeChoice.Tracepoint, options.Handshake.Hook);
+        Assert.Equal([1_000ul, 123_457, 500_000_000, 600_000_000_000], options.Handshake.Buckets);
+        Assert.Equal(99, options.Handshake.MaxLate);
         Assert.Equal(IdentityChoice.Standalone, options.Identity.Source);
         Assert.Equal(TimeSpan.FromSeconds(7), options.Identity.Wait);
         Assert.Equal(TimeSpan.FromMinutes(5), options.Metrics.Retention);
         Assert.Equal(4096, options.Bpf.MaxInterfaces);
+        Assert.True(options.Bpf.RunStatistics);
     }
 
     [Theory]
@@ -65,6 +82,18 @@ public sealed class OptionTests
     [InlineData("Attach:Priority", "65520")]
     [InlineData("Bpf:MaxInterfaces", "1")]
     [InlineData("Bpf:MaxInterfaces", "65536")]
+    [InlineData("Handshake:Hook", "KPROBE")]
+    [InlineData("Handshake:Hook", "off")]
+    [InlineData("Handshake:Buckets", "1")]
+    [InlineData("Handshake:Buckets", "0.000001")]
+    [InlineData("Handshake:Buckets", "600")]
+    [InlineData("Handshake:Buckets", "0.000001;0.000001001")]
+    [InlineData("Handshake:Buckets", "  .1 ; 1. ; 10.0000000000 ")]
+    [InlineData("Handshake:Buckets", "1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;17;18;19;20;21;22;23;24;25;26;27;28;29;30;31")]
+    [InlineData("Handshake:MaxLate", "1")]
+    [InlineData("Handshake:MaxLate", "1048576")]
+    [InlineData("Bpf:RunStatistics", "TRUE")]
+    [InlineData("Bpf:RunStatistics", " false ")]
     [InlineData("Attach:Hook", "TCX")]
     [InlineData("Drain:Interval", "  00:00:02 ")]
     [InlineData("Attach:Include", "")]
@@ -97,6 +126,43 @@ public sealed class OptionTests
     [InlineData("Attach:Hook", "1", "auto, tcx, clsact")]
     [InlineData("Attach:Hook", "", "auto, tcx, clsact")]
     [InlineData("Attach:Hook", "tcx,clsact", "auto, tcx, clsact")]
+    [InlineData("Handshake:Hook", "ebpf", "auto, kprobe, tracepoint, off")]
+    [InlineData("Handshake:Hook", "", "auto, kprobe, tracepoint, off")]
+    [InlineData("Handshake:Hook", "0", "auto, kprobe, tracepoint, off")]
+    [InlineData("Handshake:Hook", "kprobe,tracepoint", "auto, kprobe, tracepoint, off")]
+    [InlineData("Handshake:Buckets", "", "has '', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", " ", "has '', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", ";", "has '', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "1;2;", "has '', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "1;;2", "has '', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "1ms", "has '1ms', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "0.1;fast", "has 'fast', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "1e-3", "has '1e-3', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "-1", "has '-1', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "+1", "has '+1', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "0,1", "has '0,1', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "0.1 0.2", "has '0.1 0.2', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "00:00:01", "has '00:00:01', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "Infinity", "has 'Infinity', which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "1000000000000000000000000000000", "which is not a number of seconds")]
+    [InlineData("Handshake:Buckets", "0", "has 0, which is not from 0.000001 to 600 seconds")]
+    [InlineData("Handshake:Buckets", "0.000000999", "has 0.000000999, which is not from 0.000001 to 600 seconds")]
+    [InlineData("Handshake:Buckets", "1;600.000000001", "has 600.000000001, which is not from 0.000001 to 600 seconds")]
+    [InlineData("Handshake:Buckets", "79228162514264337593543950335", "which is not from 0.000001 to 600 seconds")]
+    [InlineData("Handshake:Buckets", "0.0010000001", "has 0.0010000001, which is not from 0.000001 to 600 seconds in whole nanoseconds")]
+    [InlineData("Handshake:Buckets", "1;0.0000010005;3", "has 0.0000010005, which is not from 0.000001 to 600 seconds in whole nanoseconds")]
+    [InlineData("Handshake:Buckets", "0.1;0.2;0.15", "does not ascend: 0.15 comes after 0.2")]
+    [InlineData("Handshake:Buckets", "1;1", "does not ascend: 1 comes after 1")]
+    [InlineData("Handshake:Buckets", "0.5;0.50", "does not ascend: 0.50 comes after 0.5")]
+    [InlineData("Handshake:Buckets", "1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;17;18;19;20;21;22;23;24;25;26;27;28;29;30;31;32", "has 32 bounds; there can be 31")]
+    [InlineData("Handshake:MaxLate", "0", "from 1 to 1048576")]
+    [InlineData("Handshake:MaxLate", "1048577", "from 1 to 1048576")]
+    [InlineData("Handshake:MaxLate", "-1", "from 1 to 1048576")]
+    [InlineData("Handshake:MaxLate", "many", "from 1 to 1048576")]
+    [InlineData("Handshake:MaxLate", "", "from 1 to 1048576")]
+    [InlineData("Bpf:RunStatistics", "", "is not one of true, false")]
+    [InlineData("Bpf:RunStatistics", "1", "is not one of true, false")]
+    [InlineData("Bpf:RunStatistics", "on", "is not one of true, false")]
     [InlineData("Identity:Source", "docker", "auto, ")]
     [InlineData("Attach:Priority", "0", "from 1 to 65520")]
     [InlineData("Attach:Priority", "65521", "from 1 to 65520")]
@@ -144,11 +210,12 @@ public sealed class OptionTests
     [Fact]
     public void A_malformed_value_stands_as_its_default_in_the_result()
     {
-        var options = ExporterOptions.Read(TestOptions.Reader(("Drain:Interval", "5"), ("Attach:Hook", "xdp"), ("Server:Urls", "ftp://*")));
+        var options = ExporterOptions.Read(TestOptions.Reader(("Drain:Interval", "5"), ("Attach:Hook", "xdp"), ("Server:Urls", "ftp://*"), ("Handshake:Buckets", "0.3;0.2")));
 
         Assert.Equal(TimeSpan.FromSeconds(1), options.Drain.Interval);
         Assert.Equal(HookChoice.Auto, options.Attach.Hook);
         Assert.Equal(["http://*:9969"], options.Server.Urls);
+        Assert.Equal(TestOptions.Read().Handshake.Buckets, options.Handshake.Buckets);
     }
 
     [Fact]
@@ -169,6 +236,13 @@ public sealed class OptionTests
 
         Assert.Contains("00:00:00.1000000 to 00:01:00", error, StringComparison.Ordinal);
     }
+
+    /// <summary>Each of these is a nanosecond less when it is multiplied as a double.</summary>
+    [Fact]
+    public void Bounds_are_exact_to_the_nanosecond() =>
+        Assert.Equal(
+            [1_005ul, 1_001_000_000, 4_100_000_000, 8_200_000_000, 64_100_000_000],
+            TestOptions.Read(("Handshake:Buckets", "0.000001005;1.001;4.1;8.2;64.1")).Handshake.Buckets);
 
     [Theory]
     [InlineData("Nothing")]

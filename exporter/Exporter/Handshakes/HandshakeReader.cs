@@ -52,6 +52,8 @@ internal sealed class HandshakeReader(
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
     private readonly HeldRows<ulong, HandshakeValue> _held = new(time, options.Wait);
+    private readonly Func<ulong, PodSeries?> _findSeries = network => FindSeries(pods, network);
+    private readonly HeldRows<ulong, HandshakeValue>.Taker _giveUp = metrics.AddUnattributed;
     private long _sweptAt = time.GetTimestamp();
 
     /// <returns>Whether everything could be fetched; what could not is fetched by the next call.</returns>
@@ -63,12 +65,18 @@ internal sealed class HandshakeReader(
         {
             Credit(row.Key.Network, row.Value);
         }
-        if (time.GetElapsedTime(_sweptAt) >= SweepInterval)
+        try
         {
-            _sweptAt = time.GetTimestamp();
-            SweepLate();
+            if (time.GetElapsedTime(_sweptAt) >= SweepInterval)
+            {
+                SweepLate();
+                _sweptAt = time.GetTimestamp();
+            }
         }
-        _held.Settle(FindSeries, static (PodSeries series, in HandshakeValue value) => series.Add(value), metrics.AddUnattributed);
+        finally
+        {
+            _held.Settle(_findSeries, static (PodSeries series, in HandshakeValue value) => series.Add(value), _giveUp);
+        }
         foreach (var reason in Losses)
         {
             metrics.SetLoss(reason, source.ReadLoss(reason));
@@ -76,11 +84,11 @@ internal sealed class HandshakeReader(
         return complete;
     }
 
-    private PodSeries? FindSeries(ulong network) => pods.Networks.GetValueOrDefault(network)?.Series;
+    private static PodSeries? FindSeries(PodTable pods, ulong network) => pods.Networks.GetValueOrDefault(network)?.Series;
 
     private void Credit(ulong network, in HandshakeValue handshakes)
     {
-        if (FindSeries(network) is { } series)
+        if (FindSeries(pods, network) is { } series)
         {
             series.Add(handshakes);
         }

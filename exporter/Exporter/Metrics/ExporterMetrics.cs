@@ -14,6 +14,9 @@ internal sealed class ExporterMetrics
 
     private static readonly string[] AttachErrorReasons = ["eperm", "einval", "emfile", "enomem", "enospc", "removed", "other"];
 
+    /// <summary>By <see cref="HandshakeLoss"/>.</summary>
+    private static readonly string[] HandshakeLossLabels = ["map_full", "map_busy", "map_error", "late_full", "untimed"];
+
     private readonly Gauge _hookInfo;
     private readonly Gauge _interfaces;
     private readonly Counter _attachErrors;
@@ -22,8 +25,9 @@ internal sealed class ExporterMetrics
     private readonly Counter _missedPackets;
     private readonly Counter _unattributedPackets;
     private readonly Counter _unattributedBytes;
-    private readonly Counter _lostHandshakes;
-    private readonly Counter _unattributedHandshakes;
+    private readonly Counter.Child[] _lostHandshakes;
+    private readonly Counter.Child _unattributedClients;
+    private readonly Counter.Child _unattributedServers;
 
     public ExporterMetrics(IMetricFactory metrics)
     {
@@ -45,12 +49,15 @@ internal sealed class ExporterMetrics
             "podnet_exporter_unattributed_packets_total", "Packets counted on an interface whose pod did not become known in time.", ["direction"]);
         _unattributedBytes = metrics.CreateCounter(
             "podnet_exporter_unattributed_bytes_total", "The bytes of the unattributed packets.", ["direction"]);
-        _lostHandshakes = metrics.CreateCounter(
+        var lostHandshakes = metrics.CreateCounter(
             "podnet_exporter_lost_handshakes_total", "TCP handshakes that were seen and could not be counted or timed.", ["reason"]);
-        _unattributedHandshakes = metrics.CreateCounter(
+        _lostHandshakes = [.. HandshakeLossLabels.Select(reason => lostHandshakes.WithLabels(reason))];
+        UnseenHandshakes = lostHandshakes.WithLabels("unseen");
+        var unattributedHandshakes = metrics.CreateCounter(
             "podnet_exporter_unattributed_handshakes_total",
             "TCP handshakes, completed or failed, in a network namespace whose pod did not become known in time.",
             ["role"]);
+        (_unattributedClients, _unattributedServers) = (unattributedHandshakes.WithLabels("client"), unattributedHandshakes.WithLabels("server"));
         DrainDuration = metrics.CreateHistogram(
             "podnet_exporter_drain_duration_seconds",
             "Time to fetch the counters from the kernel, the RCU grace period included.",
@@ -73,12 +80,6 @@ internal sealed class ExporterMetrics
         {
             SetLoss(reason, default);
         }
-        foreach (var reason in Enum.GetValues<HandshakeLoss>())
-        {
-            SetLoss(reason, 0);
-        }
-        UnseenHandshakes.Publish();
-        AddUnattributed(default(HandshakeValue));
         foreach (var direction in (string[])[Transmit, Receive])
         {
             AddUnattributed(direction, default);
@@ -98,7 +99,7 @@ internal sealed class ExporterMetrics
     internal Gauge Series { get; }
 
     /// <summary>Handshakes that were remembered and whose end the programs did not see.</summary>
-    internal Counter.Child UnseenHandshakes => _lostHandshakes.WithLabels("unseen");
+    internal Counter.Child UnseenHandshakes { get; }
 
     internal void SetHook(string kind, string hook) => _hookInfo.WithLabels(kind, hook).Set(1);
 
@@ -121,19 +122,12 @@ internal sealed class ExporterMetrics
     }
 
     /// <param name="total">Since the programs were loaded.</param>
-    internal void SetLoss(HandshakeLoss reason, ulong total) => _lostHandshakes.WithLabels(reason switch
-    {
-        HandshakeLoss.MapFull => "map_full",
-        HandshakeLoss.MapBusy => "map_busy",
-        HandshakeLoss.MapError => "map_error",
-        HandshakeLoss.LateFull => "late_full",
-        _ => "untimed",
-    }).IncTo(total);
+    internal void SetLoss(HandshakeLoss reason, ulong total) => _lostHandshakes[(int)reason].IncTo(total);
 
     internal void AddUnattributed(in HandshakeValue handshakes)
     {
-        _unattributedHandshakes.WithLabels("client").Inc(handshakes.Client.Total);
-        _unattributedHandshakes.WithLabels("server").Inc(handshakes.Server.Total);
+        _unattributedClients.Inc(handshakes.Client.Total);
+        _unattributedServers.Inc(handshakes.Server.Total);
     }
 
     internal void AddMissed(string direction, ulong packets) => _missedPackets.WithLabels(direction).Inc(packets);

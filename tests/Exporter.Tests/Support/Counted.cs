@@ -35,4 +35,35 @@ internal static class Counted
         }
         return direction;
     }
+
+    /// <summary>Handshakes of both sides.</summary>
+    internal static HandshakeValue Handshakes(HandshakeRole client = default, HandshakeRole server = default) => new() { Client = client, Server = server };
+
+    /// <summary>Completed handshakes, each in the first range whose bound is not less than its duration, as the programs have them.</summary>
+    internal static HandshakeRole Completed(IReadOnlyList<ulong> bounds, params IEnumerable<ulong> nanoseconds)
+    {
+        var role = default(HandshakeRole);
+        foreach (var duration in nanoseconds)
+        {
+            ref var range = ref role.Durations[bounds.TakeWhile(bound => duration > bound).Count()];
+            range = new(range.Handshakes + 1, range.Nanoseconds + duration);
+        }
+        return role;
+    }
+
+    internal static HandshakeRole Failed(HandshakeFailure reason, ulong handshakes = 1)
+    {
+        var role = default(HandshakeRole);
+        role.Failures[(int)reason] = handshakes;
+        return role;
+    }
+
+    internal static HandshakeRole Resent(ulong retransmits) => new() { Retransmits = retransmits };
+
+    internal static HandshakeRole Both(HandshakeRole one, HandshakeRole other)
+    {
+        var sum = Handshakes(one);
+        sum.Add(Handshakes(other));
+        return sum.Client;
+    }
 }

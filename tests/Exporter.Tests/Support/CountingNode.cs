@@ -1,4 +1,5 @@
 using Exporter.Bpf.Contract;
+using Exporter.Handshakes;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
@@ -21,6 +22,7 @@ internal sealed class CountingNode : IDisposable
         Metrics = new(Factory);
         Pods = new(Factory, Time, Options.Metrics, Options.Handshake);
         Reader = new(Source, Table, Metrics, Time, Options.Identity);
+        Handshakes = new(HandshakeSource, Table, Metrics, Time, Options.Identity);
     }
 
     internal static PodLabels Web { get; } = new("shop", "web");
@@ -29,7 +31,8 @@ internal sealed class CountingNode : IDisposable
 
     internal ExporterOptions Options { get; }
 
-    internal FakeTimeProvider Time { get; } = new();
+    /// <summary>Its timestamps are those of a machine that has been up for ten days, as CLOCK_MONOTONIC has them.</summary>
+    internal FakeTimeProvider Time { get; } = new(DateTimeOffset.MinValue + TimeSpan.FromDays(10));
 
     internal CollectorRegistry Registry { get; } = Prometheus.Metrics.NewCustomRegistry();
 
@@ -44,6 +47,10 @@ internal sealed class CountingNode : IDisposable
     internal FakeTrafficSource Source { get; } = new();
 
     internal TrafficReader Reader { get; }
+
+    internal FakeHandshakeSource HandshakeSource { get; } = new();
+
+    internal HandshakeReader Handshakes { get; }
 
     public void Dispose() => Source.Dispose();
 
@@ -71,9 +78,41 @@ internal sealed class CountingNode : IDisposable
         Reader.Drain();
     }
 
+    /// <summary>An interface that leads to a network namespace appears; without a pod it is not known yet whose it is.</summary>
+    /// <returns>Whose index is the namespace's number.</returns>
+    internal PodInterface Join(ulong network, PodLabels? pod = null)
+    {
+        var owner = Appear((int)network, (long)network, pod);
+        Table.Networks = Table.Networks.SetItem(network, owner);
+        return owner;
+    }
+
+    /// <summary>The host's own namespace, which no interface leads to.</summary>
+    internal PodSeries JoinHost(ulong network)
+    {
+        var series = Pods.AcquireHost();
+        Table.Networks = Table.Networks.SetItem(network, new(0, 0, "host") { Series = series });
+        return series;
+    }
+
+    /// <summary>The interface that led to a network namespace is gone and forgotten.</summary>
+    internal void Leave(ulong network)
+    {
+        Forget((int)network);
+        Table.Networks = Table.Networks.Remove(network);
+    }
+
+    /// <summary>A network namespace had handshakes, and they are drained.</summary>
+    internal void Count(ulong network, HandshakeValue handshakes)
+    {
+        HandshakeSource.Put(network, handshakes);
+        Handshakes.Drain();
+    }
+
     internal Task<Exposition> ScrapeAsync() => Exposition.OfAsync(Registry);
 
-    private PodSeries Acquire(PodLabels pod) => Pods.Acquire(new(pod.Namespace, pod.Name));
+    /// <summary>A pod's series, as its interface has them.</summary>
+    internal PodSeries Acquire(PodLabels pod) => Pods.Acquire(new(pod.Namespace, pod.Name));
 
     private PodInterface Publish(PodInterface entry)
     {

@@ -7,6 +7,8 @@ namespace Exporter.Tests.Support;
 /// <summary>What a scrape returned: the samples by their name and labels, as the text has them.</summary>
 internal sealed class Exposition
 {
+    private const string HandshakeFamilies = "podnet_tcp_handshake_";
+
     private readonly Dictionary<string, double> _samples = [];
 
     private Exposition(string text)
@@ -42,9 +44,41 @@ internal sealed class Exposition
     internal int CountPodSamples() => _samples.Keys.Count(sample =>
         sample.StartsWith("podnet_transmit_", StringComparison.Ordinal)
         || sample.StartsWith("podnet_receive_", StringComparison.Ordinal)
-        || sample.StartsWith("podnet_packet_", StringComparison.Ordinal));
+        || sample.StartsWith("podnet_packet_", StringComparison.Ordinal)
+        || sample.StartsWith(HandshakeFamilies, StringComparison.Ordinal));
+
+    internal int CountHandshakeSamples() => _samples.Keys.Count(sample => sample.StartsWith(HandshakeFamilies, StringComparison.Ordinal));
+
+    /// <summary>Durations of a pod's handshakes: the part is count, sum or, with a bound, bucket.</summary>
+    internal double Durations(string part, PodLabels pod, string role, string? bound = null) =>
+        this[$"{HandshakeFamilies}duration_seconds_{part}{{{pod},role=\"{role}\"{(bound is null ? "" : $",le=\"{bound}\"")}}}"];
+
+    /// <summary>The buckets of a pod's handshakes by their bounds in seconds, ascending.</summary>
+    internal (double Bound, double Handshakes)[] DurationBuckets(PodLabels pod, string role)
+    {
+        var beginning = $"{HandshakeFamilies}duration_seconds_bucket{{{pod},role=\"{role}\",le=\"";
+        return
+        [
+            .. _samples.Where(sample => sample.Key.StartsWith(beginning, StringComparison.Ordinal))
+                .Select(sample => (sample.Key[beginning.Length..^2] is "+Inf" ? double.PositiveInfinity : double.Parse(sample.Key[beginning.Length..^2], CultureInfo.InvariantCulture), sample.Value))
+                .OrderBy(bucket => bucket.Item1),
+        ];
+    }
+
+    internal double Failures(PodLabels pod, string role, string reason) => this[FailuresOf(pod, role, reason)];
+
+    internal bool HasFailures(PodLabels pod, string role, string reason) => Has(FailuresOf(pod, role, reason));
+
+    internal double Retransmits(PodLabels pod, string role) => this[$"{HandshakeFamilies}retransmits_total{{{pod},role=\"{role}\"}}"];
+
+    internal double UnattributedHandshakes(string role) => this[$"podnet_exporter_unattributed_handshakes_total{{role=\"{role}\"}}"];
+
+    internal double LostHandshakes(string reason) => this[$"podnet_exporter_lost_handshakes_total{{reason=\"{reason}\"}}"];
 
     internal int CountSamplesOf(PodLabels pod) => _samples.Keys.Count(sample => sample.Contains(pod.ToString(), StringComparison.Ordinal));
+
+    private static string FailuresOf(PodLabels pod, string role, string reason) =>
+        $"{HandshakeFamilies}failures_total{{{pod},role=\"{role}\",reason=\"{reason}\"}}";
 
     private static string Name(string family, PodLabels pod, string transport) => $"{family}{{{pod},transport=\"{transport}\"}}";
 }

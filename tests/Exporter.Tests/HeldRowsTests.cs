@@ -1,0 +1,96 @@
+using Exporter.Metrics;
+using Exporter.Tests.Support;
+using Exporter.Traffic;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Exporter.Tests;
+
+public sealed class HeldRowsTests : IDisposable
+{
+    private static readonly TimeSpan Wait = TimeSpan.FromSeconds(30);
+
+    private readonly CountingNode _node = new();
+    private readonly FakeTimeProvider _time = new();
+    private readonly HeldRows<int, long> _held;
+    private readonly List<long> _credited = [];
+    private readonly List<long> _givenUp = [];
+
+    public HeldRowsTests() => _held = new(_time, Wait);
+
+    public void Dispose() => _node.Dispose();
+
+    [Fact]
+    public void What_is_held_for_an_owner_is_handed_over_as_one_sum()
+    {
+        Hold(1, 100);
+        Hold(1, 20);
+        Hold(1, 3);
+
+        Settle(known: [1]);
+
+        Assert.Equal([123], _credited);
+        Assert.Empty(_givenUp);
+    }
+
+    [Fact]
+    public void Of_many_owners_each_is_handed_over_once_whoever_leaves_at_the_same_time()
+    {
+        for (var owner = 0; owner < 100; owner++)
+        {
+            Hold(owner, owner);
+        }
+        _time.Advance(Wait);
+        for (var owner = 100; owner < 200; owner++)
+        {
+            Hold(owner, owner);
+        }
+
+        int[] even = [.. Enumerable.Range(0, 200).Where(owner => owner % 2 == 0)];
+        Settle(even);
+        Assert.Equal(even.Select(owner => (long)owner), _credited.Order());
+        Assert.Equal(Enumerable.Range(0, 100).Where(owner => owner % 2 == 1).Select(owner => (long)owner), _givenUp.Order());
+
+        _time.Advance(Wait);
+        Settle(known: []);
+        Assert.Equal(100, _givenUp.Count);
+        Assert.Equal(100, _credited.Count);
+    }
+
+    [Fact]
+    public void Nothing_is_held_any_more_once_it_is_handed_over()
+    {
+        Hold(1, 100);
+        Settle(known: [1]);
+        Hold(1, 3);
+        _time.Advance(Wait);
+
+        Settle(known: []);
+        Settle(known: [1]);
+
+        Assert.Equal([100], _credited);
+        Assert.Equal([3], _givenUp);
+    }
+
+    [Fact]
+    public void It_is_credited_to_the_series_that_were_found()
+    {
+        PodSeries? creditedTo = null;
+        var web = _node.Acquire(CountingNode.Web);
+        Hold(1, 100);
+
+        _held.Settle(_ => web, (PodSeries series, in long _) => creditedTo = series, (in long _) => { });
+
+        Assert.Same(web, creditedTo);
+    }
+
+    private void Hold(int owner, long value) => _held.Hold(owner, value, static (ref long sum, in long more) => sum += more);
+
+    private void Settle(int[] known)
+    {
+        var series = _node.Acquire(CountingNode.Web);
+        _held.Settle(
+            owner => known.Contains(owner) ? series : null,
+            (PodSeries _, in long value) => _credited.Add(value),
+            (in long value) => _givenUp.Add(value));
+    }
+}

@@ -1,0 +1,87 @@
+using System.Runtime.InteropServices;
+using Exporter.Bpf;
+using Exporter.Bpf.Contract;
+using Exporter.Handshakes;
+
+namespace Exporter.Tests.Support;
+
+/// <summary>Hands out what a test has put in, once; late handshakes until they are removed.</summary>
+internal sealed class FakeHandshakeSource : IHandshakeSource
+{
+    private readonly Dictionary<HandshakeLoss, ulong> _losses = [];
+    private readonly List<DrainedRow<HandshakeFlow, HandshakeLate>> _late = [];
+    private List<DrainedRow<HandshakeKey, HandshakeValue>> _rows = [];
+    private List<DrainedRow<HandshakeKey, HandshakeValue>> _handedOut = [];
+    private int _drains;
+
+    internal int Drains => Volatile.Read(ref _drains);
+
+    /// <summary>How often the late handshakes were read.</summary>
+    internal int LateReads { get; private set; }
+
+    /// <summary>The handshakes that are being sent again.</summary>
+    internal int LateHandshakes => _late.Count;
+
+    /// <summary>The kernel refuses, from now on.</summary>
+    internal bool Fails { get; set; }
+
+    /// <summary>The kernel refuses after the first rows, from now on.</summary>
+    internal bool IsCutShort { get; set; }
+
+    /// <summary>The kernel refuses to tell the losses, from now on.</summary>
+    internal bool FailsToReadLosses { get; set; }
+
+    /// <summary>The kernel refuses to tell the late handshakes, from now on.</summary>
+    internal bool FailsToReadLate { get; set; }
+
+    /// <summary>Runs while the reader waits for the rows.</summary>
+    internal Action WhileDraining { get; set; } = () => { };
+
+    /// <summary>Runs when the late handshakes have been read and none is removed yet.</summary>
+    internal Action AfterReadingLate { get; set; } = () => { };
+
+    /// <summary>Allocates nothing, so that a test can tell what its caller allocates.</summary>
+    public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Drain(out bool complete)
+    {
+        complete = !IsCutShort;
+        Interlocked.Increment(ref _drains);
+        WhileDraining();
+        if (Fails)
+        {
+            throw new BpfException("drain the map of handshakes", 12);
+        }
+        (_handedOut, _rows) = (_rows, _handedOut);
+        _rows.Clear();
+        return CollectionsMarshal.AsSpan(_handedOut);
+    }
+
+    public ulong ReadLoss(HandshakeLoss reason) =>
+        FailsToReadLosses ? throw new BpfException("read the losses", 12) : _losses.GetValueOrDefault(reason);
+
+    public ReadOnlySpan<DrainedRow<HandshakeFlow, HandshakeLate>> ReadLate()
+    {
+        LateReads++;
+        if (FailsToReadLate)
+        {
+            throw new BpfException("read the late handshakes", 12);
+        }
+        DrainedRow<HandshakeFlow, HandshakeLate>[] rows = [.. _late];
+        AfterReadingLate();
+        return rows;
+    }
+
+    public bool RemoveLate(in HandshakeFlow flow) => Forget(flow);
+
+    internal void Put(ulong network, HandshakeValue handshakes) => _rows.Add(new(new(network), handshakes));
+
+    internal void PutLate(HandshakeFlow flow, HandshakeLate late) => _late.Add(new(flow, late));
+
+    /// <summary>A late handshake has ended, or was removed.</summary>
+    internal bool Forget(HandshakeFlow flow) => _late.RemoveAll(row => IsSame(row.Key, flow)) > 0;
+
+    internal void SetLoss(HandshakeLoss reason, ulong total) => _losses[reason] = total;
+
+    private static bool IsSame(in HandshakeFlow one, in HandshakeFlow other) => Bytes(one).SequenceEqual(Bytes(other));
+
+    private static ReadOnlySpan<byte> Bytes(in HandshakeFlow flow) => MemoryMarshal.AsBytes(new ReadOnlySpan<HandshakeFlow>(in flow));
+}
