@@ -122,7 +122,22 @@ struct inet_sock {
 	__be16 inet_sport;
 };
 
+struct fastopen_queue {
+	int max_qlen;
+};
+
+struct request_sock_queue {
+	struct fastopen_queue fastopenq;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+	struct request_sock_queue icsk_accept_queue;
+};
+
 struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u32 write_seq;
 	__u32 srtt_us;
 	__u32 segs_out;
 	__u32 total_retrans;
@@ -143,7 +158,6 @@ struct request_sock {
 
 struct tcp_request_sock {
 	__u64 snt_synack;
-	bool tfo_listener;
 };
 
 #pragma clang attribute pop

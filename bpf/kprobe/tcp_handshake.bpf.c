@@ -90,6 +90,13 @@ struct {
 /* Too large for the stack. */
 static const volatile struct handshake_value no_handshakes;
 
+/*
+ * A tracepoint's program may follow the pointers that it gets; a kprobe's has
+ * to have them read for it, which takes ten times as long. Which of them a step
+ * runs in is a constant where it is inlined.
+ */
+#define load(typed, pointer, field) ((typed) ? (pointer)->field : BPF_CORE_READ(pointer, field))
+
 static __always_inline void increment(void *per_cpu_array, __u32 index)
 {
 	__u64 *count = bpf_map_lookup_elem(per_cpu_array, &index);
@@ -98,19 +105,18 @@ static __always_inline void increment(void *per_cpu_array, __u32 index)
 		__sync_fetch_and_add(count, 1);
 }
 
-static __always_inline __u64 network_id(const struct net *net)
+static __always_inline __u64 network_id(bool typed, const struct net *net)
 {
 	/* Before 5.12 it was an atomic64_t that is zero until somebody asks for it. */
 	if (bpf_core_field_exists(net->net_cookie))
-		return BPF_CORE_READ(net, net_cookie);
-	return BPF_CORE_READ(net, ns.inum);
+		return load(typed, net, net_cookie);
+	return load(typed, net, ns.inum);
 }
 
-/* The kernel reads the two at once as skc_addrpair. */
-struct ipv4_pair {
-	__be32 remote;
-	__be32 local;
-};
+static __always_inline __u64 socket_network(bool typed, const struct sock *sk)
+{
+	return network_id(typed, load(typed, sk, __sk_common.skc_net.net));
+}
 
 static __always_inline struct handshake_address mapped(__be32 ipv4)
 {
@@ -119,20 +125,19 @@ static __always_inline struct handshake_address mapped(__be32 ipv4)
 	return address;
 }
 
-static __always_inline struct handshake_flow flow_of(const struct sock_common *sk, __u32 local_port)
+static __always_inline struct handshake_flow flow_of(bool typed, const struct sock_common *sk, __u32 local_port)
 {
 	struct handshake_flow flow = {
-		.network = network_id(BPF_CORE_READ(sk, skc_net.net)),
+		.network = network_id(typed, load(typed, sk, skc_net.net)),
 		.local_port = local_port,
-		.remote_port = bpf_ntohs(BPF_CORE_READ(sk, skc_dport)),
+		.remote_port = bpf_ntohs(load(typed, sk, skc_dport)),
 	};
 
-	if (BPF_CORE_READ(sk, skc_family) == AF_INET) {
-		struct ipv4_pair pair;
+	if (load(typed, sk, skc_family) == AF_INET) {
+		__u64 pair = load(typed, sk, skc_addrpair);
 
-		bpf_core_read(&pair, sizeof(pair), &sk->skc_addrpair);
-		flow.local = mapped(pair.local);
-		flow.remote = mapped(pair.remote);
+		flow.local = mapped(pair >> 32);
+		flow.remote = mapped(pair);
 	} else if (bpf_core_field_exists(sk->skc_v6_daddr)) {
 		bpf_core_read(&flow.local, sizeof(flow.local), &sk->skc_v6_rcv_saddr);
 		bpf_core_read(&flow.remote, sizeof(flow.remote), &sk->skc_v6_daddr);
@@ -140,15 +145,15 @@ static __always_inline struct handshake_flow flow_of(const struct sock_common *s
 	return flow;
 }
 
-static __always_inline struct handshake_flow socket_flow(const struct sock *sk)
+static __always_inline struct handshake_flow socket_flow(bool typed, const struct sock *sk, const struct tcp_sock *tp)
 {
 	/* skc_num is zero by the time that the tracepoint tells of TCP_CLOSE: the port has been given back. */
-	return flow_of(&sk->__sk_common, bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport)));
+	return flow_of(typed, &sk->__sk_common, bpf_ntohs(load(typed, tp, inet_conn.icsk_inet.inet_sport)));
 }
 
 static __always_inline struct handshake_flow request_flow(const struct request_sock *req)
 {
-	return flow_of(&req->__req_common, BPF_CORE_READ(req, __req_common.skc_num));
+	return flow_of(false, &req->__req_common, BPF_CORE_READ(req, __req_common.skc_num));
 }
 
 static __always_inline bool is_loopback_address(const struct handshake_address *address)
@@ -168,16 +173,25 @@ static __always_inline bool is_same_address(const struct handshake_address *a, c
 	       a->words[0] == b->words[0];
 }
 
-/* Whether both ends are in one namespace. sk is NULL for a request, which has no route of its own. */
-static __always_inline bool is_loopback(const struct handshake_flow *flow, const struct sock *sk)
+/* Whether both ends are in one namespace, as far as the addresses tell. */
+static __always_inline bool is_loopback_flow(const struct handshake_flow *flow)
 {
-	struct dst_entry *dst;
+	return is_loopback_address(&flow->remote) || is_loopback_address(&flow->local) ||
+	       is_same_address(&flow->local, &flow->remote);
+}
 
-	if (is_loopback_address(&flow->remote) || is_loopback_address(&flow->local) ||
-	    is_same_address(&flow->local, &flow->remote))
-		return true;
-	dst = sk ? BPF_CORE_READ(sk, sk_dst_cache) : NULL;
-	return dst && BPF_CORE_READ(dst, dev, ifindex) == LOOPBACK_IFINDEX;
+/* Whether both ends are in one namespace: what a route leads to lo for, its own addresses among them. */
+static __always_inline bool is_loopback(bool typed, const struct sock *sk, const struct tcp_sock *tp)
+{
+	const struct dst_entry *dst = load(typed, sk, sk_dst_cache);
+	const struct net_device *dev = dst ? load(typed, dst, dev) : NULL;
+	struct handshake_flow flow;
+
+	if (dev)
+		return load(typed, dev, ifindex) == LOOPBACK_IFINDEX;
+	/* A client that nobody answers gives up its route. */
+	flow = socket_flow(typed, sk, tp);
+	return is_loopback_flow(&flow);
 }
 
 static __always_inline struct handshake_role *find_role(__u64 network, __u64 role)
@@ -255,27 +269,30 @@ static __always_inline void remember(const struct handshake_flow *flow, __u64 ro
  * unless something was sent again or the two ends' SYNs crossed: those were
  * remembered.
  */
-static __always_inline void established(const struct sock *sk, int from)
+static __always_inline void established(bool typed, const struct sock *sk, const struct tcp_sock *tp, int from)
 {
 	__u64 role = from == TCP_SYN_SENT ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER;
-	const struct tcp_sock *tp = (const void *)sk;
+	__u32 retransmits = load(typed, tp, total_retrans);
+	__u32 srtt = load(typed, tp, srtt_us);
 	struct handshake_late *late = NULL;
 	struct handshake_role *value;
 	struct handshake_flow flow;
-	__u32 retransmits, srtt;
 	__u64 nanoseconds;
 
-	increment(&handshake_steps, role == HANDSHAKE_CLIENT ? HANDSHAKE_STEP_CONNECTED : HANDSHAKE_STEP_ACCEPTED);
-	flow = socket_flow(sk);
-	if (is_loopback(&flow, sk))
+	if (is_loopback(typed, sk, tp)) {
+		increment(&handshake_steps,
+			  role == HANDSHAKE_CLIENT ? HANDSHAKE_STEP_CONNECTED : HANDSHAKE_STEP_ACCEPTED);
 		return;
+	}
 
-	/* Until it is accepted a connection has no struct socket; one whose SYN crossed another has had it from the
-	 * start. */
-	retransmits = BPF_CORE_READ(tp, total_retrans);
-	if (retransmits || (role == HANDSHAKE_SERVER && BPF_CORE_READ(sk, sk_socket)))
+	/*
+	 * Until it is accepted a connection has no struct socket; one whose
+	 * SYN crossed another has had it from the start.
+	 */
+	if (retransmits || (role == HANDSHAKE_SERVER && load(typed, sk, sk_socket))) {
+		flow = socket_flow(typed, sk, tp);
 		late = bpf_map_lookup_elem(&handshakes_late, &flow);
-	srtt = BPF_CORE_READ(tp, srtt_us);
+	}
 	if (late) {
 		nanoseconds = bpf_ktime_get_ns() - late->started;
 		role = late->role;
@@ -289,34 +306,32 @@ static __always_inline void established(const struct sock *sk, int from)
 		/* TCP_REPAIR puts a client into this state without a packet. */
 		return;
 	}
-	value = find_role(flow.network, role);
+	value = find_role(socket_network(typed, sk), role);
 	if (value)
 		add_duration(value, nanoseconds);
 }
 
 /* Step: a socket is closed before its connection was established. */
-static __always_inline void failed(const struct sock *sk, int from)
+static __always_inline void failed(bool typed, const struct sock *sk, const struct tcp_sock *tp, int from)
 {
 	__u64 role = from == TCP_SYN_SENT ? HANDSHAKE_CLIENT : HANDSHAKE_SERVER;
-	const struct tcp_sock *tp = (const void *)sk;
+	struct handshake_flow flow = socket_flow(typed, sk, tp);
+	int error = load(typed, sk, sk_err);
 	struct handshake_late *late;
-	struct handshake_flow flow;
-	int error;
 
 	/* It did not come to a SYN: no port was free, or Fast Open waited for data. */
-	if (role == HANDSHAKE_CLIENT && !BPF_CORE_READ(tp, segs_out))
+	if (role == HANDSHAKE_CLIENT && !load(typed, tp, segs_out))
 		return;
-	increment(&handshake_steps, HANDSHAKE_STEP_FAILED);
-	flow = socket_flow(sk);
-	if (is_loopback(&flow, sk))
+	if (is_loopback(typed, sk, tp)) {
+		increment(&handshake_steps, HANDSHAKE_STEP_FAILED);
 		return;
+	}
 
 	late = bpf_map_lookup_elem(&handshakes_late, &flow);
 	if (late) {
 		role = late->role;
 		bpf_map_delete_elem(&handshakes_late, &flow);
 	}
-	error = BPF_CORE_READ(sk, sk_err);
 	/* Without an error the kernel closes what it made twice, when two CPUs got the same ACK. */
 	if (role == HANDSHAKE_SERVER && !error)
 		return;
@@ -338,27 +353,27 @@ static __always_inline int syn_unanswered(const struct sock *sk)
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT)
 		return 0;
 	first = BPF_CORE_READ(sk, tcp_rtx_queue.rb_node);
-	flow = socket_flow(sk);
-	if (first && !is_loopback(&flow, sk) && !bpf_map_lookup_elem(&handshakes_late, &flow))
+	flow = socket_flow(false, sk, (const void *)sk);
+	if (first && !is_loopback_flow(&flow) && !bpf_map_lookup_elem(&handshakes_late, &flow))
 		remember(&flow, HANDSHAKE_CLIENT, BPF_CORE_READ((struct sk_buff *)first, skb_mstamp_ns), 0);
 	return 0;
 }
 
-static __always_inline int state_changed(const struct sock *sk, int from, int to)
+static __always_inline void state_changed(bool typed, const struct sock *sk, const struct tcp_sock *tp, int from,
+					  int to)
 {
-	/* Most changes are none of a handshake's. */
-	if (from != TCP_SYN_SENT && from != TCP_SYN_RECV)
-		return 0;
-	/* SCTP and MPTCP use the same states, and the same tracepoint. */
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
-		return 0;
 	if (to == TCP_ESTABLISHED)
-		established(sk, from);
+		established(typed, sk, tp, from);
 	else if (to == TCP_CLOSE)
-		failed(sk, from);
+		failed(typed, sk, tp, from);
 	else if (to == TCP_SYN_RECV)
 		syn_unanswered(sk);
-	return 0;
+}
+
+/* Most changes of state are none of a handshake's. */
+static __always_inline bool is_in_handshake(int from)
+{
+	return from == TCP_SYN_SENT || from == TCP_SYN_RECV;
 }
 
 /*
@@ -386,8 +401,8 @@ static __always_inline int segment_resent(const struct sock *sk)
 
 	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT)
 		return 0;
-	flow = socket_flow(sk);
-	if (is_loopback(&flow, sk))
+	flow = socket_flow(false, sk, (const void *)sk);
+	if (is_loopback(false, sk, (const void *)sk))
 		return 0;
 	add_retransmit(flow.network, HANDSHAKE_CLIENT);
 	late = bpf_map_lookup_elem(&handshakes_late, &flow);
@@ -400,7 +415,7 @@ static __always_inline int synack_resent(const struct request_sock *req)
 {
 	struct handshake_flow flow = request_flow(req);
 
-	if (is_loopback(&flow, NULL))
+	if (is_loopback_flow(&flow))
 		return 0;
 	add_retransmit(flow.network, HANDSHAKE_SERVER);
 	remember(&flow, HANDSHAKE_SERVER,
@@ -409,21 +424,31 @@ static __always_inline int synack_resent(const struct request_sock *req)
 }
 
 /*
+ * Fast Open has no request that waits: there is a socket from the start, whose
+ * state tells. By the time that its request is freed nothing tells it from
+ * others, but the listener does it.
+ */
+static __always_inline bool may_be_fast_open(const struct request_sock *req)
+{
+	const struct inet_connection_sock *listener = (const void *)BPF_CORE_READ(req, __req_common.skc_listener);
+
+	return BPF_CORE_READ(listener, icsk_accept_queue.fastopenq.max_qlen);
+}
+
+/*
  * Step: a request is freed. It failed if it was answered and no connection came
- * of it. A SYN cookie is no request that somebody waits for, and Fast Open has
- * a socket from the start, whose state tells.
+ * of it. A SYN cookie is no request that somebody waits for.
  */
 static __always_inline int request_freed(const struct request_sock *req)
 {
-	const struct tcp_request_sock *treq = (const void *)req;
 	struct handshake_flow flow;
 	__u32 reason;
 
-	if (BPF_CORE_READ(req, sk) || !BPF_CORE_READ(treq, snt_synack) || BPF_CORE_READ(treq, tfo_listener) ||
-	    BPF_CORE_READ_BITFIELD_PROBED(req, syncookie))
+	if (BPF_CORE_READ(req, sk) || !BPF_CORE_READ((const struct tcp_request_sock *)req, snt_synack) ||
+	    BPF_CORE_READ_BITFIELD_PROBED(req, syncookie) || may_be_fast_open(req))
 		return 0;
 	flow = request_flow(req);
-	if (is_loopback(&flow, NULL))
+	if (is_loopback_flow(&flow))
 		return 0;
 	bpf_map_delete_elem(&handshakes_late, &flow);
 	/* The timer that sends the SYN-ACK again gives up in the end; a reset takes the request away before it is due.
@@ -441,7 +466,11 @@ static __always_inline int request_freed(const struct request_sock *req)
 SEC("kprobe/tcp_set_state")
 int BPF_KPROBE(podnet_kp_state, struct sock *sk, int to)
 {
-	return state_changed(sk, BPF_CORE_READ(sk, __sk_common.skc_state), to);
+	int from = BPF_CORE_READ(sk, __sk_common.skc_state);
+
+	if (is_in_handshake(from) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
+		state_changed(false, sk, (const void *)sk, from, to);
+	return 0;
 }
 
 /* Before it goes out: the segment still has the time when it was sent first. */
@@ -472,10 +501,67 @@ int BPF_KPROBE(podnet_kp_free6, struct request_sock *req)
 	return request_freed(req);
 }
 
+/* A change of a socket's state that has been looked at. */
+struct change {
+	__u64 sk;
+	__u32 write_seq; /* another one for every connection that a socket is used for */
+	__u16 from;
+	__u16 to;
+};
+
+#define CHANGES_MAX 256
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, CHANGES_MAX);
+	__type(key, __u32);
+	__type(value, struct change);
+} handshake_changes SEC(".maps");
+
+/*
+ * The kernel leaves a program out while this CPU is in it already, as when
+ * connect() has just changed a state and a softirq comes that changes another
+ * (kernel/trace/bpf_trace.c, __bpf_trace_run(), since 6.1). Where user space
+ * sees that happen it attaches a second one: a softirq can have come upon one
+ * of them at the most. The second leaves alone what the first has just looked
+ * at on this CPU, which it finds in a table with room for more changes than
+ * come in one softirq.
+ */
+static __always_inline int traced_state(const struct sock *sk, int from, int to, bool second)
+{
+	const struct tcp_sock *tp;
+	struct change *last;
+	struct change now;
+	__u32 slot;
+
+	if (!is_in_handshake(from))
+		return 0;
+	/* NULL for SCTP and MPTCP, which use the same states and the same tracepoint. */
+	tp = bpf_skc_to_tcp_sock((void *)sk);
+	if (!tp)
+		return 0;
+	now = (struct change){ .sk = (__u64)sk, .write_seq = tp->write_seq, .from = from, .to = to };
+	slot = now.write_seq % CHANGES_MAX;
+	last = bpf_map_lookup_elem(&handshake_changes, &slot);
+	if (!last)
+		return 0;
+	if (second && last->sk == now.sk && last->write_seq == now.write_seq && last->from == from && last->to == to)
+		return 0;
+	*last = now;
+	state_changed(true, sk, tp, from, to);
+	return 0;
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(podnet_tp_state, const struct sock *sk, const int from, const int to)
 {
-	return state_changed(sk, from, to);
+	return traced_state(sk, from, to, false);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(podnet_tp_state2, const struct sock *sk, const int from, const int to)
+{
+	return traced_state(sk, from, to, true);
 }
 
 SEC("tp_btf/tcp_retransmit_skb")
@@ -554,7 +640,7 @@ int podnet_network(struct bpf_raw_tracepoint_args *ctx)
 	if (id >= 0)
 		net = find_network(net, id);
 	if (net)
-		network = network_id(net);
+		network = network_id(false, net);
 	bpf_map_update_elem(&network_found, &slot, &network, BPF_ANY);
 	return 0;
 }

@@ -19,24 +19,40 @@ public sealed class TcpHandshakePrograms : IDisposable
     /// <summary>As many bounds as the programs can tell apart.</summary>
     public const int MaxBounds = 31;
 
-    /// <summary>Which program is called where; null stands for the tracepoint that it was compiled for.</summary>
-    private static readonly (HandshakeHook Hook, string Program, string? Function)[] Hooks =
+    private const string FirstState = "podnet_tp_state";
+    private const string SecondState = "podnet_tp_state2";
+
+    /// <summary>Which kernel function calls which program; null stands for the tracepoint that it was compiled for.</summary>
+    private static readonly Dictionary<HandshakeHook, (string Program, string? Function)[]> Hooks = new()
+    {
+        [HandshakeHook.Kprobe] =
+        [
+            ("podnet_kp_state", "tcp_set_state"),
+            ("podnet_kp_syn", "tcp_retransmit_skb"),
+            ("podnet_kp_synack", "tcp_rtx_synack"),
+        ],
+        [HandshakeHook.Tracepoint] =
+        [
+            (FirstState, null),
+            ("podnet_tp_syn", null),
+            ("podnet_tp_reset", null),
+            ("podnet_tp_synack", null),
+        ],
+    };
+
+    /// <summary>What becomes of a server's requests can only be seen so.</summary>
+    private static readonly (string Program, string? Function)[] RequestHooks =
     [
-        (HandshakeHook.Kprobe, "podnet_kp_state", "tcp_set_state"),
-        (HandshakeHook.Kprobe, "podnet_kp_syn", "tcp_retransmit_skb"),
-        (HandshakeHook.Kprobe, "podnet_kp_synack", "tcp_rtx_synack"),
-        (HandshakeHook.Kprobe, "podnet_kp_free4", "tcp_v4_reqsk_destructor"),
-        (HandshakeHook.Kprobe, "podnet_kp_free6", "tcp_v6_reqsk_destructor"),
-        (HandshakeHook.Tracepoint, "podnet_tp_state", null),
-        (HandshakeHook.Tracepoint, "podnet_tp_syn", null),
-        (HandshakeHook.Tracepoint, "podnet_tp_reset", null),
-        (HandshakeHook.Tracepoint, "podnet_tp_synack", null),
+        ("podnet_kp_free4", "tcp_v4_reqsk_destructor"),
+        ("podnet_kp_free6", "tcp_v6_reqsk_destructor"),
     ];
 
     private readonly BpfObject _object;
     private readonly BpfProgram _network;
     private readonly BpfMap _networkFound;
     private readonly List<IDisposable> _links = [];
+    private readonly List<BpfProgram> _programs = [];
+    private ulong? _missed;
 
     private TcpHandshakePrograms(BpfObject loaded, HandshakeHook hook)
     {
@@ -45,7 +61,6 @@ public sealed class TcpHandshakePrograms : IDisposable
         _networkFound = loaded.Map("network_found");
         _networkFound.RequireLayout<uint, ulong>();
         Hook = hook;
-        Programs = [.. Hooks.Where(entry => entry.Hook == hook).Select(entry => loaded.Program(entry.Program))];
         Handshakes = new(loaded.Map("handshakes_active"), loaded.Map("handshakes_a"), loaded.Map("handshakes_b"));
         Late = new(loaded.Map("handshakes_late"));
         Losses = new(loaded.Map("handshake_losses"));
@@ -54,7 +69,8 @@ public sealed class TcpHandshakePrograms : IDisposable
 
     public HandshakeHook Hook { get; }
 
-    public IReadOnlyList<BpfProgram> Programs { get; }
+    /// <summary>Those that are attached.</summary>
+    public IReadOnlyList<BpfProgram> Programs => _programs;
 
     public DoubleBufferedMap<HandshakeKey, HandshakeValue> Handshakes { get; }
 
@@ -83,9 +99,13 @@ public sealed class TcpHandshakePrograms : IDisposable
             opened.SetMaxEntries("handshakes_a", maxNetworks);
             opened.SetMaxEntries("handshakes_b", maxNetworks);
             opened.SetMaxEntries("handshakes_late", maxLate);
-            foreach (var other in Hooks.Where(entry => entry.Hook != hook))
+            foreach (var (program, _) in Hooks.Where(entry => entry.Key != hook).SelectMany(entry => entry.Value))
             {
-                opened.Omit(other.Program);
+                opened.Omit(program);
+            }
+            if (hook != HandshakeHook.Tracepoint)
+            {
+                opened.Omit(SecondState);
             }
             opened.Load();
         }
@@ -97,7 +117,7 @@ public sealed class TcpHandshakePrograms : IDisposable
         var programs = new TcpHandshakePrograms(opened, hook);
         try
         {
-            programs.Attach();
+            programs.Attach(Hooks[hook]);
             return programs;
         }
         catch
@@ -105,6 +125,29 @@ public sealed class TcpHandshakePrograms : IDisposable
             programs.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// Attaches what sees a server's requests end without a connection: by kprobes, with either hook. Without it such a request is only
+    /// missed by the silence of its handshake, and only if its SYN-ACK was sent again.
+    /// </summary>
+    /// <exception cref="BpfException">The kernel lacks kprobes, or does not allow them; nothing else has changed.</exception>
+    public void AttachRequests() => Attach(RequestHooks);
+
+    /// <summary>
+    /// Attaches the second of the tracepoint's programs if the kernel has left the first out. From then on nothing is missed.
+    /// </summary>
+    /// <returns>How many changes of a socket's state were missed before: the ends of so many handshakes at the most.</returns>
+    /// <exception cref="BpfException">The kernel refused.</exception>
+    public ulong Reinforce()
+    {
+        var state = _programs[0];
+        if (_missed is null && state.Name == FirstState && state.ReadStatistics().Misses > 0)
+        {
+            AttachSecond();
+            _missed = state.ReadStatistics().Misses;
+        }
+        return _missed ?? 0;
     }
 
     /// <summary>
@@ -127,12 +170,28 @@ public sealed class TcpHandshakePrograms : IDisposable
         _object.Dispose();
     }
 
-    private void Attach()
+    /// <summary>Attaches the second of the tracepoint's programs.</summary>
+    internal void AttachSecond() => Attach([(SecondState, null)]);
+
+    private void Attach(IEnumerable<(string Program, string? Function)> hooks)
     {
-        foreach (var program in Programs)
+        var links = new List<IDisposable>();
+        var programs = new List<BpfProgram>();
+        try
         {
-            var function = Hooks.Single(entry => entry.Program == program.Name).Function;
-            _links.Add(function is null ? program.AttachTracepoint() : program.AttachKprobe(function));
+            foreach (var (name, function) in hooks)
+            {
+                var program = _object.Program(name);
+                links.Add(function is null ? program.AttachTracepoint() : program.AttachKprobe(function));
+                programs.Add(program);
+            }
         }
+        catch
+        {
+            links.ForEach(link => link.Dispose());
+            throw;
+        }
+        _links.AddRange(links);
+        _programs.AddRange(programs);
     }
 }

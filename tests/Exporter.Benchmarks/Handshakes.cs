@@ -10,8 +10,8 @@ namespace Exporter.Benchmarks;
 /// <summary>What a handshake pays, and a connection that has none.</summary>
 internal static class Handshakes
 {
-    private const int Rounds = 21;
-    private const int Connections = 10_000;
+    private const int Rounds = 201;
+    private const int Connections = 2_000;
     private const long Bytes = 1L << 31;
 
     internal static void Run()
@@ -53,6 +53,7 @@ internal static class Handshakes
         }
     }
 
+    /// <summary>The best of many short rounds, in turn: what disturbs a measurement only ever slows it down.</summary>
     private static void Rates(Pod pod, Socket listener)
     {
         var (with, without) = (new List<double>(), new List<double>());
@@ -65,8 +66,8 @@ internal static class Handshakes
             }
         }
         Table.Begin("Connections through one veth pair");
-        Table.Row("connect, accept and close without programs", Table.Median(without), " /s");
-        Table.Row("connect, accept and close with programs, against without", Table.Median(with.Zip(without, (a, b) => a / b)), " times", least: 0.97);
+        Table.Row("connect, accept and close without programs", without.Max(), " /s");
+        Table.Row("connect, accept and close with programs, against without", with.Max() / without.Max(), " times", least: 0.97);
     }
 
     private static double Rate(Pod pod, Socket listener)

@@ -138,6 +138,28 @@ public sealed class HandshakeTests
     }
 
     [Fact]
+    public void With_the_second_program_nothing_counts_twice()
+    {
+        const int Connections = 2000;
+        using var counting = new HandshakeCounting();
+        using var pod = new Pod().Up();
+        using var listener = pod.Listen();
+        counting.Programs.AttachSecond();
+
+        for (var i = 0; i < Connections; i++)
+        {
+            using var socket = TcpSockets.Open().WithReset();
+            socket.Connect(pod.Address, listener.Port());
+            listener.Accept().Dispose();
+            FailToConnect(TcpSockets.Open(), pod.Address, 9, SocketError.ConnectionRefused);
+        }
+
+        var client = counting.OfHost().Client;
+        Assert.Equal((Connections, Connections), ((int)client.Completed(), client.Failed().Count()));
+        Assert.Equal((ulong)Connections, counting.Of(pod).Server.Completed());
+    }
+
+    [Fact]
     public void Loopback_connections_do_not_count()
     {
         using var counting = new HandshakeCounting();

@@ -108,7 +108,7 @@ public sealed class ExporterMetricsTests
 
         var losses = await ScrapeAsync();
         Assert.Equal(5, losses.LostHandshakes(label));
-        Assert.Equal(6, losses.Samples.Count(sample => sample.StartsWith("podnet_exporter_lost_handshakes_total", StringComparison.Ordinal)));
+        Assert.Equal(7, losses.Samples.Count(sample => sample.StartsWith("podnet_exporter_lost_handshakes_total", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -120,6 +120,7 @@ public sealed class ExporterMetricsTests
 
         var losses = await ScrapeAsync();
         Assert.Equal(2, losses.LostHandshakes("unseen"));
+        Assert.Equal(0, losses.LostHandshakes("missed"));
         Assert.Equal(5, losses.LostHandshakes("untimed"));
     }
 

@@ -241,6 +241,17 @@ public sealed class HandshakeReaderTests : IDisposable
         Assert.Empty(scrape.DurationBuckets(CountingNode.Web, "client"));
     }
 
+    [Fact]
+    public async Task What_the_kernel_has_left_out_is_told_with_every_drain()
+    {
+        _node.HandshakeSource.Missed = 4;
+        _node.Handshakes.Drain();
+        _node.HandshakeSource.Missed = 6;
+        _node.Handshakes.Drain();
+
+        Assert.Equal(6, (await _node.ScrapeAsync()).LostHandshakes("missed"));
+    }
+
     [Theory]
     [InlineData(HandshakeLoss.MapFull, "map_full")]
     [InlineData(HandshakeLoss.MapBusy, "map_busy")]
@@ -256,7 +267,7 @@ public sealed class HandshakeReaderTests : IDisposable
 
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(6, scrape.LostHandshakes(label));
-        Assert.Equal(5, scrape.Samples.Count(sample =>
+        Assert.Equal(6, scrape.Samples.Count(sample =>
             sample.StartsWith("podnet_exporter_lost_handshakes_total", StringComparison.Ordinal) && scrape[sample] == 0));
     }
 

@@ -3,14 +3,18 @@
 # table, what is behind each result that is not ok, and the line "N passed, N failed, N skipped". Progress goes to stderr.
 #
 # Usage: test.sh [NAME...]
-# Debian packages needed: those of boot.sh and fetch.sh, bpftool ethtool iperf3 util-linux
+# Debian packages needed: those of boot.sh and fetch.sh, bpftool ethtool iperf3 util-linux gcc libc6-dev
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 exporter=$here/../../artifacts/podnet-exporter
 
 # What payload/run.sh reports, in its order.
-features=(check start traffic-tcx traffic-clsact offload vlan sctp netkit percpu kill unload)
+features=(
+  check start traffic-tcx traffic-clsact offload vlan sctp netkit percpu
+  handshake-kprobe handshake-tracepoint handshake-failures handshake-delay handshake-crossed handshake-agree
+  kill unload
+)
 programs=(bpftool ethtool iperf3 setpriv)
 
 # A minute is usual, and much longer where others keep the CPUs busy.
@@ -52,6 +56,7 @@ fill_payload() {
     path=$(PATH=$PATH:/usr/sbin:/sbin command -v "$program") || die "$program is missing"
     cp -L "$path" "$payload/bin"
   done
+  gcc -O2 -static -Wall -Wextra -o "$payload/bin/connections" "$here/payload/connections.c"
 }
 
 try_kernel() {

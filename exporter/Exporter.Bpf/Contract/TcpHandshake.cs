@@ -44,7 +44,7 @@ public enum HandshakeLoss
     Untimed,
 }
 
-/// <summary>HANDSHAKE_STEP_*: what the programs have seen, whosever it was, the loopback's handshakes included.</summary>
+/// <summary>HANDSHAKE_STEP_*: what the programs have seen of loopback connections, which do not count.</summary>
 public enum HandshakeStep
 {
     Connected,

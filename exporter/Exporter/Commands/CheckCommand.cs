@@ -44,9 +44,11 @@ internal static class CheckCommand
             {
                 missing = [Prerequisites.Explain(e)];
             }
-            using var handshakes = HandshakeHooks.Attach(options.Handshake, options.Bpf, out var problems);
-            Line("handshakes", handshakes is not null ? $"{HandshakeHooks.Name(handshakes.Hook)} will be used" : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
-            foreach (var problem in problems)
+            using var handshakes = HandshakeHooks.Attach(options.Handshake, options.Bpf);
+            Line("handshakes", handshakes.Programs is { } attached
+                ? $"{HandshakeHooks.Name(attached.Hook)} will be used{(handshakes.SeesRequests ? ", and kprobes for servers' failed requests" : "")}"
+                : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
+            foreach (var problem in handshakes.Problems)
             {
                 Line("", problem);
             }

@@ -36,13 +36,13 @@ internal static partial class RunCommand
         try
         {
             using var programs = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces);
-            using var handshakes = HandshakeHooks.Attach(options.Handshake, options.Bpf, out var handshakeProblems);
+            using var handshakes = HandshakeHooks.Attach(options.Handshake, options.Bpf);
             FileDescriptorLimit.Raise();
             ThreadPool.SetMinThreads(MinThreads, MinThreads);
             await using var app = Build(options, configuration, programs, hook, handshakes);
-            if (handshakes is null && handshakeProblems.Count > 0)
+            if (handshakes is { Programs: null, Problems.Count: > 0 })
             {
-                LogNoHandshakes(app.Logger, string.Join("; ", handshakeProblems));
+                LogNoHandshakes(app.Logger, string.Join("; ", handshakes.Problems));
             }
             using var statistics = options.Bpf.RunStatistics ? TryEnableStatistics(app.Logger) : null;
             var loops = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToList();
@@ -87,8 +87,9 @@ internal static partial class RunCommand
     }
 
     private static WebApplication Build(
-        ExporterOptions options, IConfiguration configuration, PodTrafficPrograms programs, HookChoice hook, TcpHandshakePrograms? handshakes)
+        ExporterOptions options, IConfiguration configuration, PodTrafficPrograms programs, HookChoice hook, HandshakeAttachment attachment)
     {
+        var handshakes = attachment.Programs;
         // Nothing is served from files; the working directory, which is the default, need not be one that this user may enter.
         var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.AddConfiguration(configuration);
@@ -115,7 +116,7 @@ internal static partial class RunCommand
         services.AddSingleton<TrafficReader>();
         services.AddSingleton(provider => new BpfMetrics(
             provider.GetRequiredService<IMetricFactory>(),
-            [programs.Transmit, programs.Receive, .. handshakes?.Programs ?? []],
+            [[programs.Transmit, programs.Receive], handshakes?.Programs ?? []],
             MapsOf(programs, handshakes)));
         if (handshakes is not null)
         {
@@ -145,6 +146,7 @@ internal static partial class RunCommand
         var metrics = app.Services.GetRequiredService<ExporterMetrics>();
         metrics.SetHook("traffic", app.Services.GetRequiredService<TcHook>().Name);
         metrics.SetHook("handshake", handshakes is not null ? HandshakeHooks.Name(handshakes.Hook) : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
+        metrics.SetHook("handshake_requests", attachment.SeesRequests ? "kprobe" : options.Handshake.Hook is HandshakeChoice.Off or HandshakeChoice.Tracepoint ? "off" : "unavailable");
         ExporterEndpoints.Map(app, registry);
         return app;
     }

@@ -6,28 +6,39 @@ using Exporter.Options;
 
 namespace Exporter.Handshakes;
 
+/// <summary>What could be attached.</summary>
+/// <param name="Programs">Null where nothing works, or nothing is wanted.</param>
+/// <param name="SeesRequests">Whether a server's requests that fail are seen.</param>
+/// <param name="Problems">Why not what is not there, a sentence each.</param>
+internal sealed record HandshakeAttachment(TcpHandshakePrograms? Programs, bool SeesRequests, IReadOnlyList<string> Problems) : IDisposable
+{
+    public void Dispose() => Programs?.Dispose();
+}
+
 /// <summary>Finds the hook by which handshakes are seen, by trying.</summary>
 internal static class HandshakeHooks
 {
     /// <summary>Enough for a connection within the machine that is out of breath.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    /// <summary>Attaches the first hook that works.</summary>
-    /// <param name="problems">Why the others before it do not, a sentence each.</param>
-    /// <returns>Null where none does, or none is wanted.</returns>
-    internal static TcpHandshakePrograms? Attach(HandshakeOptions options, BpfOptions bpfOptions, out IReadOnlyList<string> problems)
+    /// <summary>
+    /// Attaches the first hook that works. Tracepoints come first: the kernel leaves kprobes' programs out whenever the same CPU is in any
+    /// other of their kind, or in an operation on a map.
+    /// </summary>
+    internal static HandshakeAttachment Attach(HandshakeOptions options, BpfOptions bpfOptions)
     {
-        var found = new List<string>();
-        problems = found;
+        var problems = new List<string>();
         foreach (var hook in Candidates(options.Hook))
         {
             if (TryAttach(hook, options, bpfOptions, out var problem) is { } programs)
             {
-                return programs;
+                // Whoever asks for tracepoints gets no kprobes.
+                var sees = options.Hook != HandshakeChoice.Tracepoint && TryAttachRequests(programs, problems);
+                return new(programs, sees, problems);
             }
-            found.Add($"{Name(hook)}: {problem}");
+            problems.Add($"{Name(hook)}: {problem}");
         }
-        return null;
+        return new(null, false, problems);
     }
 
     /// <summary>As the option and the metrics spell it.</summary>
@@ -35,11 +46,25 @@ internal static class HandshakeHooks
 
     private static HandshakeHook[] Candidates(HandshakeChoice choice) => choice switch
     {
-        HandshakeChoice.Auto => [HandshakeHook.Kprobe, HandshakeHook.Tracepoint],
+        HandshakeChoice.Auto => [HandshakeHook.Tracepoint, HandshakeHook.Kprobe],
         HandshakeChoice.Kprobe => [HandshakeHook.Kprobe],
         HandshakeChoice.Tracepoint => [HandshakeHook.Tracepoint],
         _ => [],
     };
+
+    private static bool TryAttachRequests(TcpHandshakePrograms programs, List<string> problems)
+    {
+        try
+        {
+            programs.AttachRequests();
+            return true;
+        }
+        catch (BpfException e)
+        {
+            problems.Add($"servers' failed requests: {e.Message}");
+            return false;
+        }
+    }
 
     private static TcpHandshakePrograms? TryAttach(HandshakeHook hook, HandshakeOptions options, BpfOptions bpfOptions, out string problem)
     {

@@ -17,6 +17,11 @@ internal interface IHandshakeSource
     /// <summary>What could not be counted, since the programs were loaded.</summary>
     ulong ReadLoss(HandshakeLoss reason);
 
+    /// <summary>
+    /// Looks whether the kernel leaves programs out, and has it stop. Returns how many changes of a socket's state it has left out.
+    /// </summary>
+    ulong ReadMissed();
+
     /// <summary>The handshakes that are being sent again; valid until the next call.</summary>
     ReadOnlySpan<DrainedRow<HandshakeFlow, HandshakeLate>> ReadLate();
 
@@ -30,6 +35,8 @@ internal sealed class KernelHandshakeSource(TcpHandshakePrograms programs) : IHa
     public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Drain(out bool complete) => programs.Handshakes.Drain(out complete);
 
     public ulong ReadLoss(HandshakeLoss reason) => programs.Losses.Read((int)reason);
+
+    public ulong ReadMissed() => programs.Reinforce();
 
     public ReadOnlySpan<DrainedRow<HandshakeFlow, HandshakeLate>> ReadLate() => programs.Late.Read();
 
@@ -81,6 +88,7 @@ internal sealed class HandshakeReader(
         {
             metrics.SetLoss(reason, source.ReadLoss(reason));
         }
+        metrics.MissedHandshakes.IncTo(source.ReadMissed());
         return complete;
     }
 

@@ -10,14 +10,15 @@ internal sealed record MapUsage(string Name, int MaxEntries, Func<int> Entries);
 /// <summary>The families about the BPF programs and maps themselves.</summary>
 internal sealed class BpfMetrics
 {
-    private readonly IReadOnlyList<BpfProgram> _programs;
+    private readonly IReadOnlyList<IReadOnlyList<BpfProgram>> _programs;
     private readonly IReadOnlyList<MapUsage> _maps;
     private readonly Counter _runs;
     private readonly Counter _runTime;
     private readonly Counter _misses;
     private readonly Gauge _entries;
 
-    public BpfMetrics(IMetricFactory metrics, IReadOnlyList<BpfProgram> programs, IReadOnlyList<MapUsage> maps)
+    /// <param name="programs">Lists that may grow.</param>
+    public BpfMetrics(IMetricFactory metrics, IReadOnlyList<IReadOnlyList<BpfProgram>> programs, IReadOnlyList<MapUsage> maps)
     {
         _programs = programs;
         _maps = maps;
@@ -38,12 +39,15 @@ internal sealed class BpfMetrics
     /// <exception cref="BpfException">The kernel does not tell.</exception>
     internal void Update()
     {
-        foreach (var program in _programs)
+        foreach (var programs in _programs)
         {
-            var statistics = program.ReadStatistics();
-            _runs.WithLabels(program.Name).IncTo(statistics.Runs);
-            _runTime.WithLabels(program.Name).IncTo(statistics.RunTime.TotalSeconds);
-            _misses.WithLabels(program.Name).IncTo(statistics.Misses);
+            foreach (var program in programs)
+            {
+                var statistics = program.ReadStatistics();
+                _runs.WithLabels(program.Name).IncTo(statistics.Runs);
+                _runTime.WithLabels(program.Name).IncTo(statistics.RunTime.TotalSeconds);
+                _misses.WithLabels(program.Name).IncTo(statistics.Misses);
+            }
         }
         foreach (var map in _maps)
         {

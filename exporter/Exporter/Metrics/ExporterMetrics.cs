@@ -53,6 +53,7 @@ internal sealed class ExporterMetrics
             "podnet_exporter_lost_handshakes_total", "TCP handshakes that were seen and could not be counted or timed.", ["reason"]);
         _lostHandshakes = [.. HandshakeLossLabels.Select(reason => lostHandshakes.WithLabels(reason))];
         UnseenHandshakes = lostHandshakes.WithLabels("unseen");
+        MissedHandshakes = lostHandshakes.WithLabels("missed");
         var unattributedHandshakes = metrics.CreateCounter(
             "podnet_exporter_unattributed_handshakes_total",
             "TCP handshakes, completed or failed, in a network namespace whose pod did not become known in time.",
@@ -100,6 +101,9 @@ internal sealed class ExporterMetrics
 
     /// <summary>Handshakes that were remembered and whose end the programs did not see.</summary>
     internal Counter.Child UnseenHandshakes { get; }
+
+    /// <summary>Changes of sockets' states that the kernel did not show to the programs: so many handshakes at the most.</summary>
+    internal Counter.Child MissedHandshakes { get; }
 
     internal void SetHook(string kind, string hook) => _hookInfo.WithLabels(kind, hook).Set(1);
 

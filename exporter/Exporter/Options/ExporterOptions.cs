@@ -37,7 +37,7 @@ internal sealed record ExporterOptions(
             reader.Choice(
                 "Handshake:Hook",
                 HandshakeChoice.Auto,
-                "How to see TCP handshakes: by kprobes where they work, else by tracepoints; or by one of the two; or not at all."),
+                "How to see TCP handshakes: auto is by tracepoints, with kprobes for what these do not see, or else by kprobes; or only by one of the two; or not at all."),
             reader.Bounds(
                 "Handshake:Buckets",
                 "0.00005;0.0001;0.0002;0.0005;0.001;0.002;0.005;0.01;0.02;0.05;0.1;0.2;0.5;1;2;5;10;30",

@@ -55,6 +55,11 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
         return CollectionsMarshal.AsSpan(_handedOut);
     }
 
+    /// <summary>What the kernel has left out.</summary>
+    internal ulong Missed { get; set; }
+
+    public ulong ReadMissed() => Missed;
+
     public ulong ReadLoss(HandshakeLoss reason) =>
         FailsToReadLosses ? throw new BpfException("read the losses", 12) : _losses.GetValueOrDefault(reason);
 
