@@ -11,7 +11,8 @@
  * beginning. Only those that are sent again are remembered, from then on.
  *
  * Each step is one function. The kprobes and the tracepoints at the end are two
- * ways to be called for it; user space loads one set or the other.
+ * ways to be called for it, of which user space takes one; only a request that
+ * is freed can be seen by kprobes alone.
  *
  * Values are shared by the CPUs: handshakes are rare beside packets, and their
  * values large. So additions are atomic, which also keeps a step in process
@@ -282,6 +283,11 @@ static __always_inline void established(bool typed, const struct sock *sk, const
 	if (is_loopback(typed, sk, tp)) {
 		increment(&handshake_steps,
 			  role == HANDSHAKE_CLIENT ? HANDSHAKE_STEP_CONNECTED : HANDSHAKE_STEP_ACCEPTED);
+		/* A request's addresses alone do not always tell that it is one. */
+		if (retransmits) {
+			flow = socket_flow(typed, sk, tp);
+			bpf_map_delete_elem(&handshakes_late, &flow);
+		}
 		return;
 	}
 
@@ -524,8 +530,8 @@ struct {
  * (kernel/trace/bpf_trace.c, __bpf_trace_run(), since 6.1). Where user space
  * sees that happen it attaches a second one: a softirq can have come upon one
  * of them at the most. The second leaves alone what the first has just looked
- * at on this CPU, which it finds in a table with room for more changes than
- * come in one softirq.
+ * at on this CPU. It would not find that again, and count it twice, if a softirq
+ * came between the two and had a change for the same slot of the table.
  */
 static __always_inline int traced_state(const struct sock *sk, int from, int to, bool second)
 {
@@ -547,7 +553,8 @@ static __always_inline int traced_state(const struct sock *sk, int from, int to,
 		return 0;
 	if (second && last->sk == now.sk && last->write_seq == now.write_seq && last->from == from && last->to == to)
 		return 0;
-	*last = now;
+	if (!second)
+		*last = now;
 	state_changed(true, sk, tp, from, to);
 	return 0;
 }
@@ -564,10 +571,11 @@ int BPF_PROG(podnet_tp_state2, const struct sock *sk, const int from, const int 
 	return traced_state(sk, from, to, true);
 }
 
+/* Newer kernels also tell of what could not be sent. */
 SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(podnet_tp_syn, const struct sock *sk)
 {
-	return segment_resent(sk);
+	return BPF_CORE_READ((const struct tcp_sock *)sk, total_retrans) ? segment_resent(sk) : 0;
 }
 
 SEC("tp_btf/tcp_send_reset")

@@ -108,21 +108,14 @@ public sealed class TcpHandshakePrograms : IDisposable
                 opened.Omit(SecondState);
             }
             opened.Load();
-        }
-        catch
-        {
-            opened.Dispose();
-            throw;
-        }
-        var programs = new TcpHandshakePrograms(opened, hook);
-        try
-        {
+            // A part of it that was attached is detached again when the rest cannot be.
+            var programs = new TcpHandshakePrograms(opened, hook);
             programs.Attach(Hooks[hook]);
             return programs;
         }
         catch
         {
-            programs.Dispose();
+            opened.Dispose();
             throw;
         }
     }

@@ -242,6 +242,25 @@ public sealed class HandshakeReaderTests : IDisposable
     }
 
     [Fact]
+    public void Drains_are_numbered_and_one_that_goes_on_keeps_its_number()
+    {
+        var reader = _node.Handshakes;
+        Assert.Equal((0, 0), (reader.Started, reader.Completed));
+
+        reader.Drain();
+        Assert.Equal((1, 1), (reader.Started, reader.Completed));
+
+        _node.HandshakeSource.IsCutShort = true;
+        reader.Drain();
+        reader.Drain();
+        Assert.Equal((2, 1), (reader.Started, reader.Completed));
+
+        _node.HandshakeSource.IsCutShort = false;
+        reader.Drain();
+        Assert.Equal((2, 2), (reader.Started, reader.Completed));
+    }
+
+    [Fact]
     public async Task What_the_kernel_has_left_out_is_told_with_every_drain()
     {
         _node.HandshakeSource.Missed = 4;

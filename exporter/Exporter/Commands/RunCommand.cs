@@ -44,6 +44,10 @@ internal static partial class RunCommand
             {
                 LogNoHandshakes(app.Logger, string.Join("; ", handshakes.Problems));
             }
+            else if (handshakes.Problems.Count > 0)
+            {
+                LogSomeHandshakes(app.Logger, string.Join("; ", handshakes.Problems));
+            }
             using var statistics = options.Bpf.RunStatistics ? TryEnableStatistics(app.Logger) : null;
             var loops = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToList();
             try
@@ -166,6 +170,9 @@ internal static partial class RunCommand
 
     [LoggerMessage(30, LogLevel.Error, "TCP handshakes cannot be seen on this kernel, traffic is counted all the same: {Reasons}")]
     private static partial void LogNoHandshakes(ILogger logger, string reasons);
+
+    [LoggerMessage(32, LogLevel.Information, "TCP handshakes are seen, but not in every way: {Reasons}")]
+    private static partial void LogSomeHandshakes(ILogger logger, string reasons);
 
     [LoggerMessage(31, LogLevel.Warning, "Bpf:RunStatistics needs CAP_SYS_ADMIN, or somebody who sets the sysctl kernel.bpf_stats_enabled: {Reason}")]
     private static partial void LogNoStatistics(ILogger logger, string reason);

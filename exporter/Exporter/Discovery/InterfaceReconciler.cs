@@ -32,7 +32,7 @@ internal enum InterfaceState
 /// The only one who attaches and detaches: compares the interfaces that should be counted with those that are, whenever
 /// something may have changed, and publishes whose they are.
 /// </summary>
-/// <param name="networks">Null where handshakes are not counted.</param>
+/// <param name="networks">Null where handshakes are not counted, as <paramref name="handshakes"/>.</param>
 internal sealed partial class InterfaceReconciler(
     LinkWatcher watcher,
     TcHook hook,
@@ -49,7 +49,8 @@ internal sealed partial class InterfaceReconciler(
     IdentityOptions identityOptions,
     IHostApplicationLifetime lifetime,
     ILogger<InterfaceReconciler> logger,
-    NetworkOwners? networks = null) : BackgroundService
+    NetworkOwners? networks = null,
+    HandshakeReader? handshakes = null) : BackgroundService
 {
     private const string LoopName = "reconcile";
 
@@ -205,7 +206,7 @@ internal sealed partial class InterfaceReconciler(
     {
         attachment.Detach();
         attachment.ClosedAt = time.GetTimestamp();
-        attachment.SettledAfterDrain = reader.Started;
+        SettleAfterNextDrain(attachment);
         _attachments.Remove(attachment.Owner.Ifindex);
         _closing.Add(attachment);
     }
@@ -217,7 +218,7 @@ internal sealed partial class InterfaceReconciler(
     private void ForgetClosed() => _closing.RemoveAll(attachment =>
     {
         var owner = attachment.Owner;
-        if (reader.Completed <= attachment.SettledAfterDrain)
+        if (reader.Completed <= attachment.SettledAfterDrain || handshakes?.Completed <= attachment.SettledAfterHandshakes)
         {
             return false;
         }
@@ -255,9 +256,12 @@ internal sealed partial class InterfaceReconciler(
         {
             attachment.Owner.Series = podMetrics.Acquire(pod);
             // What was held until now is credited by the next drain.
-            attachment.SettledAfterDrain = reader.Started;
+            SettleAfterNextDrain(attachment);
         }
     }
+
+    private void SettleAfterNextDrain(Attachment attachment) =>
+        (attachment.SettledAfterDrain, attachment.SettledAfterHandshakes) = (reader.Started, handshakes?.Started ?? 0);
 
     /// <summary>
     /// The newest first: they have everything still to come, and a backlog of old ones can take long, since every tcx link
@@ -484,6 +488,9 @@ internal sealed partial class InterfaceReconciler(
 
         /// <summary>A closed interface is settled by the first drain that ends with a greater number.</summary>
         internal long SettledAfterDrain { get; set; }
+
+        /// <summary>The same of its namespace's handshakes.</summary>
+        internal long SettledAfterHandshakes { get; set; }
 
         /// <summary>Whether it is to be attached, now.</summary>
         internal bool IsDue(TimeProvider time) => Egress is null && time.GetElapsedTime(_triedAt) >= _retryAfter;

@@ -21,6 +21,9 @@ internal static class HandshakeHooks
     /// <summary>Enough for a connection within the machine that is out of breath.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
+    /// <summary>The kernel leaves a program out now and then.</summary>
+    private const int Attempts = 3;
+
     /// <summary>
     /// Attaches the first hook that works. Tracepoints come first: the kernel leaves kprobes' programs out whenever the same CPU is in any
     /// other of their kind, or in an operation on a map.
@@ -81,11 +84,11 @@ internal static class HandshakeHooks
         problem = "";
         try
         {
-            problem = FindUnseen(programs);
+            problem = programs.FindNetwork(null) == 0 ? "attached, but it does not find the network namespace" : FindUnseen(programs);
         }
         catch (Exception e) when (e is SocketException or BpfException)
         {
-            problem = $"cannot be tried with a connection on the loopback interface: {e.Message}";
+            problem = $"cannot be tried: {e.Message}";
         }
         if (problem.Length == 0)
         {
@@ -103,7 +106,19 @@ internal static class HandshakeHooks
     private static string FindUnseen(TcpHandshakePrograms programs)
     {
         var steps = Enum.GetValues<HandshakeStep>();
-        var before = steps.Select(step => programs.Steps.Read((int)step)).ToArray();
+        List<HandshakeStep> unseen = [.. steps];
+        for (var attempt = 0; attempt < Attempts && unseen.Count > 0; attempt++)
+        {
+            var before = steps.Select(step => programs.Steps.Read((int)step)).ToArray();
+            Connect();
+            unseen.RemoveAll(step => programs.Steps.Read((int)step) > before[(int)step]);
+        }
+        return unseen.Count == 0 ? "" : $"attached, but it does not see connections that are {string.Join(" or ", unseen).ToLowerInvariant()}";
+    }
+
+    /// <summary>One connection, and one that is refused.</summary>
+    private static void Connect()
+    {
         int port;
         using (var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
         {
@@ -111,7 +126,11 @@ internal static class HandshakeHooks
             listener.Listen();
             port = ((IPEndPoint)listener.LocalEndPoint!).Port;
             using var client = Connect(port);
-            using var accepted = listener.Accept();
+            if (!listener.Poll(Patience, SelectMode.SelectRead))
+            {
+                throw new SocketException((int)SocketError.TimedOut);
+            }
+            listener.Accept().Dispose();
         }
         try
         {
@@ -121,8 +140,6 @@ internal static class HandshakeHooks
         {
             // As wanted: nobody listens any more.
         }
-        var unseen = steps.Where(step => programs.Steps.Read((int)step) == before[(int)step]).Select(step => step.ToString().ToLowerInvariant());
-        return unseen.Any() ? $"attached, but it does not see connections that are {string.Join(" or ", unseen)}" : "";
     }
 
     private static Socket Connect(int port)

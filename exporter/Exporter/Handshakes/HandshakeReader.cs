@@ -62,11 +62,27 @@ internal sealed class HandshakeReader(
     private readonly Func<ulong, PodSeries?> _findSeries = network => FindSeries(pods, network);
     private readonly HeldRows<ulong, HandshakeValue>.Taker _giveUp = metrics.AddUnattributed;
     private long _sweptAt = time.GetTimestamp();
+    private bool _unfinished;
+    private long _started;
+    private long _completed;
+
+    /// <summary>
+    /// How many drains have begun. What was counted before this was read is with its pod once <see cref="Completed"/> is greater.
+    /// </summary>
+    internal long Started => Volatile.Read(ref _started);
+
+    /// <summary>The number of the last drain that has ended well.</summary>
+    internal long Completed => Volatile.Read(ref _completed);
 
     /// <returns>Whether everything could be fetched; what could not is fetched by the next call.</returns>
     /// <exception cref="BpfException">As if it returned false.</exception>
     internal bool Drain()
     {
+        if (!_unfinished)
+        {
+            Volatile.Write(ref _started, _started + 1);
+        }
+        _unfinished = true;
         var rows = source.Drain(out var complete);
         foreach (ref readonly var row in rows)
         {
@@ -83,6 +99,11 @@ internal sealed class HandshakeReader(
         finally
         {
             _held.Settle(_findSeries, static (PodSeries series, in HandshakeValue value) => series.Add(value), _giveUp);
+        }
+        if (complete)
+        {
+            _unfinished = false;
+            Volatile.Write(ref _completed, _started);
         }
         foreach (var reason in Losses)
         {

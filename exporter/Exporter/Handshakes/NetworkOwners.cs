@@ -32,12 +32,12 @@ internal sealed class NetworkOwners
     /// <exception cref="BpfException">The kernel does not tell.</exception>
     internal void Publish(List<(PodInterface Owner, int? NamespaceId)> interfaces)
     {
-        if (interfaces.SequenceEqual(_interfaces))
+        if (interfaces.SequenceEqual(_interfaces) && !_networks.ContainsValue(0))
         {
             return;
         }
         // An id comes back for another namespace, but not while an interface leads to it.
-        var networks = interfaces.ToDictionary(entry => entry, entry => _networks.TryGetValue(entry, out var known) ? known : _programs.FindNetwork(entry.NamespaceId));
+        var networks = interfaces.ToDictionary(entry => entry, entry => _networks.GetValueOrDefault(entry) is > 0 and var known ? known : _programs.FindNetwork(entry.NamespaceId));
         var owners = ImmutableDictionary.CreateBuilder<ulong, PodInterface>();
         foreach (var entry in interfaces.Where(entry => networks[entry] != 0))
         {

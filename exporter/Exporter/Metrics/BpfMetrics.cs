@@ -15,7 +15,8 @@ internal sealed class BpfMetrics
     private readonly Counter _runs;
     private readonly Counter _runTime;
     private readonly Counter _misses;
-    private readonly Gauge _entries;
+    private readonly Dictionary<BpfProgram, (Counter.Child Runs, Counter.Child RunTime, Counter.Child Misses)> _series = [];
+    private readonly Gauge.Child[] _entryGauges;
 
     /// <param name="programs">Lists that may grow.</param>
     public BpfMetrics(IMetricFactory metrics, IReadOnlyList<IReadOnlyList<BpfProgram>> programs, IReadOnlyList<MapUsage> maps)
@@ -28,7 +29,8 @@ internal sealed class BpfMetrics
             "podnet_exporter_bpf_program_run_seconds_total", "Run time of a BPF program, while the kernel's BPF statistics are on.", ["program"]);
         _misses = metrics.CreateCounter(
             "podnet_exporter_bpf_program_misses_total", "Times that the kernel left a BPF program out, as far as it says so.", ["program"]);
-        _entries = metrics.CreateGauge("podnet_exporter_bpf_map_entries", "Entries of a BPF map when it was last read.", ["map"]);
+        var entries = metrics.CreateGauge("podnet_exporter_bpf_map_entries", "Entries of a BPF map when it was last read.", ["map"]);
+        _entryGauges = [.. maps.Select(map => entries.WithLabels(map.Name))];
         var maxEntries = metrics.CreateGauge("podnet_exporter_bpf_map_max_entries", "Entries that a BPF map has room for.", ["map"]);
         foreach (var map in maps)
         {
@@ -39,19 +41,28 @@ internal sealed class BpfMetrics
     /// <exception cref="BpfException">The kernel does not tell.</exception>
     internal void Update()
     {
-        foreach (var programs in _programs)
+        for (var list = 0; list < _programs.Count; list++)
         {
-            foreach (var program in programs)
+            for (var i = 0; i < _programs[list].Count; i++)
             {
-                var statistics = program.ReadStatistics();
-                _runs.WithLabels(program.Name).IncTo(statistics.Runs);
-                _runTime.WithLabels(program.Name).IncTo(statistics.RunTime.TotalSeconds);
-                _misses.WithLabels(program.Name).IncTo(statistics.Misses);
+                Update(_programs[list][i]);
             }
         }
-        foreach (var map in _maps)
+        for (var i = 0; i < _maps.Count; i++)
         {
-            _entries.WithLabels(map.Name).Set(map.Entries());
+            _entryGauges[i].Set(_maps[i].Entries());
         }
+    }
+
+    private void Update(BpfProgram program)
+    {
+        if (!_series.TryGetValue(program, out var series))
+        {
+            _series[program] = series = (_runs.WithLabels(program.Name), _runTime.WithLabels(program.Name), _misses.WithLabels(program.Name));
+        }
+        var statistics = program.ReadStatistics();
+        series.Runs.IncTo(statistics.Runs);
+        series.RunTime.IncTo(statistics.RunTime.TotalSeconds);
+        series.Misses.IncTo(statistics.Misses);
     }
 }

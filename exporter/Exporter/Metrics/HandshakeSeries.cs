@@ -14,7 +14,7 @@ internal sealed class HandshakeFamilies(IMetricFactory metrics, IReadOnlyList<ul
 
     internal Histogram Durations { get; } = metrics.CreateHistogram(
         "podnet_tcp_handshake_duration_seconds",
-        "Durations of the pod's completed TCP handshakes, what was sent again included: the client's from its SYN to the SYN-ACK, the server's from the SYN to the ACK.",
+        "Durations of the pod's completed TCP handshakes, what was sent again included: the client's from its SYN to the SYN-ACK, the server's from its SYN-ACK to the ACK.",
         Labels,
         new HistogramConfiguration { Buckets = [.. bounds.Select(bound => bound / NanosecondsPerSecond)] });
 

@@ -24,6 +24,18 @@ internal sealed partial class DrainLoop(
     /// <summary>A drain waits for the kernel; on a node that is out of breath, that can take seconds.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
+    /// <summary>Each is tried, whatever becomes of the others.</summary>
+    private readonly Func<bool>[] _drains =
+    [
+        .. handshakes is null ? Array.Empty<Func<bool>>() : [handshakes.Drain],
+        reader.Drain,
+        () =>
+        {
+            bpfMetrics.Update();
+            return true;
+        },
+    ];
+
     private bool _failing;
 
     /// <summary>The last drain comes after the reconciler has detached, since services stop in the reverse of their order.</summary>
@@ -57,19 +69,13 @@ internal sealed partial class DrainLoop(
         }
     }
 
-    /// <summary>
-    /// Handshakes first: when the reconciler sees that a drain of the traffic is over, and forgets an interface, the handshakes of its
-    /// namespace are with the pod as well.
-    /// </summary>
     private void DrainOnce()
     {
-        var problem = handshakes is null ? null : Try(handshakes.Drain);
-        problem = Try(reader.Drain) ?? problem;
-        problem = Try(() =>
+        string? problem = null;
+        foreach (var drain in _drains)
         {
-            bpfMetrics.Update();
-            return true;
-        }) ?? problem;
+            problem = Try(drain) ?? problem;
+        }
         if (problem is not null)
         {
             metrics.DrainErrors.Inc();

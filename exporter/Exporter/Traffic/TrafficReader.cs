@@ -39,6 +39,8 @@ internal sealed class TrafficReader(
     /// <summary>Drains come from the drain loop, and in a rare case from the reconciler.</summary>
     private readonly Lock _lock = new();
 
+    private HeldRows<PodInterface, TrafficValue>.Crediter? _credit;
+    private HeldRows<PodInterface, TrafficValue>.Taker? _giveUp;
     private bool _unfinished;
     private long _started;
     private long _completed;
@@ -89,7 +91,9 @@ internal sealed class TrafficReader(
                 }
             }
             // An interface may be gone by the time that its pod becomes known: its traffic is still that pod's.
-            _held.Settle(static owner => owner.Series, Credit, CountUnattributed);
+            _credit ??= Credit;
+            _giveUp ??= CountUnattributed;
+            _held.Settle(static owner => owner.Series, _credit, _giveUp);
             if (complete)
             {
                 _unfinished = false;

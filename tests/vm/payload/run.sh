@@ -503,15 +503,21 @@ expect_known() {
 }
 
 # The kernel leaves a kprobe's program out while the CPU is in another one's, or in an operation on a map, and tells of it from 6.7 on only:
-# with kprobes nothing counts twice or as something else, and one in four may be missing.
+# with kprobes nothing counts twice or as something else, and one in four may be missing, but of nothing more than half.
 are_few_missed() {
   [[ $(handshake_hook) == kprobe ]] || return
   handshakes_counted >/tmp/counted
   awk '
     FILENAME == ARGV[1] { wanted[$1, $2, $3] = $4; total += $4; next }
-    $4 > wanted[$1, $2, $3] { bad = 1 }
-    { counted += $4 }
-    END { exit bad || counted < total * 0.75 }
+    { counted[$1, $2, $3] = $4 }
+    END {
+      for (key in counted) if (counted[key] > wanted[key]) bad = 1
+      for (key in wanted) {
+        sum += counted[key]
+        if (counted[key] < wanted[key] / 2) bad = 1
+      }
+      exit bad || sum < total * 0.75
+    }
   ' /tmp/wanted /tmp/counted || return
   echo "kprobes missed $(awk '{ sum += FILENAME == ARGV[1] ? $4 : -$4 } END { print sum }' /tmp/wanted /tmp/counted)"
 }
@@ -544,7 +550,7 @@ often() {
 }
 
 # Until the kernel has left a program out, and the exporter has attached the second: from then on none is missed. The packets come in a
-# timer's interrupts. Kernels before 6.2 leave none out.
+# timer's interrupts. Kernels before 6.1 leave none out.
 reinforce() {
   local round
   delay 1ms 1ms
@@ -792,7 +798,7 @@ pod server completed $((after[3] - before[3]))"
 
 # Every failure happens at both ends, with IPv4 and IPv6 twice each: four times.
 handshake_failures() {
-  local pod_name wanted='' server='' end
+  local pod_name wanted='' end
   begin_both
   for end in on_host in_pod; do
     "$end" sysctl -q net.ipv4.tcp_syn_retries=1 net.ipv4.tcp_synack_retries=1
@@ -836,12 +842,10 @@ $pod_name server timed_out 4
 "
   done
   wanted=${wanted%$'\n'}
-  of kprobe expect_counted "$wanted" failures
-  of tracepoint fetch metrics
-  server=$(of tracepoint handshakes_counted | grep server | grep -v retransmits || :)
-  of tracepoint expect_counted "$(grep -vE 'server (reset|timed_out)' <<<"$wanted"; echo "$server")" failures
-  # Of those that were sent again the end is found by their silence; of others there is nothing to see.
+  # Of those that were sent again tracepoints find the end by their silence, later; of others there is nothing to see.
   printf '%s server timed_out 8\n' __host__ pod >"$owed"
+  of kprobe expect_counted "$wanted" failures
+  of tracepoint expect_counted "$(grep -vE 'server (reset|timed_out)' <<<"$wanted")" failures
   echo "tracepoints see none of a server's resets, and take 4 of the 8 for timed_out"
 }
 
@@ -938,8 +942,8 @@ handshake_crossed() {
   for end in on_host in_pod; do
     "$end" sysctl -q net.ipv4.tcp_fastopen=3
   done
-  make on_host defer 10.0.0. 7002 4 200
-  make in_pod defer 10.0.0. 7002 4 200
+  make on_host defer 10.0.0. 7001 4 200
+  make in_pod defer 10.0.0. 7001 4 200
   wait_for_made
   undelay
   (($(grep -hc ^deferred /tmp/on_host) == 3 && $(grep -hc ^deferred /tmp/in_pod) == 3)) || fail "not deferred: $(cat /tmp/on_host)"
@@ -953,7 +957,7 @@ handshake_crossed() {
     echo "Fast Open with ${end}s, of 4 each: $(of "$end" handshakes_counted | tr '\n' ',')"
   done
   of_each set_mark
-  make on_host defer 10.0.0. 7002 4 0
+  make on_host defer 10.0.0. 7001 4 0
   wait_for_made
   sleep 0.3
   of_each expect_counted "" "Fast Open without data"
