@@ -14,7 +14,7 @@ internal sealed class HashReader<TKey, TValue>
     where TKey : unmanaged
     where TValue : unmanaged
 {
-    private const int FirstBatchBytes = 256 << 10;
+    private const int FirstBatchBytes = 64 << 10;
     private const int SmallestBatch = 16;
 
     private readonly int _copies;
@@ -26,7 +26,7 @@ internal sealed class HashReader<TKey, TValue>
     internal unsafe HashReader(int copies)
     {
         _copies = copies;
-        Resize(Math.Max(SmallestBatch, FirstBatchBytes / (sizeof(TValue) * copies)));
+        Resize(Math.Max(SmallestBatch, FirstBatchBytes / (sizeof(TKey) + (sizeof(TValue) * copies))));
     }
 
     /// <summary>

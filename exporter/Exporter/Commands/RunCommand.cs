@@ -35,8 +35,10 @@ internal static partial class RunCommand
         }
         try
         {
+            // libbpf reads the kernel's types anew for each object, which is most of what a start takes: both at once.
+            var attaching = Task.Run(() => HandshakeHooks.Attach(options.Handshake, options.Bpf));
             using var programs = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces);
-            using var handshakes = HandshakeHooks.Attach(options.Handshake, options.Bpf);
+            using var handshakes = await attaching;
             FileDescriptorLimit.Raise();
             ThreadPool.SetMinThreads(MinThreads, MinThreads);
             await using var app = Build(options, configuration, programs, hook, handshakes);
