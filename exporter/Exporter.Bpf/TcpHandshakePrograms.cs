@@ -122,7 +122,7 @@ public sealed class TcpHandshakePrograms : IDisposable
 
     /// <summary>
     /// Attaches what sees a server's requests end without a connection: by kprobes, with either hook. Without it such a request is only
-    /// missed by the silence of its handshake, and only if its SYN-ACK was sent again.
+    /// noticed by the silence of its handshake, and only if its SYN-ACK was sent again.
     /// </summary>
     /// <exception cref="BpfException">The kernel lacks kprobes, or does not allow them; nothing else has changed.</exception>
     public void AttachRequests() => Attach(RequestHooks);

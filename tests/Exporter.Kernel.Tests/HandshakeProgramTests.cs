@@ -119,20 +119,4 @@ public sealed class HandshakeProgramTests
         Assert.True(samples["podnet_exporter_bpf_program_run_seconds_total{program=\"podnet_tp_state\"}"] > 0);
         Assert.Equal(1024, samples["podnet_exporter_bpf_map_max_entries{map=\"handshakes\"}"]);
     }
-
-    [Fact]
-    public async Task Without_the_capability_for_statistics_it_says_so_and_goes_on()
-    {
-        string[] unprivileged =
-        [
-            "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--inh-caps=-all,+bpf,+perfmon,+net_admin",
-            "--ambient-caps=-all,+bpf,+perfmon,+net_admin", "--bounding-set=-all,+bpf,+perfmon,+net_admin", ExporterProcess.Binary,
-        ];
-        using var exporter = await ExporterProcess.StartBehindAsync(unprivileged, "--Bpf:RunStatistics=true");
-
-        var samples = await exporter.ScrapeAsync();
-
-        Assert.Contains(exporter.Log, line => line.Contains("warn", StringComparison.Ordinal) && line.Contains("CAP_SYS_ADMIN", StringComparison.Ordinal));
-        Assert.Equal(1, samples["podnet_exporter_hook_info{kind=\"handshake\",hook=\"tracepoint\"}"]);
-    }
 }

@@ -106,6 +106,17 @@ public sealed class ProgramStartTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task Without_the_capability_for_the_kernel_s_statistics_it_says_so_and_goes_on()
+    {
+        using var exporter = await ExporterProcess.StartBehindAsync(["setpriv", .. Unprivileged(AllCapabilities), PublicBinary], "--Bpf:RunStatistics=true");
+
+        var samples = await exporter.ScrapeAsync();
+
+        Assert.Contains(exporter.Log, line => line.Contains("warn", StringComparison.Ordinal) && line.Contains("CAP_SYS_ADMIN", StringComparison.Ordinal));
+        Assert.Equal(1, samples["podnet_exporter_hook_info{kind=\"handshake\",hook=\"tracepoint\"}"]);
+    }
+
     [Theory]
     [InlineData("tcx")]
     [InlineData("clsact")]

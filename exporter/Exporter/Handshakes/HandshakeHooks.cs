@@ -110,14 +110,14 @@ internal static class HandshakeHooks
         for (var attempt = 0; attempt < Attempts && unseen.Count > 0; attempt++)
         {
             var before = steps.Select(step => programs.Steps.Read((int)step)).ToArray();
-            Connect();
+            ConnectAndFail();
             unseen.RemoveAll(step => programs.Steps.Read((int)step) > before[(int)step]);
         }
         return unseen.Count == 0 ? "" : $"attached, but it does not see connections that are {string.Join(" or ", unseen).ToLowerInvariant()}";
     }
 
     /// <summary>One connection, and one that is refused.</summary>
-    private static void Connect()
+    private static void ConnectAndFail()
     {
         int port;
         using (var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
