@@ -220,8 +220,9 @@ public sealed class LifecycleTests
     {
         const int Links = 100;
         var metrics = new ExporterMetrics(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry()));
+        var changes = new ChangeSignal();
         using var monitor = new RouteMonitor(addresses: false, receiveBuffer: 1);
-        using var watcher = new LinkWatcher(monitor, metrics, new LoopHealth(TimeProvider.System), TimeProvider.System, NullLogger<LinkWatcher>.Instance);
+        using var watcher = new LinkWatcher(monitor, changes, metrics, new LoopHealth(TimeProvider.System), TimeProvider.System, NullLogger<LinkWatcher>.Instance);
         await watcher.StartAsync(CancellationToken.None);
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         try
@@ -249,7 +250,7 @@ public sealed class LifecycleTests
         {
             while (watcher.Links.Current.Values.Count(link => link.Link.Name.StartsWith("pntburst", StringComparison.Ordinal)) != count)
             {
-                await watcher.Changes.ReadAsync(deadline.Token);
+                await changes.WaitAsync(deadline.Token);
             }
         }
     }

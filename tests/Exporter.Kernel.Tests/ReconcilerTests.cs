@@ -75,6 +75,8 @@ public sealed class ReconcilerTests
     {
         private readonly PodTrafficPrograms _programs = PodTrafficPrograms.Load(64);
         private readonly RouteClient _client = new();
+        private readonly ChangeSignal _changes = new();
+        private readonly PodLabels _labels;
         private readonly RouteMonitor _monitor = new(addresses: false);
         private readonly LinkWatcher _watcher;
         private readonly ClsactHook _clsact;
@@ -88,12 +90,13 @@ public sealed class ReconcilerTests
             var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
             var metrics = new ExporterMetrics(factory);
             var health = new LoopHealth(Time);
-            Pods = new(factory, Time, options.Metrics, options.Handshake);
+            _labels = new(options.Metrics, options.Kubernetes);
+            Pods = new(factory, metrics, Time, _labels, options.Metrics, options.Handshake);
             Reader = new(new KernelTrafficSource(_programs), Table, metrics, Time, options.Identity);
-            _watcher = new(_monitor, metrics, health, Time, NullLogger<LinkWatcher>.Instance);
+            _watcher = new(_monitor, _changes, metrics, health, Time, NullLogger<LinkWatcher>.Instance);
             _clsact = new(_programs, _client, options.Attach.Priority);
             _reconciler = new(
-                _watcher, new TcxHook(_programs), _clsact, _client, this, Table, Pods, Reader, metrics, health, Time, options.Attach, options.Identity, new StartedLifetime(),
+                _watcher, _changes, new TcxHook(_programs), _clsact, _client, this, Table, Pods, Reader, metrics, health, new Readiness(), Time, options.Attach, options.Identity, new StartedLifetime(),
                 NullLogger<InterfaceReconciler>.Instance);
         }
 
@@ -109,17 +112,27 @@ public sealed class ReconcilerTests
 
         internal double Unattributed => Sample("podnet_exporter_unattributed_packets_total{direction=\"transmit\"}");
 
+        public string Name => "test";
+
         public void Refresh()
         {
         }
 
-        public PodIdentity? Identify(Link link)
+        public bool TakeChanges() => false;
+
+        public PodIdentity? Identify(PodInterface owner)
         {
             lock (_known)
             {
-                return _known.Contains(link.Name) ? new("test", link.Name) : null;
+                return _known.Contains(owner.Name) ? _labels.Identify(new("test", owner.Name)) : null;
             }
         }
+
+        public void Forget(PodInterface owner)
+        {
+        }
+
+        public IEnumerable<KnownPod> GetKnownPods() => [];
 
         internal void Identify(Pod pod)
         {

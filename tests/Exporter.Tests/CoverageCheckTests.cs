@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Exporter.Discovery;
 using Exporter.Pods;
+using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
 
@@ -10,7 +11,7 @@ public sealed class CoverageCheckTests
     private const int Ifindex = 7;
 
     private readonly CoverageCheck _check = new();
-    private PodInterface _interface = NewInterface(Ifindex, generation: 1);
+    private PodInterface _interface = CountingNode.NewInterface(Ifindex, generation: 1);
     private ulong _received;
     private ulong _transmitted;
 
@@ -111,7 +112,7 @@ public sealed class CoverageCheckTests
     public void A_new_owner_of_the_index_begins_anew()
     {
         MissTwoRounds();
-        _interface = NewInterface(Ifindex, generation: 2);
+        _interface = CountingNode.NewInterface(Ifindex, generation: 2);
 
         Assert.False(Round(received: 10));
         Assert.False(Round(received: 10));
@@ -140,19 +141,17 @@ public sealed class CoverageCheckTests
     [Fact]
     public void Each_interface_is_judged_by_itself()
     {
-        var other = NewInterface(8, generation: 2);
+        var other = CountingNode.NewInterface(8, generation: 2);
         HashSet<int> uncovered = [];
         for (var round = 1ul; round <= 3; round++)
         {
-            other.Totals.Add(1, 1);
+            other.Totals.Add(new(1, 100, 1), new(1, 100, 1));
             uncovered = _check.FindUncovered(
                 [new(Ifindex, round, round, 0, 0, 0), new(8, round, round, 0, 0, 0)], Table().Add(8, other));
         }
 
         Assert.Equal([Ifindex], uncovered);
     }
-
-    private static PodInterface NewInterface(int ifindex, long generation) => new(ifindex, generation, $"veth{ifindex}");
 
     private ImmutableDictionary<int, PodInterface> Table() => ImmutableDictionary<int, PodInterface>.Empty.Add(Ifindex, _interface);
 
@@ -168,7 +167,7 @@ public sealed class CoverageCheckTests
     {
         _received += received;
         _transmitted += transmitted;
-        _interface.Totals.Add(counted.Transmitted, counted.Received);
+        _interface.Totals.Add(new(counted.Transmitted, 0, 0), new(counted.Received, 0, 0));
         return _check.FindUncovered([new(Ifindex, _received, _transmitted, 0, 0, 0)], Table()).Contains(Ifindex);
     }
 }

@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
 using Exporter.Bpf.Contract;
-using Exporter.Discovery;
 using Exporter.Metrics;
+using Exporter.Pods;
 using Exporter.Tests.Support;
 using Prometheus;
 
@@ -127,8 +127,8 @@ public sealed class ExporterMetricsTests
     [Fact]
     public async Task Unattributed_handshakes_add_up_by_role()
     {
-        _metrics.AddUnattributed(Counted.Handshakes(Counted.Failed(HandshakeFailure.Refused, 3), Counted.Completed([1000], 7, 5000)));
-        _metrics.AddUnattributed(Counted.Handshakes(Counted.Both(Counted.Failed(HandshakeFailure.Other), Counted.Resent(100))));
+        _metrics.Unattributed.Add(Counted.Handshakes(Counted.Failed(HandshakeFailure.Refused, 3), Counted.Completed([1000], 7, 5000)));
+        _metrics.Unattributed.Add(Counted.Handshakes(Counted.Both(Counted.Failed(HandshakeFailure.Other), Counted.Resent(100))));
 
         var scrape = await ScrapeAsync();
         Assert.Equal((4, 2), (scrape.UnattributedHandshakes("client"), scrape.UnattributedHandshakes("server")));

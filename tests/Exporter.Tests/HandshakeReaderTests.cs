@@ -99,7 +99,7 @@ public sealed class HandshakeReaderTests : IDisposable
         _node.Count(Network, Counted.Handshakes(Completed(70 * Microsecond)));
         Assert.Equal(0, (await _node.ScrapeAsync()).CountHandshakeSamples());
 
-        _node.Table.Networks[Network].Series = _node.Acquire(CountingNode.Web);
+        _node.Table.Networks[Network].Counts = _node.Acquire(CountingNode.Web);
         _node.Handshakes.Drain();
 
         Assert.Equal(1, (await _node.ScrapeAsync()).Durations("count", CountingNode.Web, "client"));
@@ -233,7 +233,7 @@ public sealed class HandshakeReaderTests : IDisposable
         _node.Count(Network, Counted.Handshakes(Completed(Microsecond)));
 
         _node.Join(Network, CountingNode.Database);
-        first.Series = _node.Acquire(CountingNode.Web);
+        first.Counts = _node.Acquire(CountingNode.Web);
         _node.Handshakes.Drain();
 
         var scrape = await _node.ScrapeAsync();
@@ -339,7 +339,7 @@ public sealed class HandshakeReaderTests : IDisposable
         const int Networks = 500;
         for (var network = 1ul; network <= Networks; network++)
         {
-            _node.Join(network, new PodLabels("shop", $"web-{network}"));
+            _node.Join(network, new PodName("shop", $"web-{network}"));
         }
         var handshakes = Counted.Handshakes(
             Counted.Both(Completed(Microsecond, 70 * Microsecond, 3_000_000_000), Counted.Both(Counted.Failed(HandshakeFailure.Refused, 2), Counted.Resent(3))),
@@ -366,7 +366,7 @@ public sealed class HandshakeReaderTests : IDisposable
         }
     }
 
-    private static double Nanoseconds(Exposition scrape, PodLabels pod, string role) => Math.Round(scrape.Durations("sum", pod, role) * 1e9);
+    private static double Nanoseconds(Exposition scrape, PodName pod, string role) => Math.Round(scrape.Durations("sum", pod, role) * 1e9);
 
     private HandshakeRole Completed(params ulong[] nanoseconds) => Counted.Completed(_node.Options.Handshake.Buckets, nanoseconds);
 }

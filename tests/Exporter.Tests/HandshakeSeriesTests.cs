@@ -268,7 +268,7 @@ public sealed class HandshakeSeriesTests : IDisposable
     [Fact]
     public async Task The_host_has_handshakes_and_no_traffic()
     {
-        var host = new PodLabels("__host__", "__host__");
+        var host = new PodName("__host__", "__host__");
         var series = _node.JoinHost(1);
         Assert.Equal((0, 0), ((await _node.ScrapeAsync()).CountPodSamples(), _node.Pods.SeriesCount));
 

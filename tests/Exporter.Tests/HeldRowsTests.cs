@@ -1,4 +1,4 @@
-using Exporter.Metrics;
+using Exporter.Pods;
 using Exporter.Tests.Support;
 using Exporter.Traffic;
 using Microsoft.Extensions.Time.Testing;
@@ -74,11 +74,11 @@ public sealed class HeldRowsTests : IDisposable
     [Fact]
     public void It_is_credited_to_the_series_that_were_found()
     {
-        PodSeries? creditedTo = null;
+        IPodCounts? creditedTo = null;
         var web = _node.Acquire(CountingNode.Web);
         Hold(1, 100);
 
-        _held.Settle(_ => web, (PodSeries series, in long _) => creditedTo = series, (in long _) => { });
+        _held.Settle(_ => web, (IPodCounts counts, in long _) => creditedTo = counts, (in long _) => { });
 
         Assert.Same(web, creditedTo);
     }
@@ -90,7 +90,7 @@ public sealed class HeldRowsTests : IDisposable
         var series = _node.Acquire(CountingNode.Web);
         _held.Settle(
             owner => known.Contains(owner) ? series : null,
-            (PodSeries _, in long value) => _credited.Add(value),
+            (IPodCounts _, in long value) => _credited.Add(value),
             (in long value) => _givenUp.Add(value));
     }
 }

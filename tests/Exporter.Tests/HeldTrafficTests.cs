@@ -171,7 +171,7 @@ public sealed class HeldTrafficTests : IDisposable
         _node.Forget(7);
         _node.Appear(7, 2, CountingNode.Database);
 
-        gone.Series = _node.Pods.Acquire(new(CountingNode.Web.Namespace, CountingNode.Web.Name));
+        gone.Counts = _node.Acquire(CountingNode.Web);
         _node.Reader.Drain();
 
         Assert.Equal(100, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));

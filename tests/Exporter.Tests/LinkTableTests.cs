@@ -7,7 +7,7 @@ public sealed class LinkTableTests
 {
     private static readonly Link First = new(7, "veth7", "veth", 0x0a0000000001, 2, 0);
 
-    private readonly LinkTable _table = new();
+    private readonly LinkTable _table = new(TimeProvider.System);
 
     [Fact]
     public void An_interface_that_is_set_is_in_the_table()

@@ -49,7 +49,7 @@ public sealed class TrafficReaderTests : IDisposable
         _node.Count(7, Counted.Delivered(3, 330));
         _node.Count(8, Counted.Delivered(9, 900));
 
-        Assert.Equal((7ul, 3ul), (entry.Totals.Transmitted, entry.Totals.Received));
+        Assert.Equal(((7ul, 700ul), (3ul, 330ul)), (entry.Totals.Transmitted, entry.Totals.Received));
     }
 
     [Fact]
@@ -59,7 +59,7 @@ public sealed class TrafficReaderTests : IDisposable
 
         _node.Count(7, Counted.Sent(2, 200));
 
-        Assert.Equal(2ul, entry.Totals.Transmitted);
+        Assert.Equal(2ul, entry.Totals.Transmitted.Packets);
     }
 
     [Fact]

@@ -6,10 +6,12 @@ using Exporter.Discovery;
 using Exporter.Endpoints;
 using Exporter.Handshakes;
 using Exporter.Health;
+using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Traffic;
+using k8s.Exceptions;
 using Prometheus;
 
 namespace Exporter.Commands;
@@ -33,6 +35,11 @@ internal static partial class RunCommand
         {
             return Fail(ExitCode.NotSupported, errors, Prerequisites.NoTcx);
         }
+        using var api = OpenApi(options, out var problem);
+        if (problem is not null)
+        {
+            return Fail(ExitCode.BadOptions, errors, problem);
+        }
         try
         {
             // libbpf reads the kernel's types anew for each object, which is most of what a start takes: both at once.
@@ -41,7 +48,7 @@ internal static partial class RunCommand
             using var handshakes = await attaching;
             FileDescriptorLimit.Raise();
             ThreadPool.SetMinThreads(MinThreads, MinThreads);
-            await using var app = Build(options, configuration, programs, hook, handshakes);
+            await using var app = Build(options, configuration, programs, hook, handshakes, api);
             if (handshakes is { Programs: null, Problems.Count: > 0 })
             {
                 LogNoHandshakes(app.Logger, string.Join("; ", handshakes.Problems));
@@ -79,6 +86,32 @@ internal static partial class RunCommand
         }
     }
 
+    /// <returns>Null: without Kubernetes, or there is a problem.</returns>
+    private static ApiConnection? OpenApi(ExporterOptions options, out string? problem)
+    {
+        problem = null;
+        var isWanted = options.Identity.Source == IdentityChoice.Kubernetes
+            || (options.Identity.Source == IdentityChoice.Auto && ApiConnection.IsConfigured(options.Kubernetes));
+        if (!isWanted)
+        {
+            return null;
+        }
+        if (options.Kubernetes.FindNodeName() is null)
+        {
+            problem = "Kubernetes:NodeName: is not set, and neither is NODE_NAME in the environment; in Kubernetes set it from the downward API's spec.nodeName.";
+            return null;
+        }
+        try
+        {
+            return ApiConnection.Open(options.Kubernetes);
+        }
+        catch (KubeConfigException e)
+        {
+            problem = e.Message;
+            return null;
+        }
+    }
+
     private static IDisposable? TryEnableStatistics(ILogger logger)
     {
         try
@@ -93,7 +126,7 @@ internal static partial class RunCommand
     }
 
     private static WebApplication Build(
-        ExporterOptions options, IConfiguration configuration, PodTrafficPrograms programs, HookChoice hook, HandshakeAttachment attachment)
+        ExporterOptions options, IConfiguration configuration, PodTrafficPrograms programs, HookChoice hook, HandshakeAttachment attachment, ApiConnection? api)
     {
         var handshakes = attachment.Programs;
         // Nothing is served from files; the working directory, which is the default, need not be one that this user may enter.
@@ -113,9 +146,11 @@ internal static partial class RunCommand
         services.AddSingleton(TimeProvider.System);
         services.AddSingleton<IMetricFactory>(Prometheus.Metrics.WithCustomRegistry(registry));
         services.AddSingleton(options.Attach).AddSingleton(options.Drain).AddSingleton(options.Handshake);
-        services.AddSingleton(options.Identity).AddSingleton(options.Metrics);
+        services.AddSingleton(options.Identity).AddSingleton(options.Kubernetes).AddSingleton(options.Metrics);
         services.AddSingleton<LoopHealth>();
+        services.AddSingleton<Readiness>();
         services.AddSingleton<ExporterMetrics>();
+        services.AddSingleton<PodLabels>();
         services.AddSingleton<PodMetrics>();
         services.AddSingleton<PodTable>();
         services.AddSingleton<ITrafficSource>(new KernelTrafficSource(programs));
@@ -133,15 +168,16 @@ internal static partial class RunCommand
         }
         services.AddSingleton<RouteClient>();
         services.AddSingleton(_ => new RouteMonitor(addresses: false));
-        services.AddSingleton<IPodSource>(provider => new StandalonePodSource(provider.GetRequiredService<RouteClient>(), StandalonePodSource.DefaultDirectories));
         services.AddSingleton(provider => new ClsactHook(programs, provider.GetRequiredService<RouteClient>(), options.Attach.Priority));
         services.AddSingleton<TcHook>(provider => hook == HookChoice.Tcx ? new TcxHook(programs) : provider.GetRequiredService<ClsactHook>());
+        services.AddSingleton<ChangeSignal>();
         services.AddSingleton<LinkWatcher>();
         services.AddSingleton<InterfaceReconciler>();
 
         // Started in this order and stopped in the reverse: the last drain follows the detaching.
         services.AddHostedService<DrainLoop>();
         services.AddHostedService(provider => provider.GetRequiredService<LinkWatcher>());
+        AddPodSource(services, options, api);
         services.AddHostedService(provider => provider.GetRequiredService<InterfaceReconciler>());
 
         var app = builder.Build();
@@ -155,6 +191,23 @@ internal static partial class RunCommand
         metrics.SetHook("handshake_requests", attachment.SeesRequests ? "kprobe" : options.Handshake.Hook is HandshakeChoice.Off or HandshakeChoice.Tracepoint ? "off" : "unavailable");
         ExporterEndpoints.Map(app, registry);
         return app;
+    }
+
+    /// <param name="api">Null: without Kubernetes.</param>
+    private static void AddPodSource(IServiceCollection services, ExporterOptions options, ApiConnection? api)
+    {
+        if (api is null)
+        {
+            services.AddSingleton<IPodSource>(provider => new StandalonePodSource(
+                provider.GetRequiredService<RouteClient>(), provider.GetRequiredService<PodLabels>(), StandalonePodSource.DefaultDirectories));
+            return;
+        }
+        services.AddSingleton(new PodApi(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!));
+        services.AddSingleton<KubernetesMetrics>();
+        services.AddSingleton(provider => new PodStore(provider.GetRequiredService<PodLabels>(), provider.GetRequiredService<TimeProvider>(), options.Identity.Wait));
+        services.AddSingleton<IPodSource>(provider => new KubernetesPodSource(
+            provider.GetRequiredService<PodStore>(), provider.GetRequiredService<TimeProvider>(), options.Identity.Wait));
+        services.AddHostedService<PodWatch>();
     }
 
     private static MapUsage[] MapsOf(PodTrafficPrograms programs, TcpHandshakePrograms? handshakes)

@@ -28,7 +28,7 @@ internal sealed class CoverageCheck
             }
             var totals = owner.Totals;
             var sample = new Sample(
-                new(counters.ReceivedPackets, totals.Transmitted), new(counters.TransmittedPackets, totals.Received));
+                new(counters.ReceivedPackets, totals.Transmitted.Packets), new(counters.TransmittedPackets, totals.Received.Packets));
             if (_samples.TryGetValue(owner.Generation, out var last))
             {
                 sample = new(sample.Transmit.After(last.Transmit), sample.Receive.After(last.Receive));

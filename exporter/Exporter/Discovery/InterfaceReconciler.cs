@@ -12,22 +12,6 @@ using Exporter.Traffic;
 
 namespace Exporter.Discovery;
 
-/// <summary>What the exporter does with an interface of a pod.</summary>
-internal enum InterfaceState
-{
-    /// <summary>Found, not attached yet.</summary>
-    Pending,
-
-    /// <summary>Counted.</summary>
-    Attached,
-
-    /// <summary>Attaching failed; it is tried again.</summary>
-    Failed,
-
-    /// <summary>Attached, but its packets do not reach the programs.</summary>
-    Shadowed,
-}
-
 /// <summary>
 /// The only one who attaches and detaches: compares the interfaces that should be counted with those that are, whenever
 /// something may have changed, and publishes whose they are.
@@ -35,6 +19,7 @@ internal enum InterfaceState
 /// <param name="networks">Null where handshakes are not counted, as <paramref name="handshakes"/>.</param>
 internal sealed partial class InterfaceReconciler(
     LinkWatcher watcher,
+    ChangeSignal changes,
     TcHook hook,
     ClsactHook clsact,
     RouteClient client,
@@ -44,6 +29,7 @@ internal sealed partial class InterfaceReconciler(
     TrafficReader reader,
     ExporterMetrics metrics,
     LoopHealth health,
+    Readiness readiness,
     TimeProvider time,
     AttachOptions options,
     IdentityOptions identityOptions,
@@ -71,13 +57,20 @@ internal sealed partial class InterfaceReconciler(
     /// <summary>Detached for good, and not all that was counted is with their pods yet.</summary>
     private readonly List<Attachment> _closing = [];
 
+    /// <summary>What pods were counted in that are shown otherwise now; the drain may be adding to it still.</summary>
+    private readonly List<(IPodCounts Counts, Settlement Settlement)> _replaced = [];
+
     private readonly CoverageCheck _coverage = new();
     private long _coverageCheckedAt = time.GetTimestamp();
     private long _coverageCheckedAtDrain;
     private bool _failing;
+    private bool _hasStarted;
 
-    /// <summary>Whether the interfaces that were there at the start are known and being attached.</summary>
-    internal bool IsReady { get; private set; }
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        readiness.WaitFor(LoopName, "the interfaces are not known yet");
+        return base.StartAsync(cancellationToken);
+    }
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
@@ -117,11 +110,11 @@ internal sealed partial class InterfaceReconciler(
 
     private async Task WaitForChangeAsync(CancellationToken stoppingToken)
     {
-        using var timeout = new CancellationTokenSource(Idle, time);
+        using var timeout = new CancellationTokenSource(UntilNextLook(), time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, timeout.Token);
         try
         {
-            await watcher.Changes.ReadAsync(either.Token);
+            await changes.WaitAsync(either.Token);
         }
         catch (OperationCanceledException)
         {
@@ -129,12 +122,22 @@ internal sealed partial class InterfaceReconciler(
         }
     }
 
+    private TimeSpan UntilNextLook()
+    {
+        var wait = Idle;
+        foreach (var attachment in _attachments.Values)
+        {
+            wait = attachment.Addresses.Due is { } due && due < wait ? due : wait;
+        }
+        return wait;
+    }
+
     /// <summary>One round. Returns whether there is more to do at once.</summary>
     private bool TryReconcile(CancellationToken stoppingToken)
     {
         try
         {
-            if (!IsReady)
+            if (!_hasStarted)
             {
                 RemoveLeftovers();
             }
@@ -170,7 +173,7 @@ internal sealed partial class InterfaceReconciler(
     private int Reconcile(CancellationToken stoppingToken)
     {
         var pending = AttachNew(stoppingToken);
-        IdentifyUnknown();
+        IdentifyAll();
         ForgetClosed();
         if (time.GetElapsedTime(_coverageCheckedAt) >= options.CheckInterval && reader.Completed > _coverageCheckedAtDrain)
         {
@@ -178,10 +181,11 @@ internal sealed partial class InterfaceReconciler(
             CheckCoverage();
         }
         PublishStates(pending);
-        IsReady = true;
+        _hasStarted = true;
+        readiness.Has(LoopName);
         // Of two interfaces of one pod the older one stands for its namespace, and none that is gone while there is another.
         networks?.Publish([.. _closing.Concat(_attachments.Values.OrderByDescending(attachment => attachment.Owner.Generation))
-            .Select(attachment => (attachment.Owner, attachment.Link.PeerNamespaceId))]);
+            .Select(attachment => (attachment.Owner, attachment.Owner.Link.PeerNamespaceId))]);
         return pending;
     }
 
@@ -193,7 +197,7 @@ internal sealed partial class InterfaceReconciler(
                 && link.Generation == attachment.Owner.Generation
                 && options.IsPodInterface(link.Link))
             {
-                attachment.Link = link.Link;
+                attachment.Owner.Link = link.Link;
             }
             else
             {
@@ -206,7 +210,8 @@ internal sealed partial class InterfaceReconciler(
     {
         attachment.Detach();
         attachment.ClosedAt = time.GetTimestamp();
-        SettleAfterNextDrain(attachment);
+        attachment.Owner.GoneAt = time.GetUtcNow();
+        attachment.Settlement = SettleAfterNextDrain();
         _attachments.Remove(attachment.Owner.Ifindex);
         _closing.Add(attachment);
     }
@@ -215,21 +220,43 @@ internal sealed partial class InterfaceReconciler(
     /// An interface that is gone stays in the table until a drain has begun after its programs were detached and has ended: then
     /// nothing of it is in the maps. It is forgotten when all that it carried is with its pod, or its pod did not become known.
     /// </summary>
-    private void ForgetClosed() => _closing.RemoveAll(attachment =>
+    private void ForgetClosed()
     {
-        var owner = attachment.Owner;
-        if (reader.Completed <= attachment.SettledAfterDrain || handshakes?.Completed <= attachment.SettledAfterHandshakes)
+        _closing.RemoveAll(attachment =>
         {
-            return false;
-        }
-        RemoveFromTable(owner);
-        if (owner.Series is not { } series)
+            var owner = attachment.Owner;
+            if (!IsSettled(attachment.Settlement))
+            {
+                return false;
+            }
+            RemoveFromTable(owner);
+            if (owner.Counts is null && time.GetElapsedTime(attachment.ClosedAt) < identityOptions.Wait)
+            {
+                return false;
+            }
+            Release(owner.Counts);
+            owner.Counts = null;
+            pods.Forget(owner);
+            return true;
+        });
+        _replaced.RemoveAll(replaced =>
         {
-            return time.GetElapsedTime(attachment.ClosedAt) >= identityOptions.Wait;
+            var isSettled = IsSettled(replaced.Settlement);
+            if (isSettled)
+            {
+                Release(replaced.Counts);
+            }
+            return isSettled;
+        });
+    }
+
+    private void Release(IPodCounts? counts)
+    {
+        if (counts is not null)
+        {
+            podMetrics.Release(counts);
         }
-        podMetrics.Release(series);
-        return true;
-    });
+    }
 
     private void RemoveFromTable(PodInterface owner)
     {
@@ -239,29 +266,44 @@ internal sealed partial class InterfaceReconciler(
         }
     }
 
-    private void IdentifyUnknown()
+    private void IdentifyAll()
     {
-        List<Attachment> unknown = [.. _attachments.Values.Concat(_closing).Where(attachment => attachment.Owner.Series is null)];
-        if (unknown.Count == 0)
+        var hasChanged = pods.TakeChanges();
+        foreach (var attachment in _attachments.Values)
+        {
+            attachment.Addresses.Look(client, now: hasChanged);
+        }
+        List<Attachment> asked = [.. _closing.Concat(_attachments.Values).Where(attachment => hasChanged || attachment.Owner.Pod is null)];
+        if (asked.Count > 0)
+        {
+            pods.Refresh();
+            asked.ForEach(Identify);
+        }
+    }
+
+    /// <summary>Also of those whose pod is known: it may be shown otherwise from now on.</summary>
+    private void Identify(Attachment attachment)
+    {
+        var owner = attachment.Owner;
+        if (pods.Identify(owner) is not { } pod || pod == owner.Pod)
         {
             return;
         }
-        pods.Refresh();
-        unknown.ForEach(Identify);
-    }
-
-    private void Identify(Attachment attachment)
-    {
-        if (pods.Identify(attachment.Link) is { } pod)
+        var before = owner.Counts;
+        owner.Counts = podMetrics.Acquire(pod);
+        owner.Pod = pod;
+        // What was held until now is credited by the next drain.
+        attachment.Settlement = SettleAfterNextDrain();
+        if (before is not null)
         {
-            attachment.Owner.Series = podMetrics.Acquire(pod);
-            // What was held until now is credited by the next drain.
-            SettleAfterNextDrain(attachment);
+            _replaced.Add((before, attachment.Settlement));
         }
     }
 
-    private void SettleAfterNextDrain(Attachment attachment) =>
-        (attachment.SettledAfterDrain, attachment.SettledAfterHandshakes) = (reader.Started, handshakes?.Started ?? 0);
+    private Settlement SettleAfterNextDrain() => new(reader.Started, handshakes?.Started ?? 0);
+
+    private bool IsSettled(Settlement settlement) =>
+        reader.Completed > settlement.Drain && (handshakes is null || handshakes.Completed > settlement.Handshakes);
 
     /// <summary>
     /// The newest first: they have everything still to come, and a backlog of old ones can take long, since every tcx link
@@ -305,19 +347,20 @@ internal sealed partial class InterfaceReconciler(
         new(links.Values.Where(link => options.IsPodInterface(link.Link) && IsUnattached(link)).OrderBy(link => link.Generation));
 
     private bool IsUnattached(TrackedLink link) =>
-        !_attachments.TryGetValue(link.Link.Ifindex, out var attachment) || attachment.IsDue(time);
+        !_attachments.TryGetValue(link.Link.Ifindex, out var attachment) || attachment.IsDue;
 
     /// <summary>Attaches one of the two programs. Returns whether the next may be tried at once.</summary>
     private bool TryAttach(TrackedLink tracked)
     {
-        var (link, generation, _) = tracked;
+        var link = tracked.Link;
         if (!_attachments.TryGetValue(link.Ifindex, out var attachment))
         {
             if (table.Current.ContainsKey(link.Ifindex) && !TryFreeIndex(link.Ifindex))
             {
                 return false;
             }
-            _attachments[link.Ifindex] = attachment = new(link, new(link.Ifindex, generation, link.Name));
+            _attachments[link.Ifindex] = attachment = new(new(link, tracked.Generation, tracked.SeenAt, FindSibling(link)), time);
+            attachment.Addresses.Look(client, now: true);
             Identify(attachment);
             // Before it is attached: no row may come whose owner is unknown.
             table.Current = table.Current.SetItem(link.Ifindex, attachment.Owner);
@@ -333,7 +376,7 @@ internal sealed partial class InterfaceReconciler(
             if (hook.TryAttach(link.Ifindex, direction) is not { } handle)
             {
                 // Gone already; its event is on the way.
-                attachment.RetryLater(time);
+                attachment.RetryLater();
                 return false;
             }
             var before = attachment.State;
@@ -351,9 +394,17 @@ internal sealed partial class InterfaceReconciler(
             {
                 LogAttachFailed(link.Name, e.Message);
             }
-            attachment.Failed(time);
+            attachment.Failed();
             return false;
         }
+    }
+
+    /// <summary>Another interface that leads to the same namespace.</summary>
+    private PodInterface? FindSibling(Link link)
+    {
+        var sibling = _attachments.Values.FirstOrDefault(attachment => attachment.Owner.Link.PeerNamespaceId == link.PeerNamespaceId)?.Owner;
+        // The id may have come back for another namespace, before it is heard of that the former one's interface is gone.
+        return sibling is not null && client.GetLink(sibling.Ifindex)?.PeerNamespaceId == link.PeerNamespaceId ? sibling : null;
     }
 
     /// <summary>
@@ -463,18 +514,25 @@ internal sealed partial class InterfaceReconciler(
     [LoggerMessage(8, LogLevel.Information, "Removed {Count} filters that an earlier run had left")]
     private partial void LogLeftovers(int count);
 
+    /// <summary>The drains after which, once they have ended with greater numbers, nothing is on its way any more.</summary>
+    private readonly record struct Settlement(long Drain, long Handshakes);
+
     /// <summary>One interface that should be counted, or is being closed.</summary>
-    private sealed class Attachment(Link link, PodInterface owner)
+    private sealed class Attachment(PodInterface owner, TimeProvider time)
     {
+        private readonly Backoff _retry = new(FirstRetry, LongestRetry);
         private TimeSpan _retryAfter;
         private long _triedAt;
 
-        /// <summary>As it was when it was last seen.</summary>
-        internal Link Link { get; set; } = link;
-
         internal PodInterface Owner => owner;
 
-        internal InterfaceState State { get; set; } = InterfaceState.Pending;
+        internal InterfaceState State
+        {
+            get => owner.State;
+            set => owner.State = value;
+        }
+
+        internal AddressLookup Addresses { get; } = new(owner, time);
 
         /// <summary>What keeps the programs attached; null where they are not yet.</summary>
         internal IDisposable? Ingress { get; private set; }
@@ -486,14 +544,10 @@ internal sealed partial class InterfaceReconciler(
         /// <summary>What has been counted as missed, by direction.</summary>
         internal (ulong Transmitted, ulong Received) Missed { get; set; }
 
-        /// <summary>A closed interface is settled by the first drain that ends with a greater number.</summary>
-        internal long SettledAfterDrain { get; set; }
-
-        /// <summary>The same of its namespace's handshakes.</summary>
-        internal long SettledAfterHandshakes { get; set; }
+        internal Settlement Settlement { get; set; }
 
         /// <summary>Whether it is to be attached, now.</summary>
-        internal bool IsDue(TimeProvider time) => Egress is null && time.GetElapsedTime(_triedAt) >= _retryAfter;
+        internal bool IsDue => Egress is null && time.GetElapsedTime(_triedAt) >= _retryAfter;
 
         /// <summary>Takes over the first, and then the second.</summary>
         internal void Add(IDisposable handle)
@@ -505,19 +559,20 @@ internal sealed partial class InterfaceReconciler(
             }
             Egress = handle;
             _retryAfter = default;
+            _retry.Reset();
             State = InterfaceState.Attached;
         }
 
-        internal void Failed(TimeProvider time)
+        internal void Failed()
         {
             State = InterfaceState.Failed;
-            RetryLater(time);
+            RetryLater();
         }
 
-        internal void RetryLater(TimeProvider time)
+        internal void RetryLater()
         {
             _triedAt = time.GetTimestamp();
-            _retryAfter = _retryAfter == default ? FirstRetry : _retryAfter * 2 > LongestRetry ? LongestRetry : _retryAfter * 2;
+            _retryAfter = _retry.Next();
         }
 
         internal void Detach()

@@ -6,10 +6,11 @@ namespace Exporter.Discovery;
 /// <summary>An interface during one life of its index.</summary>
 /// <param name="Generation">Greater than that of every interface seen before.</param>
 /// <param name="IsNew">An event told of it, not a list: it came while the exporter runs.</param>
-internal sealed record TrackedLink(Link Link, long Generation, bool IsNew);
+/// <param name="SeenAt">When it was first seen; it is not younger than that.</param>
+internal sealed record TrackedLink(Link Link, long Generation, bool IsNew, DateTimeOffset SeenAt);
 
 /// <summary>The interfaces as events and lists tell of them. Written by one thread; readers take <see cref="Current"/> once.</summary>
-internal sealed class LinkTable
+internal sealed class LinkTable(TimeProvider time)
 {
     private ImmutableDictionary<int, TrackedLink> _current = ImmutableDictionary<int, TrackedLink>.Empty;
     private long _generation;
@@ -19,7 +20,7 @@ internal sealed class LinkTable
     internal void Set(Link link) =>
         Volatile.Write(ref _current, _current.SetItem(
             link.Ifindex,
-            _current.TryGetValue(link.Ifindex, out var known) ? known with { Link = link } : new(link, ++_generation, IsNew: true)));
+            _current.TryGetValue(link.Ifindex, out var known) ? known with { Link = link } : new(link, ++_generation, IsNew: true, time.GetUtcNow())));
 
     /// <summary>Takes an interface out. Returns the other end of its pair where that is in this namespace as well.</summary>
     internal Link? Remove(int ifindex)
@@ -39,11 +40,12 @@ internal sealed class LinkTable
     internal void Reset(IEnumerable<Link> links)
     {
         var table = ImmutableDictionary.CreateBuilder<int, TrackedLink>();
+        var now = time.GetUtcNow();
         foreach (var link in links)
         {
             table[link.Ifindex] = _current.TryGetValue(link.Ifindex, out var known) && IsSame(known.Link, link)
                 ? known with { Link = link }
-                : new(link, ++_generation, IsNew: false);
+                : new(link, ++_generation, IsNew: false, now);
         }
         Volatile.Write(ref _current, table.ToImmutable());
     }

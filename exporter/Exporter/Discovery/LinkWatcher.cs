@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Exporter.Bpf.Netlink;
 using Exporter.Health;
 using Exporter.Metrics;
@@ -8,7 +7,7 @@ namespace Exporter.Discovery;
 /// <summary>Keeps the table of interfaces up to date with the kernel, on a thread of its own that sleeps in it.</summary>
 /// <param name="monitor">Subscribed before the first list is made: what changes in between is an event.</param>
 internal sealed partial class LinkWatcher(
-    RouteMonitor monitor, ExporterMetrics metrics, LoopHealth health, TimeProvider time, ILogger<LinkWatcher> logger) : BackgroundService
+    RouteMonitor monitor, ChangeSignal changes, ExporterMetrics metrics, LoopHealth health, TimeProvider time, ILogger<LinkWatcher> logger) : BackgroundService
 {
     private const string LoopName = "links";
 
@@ -21,14 +20,10 @@ internal sealed partial class LinkWatcher(
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly RouteClient _client = new();
-    private readonly LinkTable _table = new();
-    private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly LinkTable _table = new(time);
     private long _listedAt;
 
     internal LinkTable Links => _table;
-
-    /// <summary>Has an item whenever something changed since it was last read.</summary>
-    internal ChannelReader<bool> Changes => _changes.Reader;
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -74,7 +69,7 @@ internal sealed partial class LinkWatcher(
                 if (events.Count > 0)
                 {
                     events.ForEach(Apply);
-                    _changes.Writer.TryWrite(true);
+                    changes.Set();
                 }
                 if (!isCurrent || time.GetElapsedTime(_listedAt) >= RelistInterval)
                 {
@@ -105,7 +100,7 @@ internal sealed partial class LinkWatcher(
     {
         _table.Reset(_client.GetLinks());
         _listedAt = time.GetTimestamp();
-        _changes.Writer.TryWrite(true);
+        changes.Set();
     }
 
     private void Apply(RouteEvent change)

@@ -1,6 +1,7 @@
-using Exporter.Discovery;
+using System.Text.Json;
+using Exporter.Bpf.Tc;
 using Exporter.Health;
-using Exporter.Metrics;
+using Exporter.Pods;
 using Prometheus;
 
 namespace Exporter.Endpoints;
@@ -11,20 +12,40 @@ internal static class ExporterEndpoints
     internal static void Map(WebApplication app, CollectorRegistry registry)
     {
         app.MapMetrics(registry: registry);
-        app.MapGet("/healthz", (HttpContext context) =>
+        Get(app, "/healthz", static context =>
         {
             var stuck = context.RequestServices.GetRequiredService<LoopHealth>().Stuck();
             return Answer(context, stuck.Count == 0, $"stuck: {string.Join(", ", stuck)}");
         });
-        app.MapGet("/readyz", (HttpContext context) => Answer(
-            context,
-            context.RequestServices.GetRequiredService<InterfaceReconciler>().IsReady,
-            "not ready: the interfaces are not known yet"));
-        app.MapGet("/", (HttpContext context) =>
+        Get(app, "/readyz", static context =>
+        {
+            var reasons = context.RequestServices.GetRequiredService<Readiness>().Reasons;
+            return Answer(context, reasons.Count == 0, $"not ready: {string.Join("; ", reasons)}");
+        });
+        Get(app, "/api/v1/pods", static context =>
+        {
+            context.Response.ContentType = "application/json; charset=utf-8";
+            return JsonSerializer.SerializeAsync(context.Response.Body, FindPods(context), PodsDocumentContext.Default.PodsDocument, context.RequestAborted);
+        });
+        Get(app, "/", static context =>
         {
             context.Response.ContentType = "text/html; charset=utf-8";
-            return context.Response.WriteAsync(LandingPage);
+            return context.Response.WriteAsync(LandingPage.Write(FindPods(context)));
         });
+    }
+
+    /// <summary>Says which of the overloads is meant: the one that binds nothing.</summary>
+    private static void Get(WebApplication app, string path, RequestDelegate answer) => app.MapGet(path, answer);
+
+    private static PodsDocument FindPods(HttpContext context)
+    {
+        var services = context.RequestServices;
+        return PodsDocument.Create(
+            services.GetRequiredService<IPodSource>(),
+            services.GetRequiredService<PodTable>(),
+            services.GetRequiredService<PodLabels>(),
+            services.GetRequiredService<TcHook>(),
+            services.GetRequiredService<TimeProvider>());
     }
 
     private static Task Answer(HttpContext context, bool good, string problem)
@@ -33,21 +54,4 @@ internal static class ExporterEndpoints
         context.Response.ContentType = "text/plain; charset=utf-8";
         return context.Response.WriteAsync(good ? "ok\n" : problem + "\n");
     }
-
-    private static string LandingPage { get; } = $"""
-        <!doctype html>
-        <html lang="en">
-        <head><meta charset="utf-8"><title>podnet-exporter</title></head>
-        <body>
-        <h1>podnet-exporter</h1>
-        <p>What this node's pods send and receive on the network. Version {ExporterMetrics.Version}.</p>
-        <ul>
-        <li><a href="/metrics">/metrics</a>: for Prometheus</li>
-        <li><a href="/healthz">/healthz</a>: whether its loops turn</li>
-        <li><a href="/readyz">/readyz</a>: whether it knows the interfaces and counts</li>
-        </ul>
-        </body>
-        </html>
-
-        """;
 }

@@ -59,8 +59,8 @@ internal sealed class HandshakeReader(
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
     private readonly HeldRows<ulong, HandshakeValue> _held = new(time, options.Wait);
-    private readonly Func<ulong, PodSeries?> _findSeries = network => FindSeries(pods, network);
-    private readonly HeldRows<ulong, HandshakeValue>.Taker _giveUp = metrics.AddUnattributed;
+    private readonly Func<ulong, IPodCounts?> _findCounts = network => FindCounts(pods, network);
+    private readonly HeldRows<ulong, HandshakeValue>.Taker _giveUp = metrics.Unattributed.Add;
     private long _sweptAt = time.GetTimestamp();
     private bool _unfinished;
     private long _started;
@@ -98,7 +98,7 @@ internal sealed class HandshakeReader(
         }
         finally
         {
-            _held.Settle(_findSeries, static (PodSeries series, in HandshakeValue value) => series.Add(value), _giveUp);
+            _held.Settle(_findCounts, static (IPodCounts counts, in HandshakeValue value) => counts.Add(value), _giveUp);
         }
         if (complete)
         {
@@ -113,13 +113,13 @@ internal sealed class HandshakeReader(
         return complete;
     }
 
-    private static PodSeries? FindSeries(PodTable pods, ulong network) => pods.Networks.GetValueOrDefault(network)?.Series;
+    private static IPodCounts? FindCounts(PodTable pods, ulong network) => pods.Networks.GetValueOrDefault(network)?.Counts;
 
     private void Credit(ulong network, in HandshakeValue handshakes)
     {
-        if (FindSeries(pods, network) is { } series)
+        if (FindCounts(pods, network) is { } counts)
         {
-            series.Add(handshakes);
+            counts.Add(handshakes);
         }
         else
         {

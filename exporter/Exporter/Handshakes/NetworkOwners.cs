@@ -23,7 +23,7 @@ internal sealed class NetworkOwners
         _programs = programs;
         _table = table;
         _hostNetwork = programs.FindNetwork(null);
-        _host = new(ifindex: 0, generation: 0, "host") { Series = pods.AcquireHost() };
+        _host = new(new(0, "host", "", 0, 0, null), generation: 0, seenAt: default) { Counts = pods.AcquireHost() };
         _table.Networks = _table.Networks.SetItem(_hostNetwork, _host);
     }
 

@@ -1,7 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Exporter.Bpf.Contract;
-using Exporter.Discovery;
+using Exporter.Pods;
 using Prometheus;
 
 namespace Exporter.Metrics;
@@ -23,11 +23,7 @@ internal sealed class ExporterMetrics
     private readonly Counter _lostPackets;
     private readonly Counter _lostBytes;
     private readonly Counter _missedPackets;
-    private readonly Counter _unattributedPackets;
-    private readonly Counter _unattributedBytes;
     private readonly Counter.Child[] _lostHandshakes;
-    private readonly Counter.Child _unattributedClients;
-    private readonly Counter.Child _unattributedServers;
 
     public ExporterMetrics(IMetricFactory metrics)
     {
@@ -45,20 +41,17 @@ internal sealed class ExporterMetrics
             "podnet_exporter_missed_packets_total",
             "Packets that a new interface had carried, by its own counters, before the programs were attached.",
             ["direction"]);
-        _unattributedPackets = metrics.CreateCounter(
-            "podnet_exporter_unattributed_packets_total", "Packets counted on an interface whose pod did not become known in time.", ["direction"]);
-        _unattributedBytes = metrics.CreateCounter(
-            "podnet_exporter_unattributed_bytes_total", "The bytes of the unattributed packets.", ["direction"]);
+        Unattributed = new(
+            metrics,
+            "unattributed",
+            "on an interface whose pod did not become known in time",
+            "in a network namespace whose pod did not become known in time");
+        Excluded = new(metrics, "excluded", "for pods that are left out", "of pods that are left out");
         var lostHandshakes = metrics.CreateCounter(
             "podnet_exporter_lost_handshakes_total", "TCP handshakes that were seen and could not be counted or timed.", ["reason"]);
         _lostHandshakes = [.. HandshakeLossLabels.Select(reason => lostHandshakes.WithLabels(reason))];
         UnseenHandshakes = lostHandshakes.WithLabels("unseen");
         MissedHandshakes = lostHandshakes.WithLabels("missed");
-        var unattributedHandshakes = metrics.CreateCounter(
-            "podnet_exporter_unattributed_handshakes_total",
-            "TCP handshakes, completed or failed, in a network namespace whose pod did not become known in time.",
-            ["role"]);
-        (_unattributedClients, _unattributedServers) = (unattributedHandshakes.WithLabels("client"), unattributedHandshakes.WithLabels("server"));
         DrainDuration = metrics.CreateHistogram(
             "podnet_exporter_drain_duration_seconds",
             "Time to fetch the counters from the kernel, the RCU grace period included.",
@@ -83,7 +76,6 @@ internal sealed class ExporterMetrics
         }
         foreach (var direction in (string[])[Transmit, Receive])
         {
-            AddUnattributed(direction, default);
             AddMissed(direction, 0);
         }
     }
@@ -98,6 +90,12 @@ internal sealed class ExporterMetrics
     internal Counter Resyncs { get; }
 
     internal Gauge Series { get; }
+
+    /// <summary>Of interfaces whose pod did not become known in time.</summary>
+    internal TotalCounts Unattributed { get; }
+
+    /// <summary>Of pods that are to have no series.</summary>
+    internal TotalCounts Excluded { get; }
 
     /// <summary>Handshakes that were remembered and whose end the programs did not see.</summary>
     internal Counter.Child UnseenHandshakes { get; }
@@ -128,17 +126,5 @@ internal sealed class ExporterMetrics
     /// <param name="total">Since the programs were loaded.</param>
     internal void SetLoss(HandshakeLoss reason, ulong total) => _lostHandshakes[(int)reason].IncTo(total);
 
-    internal void AddUnattributed(in HandshakeValue handshakes)
-    {
-        _unattributedClients.Inc(handshakes.Client.Total);
-        _unattributedServers.Inc(handshakes.Server.Total);
-    }
-
     internal void AddMissed(string direction, ulong packets) => _missedPackets.WithLabels(direction).Inc(packets);
-
-    internal void AddUnattributed(string direction, TrafficCount count)
-    {
-        _unattributedPackets.WithLabels(direction).Inc(count.Packets);
-        _unattributedBytes.WithLabels(direction).Inc(count.Bytes);
-    }
 }

@@ -15,23 +15,28 @@ internal sealed class PodMetrics
     private readonly HandshakeFamilies _handshakes;
     private readonly TimeProvider _time;
     private readonly TimeSpan _retention;
-    private readonly Dictionary<PodIdentity, PodSeries> _pods = [];
+    private readonly TotalCounts _excluded;
+    private readonly PodLabels _labels;
+    private readonly Dictionary<LabelValues, PodSeries> _pods = [];
 
     /// <summary>Taken when pods come, go and expire; never while counting.</summary>
     private readonly Lock _lock = new();
 
-    public PodMetrics(IMetricFactory metrics, TimeProvider time, MetricsOptions options, HandshakeOptions handshakeOptions)
+    public PodMetrics(
+        IMetricFactory metrics, ExporterMetrics exporterMetrics, TimeProvider time, PodLabels labels, MetricsOptions options, HandshakeOptions handshakeOptions)
     {
+        _excluded = exporterMetrics.Excluded;
+        _labels = labels;
         _time = time;
         _retention = options.Retention;
         var sizes = metrics.CreateHistogram(
             "podnet_packet_size_bytes",
             "Lengths of packets as the wire would carry them, Ethernet header included.",
-            ["namespace", "pod", "direction"],
+            [.. labels.Names, "direction"],
             new HistogramConfiguration { Buckets = [.. TrafficSize.Bounds.ToArray().Select(bound => (double)bound)] });
-        _transmit = new(metrics, "transmit", "sent by", sizes);
-        _receive = new(metrics, "receive", "delivered to", sizes);
-        _handshakes = new(metrics, handshakeOptions.Buckets);
+        _transmit = new(metrics, "transmit", "sent by", labels.Names, sizes);
+        _receive = new(metrics, "receive", "delivered to", labels.Names, sizes);
+        _handshakes = new(metrics, labels.Names, handshakeOptions.Buckets);
     }
 
     /// <summary>How many sample lines the pods' series have.</summary>
@@ -46,13 +51,15 @@ internal sealed class PodMetrics
         }
     }
 
-    /// <summary>The pod's series, made or kept alive for one more interface; ends with <see cref="Release"/>.</summary>
-    internal PodSeries Acquire(PodIdentity pod) => Acquire(pod, hasTraffic: true);
+    /// <summary>
+    /// The pod's series, made or kept alive for one more interface, or the total of those that have none; ends with <see cref="Release"/>.
+    /// </summary>
+    internal IPodCounts Acquire(PodIdentity pod) => pod.IsExcluded ? _excluded : Acquire(pod.Labels, hasTraffic: true);
 
     /// <summary>The series of the host's own namespace, which has handshakes, and no interface whose traffic is counted.</summary>
-    internal PodSeries AcquireHost() => Acquire(PodIdentity.Host, hasTraffic: false);
+    internal PodSeries AcquireHost() => Acquire(_labels.Host.Labels, hasTraffic: false);
 
-    private PodSeries Acquire(PodIdentity pod, bool hasTraffic)
+    private PodSeries Acquire(LabelValues pod, bool hasTraffic)
     {
         lock (_lock)
         {
@@ -67,8 +74,12 @@ internal sealed class PodMetrics
     }
 
     /// <summary>One interface less; after the last the series stay for the retention.</summary>
-    internal void Release(PodSeries series)
+    internal void Release(IPodCounts counts)
     {
+        if (counts is not PodSeries series)
+        {
+            return;
+        }
         lock (_lock)
         {
             series.Interfaces--;
@@ -93,12 +104,12 @@ internal sealed class PodMetrics
 /// <summary>A pod's series. Counting into it is for the drain alone; its lifetime is <see cref="PodMetrics"/>'s business.</summary>
 /// <param name="transmit">Null where only handshakes are counted.</param>
 /// <param name="receive">As <paramref name="transmit"/>.</param>
-internal sealed class PodSeries(PodIdentity pod, DirectionSeries? transmit, DirectionSeries? receive, HandshakeFamilies handshakes)
+internal sealed class PodSeries(LabelValues pod, DirectionSeries? transmit, DirectionSeries? receive, HandshakeFamilies handshakes) : IPodCounts
 {
     private readonly HandshakeSeries _client = new(handshakes, pod, "client");
     private readonly HandshakeSeries _server = new(handshakes, pod, "server");
 
-    internal PodIdentity Pod { get; } = pod;
+    internal LabelValues Pod { get; } = pod;
 
     internal int Interfaces { get; set; }
 
@@ -107,14 +118,14 @@ internal sealed class PodSeries(PodIdentity pod, DirectionSeries? transmit, Dire
     internal int SeriesCount => (transmit?.SeriesCount ?? 0) + (receive?.SeriesCount ?? 0) + _client.SeriesCount + _server.SeriesCount;
 
     /// <summary>Adds what was counted. Allocates only for a transport's first packet.</summary>
-    internal void Add(in TrafficValue traffic)
+    public void Add(in TrafficValue traffic)
     {
         transmit?.Add(traffic.Transmit);
         receive?.Add(traffic.Receive);
     }
 
     /// <summary>Adds what was counted. Allocates only for a role's first handshake, failure of a kind or retransmission.</summary>
-    internal void Add(in HandshakeValue handshakes)
+    public void Add(in HandshakeValue handshakes)
     {
         _client.Add(handshakes.Client);
         _server.Add(handshakes.Server);
@@ -130,32 +141,30 @@ internal sealed class PodSeries(PodIdentity pod, DirectionSeries? transmit, Dire
 }
 
 /// <summary>The families of one direction.</summary>
-internal sealed class TrafficFamilies(IMetricFactory metrics, string direction, string verb, Histogram sizes)
+internal sealed class TrafficFamilies(IMetricFactory metrics, string direction, string verb, IReadOnlyList<string> podLabels, Histogram sizes)
 {
-    private static readonly string[] Labels = ["namespace", "pod", "transport"];
-
     internal string Direction => direction;
 
     internal Counter Bytes { get; } = metrics.CreateCounter(
-        $"podnet_{direction}_bytes_total", $"Bytes {verb} the pod, Ethernet headers included, as its interface counts them.", Labels);
+        $"podnet_{direction}_bytes_total", $"Bytes {verb} the pod, Ethernet headers included, as its interface counts them.", [.. podLabels, "transport"]);
 
     internal Counter Packets { get; } = metrics.CreateCounter(
-        $"podnet_{direction}_packets_total", $"Packets {verb} the pod as its interface counts them: one may stand for many on the wire.", Labels);
+        $"podnet_{direction}_packets_total", $"Packets {verb} the pod as its interface counts them: one may stand for many on the wire.", [.. podLabels, "transport"]);
 
     internal Counter Segments { get; } = metrics.CreateCounter(
-        $"podnet_{direction}_segments_total", $"Packets {verb} the pod as the wire would carry them.", Labels);
+        $"podnet_{direction}_segments_total", $"Packets {verb} the pod as the wire would carry them.", [.. podLabels, "transport"]);
 
     internal Histogram Sizes => sizes;
 }
 
 /// <summary>A pod's series of one direction. A transport's series come with its first packet.</summary>
-internal sealed class DirectionSeries(TrafficFamilies families, PodIdentity pod)
+internal sealed class DirectionSeries(TrafficFamilies families, LabelValues pod)
 {
     /// <summary>As OpenTelemetry's network.transport has it, by <see cref="Transport"/>.</summary>
     private static readonly string[] TransportLabels = ["tcp", "udp", "icmp", "sctp", "other"];
 
     private readonly TransportSeries?[] _transports = new TransportSeries?[TransportLabels.Length];
-    private readonly Histogram.Child _sizes = families.Sizes.WithLabels(pod.Namespace, pod.Name, families.Direction);
+    private readonly Histogram.Child _sizes = families.Sizes.WithLabels(pod.With(families.Direction));
 
     /// <summary>Sample lines: three for each transport; the histogram's buckets, the infinite one, sum and count.</summary>
     internal int SeriesCount => (_transports.Count(transport => transport is not null) * 3) + TrafficSize.Bounds.Length + 3;
@@ -194,11 +203,11 @@ internal sealed class DirectionSeries(TrafficFamilies families, PodIdentity pod)
         _sizes.Remove();
     }
 
-    private sealed class TransportSeries(TrafficFamilies families, PodIdentity pod, string transport)
+    private sealed class TransportSeries(TrafficFamilies families, LabelValues pod, string transport)
     {
-        private readonly Counter.Child _bytes = families.Bytes.WithLabels(pod.Namespace, pod.Name, transport);
-        private readonly Counter.Child _packets = families.Packets.WithLabels(pod.Namespace, pod.Name, transport);
-        private readonly Counter.Child _segments = families.Segments.WithLabels(pod.Namespace, pod.Name, transport);
+        private readonly Counter.Child _bytes = families.Bytes.WithLabels(pod.With(transport));
+        private readonly Counter.Child _packets = families.Packets.WithLabels(pod.With(transport));
+        private readonly Counter.Child _segments = families.Segments.WithLabels(pod.With(transport));
 
         internal void Add(in TrafficCount count)
         {

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Exporter.Bpf;
+using Exporter.Pods;
 
 namespace Exporter.Options;
 
@@ -10,6 +11,7 @@ internal sealed record ExporterOptions(
     DrainOptions Drain,
     HandshakeOptions Handshake,
     IdentityOptions Identity,
+    KubernetesOptions Kubernetes,
     MetricsOptions Metrics,
     BpfOptions Bpf)
 {
@@ -50,19 +52,35 @@ internal sealed record ExporterOptions(
                 1 << 20,
                 "How many handshakes can be remembered whose SYN or SYN-ACK was sent again; each takes about 100 bytes of kernel memory.")),
         new(
-            reader.Choice("Identity:Source", IdentityChoice.Auto, "Who says which pod an interface belongs to."),
+            reader.Choice(
+                "Identity:Source",
+                IdentityChoice.Auto,
+                "Who says which pod an interface belongs to: kubernetes, the API server; standalone, the names of network namespaces; auto is kubernetes in a pod and where Kubernetes:Kubeconfig is set, else standalone."),
             reader.Duration(
                 "Identity:Wait",
                 TimeSpan.FromSeconds(30),
                 TimeSpan.Zero,
                 TimeSpan.FromHours(1),
                 "How long traffic of an interface is held until its pod is known; then it is counted as unattributed.")),
-        new(reader.Duration(
-            "Metrics:Retention",
-            TimeSpan.FromMinutes(2),
-            TimeSpan.Zero,
-            TimeSpan.FromDays(1),
-            "How long a pod's series stay after its last interface is gone, so that the last scrape sees the final totals.")),
+        new(
+            reader.Text("Kubernetes:NodeName", "the name of a node", "The node whose pods these are; empty: the environment variable NODE_NAME."),
+            reader.Text("Kubernetes:Kubeconfig", "a path", "A kubeconfig file that says how to reach the API server; empty: as a pod of the cluster."),
+            reader.Text("Kubernetes:Context", "a context", "The kubeconfig file's context; empty: its current one.")),
+        new(
+            reader.Duration(
+                "Metrics:Retention",
+                TimeSpan.FromMinutes(2),
+                TimeSpan.Zero,
+                TimeSpan.FromDays(1),
+                "How long a pod's series stay after its last interface is gone, so that the last scrape sees the final totals."),
+            reader.List(
+                "Metrics:PodLabels",
+                "namespace;pod",
+                "namespace, pod, workload, workload_kind, node, label:KEY",
+                "The labels of the pods' series; pods that have all of them in common share their series.",
+                ParsePodLabels),
+            reader.List("Metrics:Namespaces", "", "namespaces", "Only pods of these namespaces have series; empty: those of all.", ParseNamespaces),
+            reader.List("Metrics:ExcludedNamespaces", "", "namespaces", "Pods of these namespaces have no series.", ParseNamespaces)),
         new(
             reader.Number(
                 "Bpf:MaxInterfaces",
@@ -74,6 +92,32 @@ internal sealed record ExporterOptions(
                 "Bpf:RunStatistics",
                 false,
                 "Have the kernel measure the run time of BPF programs, of all on the machine; needs CAP_SYS_ADMIN.")));
+
+    private static PodLabel[] ParsePodLabels(IReadOnlyList<string> texts)
+    {
+        var labels = texts.Select(PodLabel.Parse).ToArray();
+        if (labels.Length == 0)
+        {
+            throw new FormatException("is empty; write at least one label, like namespace");
+        }
+        return labels.GroupBy(label => label.Name).FirstOrDefault(group => group.Count() > 1) is { } same
+            ? throw new FormatException($"has the label {same.Key} twice")
+            : labels;
+    }
+
+    private static HashSet<string> ParseNamespaces(IReadOnlyList<string> texts)
+    {
+        const int MaxLength = 63;
+        foreach (var text in texts)
+        {
+            // RFC 1123, as https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ wants it.
+            if (text.Length > MaxLength || text.StartsWith('-') || text.EndsWith('-') || !text.All(character => char.IsAsciiLetterLower(character) || char.IsAsciiDigit(character) || character == '-'))
+            {
+                throw new FormatException($"has '{text}', which no namespace can be called; write names like default;kube-system");
+            }
+        }
+        return [.. texts];
+    }
 }
 
 internal sealed record ServerOptions(IReadOnlyList<string> Urls);
@@ -89,7 +133,22 @@ internal sealed record HandshakeOptions(HandshakeChoice Hook, IReadOnlyList<ulon
 
 internal sealed record IdentityOptions(IdentityChoice Source, TimeSpan Wait);
 
-internal sealed record MetricsOptions(TimeSpan Retention);
+/// <param name="NodeName">Empty: the environment's.</param>
+/// <param name="Kubeconfig">Empty: as a pod.</param>
+/// <param name="Context">Empty: the current one.</param>
+internal sealed record KubernetesOptions(string NodeName, string Kubeconfig, string Context)
+{
+    /// <summary>What the chart sets from the downward API (https://kubernetes.io/docs/concepts/workloads/pods/downward-api/).</summary>
+    private const string NodeNameVariable = "NODE_NAME";
+
+    /// <summary>Null where nobody says.</summary>
+    internal string? FindNodeName() =>
+        NodeName.Length > 0 ? NodeName : Environment.GetEnvironmentVariable(NodeNameVariable) is { Length: > 0 } name ? name : null;
+}
+
+/// <param name="Namespaces">Empty: all.</param>
+internal sealed record MetricsOptions(
+    TimeSpan Retention, IReadOnlyList<PodLabel> PodLabels, IReadOnlySet<string> Namespaces, IReadOnlySet<string> ExcludedNamespaces);
 
 internal sealed record BpfOptions(int MaxInterfaces, bool RunStatistics);
 
@@ -111,5 +170,6 @@ internal enum HandshakeChoice
 internal enum IdentityChoice
 {
     Auto,
+    Kubernetes,
     Standalone,
 }

@@ -57,6 +57,17 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     internal IReadOnlyList<ulong> Bounds(string key, string byDefault, int most, string description) =>
         Read(key, $"1 to {most} numbers of seconds from 0.000001 to 600, ascending", ParseBounds(byDefault, most), byDefault, description, text => ParseBounds(text, most));
 
+    internal string Text(string key, string values, string description) => Read(key, values, "", "", description, text => text);
+
+    /// <summary>Parts separated by semicolons.</summary>
+    /// <param name="parse">Throws <see cref="FormatException"/>.</param>
+    internal T List<T>(string key, string byDefault, string values, string description, Func<IReadOnlyList<string>, T> parse)
+    {
+        return Read(key, values, Parse(byDefault), byDefault, description, Parse);
+
+        T Parse(string text) => parse(text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+    }
+
     internal T Choice<T>(string key, T byDefault, string description)
         where T : struct, Enum
     {

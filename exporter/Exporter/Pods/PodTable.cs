@@ -1,49 +1,123 @@
 using System.Collections.Immutable;
-using Exporter.Metrics;
+using System.Net;
+using Exporter.Bpf.Contract;
+using Exporter.Bpf.Netlink;
 
 namespace Exporter.Pods;
 
-/// <summary>
-/// An interface that is counted, during one life of its index. The generation tells apart owners of an index that came back.
-/// </summary>
-internal sealed class PodInterface(int ifindex, long generation, string name)
+/// <summary>What the exporter does with an interface of a pod.</summary>
+internal enum InterfaceState
 {
-    private PodSeries? _series;
+    /// <summary>Found, not attached yet.</summary>
+    Pending,
 
-    internal int Ifindex => ifindex;
+    /// <summary>Counted.</summary>
+    Attached,
+
+    /// <summary>Attaching failed; it is tried again.</summary>
+    Failed,
+
+    /// <summary>Attached, but its packets do not reach the programs.</summary>
+    Shadowed,
+}
+
+/// <summary>
+/// An interface that is counted, during one life of its index. Written by the reconciler, read by anybody.
+/// </summary>
+/// <param name="link">As it was when it was first seen.</param>
+/// <param name="generation">Tells apart owners of an index that came back: greater than that of every interface before.</param>
+/// <param name="seenAt">When it was first seen: it is not younger than that.</param>
+/// <param name="sibling">Another interface that leads to the same namespace; null where there is none.</param>
+internal sealed class PodInterface(Link link, long generation, DateTimeOffset seenAt, PodInterface? sibling = null)
+{
+    private readonly PodInterface? _sibling = sibling;
+    private Link _link = link;
+    private PodIdentity? _pod;
+    private IPodCounts? _counts;
+    private IReadOnlyList<IPAddress> _addresses = [];
+    private volatile InterfaceState _state;
+
+    internal int Ifindex { get; } = link.Ifindex;
 
     internal long Generation => generation;
 
-    internal string Name => name;
+    internal DateTimeOffset SeenAt => seenAt;
 
-    /// <summary>Where its traffic goes; null until it is known whose it is. Set once, by the reconciler.</summary>
-    internal PodSeries? Series
+    /// <summary>As it was when it was last seen.</summary>
+    internal Link Link
     {
-        get => Volatile.Read(ref _series);
-        set => Volatile.Write(ref _series, value);
+        get => Volatile.Read(ref _link);
+        set => Volatile.Write(ref _link, value);
     }
+
+    internal string Name => Link.Name;
+
+    /// <summary>Whose it is; null until that is known.</summary>
+    internal PodIdentity? Pod
+    {
+        get => Volatile.Read(ref _pod);
+        set => Volatile.Write(ref _pod, value);
+    }
+
+    /// <summary>Where its traffic goes; null until it is known whose it is.</summary>
+    internal IPodCounts? Counts
+    {
+        get => Volatile.Read(ref _counts);
+        set => Volatile.Write(ref _counts, value);
+    }
+
+    /// <summary>In the namespace that it leads to, those aside that say nothing of whose it is; empty until they are known.</summary>
+    internal IReadOnlyList<IPAddress> Addresses
+    {
+        get => Volatile.Read(ref _addresses);
+        set => Volatile.Write(ref _addresses, value);
+    }
+
+    internal InterfaceState State
+    {
+        get => _state;
+        set => _state = value;
+    }
+
+    /// <summary>Of the interfaces that lead to the same namespace, the one that was there before the others.</summary>
+    internal PodInterface First => _sibling?.First ?? this;
+
+    /// <summary>When it was found to be gone; null while it is there. For the reconciler alone.</summary>
+    internal DateTimeOffset? GoneAt { get; set; }
 
     /// <summary>What was counted on it so far.</summary>
     internal InterfaceTotals Totals { get; } = new();
 }
 
+/// <summary>Where that goes which was counted for a pod. Used by the drain alone.</summary>
+internal interface IPodCounts
+{
+    void Add(in TrafficValue traffic);
+
+    void Add(in HandshakeValue handshakes);
+}
+
 /// <summary>
-/// What was counted on one interface, in packets from the pod's point of view. Written by the drain, read by anybody: a
+/// What was counted on one interface, from the pod's point of view. Written by the drain, read by anybody: a
 /// reader may see one drain's numbers half added, and sees them whole the next time.
 /// </summary>
 internal sealed class InterfaceTotals
 {
-    private ulong _transmitted;
-    private ulong _received;
+    private ulong _transmittedPackets;
+    private ulong _transmittedBytes;
+    private ulong _receivedPackets;
+    private ulong _receivedBytes;
 
-    internal ulong Transmitted => Volatile.Read(ref _transmitted);
+    internal (ulong Packets, ulong Bytes) Transmitted => (Volatile.Read(ref _transmittedPackets), Volatile.Read(ref _transmittedBytes));
 
-    internal ulong Received => Volatile.Read(ref _received);
+    internal (ulong Packets, ulong Bytes) Received => (Volatile.Read(ref _receivedPackets), Volatile.Read(ref _receivedBytes));
 
-    internal void Add(ulong transmitted, ulong received)
+    internal void Add(in TrafficCount transmitted, in TrafficCount received)
     {
-        Volatile.Write(ref _transmitted, _transmitted + transmitted);
-        Volatile.Write(ref _received, _received + received);
+        Volatile.Write(ref _transmittedPackets, _transmittedPackets + transmitted.Packets);
+        Volatile.Write(ref _transmittedBytes, _transmittedBytes + transmitted.Bytes);
+        Volatile.Write(ref _receivedPackets, _receivedPackets + received.Packets);
+        Volatile.Write(ref _receivedBytes, _receivedBytes + received.Bytes);
     }
 }
 

@@ -5,7 +5,7 @@ namespace Exporter.Pods;
 /// <summary>
 /// Without Kubernetes: a pod is a network namespace, named as the file that keeps it, or else as the interface that leads to it.
 /// </summary>
-internal sealed class StandalonePodSource(RouteClient client, IReadOnlyList<string> directories) : IPodSource
+internal sealed class StandalonePodSource(RouteClient client, PodLabels labels, IReadOnlyList<string> directories) : IPodSource
 {
     internal const string Namespace = "standalone";
 
@@ -13,6 +13,8 @@ internal sealed class StandalonePodSource(RouteClient client, IReadOnlyList<stri
     internal static readonly IReadOnlyList<string> DefaultDirectories = ["/run/netns", "/run/docker/netns"];
 
     private Dictionary<int, string> _names = [];
+
+    public string Name => Namespace;
 
     /// <summary>
     /// Asks for every file's namespace anew, some microseconds each: names and ids both come back for other namespaces.
@@ -30,8 +32,17 @@ internal sealed class StandalonePodSource(RouteClient client, IReadOnlyList<stri
         _names = names;
     }
 
-    public PodIdentity? Identify(Link link) =>
-        new(Namespace, link.PeerNamespaceId is { } id && _names.TryGetValue(id, out var name) ? name : link.Name);
+    /// <summary>A pod keeps the name that it was first counted under.</summary>
+    public bool TakeChanges() => false;
+
+    public PodIdentity? Identify(PodInterface owner) => labels.Identify(new(
+        Namespace, owner.Link.PeerNamespaceId is { } id && _names.TryGetValue(id, out var name) ? name : owner.Name));
+
+    public void Forget(PodInterface owner)
+    {
+    }
+
+    public IEnumerable<KnownPod> GetKnownPods() => [];
 
     private static IEnumerable<string> FilesIn(string directory)
     {

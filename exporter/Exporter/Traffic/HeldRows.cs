@@ -1,4 +1,4 @@
-using Exporter.Metrics;
+using Exporter.Pods;
 
 namespace Exporter.Traffic;
 
@@ -15,7 +15,7 @@ internal sealed class HeldRows<TOwner, TValue>(TimeProvider time, TimeSpan wait)
 
     internal delegate void Taker(in TValue value);
 
-    internal delegate void Crediter(PodSeries series, in TValue value);
+    internal delegate void Crediter(IPodCounts counts, in TValue value);
 
     internal void Hold(TOwner owner, in TValue value, Adder add)
     {
@@ -30,7 +30,7 @@ internal sealed class HeldRows<TOwner, TValue>(TimeProvider time, TimeSpan wait)
     }
 
     /// <summary>Hands over what has found its pod, and what nobody waits for any more.</summary>
-    internal void Settle(Func<TOwner, PodSeries?> find, Crediter credit, Taker giveUp)
+    internal void Settle(Func<TOwner, IPodCounts?> find, Crediter credit, Taker giveUp)
     {
         foreach (var (owner, held) in _held)
         {

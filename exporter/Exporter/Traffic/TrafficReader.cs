@@ -75,10 +75,10 @@ internal sealed class TrafficReader(
             {
                 if (table.TryGetValue(row.Key.Ifindex, out var owner))
                 {
-                    owner.Totals.Add(row.Value.Transmit.Total.Packets, row.Value.Receive.Total.Packets);
-                    if (owner.Series is { } series)
+                    owner.Totals.Add(row.Value.Transmit.Total, row.Value.Receive.Total);
+                    if (owner.Counts is { } counts)
                     {
-                        Credit(series, row.Value);
+                        Credit(counts, row.Value);
                     }
                     else
                     {
@@ -87,13 +87,13 @@ internal sealed class TrafficReader(
                 }
                 else
                 {
-                    CountUnattributed(row.Value);
+                    metrics.Unattributed.Add(row.Value);
                 }
             }
             // An interface may be gone by the time that its pod becomes known: its traffic is still that pod's.
             _credit ??= Credit;
-            _giveUp ??= CountUnattributed;
-            _held.Settle(static owner => owner.Series, _credit, _giveUp);
+            _giveUp ??= metrics.Unattributed.Add;
+            _held.Settle(static owner => owner.Counts, _credit, _giveUp);
             if (complete)
             {
                 _unfinished = false;
@@ -108,16 +108,10 @@ internal sealed class TrafficReader(
         }
     }
 
-    private void Credit(PodSeries series, in TrafficValue traffic)
+    private void Credit(IPodCounts counts, in TrafficValue traffic)
     {
-        series.Add(traffic);
+        counts.Add(traffic);
         var (transmitted, received) = (traffic.Transmit.Total, traffic.Receive.Total);
         Credited = (Credited.Packets + transmitted.Packets + received.Packets, Credited.Bytes + transmitted.Bytes + received.Bytes);
-    }
-
-    private void CountUnattributed(in TrafficValue traffic)
-    {
-        metrics.AddUnattributed(ExporterMetrics.Transmit, traffic.Transmit.Total);
-        metrics.AddUnattributed(ExporterMetrics.Receive, traffic.Receive.Total);
     }
 }

@@ -32,7 +32,7 @@ internal sealed class ApiServer : IAsyncDisposable
     private readonly ConcurrentQueue<Exception> _failures = new();
     private readonly Certificates _certificates = new();
     private readonly long _made = Stopwatch.GetTimestamp();
-    private readonly PodApi _pods;
+    private readonly PodEndpoints _pods;
     private TaskCompletionSource? _silence;
     private WebApplication? _application;
     private volatile bool _isStopping;
@@ -281,9 +281,9 @@ internal sealed class ApiServer : IAsyncDisposable
         catch (Exception) when (context.RequestAborted.IsCancellationRequested)
         {
         }
-        catch (ApiException failure) when (!context.Response.HasStarted)
+        catch (ApiFailure failure) when (!context.Response.HasStarted)
         {
-            await PodApi.FailAsync(context, failure);
+            await PodEndpoints.FailAsync(context, failure);
         }
         catch (Exception failure)
         {
@@ -350,12 +350,12 @@ internal sealed class ApiServer : IAsyncDisposable
         var fault = own ?? LastingFault(request);
         return
             fault.Break == Breaking.Unanswered ? context.StaySilentAsync()
-            : fault.Status > 0 ? throw ApiException.Of(fault.Status, request.IsWatch, fault.RetryAfter)
-            : request.HasAuthorization && request.Token != AcceptedToken ? throw ApiException.Unauthorized()
-            : !request.HasAuthorization ? throw ApiException.Forbidden(request.IsWatch, "system:anonymous")
+            : fault.Status > 0 ? throw ApiFailure.Of(fault.Status, request.IsWatch, fault.RetryAfter)
+            : request.HasAuthorization && request.Token != AcceptedToken ? throw ApiFailure.Unauthorized()
+            : !request.HasAuthorization ? throw ApiFailure.Forbidden(request.IsWatch, "system:anonymous")
             : request.IsWatch ? _pods.WatchAsync(context, request, () => own ?? LastingFault(request))
             : request.IsList ? _pods.ListAsync(context, request, fault)
-            : throw ApiException.NotFound();
+            : throw ApiFailure.NotFound();
     }
 
     private sealed record Answer(Func<ApiRequest, bool> Matches, Func<HttpContext, Task> Send)

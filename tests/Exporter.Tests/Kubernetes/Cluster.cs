@@ -141,7 +141,7 @@ internal sealed class Cluster
     /// <summary>One page; ends with a newline.</summary>
     /// <param name="node">Null for the pods of all nodes.</param>
     /// <param name="version">0 for what there is.</param>
-    /// <exception cref="ApiException">The version or the token is gone, too high or not valid.</exception>
+    /// <exception cref="ApiFailure">The version or the token is gone, too high or not valid.</exception>
     internal byte[] List(string? node, long version = 0, bool exact = false, int limit = 0, string? continued = null)
     {
         ImmutableSortedDictionary<string, StoredPod> pods;
@@ -154,16 +154,16 @@ internal sealed class Cluster
                 exact = version > 0;
                 if (exact && version < _oldest)
                 {
-                    throw ApiException.ContinueExpired(Token(-1, from));
+                    throw ApiFailure.ContinueExpired(Token(-1, from));
                 }
             }
             if (version > _version)
             {
-                throw ApiException.TooLarge(version, _version);
+                throw ApiFailure.TooLarge(version, _version);
             }
             if (exact && version < _oldest)
             {
-                throw ApiException.ListTooOld();
+                throw ApiFailure.ListTooOld();
             }
             pods = exact ? _history.FindLast(change => change.Version <= version)?.Pods ?? _oldestPods : _pods;
             version = exact ? version : _version;
@@ -181,7 +181,7 @@ internal sealed class Cluster
             var watch = new ClusterWatch(this, node, version > 0 ? version : _version, bookmarks);
             if (version > 0 && version < _oldest)
             {
-                watch.Send(ApiException.TooOld(version, _oldest).Event);
+                watch.Send(ApiFailure.TooOld(version, _oldest).Event);
                 watch.Complete();
                 return watch;
             }
@@ -267,7 +267,7 @@ internal sealed class Cluster
         }
         catch (Exception invalid) when (invalid is FormatException or JsonException or KeyNotFoundException or InvalidOperationException)
         {
-            throw ApiException.BadRequest("invalid continue token: continue key is not valid: invalid character 'i' looking for beginning of value");
+            throw ApiFailure.BadRequest("invalid continue token: continue key is not valid: invalid character 'i' looking for beginning of value");
         }
     }
 

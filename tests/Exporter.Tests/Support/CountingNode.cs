@@ -20,14 +20,15 @@ internal sealed class CountingNode : IDisposable
         Options = TestOptions.Read(settings);
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
         Metrics = new(Factory);
-        Pods = new(Factory, Time, Options.Metrics, Options.Handshake);
+        Labels = new(Options.Metrics, Options.Kubernetes);
+        Pods = new(Factory, Metrics, Time, Labels, Options.Metrics, Options.Handshake);
         Reader = new(Source, Table, Metrics, Time, Options.Identity);
         Handshakes = new(HandshakeSource, Table, Metrics, Time, Options.Identity);
     }
 
-    internal static PodLabels Web { get; } = new("shop", "web");
+    internal static PodName Web { get; } = new("shop", "web");
 
-    internal static PodLabels Database { get; } = new("shop", "database");
+    internal static PodName Database { get; } = new("shop", "database");
 
     internal ExporterOptions Options { get; }
 
@@ -39,6 +40,8 @@ internal sealed class CountingNode : IDisposable
     internal IMetricFactory Factory { get; }
 
     internal ExporterMetrics Metrics { get; }
+
+    internal PodLabels Labels { get; }
 
     internal PodMetrics Pods { get; }
 
@@ -54,19 +57,22 @@ internal sealed class CountingNode : IDisposable
 
     public void Dispose() => Source.Dispose();
 
+    internal static PodInterface NewInterface(int ifindex, long generation, IPodCounts? counts = null) =>
+        new(new(ifindex, $"veth{ifindex}", "veth", 0, 0, null), generation, seenAt: default) { Counts = counts };
+
     /// <summary>An interface appears; without a pod it is not known yet whose it is.</summary>
-    internal PodInterface Appear(int ifindex, long generation, PodLabels? pod = null) =>
-        Publish(new(ifindex, generation, $"veth{ifindex}") { Series = pod is { } known ? Acquire(known) : null });
+    internal PodInterface Appear(int ifindex, long generation, PodName? pod = null) =>
+        Publish(NewInterface(ifindex, generation, pod is { } known ? Acquire(known) : null));
 
     /// <summary>It becomes known whose interface it is.</summary>
-    internal void Identify(int ifindex, PodLabels pod) => Table.Current[ifindex].Series = Acquire(pod);
+    internal void Identify(int ifindex, PodName pod) => Table.Current[ifindex].Counts = Acquire(pod);
 
     /// <summary>An interface is gone and forgotten.</summary>
     internal void Forget(int ifindex)
     {
-        if (Table.Current[ifindex].Series is { } series)
+        if (Table.Current[ifindex].Counts is { } counts)
         {
-            Pods.Release(series);
+            Pods.Release(counts);
         }
         Table.Current = Table.Current.Remove(ifindex);
     }
@@ -80,7 +86,7 @@ internal sealed class CountingNode : IDisposable
 
     /// <summary>An interface that leads to a network namespace appears; without a pod it is not known yet whose it is.</summary>
     /// <returns>Whose index is the namespace's number.</returns>
-    internal PodInterface Join(ulong network, PodLabels? pod = null)
+    internal PodInterface Join(ulong network, PodName? pod = null)
     {
         var owner = Appear((int)network, (long)network, pod);
         Table.Networks = Table.Networks.SetItem(network, owner);
@@ -91,7 +97,7 @@ internal sealed class CountingNode : IDisposable
     internal PodSeries JoinHost(ulong network)
     {
         var series = Pods.AcquireHost();
-        Table.Networks = Table.Networks.SetItem(network, new(0, 0, "host") { Series = series });
+        Table.Networks = Table.Networks.SetItem(network, NewInterface(0, 0, series));
         return series;
     }
 
@@ -112,7 +118,7 @@ internal sealed class CountingNode : IDisposable
     internal Task<Exposition> ScrapeAsync() => Exposition.OfAsync(Registry);
 
     /// <summary>A pod's series, as its interface has them.</summary>
-    internal PodSeries Acquire(PodLabels pod) => Pods.Acquire(new(pod.Namespace, pod.Name));
+    internal IPodCounts Acquire(PodName pod) => Pods.Acquire(Labels.Identify(new(pod.Namespace, pod.Name)));
 
     private PodInterface Publish(PodInterface entry)
     {

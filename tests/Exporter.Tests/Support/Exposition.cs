@@ -36,9 +36,9 @@ internal sealed class Exposition
     internal bool Has(string sample) => _samples.ContainsKey(sample);
 
     /// <summary>A pod's counter.</summary>
-    internal double Of(string family, PodLabels pod, string transport) => this[Name(family, pod, transport)];
+    internal double Of(string family, PodName pod, string transport) => this[Name(family, pod, transport)];
 
-    internal bool Has(string family, PodLabels pod, string transport) => Has(Name(family, pod, transport));
+    internal bool Has(string family, PodName pod, string transport) => Has(Name(family, pod, transport));
 
     /// <summary>Samples of the pods' families.</summary>
     internal int CountPodSamples() => _samples.Keys.Count(sample =>
@@ -50,11 +50,11 @@ internal sealed class Exposition
     internal int CountHandshakeSamples() => _samples.Keys.Count(sample => sample.StartsWith(HandshakeFamilies, StringComparison.Ordinal));
 
     /// <summary>Durations of a pod's handshakes: the part is count, sum or, with a bound, bucket.</summary>
-    internal double Durations(string part, PodLabels pod, string role, string? bound = null) =>
+    internal double Durations(string part, PodName pod, string role, string? bound = null) =>
         this[$"{HandshakeFamilies}duration_seconds_{part}{{{pod},role=\"{role}\"{(bound is null ? "" : $",le=\"{bound}\"")}}}"];
 
     /// <summary>The buckets of a pod's handshakes by their bounds in seconds, ascending.</summary>
-    internal (double Bound, double Handshakes)[] DurationBuckets(PodLabels pod, string role)
+    internal (double Bound, double Handshakes)[] DurationBuckets(PodName pod, string role)
     {
         var beginning = $"{HandshakeFamilies}duration_seconds_bucket{{{pod},role=\"{role}\",le=\"";
         return
@@ -65,26 +65,26 @@ internal sealed class Exposition
         ];
     }
 
-    internal double Failures(PodLabels pod, string role, string reason) => this[FailuresOf(pod, role, reason)];
+    internal double Failures(PodName pod, string role, string reason) => this[FailuresOf(pod, role, reason)];
 
-    internal bool HasFailures(PodLabels pod, string role, string reason) => Has(FailuresOf(pod, role, reason));
+    internal bool HasFailures(PodName pod, string role, string reason) => Has(FailuresOf(pod, role, reason));
 
-    internal double Retransmits(PodLabels pod, string role) => this[$"{HandshakeFamilies}retransmits_total{{{pod},role=\"{role}\"}}"];
+    internal double Retransmits(PodName pod, string role) => this[$"{HandshakeFamilies}retransmits_total{{{pod},role=\"{role}\"}}"];
 
     internal double UnattributedHandshakes(string role) => this[$"podnet_exporter_unattributed_handshakes_total{{role=\"{role}\"}}"];
 
     internal double LostHandshakes(string reason) => this[$"podnet_exporter_lost_handshakes_total{{reason=\"{reason}\"}}"];
 
-    internal int CountSamplesOf(PodLabels pod) => _samples.Keys.Count(sample => sample.Contains(pod.ToString(), StringComparison.Ordinal));
+    internal int CountSamplesOf(PodName pod) => _samples.Keys.Count(sample => sample.Contains(pod.ToString(), StringComparison.Ordinal));
 
-    private static string FailuresOf(PodLabels pod, string role, string reason) =>
+    private static string FailuresOf(PodName pod, string role, string reason) =>
         $"{HandshakeFamilies}failures_total{{{pod},role=\"{role}\",reason=\"{reason}\"}}";
 
-    private static string Name(string family, PodLabels pod, string transport) => $"{family}{{{pod},transport=\"{transport}\"}}";
+    private static string Name(string family, PodName pod, string transport) => $"{family}{{{pod},transport=\"{transport}\"}}";
 }
 
 /// <summary>A pod as the samples name it.</summary>
-internal readonly record struct PodLabels(string Namespace, string Name)
+internal readonly record struct PodName(string Namespace, string Name)
 {
     public override string ToString() => $"namespace=\"{Namespace}\",pod=\"{Name}\"";
 }

@@ -6,8 +6,9 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Exporter.Tests.Kubernetes;
 
-namespace Exporter.Tests.Kubernetes;
+namespace Exporter.Tests;
 
 public sealed class ApiServerTests : IAsyncLifetime
 {

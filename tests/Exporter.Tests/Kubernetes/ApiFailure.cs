@@ -5,7 +5,7 @@ using System.Text.Json;
 namespace Exporter.Tests.Kubernetes;
 
 /// <summary>A failure as the API server words it, in an answer or in an ERROR event.</summary>
-internal sealed class ApiException : Exception
+internal sealed class ApiFailure : Exception
 {
     private const string User = "system:serviceaccount:podnet-system:podnet-exporter";
     private const string ContinueTooOld =
@@ -13,7 +13,7 @@ internal sealed class ApiException : Exception
         + "continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects "
         + "that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
-    private ApiException(int code, string? reason, string message, string metadata = "", string details = "")
+    private ApiFailure(int code, string? reason, string message, string metadata = "", string details = "")
         : base(message)
     {
         Code = code;
@@ -35,32 +35,32 @@ internal sealed class ApiException : Exception
     /// <summary>The line of a watch.</summary>
     internal byte[] Event => Encoding.UTF8.GetBytes($$"""{"type":"ERROR","object":{{Json}}}""" + "\n");
 
-    internal static ApiException Unauthorized() => new(401, "Unauthorized", "Unauthorized");
+    internal static ApiFailure Unauthorized() => new(401, "Unauthorized", "Unauthorized");
 
-    internal static ApiException Forbidden(bool watch, string user = User) =>
+    internal static ApiFailure Forbidden(bool watch, string user = User) =>
         new(403, "Forbidden", $"pods is forbidden: User \"{user}\" cannot {(watch ? "watch" : "list")} resource \"pods\" in API group \"\" at the cluster scope", details: "\"details\":{\"kind\":\"pods\"},");
 
-    internal static ApiException BadRequest(string message) => new(400, "BadRequest", message);
+    internal static ApiFailure BadRequest(string message) => new(400, "BadRequest", message);
 
-    internal static ApiException NotANumber(string version, bool watch)
+    internal static ApiFailure NotANumber(string version, bool watch)
     {
         var message = $"resourceVersion: Invalid value: \"{version}\": strconv.ParseUint: parsing \"{version}\": invalid syntax";
         return watch ? new(500, null, message) : BadRequest("invalid resource version: " + message);
     }
 
-    internal static ApiException TooOld(long version, long oldest) => new(410, "Expired", $"too old resource version: {version} ({oldest})");
+    internal static ApiFailure TooOld(long version, long oldest) => new(410, "Expired", $"too old resource version: {version} ({oldest})");
 
-    internal static ApiException ListTooOld() => new(410, "Expired", "The resourceVersion for the provided list is too old.");
+    internal static ApiFailure ListTooOld() => new(410, "Expired", "The resourceVersion for the provided list is too old.");
 
-    internal static ApiException ContinueExpired(string token) => new(410, "Expired", ContinueTooOld, metadata: $"\"continue\":\"{token}\"");
+    internal static ApiFailure ContinueExpired(string token) => new(410, "Expired", ContinueTooOld, metadata: $"\"continue\":\"{token}\"");
 
-    internal static ApiException TooLarge(long version, long current) =>
+    internal static ApiFailure TooLarge(long version, long current) =>
         new(504, "Timeout", $"Timeout: Too large resource version: {version}, current: {current}", details: "\"details\":{\"causes\":[{\"reason\":\"ResourceVersionTooLarge\",\"message\":\"Too large resource version\"}],\"retryAfterSeconds\":1},") { RetryAfter = 1 };
 
-    internal static ApiException NotFound() => new(404, "NotFound", "the server could not find the requested resource", details: "\"details\":{},");
+    internal static ApiFailure NotFound() => new(404, "NotFound", "the server could not find the requested resource", details: "\"details\":{},");
 
     /// <summary>A failure by its code alone.</summary>
-    internal static ApiException Of(int code, bool watch, int retryAfter = 0) =>
+    internal static ApiFailure Of(int code, bool watch, int retryAfter = 0) =>
         code switch
         {
             401 => Unauthorized(),

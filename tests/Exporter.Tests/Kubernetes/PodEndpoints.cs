@@ -8,13 +8,13 @@ namespace Exporter.Tests.Kubernetes;
 
 /// <summary>Lists and watches of a cluster's pods over HTTP, with what can go wrong.</summary>
 /// <param name="time">For timeoutSeconds.</param>
-internal sealed class PodApi(Cluster cluster, TimeProvider time)
+internal sealed class PodEndpoints(Cluster cluster, TimeProvider time)
 {
     // The API server's own: what its encoder hands on, and what is worth compressing.
     private const int ChunkLength = 2048;
     private const int CompressedFrom = 128 * 1024;
 
-    internal static async Task FailAsync(HttpContext context, ApiException failure)
+    internal static async Task FailAsync(HttpContext context, ApiFailure failure)
     {
         WriteHead(context, failure.Code, failure.ContentType);
         if (failure.RetryAfter > 0)
@@ -29,7 +29,7 @@ internal sealed class PodApi(Cluster cluster, TimeProvider time)
         await DelayAsync(fault.Delay, context);
         if (fault.Break == Breaking.Error)
         {
-            throw ApiException.Of(fault.ErrorCode, watch: false, fault.RetryAfter);
+            throw ApiFailure.Of(fault.ErrorCode, watch: false, fault.RetryAfter);
         }
         var body = cluster.List(
             Node(request),
@@ -173,14 +173,14 @@ internal sealed class PodApi(Cluster cluster, TimeProvider time)
     private static string? Node(ApiRequest request)
     {
         var selector = request["fieldSelector"]?.Split('=', 2);
-        return selector is null or ["spec.nodeName", _] ? selector?[1].TrimStart('=') : throw ApiException.BadRequest($"field label not supported: {selector[0]}");
+        return selector is null or ["spec.nodeName", _] ? selector?[1].TrimStart('=') : throw ApiFailure.BadRequest($"field label not supported: {selector[0]}");
     }
 
     private static long ReadVersion(ApiRequest request) =>
         request["resourceVersion"] is not { Length: > 0 } text ? 0
         : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var version) ? version
-        : throw ApiException.NotANumber(text, request.IsWatch);
+        : throw ApiFailure.NotANumber(text, request.IsWatch);
 
     private byte[] ErrorEvent(Fault fault, long version) =>
-        (fault.ErrorCode == 410 ? ApiException.TooOld(version, cluster.Version) : ApiException.Of(fault.ErrorCode, watch: true)).Event;
+        (fault.ErrorCode == 410 ? ApiFailure.TooOld(version, cluster.Version) : ApiFailure.Of(fault.ErrorCode, watch: true)).Event;
 }

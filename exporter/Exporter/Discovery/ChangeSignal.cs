@@ -1,0 +1,14 @@
+using System.Threading.Channels;
+
+namespace Exporter.Discovery;
+
+/// <summary>Says that something has changed since it was last asked; what, is for the one to find who waits for it.</summary>
+internal sealed class ChangeSignal
+{
+    private readonly Channel<bool> _channel = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    internal void Set() => _channel.Writer.TryWrite(true);
+
+    /// <summary>Returns when something has changed.</summary>
+    internal async ValueTask WaitAsync(CancellationToken cancellationToken) => await _channel.Reader.ReadAsync(cancellationToken);
+}

@@ -1,0 +1,70 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using Exporter.Metrics;
+
+namespace Exporter.Endpoints;
+
+/// <summary>What a browser shows: where to go, and the pods.</summary>
+internal static class LandingPage
+{
+    internal static string Write(PodsDocument document)
+    {
+        var rows = new StringBuilder();
+        foreach (var pod in document.Pods)
+        {
+            var remark = pod.Excluded ? "left out" : pod.HostNetwork ? "in the host's network" : pod.Interfaces.Count == 0 ? "no interface" : "";
+            Row(rows, pod.Namespace, pod.Pod, pod.Interfaces, remark);
+        }
+        foreach (var unknown in document.Unknown)
+        {
+            Row(rows, "", "", [unknown], "not known yet");
+        }
+        return $"""
+            <!doctype html>
+            <html lang="en">
+            <head><meta charset="utf-8"><title>podnet-exporter</title>
+            <style>body {"{"} font-family: sans-serif {"}"} td, th {"{"} padding: 0.2em 0.8em; text-align: left {"}"} td.number {"{"} text-align: right {"}"}</style></head>
+            <body>
+            <h1>podnet-exporter</h1>
+            <p>What this node's pods send and receive on the network. Version {Encode(ExporterMetrics.Version)}.</p>
+            <ul>
+            <li><a href="/metrics">/metrics</a>: for Prometheus</li>
+            <li><a href="/api/v1/pods">/api/v1/pods</a>: the table below as JSON</li>
+            <li><a href="/healthz">/healthz</a>: whether its loops turn</li>
+            <li><a href="/readyz">/readyz</a>: whether it knows interfaces and pods</li>
+            </ul>
+            <h2>Pods</h2>
+            <p>Known from {Encode(document.Source)}, counted by {Encode(document.Hook)} since the exporter runs.</p>
+            <table>
+            <tr><th>namespace</th><th>pod</th><th>interface</th><th>addresses</th><th>transmitted</th><th>received</th><th>since</th><th></th></tr>
+            {rows}</table>
+            </body>
+            </html>
+
+            """;
+    }
+
+    private static void Row(StringBuilder rows, string ns, string pod, IReadOnlyList<InterfaceEntry> interfaces, string remark)
+    {
+        rows.Append("<tr>");
+        Cell(rows, ns);
+        Cell(rows, pod);
+        Cell(rows, string.Join(", ", interfaces.Select(found => found.State == "attached" ? found.Name : $"{found.Name} ({found.State})")));
+        Cell(rows, string.Join(", ", interfaces.SelectMany(found => found.Addresses).Distinct()));
+        Cell(rows, Bytes(interfaces, found => found.Transmit), "number");
+        Cell(rows, Bytes(interfaces, found => found.Receive), "number");
+        Cell(rows, interfaces.Count == 0 ? "" : interfaces.Min(found => found.Since).ToString("u", CultureInfo.InvariantCulture));
+        Cell(rows, remark);
+        rows.Append("</tr>\n");
+    }
+
+    private static void Cell(StringBuilder rows, string text, string? cssClass = null) =>
+        rows.Append(cssClass is null ? "<td>" : $"<td class=\"{cssClass}\">").Append(Encode(text)).Append("</td>");
+
+    private static string Bytes(IReadOnlyList<InterfaceEntry> interfaces, Func<InterfaceEntry, CountEntry> direction) => interfaces.Count == 0
+        ? ""
+        : string.Create(CultureInfo.InvariantCulture, $"{interfaces.Aggregate(0ul, (sum, found) => sum + direction(found).Bytes):N0} bytes");
+
+    private static string Encode(string text) => WebUtility.HtmlEncode(text);
+}

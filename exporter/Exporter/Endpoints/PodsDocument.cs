@@ -1,0 +1,78 @@
+using System.Text.Json.Serialization;
+using Exporter.Bpf.Tc;
+using Exporter.Pods;
+
+namespace Exporter.Endpoints;
+
+/// <summary>/api/v1/pods: what is known now.</summary>
+/// <param name="Source">Who says which pod an interface belongs to.</param>
+/// <param name="Hook">How interfaces are attached to.</param>
+/// <param name="Unknown">The interfaces whose pod is not known.</param>
+internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset Time, IReadOnlyList<PodEntry> Pods, IReadOnlyList<InterfaceEntry> Unknown)
+{
+    internal static PodsDocument Create(IPodSource source, PodTable table, PodLabels labels, TcHook hook, TimeProvider time)
+    {
+        var interfaces = table.Current.Values.OrderBy(owner => owner.Generation).ToLookup(owner => (owner.Pod?.Namespace, owner.Pod?.Name));
+        var pods = new SortedDictionary<(string Namespace, string Name), PodEntry>();
+        foreach (var owner in table.Current.Values)
+        {
+            if (owner.Pod is { } pod)
+            {
+                Add(pod, known: null);
+            }
+        }
+        foreach (var known in source.GetKnownPods())
+        {
+            Add(known.Identity, known);
+        }
+        return new(source.Name, hook.Name, time.GetUtcNow(), [.. pods.Values], [.. interfaces[default].Select(InterfaceEntry.Of)]);
+
+        void Add(PodIdentity pod, KnownPod? known) => pods[(pod.Namespace, pod.Name)] = new(
+            pod.Namespace,
+            pod.Name,
+            labels.Names.Zip(pod.Labels.Values).ToDictionary(pair => pair.First, pair => pair.Second),
+            pod.IsExcluded,
+            known?.Phase,
+            known?.HostNetwork ?? false,
+            known is null ? null : [.. known.Addresses.Select(address => address.ToString())],
+            [.. interfaces[(pod.Namespace, pod.Name)].Select(InterfaceEntry.Of)]);
+    }
+}
+
+/// <param name="Labels">As its series have them.</param>
+/// <param name="Phase">As <paramref name="Addresses"/> from the API server; null where that does not know the pod, or no more.</param>
+internal sealed record PodEntry(
+    string Namespace,
+    string Pod,
+    IReadOnlyDictionary<string, string> Labels,
+    bool Excluded,
+    string? Phase,
+    bool HostNetwork,
+    IReadOnlyList<string>? Addresses,
+    IReadOnlyList<InterfaceEntry> Interfaces);
+
+/// <param name="Addresses">In the network namespace that it leads to.</param>
+internal sealed record InterfaceEntry(
+    string Name, int Ifindex, string State, DateTimeOffset Since, IReadOnlyList<string> Addresses, CountEntry Transmit, CountEntry Receive)
+{
+    internal static InterfaceEntry Of(PodInterface owner) => new(
+        owner.Name,
+        owner.Ifindex,
+        owner.GoneAt is null ? owner.State.ToString().ToLowerInvariant() : "gone",
+        owner.SeenAt,
+        [.. owner.Addresses.Select(address => address.ToString())],
+        new(owner.Totals.Transmitted),
+        new(owner.Totals.Received));
+}
+
+internal sealed record CountEntry(ulong Packets, ulong Bytes)
+{
+    internal CountEntry((ulong Packets, ulong Bytes) count)
+        : this(count.Packets, count.Bytes)
+    {
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(PodsDocument))]
+internal sealed partial class PodsDocumentContext : JsonSerializerContext;

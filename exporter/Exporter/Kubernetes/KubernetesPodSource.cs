@@ -1,0 +1,192 @@
+using System.Net;
+using Exporter.Pods;
+
+namespace Exporter.Kubernetes;
+
+/// <summary>
+/// Finds the pod of an interface by the addresses in the namespace that it leads to. An address is no identity: it is given to the next
+/// pod at once, and the API server tells of both only later. So for each address the interfaces that had it and the pods that had it
+/// are taken in their orders, each claim for one namespace, and only where their times allow it.
+/// </summary>
+internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, TimeSpan keep) : IPodSource
+{
+    /// <summary>A pod's times are in whole seconds, rounded down; the kernel's events may be read a moment late.</summary>
+    private static readonly TimeSpan Tolerance = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long an interface waits for a claim of its own before it may be a known pod's new one.</summary>
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
+
+    /// <summary>An outage of the API server must not take the memory.</summary>
+    private const int MaxGhosts = 4096;
+
+    /// <summary>Those whose pod is not known, by address and in the order in which they came.</summary>
+    private readonly Dictionary<IPAddress, SortedDictionary<long, PodInterface>> _waiting = [];
+
+    /// <summary>The addresses by which an interface is among the waiting.</summary>
+    private readonly Dictionary<PodInterface, IReadOnlyList<IPAddress>> _registered = [];
+
+    private readonly Dictionary<PodInterface, AddressClaim> _known = [];
+
+    /// <summary>Interfaces that are gone and not asked for any more, but whose pods may still be told of.</summary>
+    private readonly Queue<PodInterface> _ghosts = new();
+
+    private long _changes = -1;
+
+    public string Name => "kubernetes";
+
+    public void Refresh()
+    {
+    }
+
+    public bool TakeChanges()
+    {
+        var changes = store.Changes;
+        var hasChanged = changes != _changes;
+        _changes = changes;
+        if (_ghosts.Count > 0)
+        {
+            SettleGhosts();
+        }
+        return hasChanged;
+    }
+
+    public PodIdentity? Identify(PodInterface owner)
+    {
+        if (!_known.TryGetValue(owner, out var claim))
+        {
+            Register(owner);
+            claim = Find(owner);
+            if (claim is null)
+            {
+                return null;
+            }
+            Unregister(owner);
+            _known[owner] = claim;
+            claim.Taker = owner;
+        }
+        return claim.Pod.State.Identity;
+    }
+
+    public void Forget(PodInterface owner)
+    {
+        if (!_known.Remove(owner) && owner.Addresses.Count > 0)
+        {
+            // It stays in the order, else its pod's claim would be the next one's.
+            Register(owner);
+            _ghosts.Enqueue(owner);
+        }
+    }
+
+    public IEnumerable<KnownPod> GetKnownPods() => store.Pods;
+
+    /// <summary>A pod's interface is made after the node has taken the pod up, and not when it is over.</summary>
+    private static bool MayBe(PodInterface owner, AddressClaim claim) =>
+        !(owner.SeenAt < claim.StartTime) && !(claim.EndTime < owner.SeenAt - Tolerance) && !(owner.GoneAt < claim.ListedAt);
+
+    private void SettleGhosts()
+    {
+        for (var left = _ghosts.Count; left > 0; left--)
+        {
+            var ghost = _ghosts.Dequeue();
+            if (Find(ghost) is { } claim)
+            {
+                claim.Taker = ghost;
+                Unregister(ghost);
+            }
+            else if (_ghosts.Count >= MaxGhosts || IsTooOld(ghost))
+            {
+                Unregister(ghost);
+            }
+            else
+            {
+                _ghosts.Enqueue(ghost);
+            }
+        }
+    }
+
+    /// <summary>Whether its pod would have been told of, now that everything is.</summary>
+    private bool IsTooOld(PodInterface ghost) =>
+        store.CurrentSince is { } since && time.GetUtcNow() - (since > ghost.GoneAt ? since : ghost.GoneAt) > keep;
+
+    private void Register(PodInterface owner)
+    {
+        var addresses = owner.Addresses;
+        if (_registered.GetValueOrDefault(owner, []) == addresses)
+        {
+            return;
+        }
+        Unregister(owner);
+        foreach (var address in addresses)
+        {
+            if (!_waiting.TryGetValue(address, out var waiting))
+            {
+                _waiting[address] = waiting = [];
+            }
+            waiting[owner.Generation] = owner;
+        }
+        _registered[owner] = addresses;
+    }
+
+    private void Unregister(PodInterface owner)
+    {
+        if (!_registered.Remove(owner, out var addresses))
+        {
+            return;
+        }
+        foreach (var address in addresses)
+        {
+            if (_waiting.TryGetValue(address, out var waiting) && waiting.Remove(owner.Generation) && waiting.Count == 0)
+            {
+                _waiting.Remove(address);
+            }
+        }
+    }
+
+    private AddressClaim? Find(PodInterface owner)
+    {
+        foreach (var address in owner.Addresses)
+        {
+            var claims = store.GetClaims(address);
+            if (!claims.IsEmpty && (FindShared(owner, claims) ?? FindNext(owner, address, claims) ?? FindRenewed(owner, claims)) is { } claim)
+            {
+                return claim;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>Another interface leads to the same namespace.</summary>
+    private static AddressClaim? FindShared(PodInterface owner, IEnumerable<AddressClaim> claims) => claims.LastOrDefault(claim => claim.Taker?.First == owner.First);
+
+    /// <summary>The claim that is left when those who had the address before have had theirs.</summary>
+    private AddressClaim? FindNext(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims)
+    {
+        var free = claims.Where(claim => claim.Taker is null).ToList();
+        foreach (var other in _waiting[address].Values)
+        {
+            var claim = free.Find(claim => MayBe(other, claim));
+            if (other == owner)
+            {
+                return claim;
+            }
+            // Of a pod that has several interfaces, the first takes the claim for all.
+            if (claim is not null && other.First != owner.First)
+            {
+                free.Remove(claim);
+            }
+        }
+        return null;
+    }
+
+    /// <summary>
+    /// A pod that goes on has lost its interface, has been told of since, and nobody else has claimed the address: its sandbox was made
+    /// anew, with the same address.
+    /// </summary>
+    private AddressClaim? FindRenewed(PodInterface owner, IEnumerable<AddressClaim> claims) =>
+        claims.LastOrDefault() is { Taker.GoneAt: not null, EndTime: null, Pod.IsEnding: false } last
+        && owner.GoneAt is null
+        && last.Pod.ChangedAt > owner.SeenAt
+        && time.GetUtcNow() - owner.SeenAt >= Settling
+            ? last
+            : null;
+}

@@ -1,0 +1,234 @@
+using System.Net;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Exporter.Pods;
+
+namespace Exporter.Kubernetes;
+
+/// <summary>
+/// What is read of the API server's documents, and no more: a pod's is 8 KB and more, of which this keeps some hundred bytes. The names are
+/// the API's (https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/); what is missing or null is empty.
+/// </summary>
+internal sealed record PodDocument
+{
+    /// <summary>A static pod's own uid: its object has another one each time that it is made.</summary>
+    private const string StaticPodUid = "kubernetes.io/config.hash";
+
+    private const string StaticPodMark = "kubernetes.io/config.mirror";
+
+    private const string OptOut = "podnet.io/scrape";
+
+    private const string Pod = "Pod";
+
+    public PodMetadata Metadata { get => field; init => field = value ?? new(); } = new();
+
+    public PodSpec Spec { get => field; init => field = value ?? new(); } = new();
+
+    public PodStatus Status { get => field; init => field = value ?? new(); } = new();
+
+    /// <summary>A manifest of the node's made it, and the API server only shows it.</summary>
+    internal bool IsStatic => Metadata.Annotations?.ContainsKey(StaticPodMark) == true;
+
+    /// <summary>Stays with the pod and is never another's.</summary>
+    internal string Key => IsStatic && Metadata.Annotations!.GetValueOrDefault(StaticPodUid) is { Length: > 0 } uid ? uid : Metadata.Uid;
+
+    internal bool IsOver => Status.Phase is "Succeeded" or "Failed";
+
+    /// <summary>Whether it is over, or soon will be.</summary>
+    internal bool IsEnding => IsOver || Metadata.DeletionTimestamp is not null;
+
+    internal PodDescription Describe()
+    {
+        var (kind, name) = FindWorkload();
+        return new(Metadata.Namespace, Metadata.Name)
+        {
+            Workload = name,
+            WorkloadKind = kind,
+            Labels = Metadata.Labels,
+            IsOptedOut = Metadata.Annotations?.GetValueOrDefault(OptOut) == "false",
+        };
+    }
+
+    /// <summary>
+    /// The top owner, as far as the pod itself shows it: a Deployment calls its ReplicaSets by its own name and the hash of their
+    /// template, a CronJob its Jobs by its own name and the minute.
+    /// </summary>
+    private (string Kind, string Name) FindWorkload()
+    {
+        if (Metadata.OwnerReferences?.FirstOrDefault(owner => owner?.Controller == true) is not { } owner || IsStatic)
+        {
+            return (Pod, Metadata.Name);
+        }
+        return owner.Kind switch
+        {
+            "ReplicaSet" when WithoutHash(owner.Name, "pod-template-hash") is { } name => ("Deployment", name),
+            // https://argo-rollouts.readthedocs.io
+            "ReplicaSet" when WithoutHash(owner.Name, "rollouts-pod-template-hash") is { } name => ("Rollout", name),
+            "Job" when WithoutMinute(owner.Name) is { } name => ("CronJob", name),
+            _ => (owner.Kind, owner.Name),
+        };
+    }
+
+    private string? WithoutHash(string name, string label) =>
+        Metadata.Labels?.GetValueOrDefault(label) is { Length: > 0 } hash && name.Length > hash.Length + 1 && name.EndsWith("-" + hash, StringComparison.Ordinal)
+            ? name[..^(hash.Length + 1)]
+            : null;
+
+    /// <summary>
+    /// Minutes since 1970 (getJobName() in pkg/controller/cronjob/utils.go) have eight digits from 1989 to 2160, but so has a date, like
+    /// 20261125, which people write there themselves: as minutes, all dates of this century are before 2010.
+    /// </summary>
+    private static string? WithoutMinute(string name)
+    {
+        const int Digits = 8, Year2010 = 21_038_400;
+        return name.Length > Digits + 1
+            && name[^(Digits + 1)] == '-'
+            && name[^Digits..].All(char.IsAsciiDigit)
+            && int.Parse(name.AsSpan()[^Digits..], System.Globalization.CultureInfo.InvariantCulture) >= Year2010
+                ? name[..^(Digits + 1)]
+                : null;
+    }
+}
+
+internal sealed record PodMetadata
+{
+    public string Uid { get => field; init => field = value ?? ""; } = "";
+
+    public string Namespace { get => field; init => field = value ?? ""; } = "";
+
+    public string Name { get => field; init => field = value ?? ""; } = "";
+
+    public string ResourceVersion { get => field; init => field = value ?? ""; } = "";
+
+    public DateTimeOffset? DeletionTimestamp { get; init; }
+
+    public IReadOnlyDictionary<string, string>? Labels { get; init; }
+
+    public IReadOnlyDictionary<string, string>? Annotations { get; init; }
+
+    public IReadOnlyList<OwnerReference?>? OwnerReferences { get; init; }
+}
+
+internal sealed record OwnerReference
+{
+    public string Kind { get => field; init => field = value ?? ""; } = "";
+
+    public string Name { get => field; init => field = value ?? ""; } = "";
+
+    public bool Controller { get; init; }
+}
+
+internal sealed record PodSpec
+{
+    public bool HostNetwork { get; init; }
+}
+
+internal sealed record PodStatus
+{
+    public string Phase { get => field; init => field = value ?? ""; } = "";
+
+    public DateTimeOffset? StartTime { get; init; }
+
+    public string? PodIP { get; init; }
+
+    public IReadOnlyList<PodAddress?>? PodIPs { get; init; }
+
+    public IReadOnlyList<ContainerStatus?>? ContainerStatuses { get; init; }
+
+    /// <summary>Each once. What is no address is none.</summary>
+    internal IReadOnlyList<IPAddress> FindAddresses()
+    {
+        IEnumerable<string?> texts = PodIPs is { Count: > 0 } ? PodIPs.Select(address => address?.Ip) : [PodIP];
+        return [.. texts.Select(text => IPAddress.TryParse(text, out var address) ? address : null).OfType<IPAddress>().Distinct()];
+    }
+
+    /// <summary>When the last container ended; null where that is not told.</summary>
+    internal DateTimeOffset? FindEndTime() => ContainerStatuses?.Max(container => container?.State?.Terminated?.FinishedAt);
+}
+
+internal sealed record PodAddress
+{
+    public string? Ip { get; init; }
+}
+
+internal sealed record ContainerStatus
+{
+    public ContainerState? State { get; init; }
+}
+
+internal sealed record ContainerState
+{
+    public TerminatedState? Terminated { get; init; }
+}
+
+internal sealed record TerminatedState
+{
+    public DateTimeOffset? FinishedAt { get; init; }
+}
+
+/// <summary>One page of a list.</summary>
+internal sealed record PodPage
+{
+    public ListMetadata Metadata { get => field; init => field = value ?? new(); } = new();
+
+    public IReadOnlyList<PodDocument?>? Items { get; init; }
+}
+
+internal sealed record ListMetadata
+{
+    public string ResourceVersion { get => field; init => field = value ?? ""; } = "";
+
+    /// <summary>Asks for the next page; empty on the last.</summary>
+    public string? Continue { get; init; }
+}
+
+/// <summary>An error of the API server, as the body of an answer or as the object of an ERROR event.</summary>
+internal sealed record StatusDocument
+{
+    public int Code { get; init; }
+
+    public string Message { get => field; init => field = value ?? ""; } = "";
+}
+
+/// <summary>One event of a watch.</summary>
+/// <param name="Type">ADDED, MODIFIED, DELETED, BOOKMARK or ERROR.</param>
+/// <param name="Pod">Of a bookmark, only its version means something.</param>
+/// <param name="Error">What an ERROR is about.</param>
+internal sealed record PodEvent(string Type, PodDocument Pod, StatusDocument? Error)
+{
+    /// <exception cref="JsonException">The line is no event.</exception>
+    internal static PodEvent Parse(ReadOnlySpan<byte> line)
+    {
+        var type = JsonSerializer.Deserialize(line, PodDocumentContext.Default.EventHead)?.Type;
+        return type switch
+        {
+            null or "" => throw new JsonException("The event has no type."),
+            "ERROR" => new(type, new(), JsonSerializer.Deserialize(line, PodDocumentContext.Default.ErrorEvent)!.Object ?? new()),
+            _ => new(type, JsonSerializer.Deserialize(line, PodDocumentContext.Default.ObjectEvent)!.Object ?? throw new JsonException("The event has no object."), null),
+        };
+    }
+
+    /// <summary>An event's objects are of different kinds, so its type is read first.</summary>
+    internal sealed record EventHead
+    {
+        public string? Type { get; init; }
+    }
+
+    internal sealed record ObjectEvent
+    {
+        public PodDocument? Object { get; init; }
+    }
+
+    internal sealed record ErrorEvent
+    {
+        public StatusDocument? Object { get; init; }
+    }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(PodPage))]
+[JsonSerializable(typeof(StatusDocument))]
+[JsonSerializable(typeof(PodEvent.EventHead))]
+[JsonSerializable(typeof(PodEvent.ObjectEvent))]
+[JsonSerializable(typeof(PodEvent.ErrorEvent))]
+internal sealed partial class PodDocumentContext : JsonSerializerContext;

@@ -1,0 +1,224 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Net;
+using Exporter.Pods;
+
+namespace Exporter.Kubernetes;
+
+/// <summary>
+/// The pods of this node, and the claims to addresses that they have or had, in the order in which the API server told of them. Written
+/// by the watch, read by anybody.
+/// </summary>
+/// <param name="keep">How long claims that are over stay: their interfaces may not have been looked at yet.</param>
+internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan keep)
+{
+    private readonly ConcurrentDictionary<string, Pod> _pods = new();
+    private readonly ConcurrentDictionary<IPAddress, ImmutableArray<AddressClaim>> _claims = new();
+    private readonly Queue<(long OverAt, AddressClaim Claim)> _over = new();
+    private long _changes;
+    private long _currentSince;
+
+    /// <summary>Rises with every change.</summary>
+    internal long Changes => Volatile.Read(ref _changes);
+
+    internal int Count => _pods.Count;
+
+    internal IEnumerable<KnownPod> Pods => _pods.Select(pair => pair.Value.State);
+
+    /// <summary>Since when changes have come as they happen; null while they do not.</summary>
+    internal DateTimeOffset? CurrentSince => Volatile.Read(ref _currentSince) is not 0 and var ticks ? new(ticks, TimeSpan.Zero) : null;
+
+    /// <summary>To one address, oldest first.</summary>
+    internal ImmutableArray<AddressClaim> GetClaims(IPAddress address) => _claims.GetValueOrDefault(address, []);
+
+    /// <param name="isCurrent">Whether changes come as they happen.</param>
+    internal void SetCurrent(bool isCurrent)
+    {
+        if (isCurrent != CurrentSince is not null)
+        {
+            Volatile.Write(ref _currentSince, isCurrent ? time.GetUtcNow().UtcTicks : 0);
+        }
+    }
+
+    /// <summary>Replaces everything by a list, at the start or after events were missed.</summary>
+    /// <param name="askedAt">What the list says was so then or later.</param>
+    internal void Reset(IReadOnlyCollection<PodDocument> pods, DateTimeOffset askedAt)
+    {
+        var listed = pods.Select(pod => pod.Key).ToHashSet();
+        foreach (var key in _pods.Keys.Where(key => !listed.Contains(key)).ToList())
+        {
+            Remove(key);
+        }
+        // A list is in the order of names; this is the one in which they can have had an address.
+        foreach (var pod in pods.OrderBy(pod => pod.Status.StartTime ?? DateTimeOffset.MinValue))
+        {
+            Set(pod, askedAt);
+        }
+    }
+
+    /// <summary>A pod is new or has changed.</summary>
+    internal void Set(PodDocument document) => Set(document, listedAt: null);
+
+    /// <summary>A pod is gone; this was its last state.</summary>
+    internal void Remove(PodDocument document)
+    {
+        Set(document);
+        Remove(document.Key);
+    }
+
+    /// <summary>Forgets claims that have been over for long enough.</summary>
+    internal void RemoveExpired()
+    {
+        while (_over.TryPeek(out var oldest) && time.GetElapsedTime(oldest.OverAt) > keep)
+        {
+            var (overAt, claim) = _over.Dequeue();
+            if (claim.OverAt != overAt)
+            {
+                // A static pod has come back to it.
+                continue;
+            }
+            var rest = GetClaims(claim.Address).Remove(claim);
+            if (rest.IsEmpty)
+            {
+                _claims.TryRemove(claim.Address, out _);
+            }
+            else
+            {
+                _claims[claim.Address] = rest;
+            }
+        }
+    }
+
+    private void Set(PodDocument document, DateTimeOffset? listedAt)
+    {
+        if (document.Key.Length == 0)
+        {
+            return;
+        }
+        var now = time.GetUtcNow();
+        IReadOnlyList<IPAddress> addresses = document.Spec.HostNetwork ? [] : document.Status.FindAddresses();
+        var state = new KnownPod(labels.Identify(document.Describe()), document.Status.Phase, document.Spec.HostNetwork, addresses);
+        if (!_pods.TryGetValue(document.Key, out var pod))
+        {
+            _pods[document.Key] = pod = new(document.Key, state);
+        }
+        pod.Set(state, document.IsEnding, now);
+        foreach (var lost in pod.Claims.FindAll(claim => !addresses.Contains(claim.Address)))
+        {
+            pod.Claims.Remove(lost);
+            End(lost, now);
+        }
+        foreach (var address in addresses.Where(address => !pod.Claims.Exists(claim => claim.Address.Equals(address))))
+        {
+            pod.Claims.Add(Claim(document, pod, address, document.IsOver ? null : listedAt));
+        }
+        if (document.IsOver)
+        {
+            // Of a pod that was over before it was listed, and does not say when, no interface can be left.
+            var endTime = document.Status.FindEndTime() ?? (listedAt is null ? now : DateTimeOffset.MinValue);
+            pod.Claims.ForEach(claim => claim.EndTime ??= endTime);
+        }
+        Interlocked.Increment(ref _changes);
+    }
+
+    private AddressClaim Claim(PodDocument document, Pod pod, IPAddress address, DateTimeOffset? listedAt)
+    {
+        var claims = GetClaims(address);
+        if (document.IsStatic && claims.LastOrDefault() is { } last && last.Pod.Key == pod.Key)
+        {
+            // Only what the API server shows of a static pod has been made anew.
+            last.Reopen(pod);
+            return last;
+        }
+        var claim = new AddressClaim(pod, address, document.Status.StartTime, listedAt);
+        _claims[address] = claims.Add(claim);
+        return claim;
+    }
+
+    private void End(AddressClaim claim, DateTimeOffset at)
+    {
+        claim.EndTime ??= at;
+        claim.OverAt = time.GetTimestamp();
+        _over.Enqueue((claim.OverAt, claim));
+    }
+
+    private void Remove(string key)
+    {
+        if (_pods.TryRemove(key, out var pod))
+        {
+            var now = time.GetUtcNow();
+            pod.Claims.ForEach(claim => End(claim, now));
+            Interlocked.Increment(ref _changes);
+        }
+    }
+
+    /// <summary>A pod as the API server last told of it.</summary>
+    internal sealed class Pod(string key, KnownPod state)
+    {
+        private KnownPod _state = state;
+        private long _changedAt;
+        private volatile bool _isEnding;
+
+        internal string Key => key;
+
+        internal KnownPod State => Volatile.Read(ref _state);
+
+        /// <summary>Whether it is over, or soon will be.</summary>
+        internal bool IsEnding => _isEnding;
+
+        /// <summary>When the API server last told of it.</summary>
+        internal DateTimeOffset ChangedAt => new(Volatile.Read(ref _changedAt), TimeSpan.Zero);
+
+        /// <summary>Those to the addresses that it has. For the store alone.</summary>
+        internal List<AddressClaim> Claims { get; } = [];
+
+        internal void Set(KnownPod state, bool isEnding, DateTimeOffset at)
+        {
+            Volatile.Write(ref _state, state);
+            _isEnding = isEnding;
+            Volatile.Write(ref _changedAt, at.UtcTicks);
+        }
+    }
+}
+
+/// <summary>
+/// That a pod has, or had, an address: what makes its interface known. A pod that gets another address claims anew, and so does one that
+/// gets the same again.
+/// </summary>
+/// <param name="startTime">When the node took the pod up, before it had an interface, by the node's clock in whole seconds; null where it is not known.</param>
+/// <param name="listedAt">It had it then or later; null where an event told of it, or where it was over.</param>
+internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTimeOffset? startTime, DateTimeOffset? listedAt)
+{
+    private PodStore.Pod _pod = pod;
+    private long _endTicks = NotEnded;
+
+    private const long NotEnded = -1;
+
+    internal PodStore.Pod Pod => Volatile.Read(ref _pod);
+
+    internal IPAddress Address => address;
+
+    internal DateTimeOffset? StartTime => startTime;
+
+    internal DateTimeOffset? ListedAt => listedAt;
+
+    /// <summary>When the pod had ended, or no longer had the address, at the latest, by the node's clock; null while it is not over.</summary>
+    internal DateTimeOffset? EndTime
+    {
+        get => Volatile.Read(ref _endTicks) is not NotEnded and var ticks ? new(ticks, TimeSpan.Zero) : null;
+        set => Volatile.Write(ref _endTicks, value?.UtcTicks ?? NotEnded);
+    }
+
+    /// <summary>When the store was told that it is over; 0 while it is not. For the store alone.</summary>
+    internal long OverAt { get; set; }
+
+    /// <summary>The interface that was found for it; null before. For the source alone.</summary>
+    internal PodInterface? Taker { get; set; }
+
+    internal void Reopen(PodStore.Pod pod)
+    {
+        Volatile.Write(ref _pod, pod);
+        EndTime = null;
+        OverAt = 0;
+    }
+}

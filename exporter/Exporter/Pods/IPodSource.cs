@@ -1,0 +1,26 @@
+namespace Exporter.Pods;
+
+/// <summary>Says which pod an interface belongs to. Asked by the reconciler only.</summary>
+internal interface IPodSource
+{
+    /// <summary>Where it has it from, as the options call it.</summary>
+    string Name { get; }
+
+    /// <summary>Brings what is known up to date; once for each round of <see cref="Identify"/>.</summary>
+    void Refresh();
+
+    /// <summary>Whether it may, since this was last called, say something else of any interface, also of one whose pod was known.</summary>
+    bool TakeChanges();
+
+    /// <summary>Null where it is not known yet.</summary>
+    PodIdentity? Identify(PodInterface owner);
+
+    /// <summary>The interface is gone, and will not be asked for again.</summary>
+    void Forget(PodInterface owner);
+
+    /// <summary>Pods that are known otherwise than by an interface. May be called by anybody.</summary>
+    IEnumerable<KnownPod> GetKnownPods();
+}
+
+/// <summary>A pod that the source knows of.</summary>
+internal sealed record KnownPod(PodIdentity Identity, string Phase, bool HostNetwork, IReadOnlyList<System.Net.IPAddress> Addresses);
