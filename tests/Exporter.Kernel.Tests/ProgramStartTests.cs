@@ -48,6 +48,21 @@ public sealed class ProgramStartTests : IDisposable
         Assert.Contains("frobnicate", error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("Kubernetes:Kubeconfig", "--Kubernetes:Kubeconfig=/nonexistent", "--Kubernetes:NodeName=worker-1")]
+    [InlineData("Kubernetes:Kubeconfig", "--Kubernetes:Kubeconfig=/etc/hostname", "--Kubernetes:NodeName=worker-1")]
+    [InlineData("Kubernetes:Kubeconfig", "--Kubernetes:Kubeconfig=/dev/null", "--Kubernetes:NodeName=worker-1")]
+    [InlineData("Kubernetes:Kubeconfig", "--Identity:Source=kubernetes", "--Kubernetes:NodeName=worker-1")]
+    [InlineData("Kubernetes:NodeName", "--Kubernetes:Kubeconfig=/nonexistent")]
+    public void What_is_wrong_with_the_way_to_the_API_server_is_named_and_the_exit_code_is_2(string key, params string[] options)
+    {
+        var (exitCode, _, error) = ExporterProcess.Run(options);
+
+        Assert.Equal(2, exitCode);
+        Assert.Contains(key, error, StringComparison.Ordinal);
+        Assert.Single(error.TrimEnd().Split('\n'));
+    }
+
     [Fact]
     public async Task A_taken_port_is_one_line_and_leaves_the_one_who_has_it_counting()
     {

@@ -103,7 +103,7 @@ internal static partial class RunCommand
         }
         try
         {
-            return ApiConnection.Open(options.Kubernetes);
+            return new ApiConnection(options.Kubernetes);
         }
         catch (KubeConfigException e)
         {

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -11,63 +12,91 @@ using YamlDotNet.Core;
 namespace Exporter.Kubernetes;
 
 /// <summary>
-/// The way to the API server: its address, whom to trust, and how to be let in, as a ServiceAccount's files or a kubeconfig say. A token
-/// is read anew from its file at least every minute, so that a rotated one is used in time.
+/// The way to the API server: its address, whom to trust, and how to be let in, as a ServiceAccount's files or a kubeconfig say. Files are
+/// read anew when the API server does not know the token any more, or is not trusted any more: they may have been rotated.
 /// </summary>
 internal sealed class ApiConnection : IDisposable
 {
-    private readonly HttpClient _client;
-    private readonly ServiceClientCredentials? _credentials;
+    private readonly KubernetesOptions _options;
+    private KubernetesClientConfiguration _configuration;
+    private ServiceClientCredentials? _credentials;
+    private HttpClient _client;
 
-    /// <summary>The package's own client would do the same, and bring all of the API's documents with it: 20 MB.</summary>
-    private ApiConnection(KubernetesClientConfiguration configuration)
+    /// <exception cref="KubeConfigException">With what is missing or wrong.</exception>
+    internal ApiConnection(KubernetesOptions options)
     {
-        Server = new(configuration.Host);
-        _credentials = k8s.Kubernetes.CreateCredentials(configuration);
-        // A watch lasts; whoever asks has a patience of its own. Proxies are as the environment says.
-        _client = new(new SocketsHttpHandler { SslOptions = CreateTlsOptions(configuration) }) { Timeout = Timeout.InfiniteTimeSpan };
+        _options = options;
+        (_configuration, _credentials, _client) = Create(options);
     }
 
-    internal Uri Server { get; }
+    internal Uri Server => new(_configuration.Host);
 
     /// <summary>Whether this is to be used where the options leave it open.</summary>
     internal static bool IsConfigured(KubernetesOptions options) => options.Kubeconfig.Length > 0 || KubernetesClientConfiguration.IsInCluster();
 
-    /// <exception cref="KubeConfigException">With what is missing or wrong.</exception>
-    internal static ApiConnection Open(KubernetesOptions options)
-    {
-        if (options.Kubeconfig.Length == 0)
-        {
-            return KubernetesClientConfiguration.IsInCluster()
-                ? new(KubernetesClientConfiguration.InClusterConfig())
-                : throw new KubeConfigException(
-                    "Identity:Source is kubernetes, but this is no pod of a cluster: there is no KUBERNETES_SERVICE_HOST, or no token of a ServiceAccount. Set Kubernetes:Kubeconfig.");
-        }
-        try
-        {
-            return new(KubernetesClientConfiguration.BuildConfigFromConfigFile(options.Kubeconfig, options.Context.Length > 0 ? options.Context : null));
-        }
-        catch (Exception e) when (e is KubeConfigException or IOException or UnauthorizedAccessException or FormatException or YamlException or CryptographicException)
-        {
-            throw new KubeConfigException($"Kubernetes:Kubeconfig: '{options.Kubeconfig}' cannot be used: {e.Message}", e);
-        }
-    }
-
-    /// <summary>Returns when the headers of the answer have come.</summary>
+    /// <summary>Returns when the headers of the answer have come. Used by one at a time.</summary>
     internal async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         if (_credentials is not null)
         {
             await _credentials.ProcessHttpRequestAsync(request, cancellationToken);
         }
-        return await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        if (!string.IsNullOrEmpty(_configuration.TlsServerName))
+        {
+            // The handler takes the name that the certificate must have from here.
+            request.Headers.Host = _configuration.TlsServerName;
+        }
+        try
+        {
+            var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            if (response.StatusCode == HttpStatusCode.Unauthorized)
+            {
+                Renew();
+            }
+            return response;
+        }
+        catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.SecureConnectionError)
+        {
+            Renew();
+            throw;
+        }
     }
 
     public void Dispose() => _client.Dispose();
 
+    /// <summary>The package's own client does the same, and brings the documents of the whole API with it: 16 MB of a binary.</summary>
+    private static (KubernetesClientConfiguration, ServiceClientCredentials?, HttpClient) Create(KubernetesOptions options)
+    {
+        var isInCluster = options.Kubeconfig.Length == 0;
+        if (isInCluster && !KubernetesClientConfiguration.IsInCluster())
+        {
+            throw new KubeConfigException(
+                "Identity:Source is kubernetes, but this is no pod of a cluster: there is no KUBERNETES_SERVICE_HOST, or no token of a ServiceAccount. Set Kubernetes:Kubeconfig.");
+        }
+        try
+        {
+            var configuration = isInCluster
+                ? KubernetesClientConfiguration.InClusterConfig()
+                : KubernetesClientConfiguration.BuildConfigFromConfigFile(options.Kubeconfig, options.Context.Length > 0 ? options.Context : null);
+            // A watch lasts; whoever asks has a patience of its own. Proxies are as the environment says.
+            var client = new HttpClient(new SocketsHttpHandler { SslOptions = CreateTlsOptions(configuration) }) { Timeout = Timeout.InfiniteTimeSpan };
+            return (configuration, k8s.Kubernetes.CreateCredentials(configuration), client);
+        }
+        catch (Exception e) when (e is NullReferenceException or InvalidCastException)
+        {
+            // What the package makes of a file that is empty, or no YAML mapping.
+            throw new KubeConfigException($"Kubernetes:Kubeconfig: '{options.Kubeconfig}' cannot be used: it is no kubeconfig", e);
+        }
+        catch (Exception e) when (e is KubeConfigException or IOException or UnauthorizedAccessException or FormatException or YamlException or CryptographicException)
+        {
+            throw new KubeConfigException(
+                isInCluster ? $"The ServiceAccount's files cannot be used: {e.Message}" : $"Kubernetes:Kubeconfig: '{options.Kubeconfig}' cannot be used: {e.Message}", e);
+        }
+    }
+
     private static SslClientAuthenticationOptions CreateTlsOptions(KubernetesClientConfiguration configuration)
     {
-        var options = new SslClientAuthenticationOptions { TargetHost = configuration.TlsServerName };
+        var options = new SslClientAuthenticationOptions();
         if (ReadPem(configuration.ClientCertificateData, configuration.ClientCertificateFilePath) is { } certificate
             && ReadPem(configuration.ClientCertificateKeyData, configuration.ClientKeyFilePath) is { } key)
         {
@@ -90,4 +119,17 @@ internal sealed class ApiConnection : IDisposable
     /// <param name="data">In base64.</param>
     private static string? ReadPem(string? data, string? path) =>
         !string.IsNullOrEmpty(data) ? Encoding.UTF8.GetString(Convert.FromBase64String(data)) : !string.IsNullOrEmpty(path) ? File.ReadAllText(path) : null;
+
+    private void Renew()
+    {
+        try
+        {
+            // The former client goes with its last answer, which may still be read.
+            (_configuration, _credentials, _client) = Create(_options);
+        }
+        catch (KubeConfigException)
+        {
+            // They are being written: what there is stays, and is refused and renewed again.
+        }
+    }
 }

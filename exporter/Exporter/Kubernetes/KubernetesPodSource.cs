@@ -147,7 +147,7 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
         foreach (var address in owner.Addresses)
         {
             var claims = store.GetClaims(address);
-            if (!claims.IsEmpty && (FindShared(owner, claims) ?? FindNext(owner, address, claims) ?? FindRenewed(owner, claims)) is { } claim)
+            if (!claims.IsEmpty && (FindShared(owner, claims) ?? FindNext(owner, address, claims) ?? FindCurrent(owner, claims)) is { } claim)
             {
                 return claim;
             }
@@ -179,11 +179,12 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
     }
 
     /// <summary>
-    /// A pod that goes on has lost its interface, has been told of since, and nobody else has claimed the address: its sandbox was made
-    /// anew, with the same address.
+    /// A pod that goes on has been told of since, has no interface, and nobody else has claimed the address: its sandbox was made anew
+    /// with the same address, or its times say nothing, as after a kubelet's restart.
     /// </summary>
-    private AddressClaim? FindRenewed(PodInterface owner, IEnumerable<AddressClaim> claims) =>
-        claims.LastOrDefault() is { Taker.GoneAt: not null, EndTime: null, Pod.IsEnding: false } last
+    private AddressClaim? FindCurrent(PodInterface owner, IEnumerable<AddressClaim> claims) =>
+        claims.LastOrDefault() is { EndTime: null, Pod.IsEnding: false } last
+        && last.Taker is null or { GoneAt: not null }
         && owner.GoneAt is null
         && last.Pod.ChangedAt > owner.SeenAt
         && time.GetUtcNow() - owner.SeenAt >= Settling
