@@ -64,7 +64,7 @@ internal static class Footprint
         Table.Row("start to the first scrape, median", Table.Median(times), " ms", most: 300);
     }
 
-    private static double ResidentKilobytes(int process) => double.Parse(
+    internal static double ResidentKilobytes(int process) => double.Parse(
         File.ReadLines($"/proc/{process}/status").Single(line => line.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2],
         CultureInfo.InvariantCulture);
 

@@ -1,6 +1,6 @@
 using Exporter.Benchmarks;
 
-// Prints the tables of docs/performance.md; with names, only those: packets, handshakes, drain, footprint, attach.
+// Prints the tables of docs/performance.md; with names, only those: packets, handshakes, drain, footprint, attach, naming.
 bool Wanted(string name) => args.Length == 0 || args.Contains(name);
 
 if (Wanted("packets"))
@@ -22,4 +22,8 @@ if (Wanted("footprint"))
 if (Wanted("attach"))
 {
     await Attaching.RunAsync();
+}
+if (Wanted("naming"))
+{
+    await Naming.RunAsync();
 }
