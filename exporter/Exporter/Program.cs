@@ -43,5 +43,5 @@ if (errors.Count > 0)
     return ExitCode.BadOptions;
 }
 return commandLine.Command == "check"
-    ? CheckCommand.Run(options, Console.Out)
+    ? await CheckCommand.RunAsync(options, Console.Out)
     : await RunCommand.RunAsync(options, configuration, Console.Error);

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Handshakes;
+using Exporter.Kubernetes;
 using Exporter.Options;
 
 namespace Exporter.Commands;
@@ -8,7 +9,9 @@ namespace Exporter.Commands;
 /// <summary>podnet-exporter check: what this kernel offers, what this process may do, and what would be used.</summary>
 internal static class CheckCommand
 {
-    internal static int Run(ExporterOptions options, TextWriter output)
+    private static readonly TimeSpan ApiPatience = TimeSpan.FromSeconds(5);
+
+    internal static async Task<int> RunAsync(ExporterOptions options, TextWriter output)
     {
         var missing = Prerequisites.FindMissing();
         var lacks = Capabilities.Missing();
@@ -53,13 +56,40 @@ internal static class CheckCommand
                 Line("", problem);
             }
         }
+        var identity = await AskForPodsAsync(options);
+        Line("identity", identity.Answer);
         foreach (var problem in missing)
         {
             output.WriteLine(problem);
         }
-        return missing.Count == 0 ? ExitCode.Success : ExitCode.NotSupported;
+        return missing.Count == 0 ? identity.ExitCode : ExitCode.NotSupported;
 
         void Line(string name, string value) => output.WriteLine($"{name,-14} {value}");
+    }
+
+    /// <summary>Asks the API server as the exporter would.</summary>
+    private static async Task<(string Answer, int ExitCode)> AskForPodsAsync(ExporterOptions options)
+    {
+        using var api = Prerequisites.OpenApi(options, out var problem);
+        if (problem is not null)
+        {
+            return (problem, ExitCode.BadOptions);
+        }
+        if (api is null)
+        {
+            return ("standalone will be used", ExitCode.Success);
+        }
+        var pods = new PodApi(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!);
+        using var patience = new CancellationTokenSource(ApiPatience);
+        try
+        {
+            var page = await pods.ListAsync(continueToken: null, patience.Token);
+            return ($"kubernetes will be used; {page.Items?.Count ?? 0} pods of node {pods.Node} at {pods.Server}", ExitCode.Success);
+        }
+        catch (Exception e) when (PodApi.IsFailure(e))
+        {
+            return ($"kubernetes will be used, but {pods.Server} cannot be asked for the pods of node {pods.Node}: {PodApi.Explain(e)}", ExitCode.Failure);
+        }
     }
 
     private static string YesOrNo(bool value) => value ? "yes" : "no";

@@ -1,6 +1,8 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Native;
+using Exporter.Kubernetes;
 using Exporter.Options;
+using k8s.Exceptions;
 
 namespace Exporter.Commands;
 
@@ -35,6 +37,34 @@ internal static class Prerequisites
     internal static string Explain(BpfException refusal) => refusal.ErrorNumber == Errno.EPERM
         ? $"{refusal.Message}\nBefore Linux 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK: raise it, as 'ulimit -l unlimited' does."
         : refusal.Message;
+
+    /// <summary>The way to the API server, if pods are to be known from there.</summary>
+    /// <param name="problem">Why there is none although there should be; null where all is well.</param>
+    /// <returns>Null: without Kubernetes, or there is a problem.</returns>
+    internal static ApiConnection? OpenApi(ExporterOptions options, out string? problem)
+    {
+        problem = null;
+        var isWanted = options.Identity.Source == IdentityChoice.Kubernetes
+            || (options.Identity.Source == IdentityChoice.Auto && ApiConnection.IsConfigured(options.Kubernetes));
+        if (!isWanted)
+        {
+            return null;
+        }
+        if (options.Kubernetes.FindNodeName() is null)
+        {
+            problem = "Kubernetes:NodeName: is not set, and neither is NODE_NAME in the environment; in Kubernetes set it from the downward API's spec.nodeName.";
+            return null;
+        }
+        try
+        {
+            return new ApiConnection(options.Kubernetes);
+        }
+        catch (KubeConfigException e)
+        {
+            problem = e.Message;
+            return null;
+        }
+    }
 
     /// <summary>tcx or clsact; null where tcx is asked for and the kernel has none.</summary>
     internal static HookChoice? ChooseHook(HookChoice asked) => asked switch

@@ -11,7 +11,6 @@ using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Traffic;
-using k8s.Exceptions;
 using Prometheus;
 
 namespace Exporter.Commands;
@@ -35,7 +34,7 @@ internal static partial class RunCommand
         {
             return Fail(ExitCode.NotSupported, errors, Prerequisites.NoTcx);
         }
-        using var api = OpenApi(options, out var problem);
+        using var api = Prerequisites.OpenApi(options, out var problem);
         if (problem is not null)
         {
             return Fail(ExitCode.BadOptions, errors, problem);
@@ -83,32 +82,6 @@ internal static partial class RunCommand
         {
             // Kestrel: the address is taken, is none of this machine's, or is not for this user.
             return Fail(ExitCode.Failure, errors, e.Message);
-        }
-    }
-
-    /// <returns>Null: without Kubernetes, or there is a problem.</returns>
-    private static ApiConnection? OpenApi(ExporterOptions options, out string? problem)
-    {
-        problem = null;
-        var isWanted = options.Identity.Source == IdentityChoice.Kubernetes
-            || (options.Identity.Source == IdentityChoice.Auto && ApiConnection.IsConfigured(options.Kubernetes));
-        if (!isWanted)
-        {
-            return null;
-        }
-        if (options.Kubernetes.FindNodeName() is null)
-        {
-            problem = "Kubernetes:NodeName: is not set, and neither is NODE_NAME in the environment; in Kubernetes set it from the downward API's spec.nodeName.";
-            return null;
-        }
-        try
-        {
-            return new ApiConnection(options.Kubernetes);
-        }
-        catch (KubeConfigException e)
-        {
-            problem = e.Message;
-            return null;
         }
     }
 

@@ -3,7 +3,9 @@ using System.IO.Pipelines;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
+using System.Security.Authentication;
 using System.Text.Json;
+using k8s.Exceptions;
 
 namespace Exporter.Kubernetes;
 
@@ -29,6 +31,17 @@ internal sealed class PodApi(Func<HttpRequestMessage, CancellationToken, Task<Ht
     private const int MaxErrorBytes = 4096;
 
     private readonly string _path = $"/api/v1/pods?fieldSelector=spec.nodeName%3D{Uri.EscapeDataString(node)}";
+
+    /// <summary>Whether an exception is the API server's or the way's to it, and not this program's.</summary>
+    internal static bool IsFailure(Exception exception) => exception is ApiException or JsonException or OperationCanceledException
+        or HttpRequestException or IOException or AuthenticationException or UnauthorizedAccessException or KubeConfigException;
+
+    internal static string Explain(Exception failure) => failure switch
+    {
+        OperationCanceledException => "it does not answer",
+        { InnerException: { } inner } => $"{failure.Message} {inner.Message}",
+        _ => failure.Message,
+    };
 
     internal Uri Server => server;
 

@@ -1,9 +1,7 @@
 using System.Net;
-using System.Security.Authentication;
 using System.Text.Json;
 using Exporter.Discovery;
 using Exporter.Health;
-using k8s.Exceptions;
 using Prometheus;
 
 namespace Exporter.Kubernetes;
@@ -86,14 +84,14 @@ internal sealed partial class PodWatch(
                 _version = null;
                 await DelayAsync(null, stoppingToken);
             }
-            catch (Exception e) when (e is HttpRequestException or IOException or AuthenticationException or UnauthorizedAccessException or KubeConfigException)
-            {
-                Lost(ApiProblem.Unreachable, e.InnerException is { } inner ? $"{e.Message} {inner.Message}" : e.Message);
-                await DelayAsync(null, stoppingToken);
-            }
             catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
             {
                 return;
+            }
+            catch (Exception e) when (PodApi.IsFailure(e))
+            {
+                Lost(ApiProblem.Unreachable, PodApi.Explain(e));
+                await DelayAsync(null, stoppingToken);
             }
         }
     }
