@@ -143,6 +143,7 @@ internal sealed partial class PodWatch(
     private async Task FollowAsync(string version, CancellationToken stoppingToken)
     {
         var timeout = WatchTimeout.Least + (Random.Shared.NextDouble() * (WatchTimeout.Most - WatchTimeout.Least));
+        health.Beat(LoopName, WatchPatience + LongestRetryAfter);
         using var patience = new Patience(WatchPatience, "anything from the watch of pods", time, stoppingToken);
         var hasProgressed = false;
         await using var events = api.WatchAsync(version, timeout, Heard, patience.Token).GetAsyncEnumerator(CancellationToken.None);
@@ -226,7 +227,8 @@ internal sealed partial class PodWatch(
     /// <summary>Waits as long as is asked for, or longer each time, and some more by chance.</summary>
     private async Task DelayAsync(TimeSpan? asked, CancellationToken stoppingToken)
     {
-        var delay = asked is { } given ? (given > LongestRetryAfter ? LongestRetryAfter : given) : _retry.Next();
+        // To come back at once, as nothing but a proxy asks for, would be a storm of requests.
+        var delay = asked is { Ticks: > 0 } given ? (given > LongestRetryAfter ? LongestRetryAfter : given) : _retry.Next();
         delay *= 1 + (Random.Shared.NextDouble() / 2);
         health.Beat(LoopName, delay + AnswerPatience + LongestRetryAfter);
         await Task.Delay(delay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
