@@ -1,12 +1,11 @@
 using System.Net.Security;
-using System.Security.Cryptography;
+using System.Runtime.ExceptionServices;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Exporter.Options;
 using k8s;
 using k8s.Authentication;
 using k8s.Exceptions;
-using YamlDotNet.Core;
 
 namespace Exporter.Kubernetes;
 
@@ -19,10 +18,14 @@ internal sealed class ApiConnection : IDisposable
     private readonly HttpClient _client;
     private readonly ServiceClientCredentials? _credentials;
 
+    /// <summary>The kubeconfig's tls-server-name. TLS gets its name from the request's host, whatever the handler's options say.</summary>
+    private readonly string? _serverName;
+
     /// <summary>The package's own client would do the same, and bring all of the API's documents with it: 20 MB.</summary>
     private ApiConnection(KubernetesClientConfiguration configuration)
     {
         Server = new(configuration.Host);
+        _serverName = configuration.TlsServerName;
         _credentials = k8s.Kubernetes.CreateCredentials(configuration);
         // A watch lasts; whoever asks has a patience of its own. Proxies are as the environment says.
         _client = new(new SocketsHttpHandler { SslOptions = CreateTlsOptions(configuration) }) { Timeout = Timeout.InfiniteTimeSpan };
@@ -47,8 +50,9 @@ internal sealed class ApiConnection : IDisposable
         {
             return new(KubernetesClientConfiguration.BuildConfigFromConfigFile(options.Kubeconfig, options.Context.Length > 0 ? options.Context : null));
         }
-        catch (Exception e) when (e is KubeConfigException or IOException or UnauthorizedAccessException or FormatException or YamlException or CryptographicException)
+        catch (Exception e)
         {
+            // The package lets out whatever its parts throw, of what is no YAML even a cast that is not valid.
             throw new KubeConfigException($"Kubernetes:Kubeconfig: '{options.Kubeconfig}' cannot be used: {e.Message}", e);
         }
     }
@@ -58,8 +62,17 @@ internal sealed class ApiConnection : IDisposable
     {
         if (_credentials is not null)
         {
-            await _credentials.ProcessHttpRequestAsync(request, cancellationToken);
+            try
+            {
+                await _credentials.ProcessHttpRequestAsync(request, cancellationToken);
+            }
+            catch (AggregateException e)
+            {
+                // The package waits for what it reads, instead of awaiting it.
+                ExceptionDispatchInfo.Throw(e.GetBaseException());
+            }
         }
+        request.Headers.Host = _serverName;
         return await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
     }
 
@@ -67,7 +80,7 @@ internal sealed class ApiConnection : IDisposable
 
     private static SslClientAuthenticationOptions CreateTlsOptions(KubernetesClientConfiguration configuration)
     {
-        var options = new SslClientAuthenticationOptions { TargetHost = configuration.TlsServerName };
+        var options = new SslClientAuthenticationOptions();
         if (ReadPem(configuration.ClientCertificateData, configuration.ClientCertificateFilePath) is { } certificate
             && ReadPem(configuration.ClientCertificateKeyData, configuration.ClientKeyFilePath) is { } key)
         {
