@@ -1,13 +1,11 @@
 using System.Net;
 using System.Net.Security;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Exporter.Options;
 using k8s;
 using k8s.Authentication;
 using k8s.Exceptions;
-using YamlDotNet.Core;
 
 namespace Exporter.Kubernetes;
 
@@ -82,15 +80,12 @@ internal sealed class ApiConnection : IDisposable
             var client = new HttpClient(new SocketsHttpHandler { SslOptions = CreateTlsOptions(configuration) }) { Timeout = Timeout.InfiniteTimeSpan };
             return (configuration, k8s.Kubernetes.CreateCredentials(configuration), client);
         }
-        catch (Exception e) when (e is NullReferenceException or InvalidCastException)
+        catch (Exception e)
         {
-            // What the package makes of a file that is empty, or no YAML mapping.
-            throw new KubeConfigException($"Kubernetes:Kubeconfig: '{options.Kubeconfig}' cannot be used: it is no kubeconfig", e);
-        }
-        catch (Exception e) when (e is KubeConfigException or IOException or UnauthorizedAccessException or FormatException or YamlException or CryptographicException)
-        {
+            // The package lets out whatever its parts throw: of an empty file a null reference, of what is no YAML mapping a cast.
+            var reason = e is NullReferenceException or InvalidCastException ? "it is no kubeconfig" : e.Message;
             throw new KubeConfigException(
-                isInCluster ? $"The ServiceAccount's files cannot be used: {e.Message}" : $"Kubernetes:Kubeconfig: '{options.Kubeconfig}' cannot be used: {e.Message}", e);
+                isInCluster ? $"The ServiceAccount's files cannot be used: {reason}" : $"Kubernetes:Kubeconfig: '{options.Kubeconfig}' cannot be used: {reason}", e);
         }
     }
 

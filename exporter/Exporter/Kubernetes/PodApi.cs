@@ -3,9 +3,7 @@ using System.IO.Pipelines;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
-using System.Security.Authentication;
 using System.Text.Json;
-using k8s.Exceptions;
 
 namespace Exporter.Kubernetes;
 
@@ -30,12 +28,10 @@ internal sealed class PodApi(Func<HttpRequestMessage, CancellationToken, Task<Ht
 
     private const int MaxErrorBytes = 4096;
 
-    private readonly string _path = $"/api/v1/pods?fieldSelector=spec.nodeName%3D{Uri.EscapeDataString(node)}";
+    // The API server may be below a path of its own, as behind Rancher.
+    private readonly string _path = $"{server.AbsolutePath.TrimEnd('/')}/api/v1/pods?fieldSelector=spec.nodeName%3D{Uri.EscapeDataString(node)}";
 
-    /// <summary>Whether an exception is the API server's or the way's to it, and not this program's.</summary>
-    internal static bool IsFailure(Exception exception) => exception is ApiException or JsonException or OperationCanceledException
-        or HttpRequestException or IOException or AuthenticationException or UnauthorizedAccessException or KubeConfigException;
-
+    /// <summary>What is wrong, of whatever made a request fail.</summary>
     internal static string Explain(Exception failure) => failure switch
     {
         OperationCanceledException => "it does not answer",
@@ -55,7 +51,8 @@ internal sealed class PodApi(Func<HttpRequestMessage, CancellationToken, Task<Ht
         var next = continueToken is null ? "" : $"&continue={Uri.EscapeDataString(continueToken)}";
         using var response = await GetAsync($"{_path}&limit={PageSize}{next}", cancellationToken);
         await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
-        return await JsonSerializer.DeserializeAsync(body, PodDocumentContext.Default.PodPage, cancellationToken) ?? throw new JsonException("The list is null.");
+        var page = await JsonSerializer.DeserializeAsync(body, PodDocumentContext.Default.PodPage, cancellationToken);
+        return page is { Kind: PodPage.ListOfPods } ? page : throw new JsonException($"The answer is no {PodPage.ListOfPods}.");
     }
 
     /// <summary>Events after a version, as they come; ends when the API server ends it, as it does from time to time.</summary>

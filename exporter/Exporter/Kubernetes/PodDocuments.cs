@@ -169,6 +169,11 @@ internal sealed record TerminatedState
 /// <summary>One page of a list.</summary>
 internal sealed record PodPage
 {
+    internal const string ListOfPods = "PodList";
+
+    /// <summary>Something else, from whoever is in between, must not pass for a node without pods.</summary>
+    public string? Kind { get; init; }
+
     public ListMetadata Metadata { get => field; init => field = value ?? new(); } = new();
 
     public IReadOnlyList<PodDocument?>? Items { get; init; }

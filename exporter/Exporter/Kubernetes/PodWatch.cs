@@ -61,7 +61,7 @@ internal sealed partial class PodWatch(
                 Lost(problem, e.Message);
                 // Any other answer says little of the version, and a list is dear. A watch's 500 is what a version gets that cannot be
                 // read, and 504 one that is still to come.
-                if (e.Code is (int)HttpStatusCode.Gone or (int)HttpStatusCode.BadRequest or (int)HttpStatusCode.InternalServerError or (int)HttpStatusCode.GatewayTimeout)
+                if (e.Code is < (int)HttpStatusCode.BadRequest or (int)HttpStatusCode.Gone or (int)HttpStatusCode.BadRequest or (int)HttpStatusCode.InternalServerError or (int)HttpStatusCode.GatewayTimeout)
                 {
                     _version = null;
                 }
@@ -88,8 +88,9 @@ internal sealed partial class PodWatch(
             {
                 return;
             }
-            catch (Exception e) when (PodApi.IsFailure(e))
+            catch (Exception e)
             {
+                // Whatever it is, of the network, of TLS, of files with credentials: it must not end what is known.
                 Lost(ApiProblem.Unreachable, PodApi.Explain(e));
                 await DelayAsync(null, stoppingToken);
             }
@@ -141,6 +142,7 @@ internal sealed partial class PodWatch(
     private async Task FollowAsync(string version, CancellationToken stoppingToken)
     {
         var timeout = WatchTimeout.Least + (Random.Shared.NextDouble() * (WatchTimeout.Most - WatchTimeout.Least));
+        health.Beat(LoopName, WatchPatience + LongestRetryAfter);
         using var patience = new Patience(WatchPatience, "anything from the watch of pods", time, stoppingToken);
         var hasProgressed = false;
         await using var events = api.WatchAsync(version, timeout, Heard, patience.Token).GetAsyncEnumerator(CancellationToken.None);
@@ -224,7 +226,8 @@ internal sealed partial class PodWatch(
     /// <summary>Waits as long as is asked for, or longer each time, and some more by chance.</summary>
     private async Task DelayAsync(TimeSpan? asked, CancellationToken stoppingToken)
     {
-        var delay = asked is { } given ? (given > LongestRetryAfter ? LongestRetryAfter : given) : _retry.Next();
+        // To come back at once, as nothing but a proxy asks for, would be a storm of requests.
+        var delay = asked is { Ticks: > 0 } given ? (given > LongestRetryAfter ? LongestRetryAfter : given) : _retry.Next();
         delay *= 1 + (Random.Shared.NextDouble() / 2);
         health.Beat(LoopName, delay + AnswerPatience + LongestRetryAfter);
         await Task.Delay(delay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

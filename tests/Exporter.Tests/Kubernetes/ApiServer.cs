@@ -194,6 +194,15 @@ internal sealed class ApiServer : IAsyncDisposable
         }
     }
 
+    /// <summary>Answers by itself again.</summary>
+    internal void ClearAnswers()
+    {
+        lock (_lock)
+        {
+            _answers.Clear();
+        }
+    }
+
     /// <summary>The first such request, of those that came already or the first that comes.</summary>
     /// <param name="after">Only later ones than this, by their numbers.</param>
     internal async Task<ApiRequest> WaitForRequestAsync(Func<ApiRequest, bool> matches, int after = 0)
