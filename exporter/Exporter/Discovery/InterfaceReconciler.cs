@@ -271,13 +271,30 @@ internal sealed partial class InterfaceReconciler(
         var hasChanged = pods.TakeChanges();
         foreach (var attachment in _attachments.Values)
         {
-            attachment.Addresses.Look(client, now: hasChanged);
+            LookForAddresses(attachment, now: hasChanged);
         }
         List<Attachment> asked = [.. _closing.Concat(_attachments.Values).Where(attachment => hasChanged || attachment.Owner.Pod is null)];
         if (asked.Count > 0)
         {
             pods.Refresh();
             asked.ForEach(Identify);
+        }
+    }
+
+    /// <summary>One namespace that does not tell must not keep the others' pods unknown.</summary>
+    private void LookForAddresses(Attachment attachment, bool now)
+    {
+        try
+        {
+            attachment.Addresses.Look(client, now);
+        }
+        catch (NetlinkException e)
+        {
+            if (!attachment.IsSecretive)
+            {
+                LogAddressesUnknown(attachment.Owner.Name, e.Message);
+            }
+            attachment.IsSecretive = true;
         }
     }
 
@@ -360,7 +377,7 @@ internal sealed partial class InterfaceReconciler(
                 return false;
             }
             _attachments[link.Ifindex] = attachment = new(new(link, tracked.Generation, tracked.SeenAt, FindSibling(link)), time);
-            attachment.Addresses.Look(client, now: true);
+            LookForAddresses(attachment, now: true);
             Identify(attachment);
             // Before it is attached: no row may come whose owner is unknown.
             table.Current = table.Current.SetItem(link.Ifindex, attachment.Owner);
@@ -514,6 +531,9 @@ internal sealed partial class InterfaceReconciler(
     [LoggerMessage(8, LogLevel.Information, "Removed {Count} filters that an earlier run had left")]
     private partial void LogLeftovers(int count);
 
+    [LoggerMessage(9, LogLevel.Warning, "The addresses behind {Interface} cannot be asked for, trying again: {Reason}")]
+    private partial void LogAddressesUnknown(string @interface, string reason);
+
     /// <summary>The drains after which, once they have ended with greater numbers, nothing is on its way any more.</summary>
     private readonly record struct Settlement(long Drain, long Handshakes);
 
@@ -533,6 +553,9 @@ internal sealed partial class InterfaceReconciler(
         }
 
         internal AddressLookup Addresses { get; } = new(owner, time);
+
+        /// <summary>Whether it has been told that its addresses cannot be asked for.</summary>
+        internal bool IsSecretive { get; set; }
 
         /// <summary>What keeps the programs attached; null where they are not yet.</summary>
         internal IDisposable? Ingress { get; private set; }
