@@ -76,6 +76,27 @@ public sealed class KubernetesPodSourceTests
         Assert.Equal("web", _node.Identify(_node.Appear(addresses)));
     }
 
+    /// <summary>A pod of two addresses has one interface for both.</summary>
+    [Theory]
+    [InlineData(Address, Address6)]
+    [InlineData(Address6)]
+    [InlineData(OtherAddress, Address6)]
+    public void An_address_that_a_known_pod_was_not_found_by_is_taken_as_well(params string[] addresses)
+    {
+        _node.Tell(_node.NewPod("former", Address, Address6));
+        var former = _node.Appear(Address, Address6);
+        Assert.Equal("former", _node.Identify(former));
+        _node.Leave(former);
+        _node.Source.Forget(former);
+        var next = _node.NewPod("next", addresses);
+        var owner = _node.Appear(addresses);
+        Assert.Null(_node.Identify(owner));
+
+        _node.Tell(next);
+
+        Assert.Equal("next", _node.Identify(owner));
+    }
+
     [Fact]
     public void Several_interfaces_of_a_namespace_are_one_pods()
     {

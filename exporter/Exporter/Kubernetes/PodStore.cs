@@ -130,7 +130,7 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
             last.Reopen(pod);
             return last;
         }
-        var claim = new AddressClaim(pod, address, document.Status.StartTime, listedAt);
+        var claim = new AddressClaim(pod, address, document.Status.StartTime, listedAt, pod.Claims.FirstOrDefault());
         _claims[address] = claims.Add(claim);
         return claim;
     }
@@ -187,8 +187,10 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
 /// </summary>
 /// <param name="startTime">When the node took the pod up, before it had an interface, by the node's clock in whole seconds; null where it is not known.</param>
 /// <param name="listedAt">It had it then or later; null where an event told of it, or where it was over.</param>
-internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTimeOffset? startTime, DateTimeOffset? listedAt)
+/// <param name="other">To another address that the pod has as well; null where there is none.</param>
+internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTimeOffset? startTime, DateTimeOffset? listedAt, AddressClaim? other)
 {
+    private readonly AddressClaim? _first = other?._first ?? other;
     private PodStore.Pod _pod = pod;
     private long _endTicks = NotEnded;
 
@@ -212,8 +214,22 @@ internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTime
     /// <summary>When the store was told that it is over; 0 while it is not. For the store alone.</summary>
     internal long OverAt { get; set; }
 
-    /// <summary>The interface that was found for it; null before. For the source alone.</summary>
-    internal PodInterface? Taker { get; set; }
+    /// <summary>The interface that was found for it, by whichever of the pod's addresses; null before. For the source alone.</summary>
+    internal PodInterface? Taker
+    {
+        get => _first is null ? field : _first.Taker;
+        set
+        {
+            if (_first is null)
+            {
+                field = value;
+            }
+            else
+            {
+                _first.Taker = value;
+            }
+        }
+    }
 
     internal void Reopen(PodStore.Pod pod)
     {
