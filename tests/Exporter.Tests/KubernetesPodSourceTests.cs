@@ -298,6 +298,19 @@ public sealed class KubernetesPodSourceTests
     }
 
     [Fact]
+    public void A_sandbox_that_is_made_anew_with_the_same_address_is_the_pods_some_seconds_after_it_is_told_of()
+    {
+        var (pod, owner) = RemakeSandbox();
+
+        _node.Tell(pod);
+        _node.Pass(4.999);
+        Assert.Null(_node.Identify(owner));
+        _node.Pass(0.001);
+
+        Assert.Equal("web", _node.Identify(owner));
+    }
+
+    [Fact]
     public void An_interface_with_a_pods_address_is_not_that_pods_while_nothing_is_told_of_it()
     {
         var (_, owner) = RemakeSandbox();
@@ -361,6 +374,21 @@ public sealed class KubernetesPodSourceTests
         Assert.Equal("web", _node.Identify(owner));
     }
 
+    /// <summary>As after a kubelet's restart: a pod's start is told anew, and its sandbox is older.</summary>
+    [Fact]
+    public void A_pod_whose_start_is_told_as_later_than_its_interface_has_it_some_seconds_later()
+    {
+        var owner = _node.Appear(Address);
+        _node.Pass(60);
+
+        _node.Tell(_node.NewPod("web", Address));
+        _node.Pass(1);
+        Assert.Null(_node.Identify(owner));
+        _node.Pass(4);
+
+        Assert.Equal("web", _node.Identify(owner));
+    }
+
     [Fact]
     public void An_interface_that_was_there_before_the_node_took_the_pod_up_is_not_that_pods()
     {
@@ -418,6 +446,75 @@ public sealed class KubernetesPodSourceTests
         {
             Assert.Equal(told.Select(pod => pod.Name), gone.AsEnumerable().Reverse().Select(_node.Identify).Reverse());
         }
+    }
+
+    [Fact]
+    public void A_place_in_the_order_is_kept_over_an_outage_of_the_API_server_and_some_time_more()
+    {
+        _node.Store.SetCurrent(true);
+        var former = _node.NewPod("former", Address);
+        var gone = _node.Appear(Address);
+        _node.Pass(1);
+        _node.Store.SetCurrent(false);
+        _node.LeaveAndForget(gone);
+        var owner = _node.Appear(Address);
+        for (var hour = 0; hour < 10; hour++)
+        {
+            _node.Pass(3600);
+            Assert.Null(_node.Identify(owner));
+        }
+
+        _node.Store.SetCurrent(true);
+        _node.Pass(Keep.TotalSeconds);
+        Assert.Null(_node.Identify(owner));
+        _node.Tell(former);
+        Assert.Null(_node.Identify(owner));
+        _node.Tell(former with { Name = "next" });
+
+        Assert.Equal("next", _node.Identify(owner));
+    }
+
+    /// <summary>What is told first after an outage was so before it.</summary>
+    [Fact]
+    public void An_interface_that_came_in_an_outage_is_not_given_to_the_former_pod_by_what_is_told_late_of_that()
+    {
+        var former = _node.NewPod("former", Address);
+        _node.Tell(former);
+        var gone = _node.Appear(Address);
+        Assert.Equal("former", _node.Identify(gone));
+        _node.Store.SetCurrent(false);
+        _node.Leave(gone);
+        _node.Source.Forget(gone);
+        _node.Pass(1);
+        var next = _node.NewPod("next", Address);
+        var owner = _node.Appear(Address);
+        _node.Pass(60);
+        Assert.Null(_node.Identify(owner));
+
+        _node.Store.SetCurrent(true);
+        _node.Tell(former);
+        Assert.Null(_node.Identify(owner));
+        _node.TellDeleted(former);
+        Assert.Null(_node.Identify(owner));
+        _node.Tell(next);
+
+        Assert.Equal("next", _node.Identify(owner));
+    }
+
+    [Fact]
+    public void A_connection_that_is_lost_again_begins_the_wait_for_what_is_told_late_anew()
+    {
+        var (pod, owner) = RemakeSandbox();
+        _node.Tell(pod);
+        _node.Store.SetCurrent(false);
+        _node.Pass(60);
+        Assert.Null(_node.Identify(owner));
+        _node.Store.SetCurrent(true);
+        _node.Pass(4.999);
+        Assert.Null(_node.Identify(owner));
+        _node.Pass(0.001);
+
+        Assert.Equal("web", _node.Identify(owner));
     }
 
     [Fact]
