@@ -474,6 +474,28 @@ public sealed class KubernetesPodSourceTests
         Assert.Equal("next", _node.Identify(owner));
     }
 
+    /// <summary>A connection that is cut somewhere on its way is not known to be for minutes.</summary>
+    [Fact]
+    public void A_place_in_the_order_is_kept_over_a_silence_of_the_API_server_and_some_time_more()
+    {
+        var former = _node.NewPod("former", Address);
+        _node.LeaveAndForget(_node.Appear(Address));
+        var owner = _node.Appear(Address);
+        _node.Pass(140);
+        Assert.Null(_node.Identify(owner));
+
+        _node.Store.SetCurrent(true);
+        Assert.Null(_node.Identify(owner));
+        _node.Pass(Keep.TotalSeconds);
+        _node.Store.SetCurrent(true);
+        Assert.Null(_node.Identify(owner));
+        _node.Tell(former);
+        Assert.Null(_node.Identify(owner));
+        _node.Tell(former with { Name = "next" });
+
+        Assert.Equal("next", _node.Identify(owner));
+    }
+
     /// <summary>What is told first after an outage was so before it.</summary>
     [Fact]
     public void An_interface_that_came_in_an_outage_is_not_given_to_the_former_pod_by_what_is_told_late_of_that()

@@ -266,5 +266,48 @@ public sealed class PodStoreTests
         Assert.Equal(changes, _node.Store.Changes);
     }
 
+    [Fact]
+    public void It_is_current_since_it_was_last_told_so_for_the_first_time()
+    {
+        var store = new PodStore(new(_node.Options.Metrics, _node.Options.Kubernetes), _node.Time, Keep);
+        Assert.Null(store.CurrentSince);
+        store.SetCurrent(true);
+        var since = _node.Now;
+        _node.Pass(Keep.TotalSeconds);
+        store.SetCurrent(true);
+        Assert.Equal((since, _node.Now), (store.CurrentSince, store.HeardAt));
+
+        _node.Pass(Keep.TotalSeconds + 0.001);
+        store.SetCurrent(true);
+        Assert.Equal(_node.Now, store.CurrentSince);
+
+        store.SetCurrent(false);
+        Assert.Null(store.CurrentSince);
+        Assert.Equal(_node.Now, store.HeardAt);
+        _node.Pass(1);
+        store.SetCurrent(false);
+        Assert.Null(store.CurrentSince);
+        store.SetCurrent(true);
+        Assert.Equal(_node.Now, store.CurrentSince);
+    }
+
+    [Theory]
+    [InlineData(0, 30)]
+    [InlineData(300, 300)]
+    public void A_pause_is_a_silence_after_the_wait_and_half_a_minute(int keep, int seconds)
+    {
+        var store = new PodStore(new(_node.Options.Metrics, _node.Options.Kubernetes), _node.Time, TimeSpan.FromSeconds(keep));
+        store.SetCurrent(true);
+        var since = _node.Now;
+
+        _node.Pass(seconds);
+        store.SetCurrent(true);
+        Assert.Equal(since, store.CurrentSince);
+        _node.Pass(seconds + 0.001);
+        store.SetCurrent(true);
+
+        Assert.Equal(_node.Now, store.CurrentSince);
+    }
+
     private System.Collections.Immutable.ImmutableArray<AddressClaim> Claims(string address = Address) => _node.Store.GetClaims(IPAddress.Parse(address));
 }

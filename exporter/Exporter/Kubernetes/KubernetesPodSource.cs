@@ -106,7 +106,7 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
 
     /// <summary>Whether its pod would have been told of, now that everything is.</summary>
     private bool IsTooOld(PodInterface ghost) =>
-        store.CurrentSince is { } since && time.GetUtcNow() - (since > ghost.GoneAt ? since : ghost.GoneAt) > keep;
+        store.CurrentSince is { } since && time.GetUtcNow() - since > keep && store.HeardAt - ghost.GoneAt > keep;
 
     private void Register(PodInterface owner)
     {

@@ -12,11 +12,15 @@ namespace Exporter.Kubernetes;
 /// <param name="keep">How long claims that are over stay: their interfaces may not have been looked at yet.</param>
 internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan keep)
 {
+    private static readonly TimeSpan LeastSilence = TimeSpan.FromSeconds(30);
+
+    private readonly TimeSpan _silence = keep > LeastSilence ? keep : LeastSilence;
     private readonly ConcurrentDictionary<string, Pod> _pods = new();
     private readonly ConcurrentDictionary<IPAddress, ImmutableArray<AddressClaim>> _claims = new();
     private readonly Queue<(long OverAt, AddressClaim Claim)> _over = new();
     private long _changes;
     private long _currentSince;
+    private long _heardAt;
 
     /// <summary>Rises with every change.</summary>
     internal long Changes => Volatile.Read(ref _changes);
@@ -25,18 +29,27 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
 
     internal IEnumerable<KnownPod> Pods => _pods.Select(pair => pair.Value.State);
 
-    /// <summary>Since when changes have come as they happen; null while they do not.</summary>
+    /// <summary>Since when changes have come as they happen; null while they do not. What was held back before comes in its first moments.</summary>
     internal DateTimeOffset? CurrentSince => Volatile.Read(ref _currentSince) is not 0 and var ticks ? new(ticks, TimeSpan.Zero) : null;
+
+    /// <summary>When the API server was last heard of.</summary>
+    internal DateTimeOffset HeardAt => new(Volatile.Read(ref _heardAt), TimeSpan.Zero);
 
     /// <summary>To one address, oldest first.</summary>
     internal ImmutableArray<AddressClaim> GetClaims(IPAddress address) => _claims.GetValueOrDefault(address, []);
 
-    /// <param name="isCurrent">Whether changes come as they happen.</param>
+    /// <param name="isCurrent">Whether changes come as they happen: the API server has just been heard of.</param>
     internal void SetCurrent(bool isCurrent)
     {
-        if (isCurrent != CurrentSince is not null)
+        var now = time.GetUtcNow();
+        // After a silence it is as after an outage: a connection that is cut says nothing.
+        if (isCurrent != CurrentSince is not null || (isCurrent && now - HeardAt > _silence))
         {
-            Volatile.Write(ref _currentSince, isCurrent ? time.GetUtcNow().UtcTicks : 0);
+            Volatile.Write(ref _currentSince, isCurrent ? now.UtcTicks : 0);
+        }
+        if (isCurrent)
+        {
+            Volatile.Write(ref _heardAt, now.UtcTicks);
         }
     }
 
