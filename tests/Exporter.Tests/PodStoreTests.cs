@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Net;
 using Exporter.Kubernetes;
 using Exporter.Tests.Support;
@@ -239,6 +240,32 @@ public sealed class PodStoreTests
         Assert.Equal(2, Claims().Length);
     }
 
+    /// <summary>Asked by another thread in any moment: a claim that is over never looks as if it were not.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_pod_that_is_over_when_it_is_first_told_of_has_no_claim_that_goes_on_in_any_moment(bool isListed)
+    {
+        var seen = new List<DateTimeOffset?>();
+        var document = _node.NewPod("job", Address).Document;
+        document = document with
+        {
+            Status = document.Status with { Phase = "Succeeded", ContainerStatuses = new Watched<ContainerStatus?>([], () => seen.AddRange(Claims().Select(claim => claim.EndTime))) },
+        };
+
+        if (isListed)
+        {
+            _node.Store.Reset([document], _node.Now);
+        }
+        else
+        {
+            _node.Store.Set(document);
+        }
+
+        Assert.DoesNotContain(null, seen);
+        Assert.NotNull(Assert.Single(Claims()).EndTime);
+    }
+
     [Fact]
     public void Every_change_is_counted()
     {
@@ -310,4 +337,20 @@ public sealed class PodStoreTests
     }
 
     private System.Collections.Immutable.ImmutableArray<AddressClaim> Claims(string address = Address) => _node.Store.GetClaims(IPAddress.Parse(address));
+
+    /// <summary>Says when it is read.</summary>
+    private sealed class Watched<T>(IReadOnlyList<T> items, Action read) : IReadOnlyList<T>
+    {
+        public int Count => items.Count;
+
+        public T this[int index] => items[index];
+
+        public IEnumerator<T> GetEnumerator()
+        {
+            read();
+            return items.GetEnumerator();
+        }
+
+        IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+    }
 }

@@ -121,29 +121,26 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
             pod.Claims.Remove(lost);
             End(lost, now);
         }
+        // Of a pod that was over before it was listed, and does not say when, no interface can be left.
+        DateTimeOffset? endTime = document.IsOver ? document.Status.FindEndTime() ?? (listedAt is null ? now : DateTimeOffset.MinValue) : null;
+        pod.Claims.ForEach(claim => claim.EndTime ??= endTime);
         foreach (var address in addresses.Where(address => !pod.Claims.Exists(claim => claim.Address.Equals(address))))
         {
-            pod.Claims.Add(Claim(document, pod, address, document.IsOver ? null : listedAt));
-        }
-        if (document.IsOver)
-        {
-            // Of a pod that was over before it was listed, and does not say when, no interface can be left.
-            var endTime = document.Status.FindEndTime() ?? (listedAt is null ? now : DateTimeOffset.MinValue);
-            pod.Claims.ForEach(claim => claim.EndTime ??= endTime);
+            pod.Claims.Add(Claim(document, pod, address, document.IsOver ? null : listedAt, endTime));
         }
         Interlocked.Increment(ref _changes);
     }
 
-    private AddressClaim Claim(PodDocument document, Pod pod, IPAddress address, DateTimeOffset? listedAt)
+    private AddressClaim Claim(PodDocument document, Pod pod, IPAddress address, DateTimeOffset? listedAt, DateTimeOffset? endTime)
     {
         var claims = GetClaims(address);
         if (document.IsStatic && claims.LastOrDefault() is { } last && last.Pod.Key == pod.Key)
         {
             // Only what the API server shows of a static pod has been made anew.
-            last.Reopen(pod);
+            last.Reopen(pod, endTime);
             return last;
         }
-        var claim = new AddressClaim(pod, address, document.Status.StartTime, listedAt, pod.Claims.FirstOrDefault());
+        var claim = new AddressClaim(pod, address, document.Status.StartTime, listedAt, pod.Claims.FirstOrDefault()) { EndTime = endTime };
         _claims[address] = claims.Add(claim);
         return claim;
     }
@@ -244,10 +241,10 @@ internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTime
         }
     }
 
-    internal void Reopen(PodStore.Pod pod)
+    internal void Reopen(PodStore.Pod pod, DateTimeOffset? endTime)
     {
         Volatile.Write(ref _pod, pod);
-        EndTime = null;
+        EndTime = endTime;
         OverAt = 0;
     }
 }
