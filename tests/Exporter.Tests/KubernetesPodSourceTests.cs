@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Exporter.Pods;
 using Exporter.Tests.Support;
 using static Exporter.Tests.Support.JoiningNode;
@@ -62,6 +63,24 @@ public sealed class KubernetesPodSourceTests
 
         Assert.Equal("web", _node.Identify(next));
         Assert.Equal("db", _node.Identify(owner));
+    }
+
+    /// <summary>As while its namespace is taken down.</summary>
+    [Fact]
+    public void An_interface_that_has_lost_its_address_keeps_its_place()
+    {
+        var pod = _node.NewPod("former", Address);
+        var former = _node.Appear(Address);
+        Assert.Null(_node.Identify(former));
+        former.Addresses = new List<System.Net.IPAddress>();
+        _node.LeaveAndForget(former);
+        var owner = _node.Appear(Address);
+
+        _node.Tell(pod);
+        Assert.Null(_node.Identify(owner));
+        _node.Tell(_node.NewPod("next", Address));
+
+        Assert.Equal("next", _node.Identify(owner));
     }
 
     [Theory]
@@ -731,6 +750,68 @@ public sealed class KubernetesPodSourceTests
         _node.TellDeleted(pod);
         Assert.True(_node.Source.TakeChanges());
         Assert.False(_node.Source.TakeChanges());
+    }
+
+    [Fact]
+    public void Nothing_is_left_of_ten_thousand_pods()
+    {
+        const int Pods = 10_000;
+        _node.Store.SetCurrent(true);
+        var interfaces = new List<WeakReference>(Pods);
+        for (var i = 0; i < Pods; i++)
+        {
+            interfaces.Add(Live(i));
+        }
+        _node.Pass(Keep.TotalSeconds + 1);
+        _node.Store.SetCurrent(true);
+        _node.Source.TakeChanges();
+        _node.Pass(Keep.TotalSeconds + 1);
+        _node.Source.TakeChanges();
+        _node.Store.RemoveExpired();
+
+        GC.Collect();
+        Assert.Equal(0, _node.Store.Count);
+        Assert.All(Enumerable.Range(0, 250), i => Assert.Empty(_node.Store.GetClaims(System.Net.IPAddress.Parse($"10.0.1.{i}"))));
+        // The stack may hold one.
+        Assert.InRange(interfaces.Count(owner => owner.IsAlive), 0, 1);
+    }
+
+    /// <summary>One pod's life: told of in time, too late, or not at all; with one interface, two, or one that loses its address first.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private WeakReference Live(int i)
+    {
+        var pod = _node.NewPod($"pod-{i}", $"10.0.1.{i % 250}", $"fd00::{i % 250:x}");
+        var owner = _node.Appear([.. pod.Addresses.OfType<string>()]);
+        var second = i % 5 == 0 ? _node.Appear(owner, [.. pod.Addresses.OfType<string>()]) : null;
+        if (i % 3 == 0)
+        {
+            _node.Tell(pod);
+        }
+        _node.Identify(owner);
+        if (second is not null)
+        {
+            _node.Identify(second);
+        }
+        _node.Pass(0.2);
+        if (i % 7 == 0)
+        {
+            owner.Addresses = [];
+            _node.Identify(owner);
+        }
+        _node.Leave(owner);
+        _node.Source.Forget(owner);
+        if (second is not null)
+        {
+            _node.Leave(second);
+            _node.Source.Forget(second);
+        }
+        if (i % 3 != 2)
+        {
+            _node.TellDeleted(pod);
+        }
+        _node.Store.SetCurrent(true);
+        _node.Store.RemoveExpired();
+        return new(owner);
     }
 
     /// <summary>The interface of a pod is gone, and another has its address.</summary>

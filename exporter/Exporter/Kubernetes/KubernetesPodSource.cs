@@ -69,10 +69,14 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
 
     public void Forget(PodInterface owner)
     {
-        if (!_known.Remove(owner) && owner.Addresses.Count > 0)
+        if (_known.Remove(owner))
+        {
+            return;
+        }
+        Register(owner);
+        if (_registered.ContainsKey(owner))
         {
             // It stays in the order, else its pod's claim would be the next one's.
-            Register(owner);
             _ghosts.Enqueue(owner);
         }
     }
@@ -111,7 +115,8 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
     private void Register(PodInterface owner)
     {
         var addresses = owner.Addresses;
-        if (_registered.GetValueOrDefault(owner, []) == addresses)
+        // One whose namespace is being taken down may have lost its addresses, and keeps its place.
+        if (addresses.Count == 0 || _registered.GetValueOrDefault(owner, []) == addresses)
         {
             return;
         }
@@ -144,7 +149,7 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
 
     private AddressClaim? Find(PodInterface owner)
     {
-        foreach (var address in owner.Addresses)
+        foreach (var address in _registered.GetValueOrDefault(owner, []))
         {
             var claims = store.GetClaims(address);
             if (!claims.IsEmpty && (FindShared(owner, claims) ?? FindNext(owner, address, claims) ?? FindCurrent(owner, claims)) is { } claim)
