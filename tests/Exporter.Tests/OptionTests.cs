@@ -28,6 +28,10 @@ public sealed class OptionTests
         Assert.Equal(IdentityChoice.Auto, options.Identity.Source);
         Assert.Equal(TimeSpan.FromSeconds(30), options.Identity.Wait);
         Assert.Equal(TimeSpan.FromMinutes(2), options.Metrics.Retention);
+        Assert.Equal([new("namespace"), new("pod")], options.Metrics.PodLabels);
+        Assert.Empty(options.Metrics.Namespaces);
+        Assert.Empty(options.Metrics.ExcludedNamespaces);
+        Assert.Equal(new("", "", ""), options.Kubernetes);
         Assert.Equal(1024, options.Bpf.MaxInterfaces);
         Assert.False(options.Bpf.RunStatistics);
     }
@@ -48,7 +52,13 @@ public sealed class OptionTests
             ("Handshake:MaxLate", "99"),
             ("Identity:Source", "standalone"),
             ("Identity:Wait", "00:00:07"),
+            ("Kubernetes:NodeName", "worker-1"),
+            ("Kubernetes:Kubeconfig", "/etc/kubeconfig"),
+            ("Kubernetes:Context", "admin@cluster"),
             ("Metrics:Retention", "00:05:00"),
+            ("Metrics:PodLabels", "workload; label:app.kubernetes.io/name ;namespace"),
+            ("Metrics:Namespaces", "shop; bank"),
+            ("Metrics:ExcludedNamespaces", "kube-system"),
             ("Bpf:MaxInterfaces", "4096"),
             ("Bpf:RunStatistics", "true"));
 
@@ -64,7 +74,11 @@ public sealed class OptionTests
         Assert.Equal(99, options.Handshake.MaxLate);
         Assert.Equal(IdentityChoice.Standalone, options.Identity.Source);
         Assert.Equal(TimeSpan.FromSeconds(7), options.Identity.Wait);
+        Assert.Equal(new("worker-1", "/etc/kubeconfig", "admin@cluster"), options.Kubernetes);
         Assert.Equal(TimeSpan.FromMinutes(5), options.Metrics.Retention);
+        Assert.Equal([new("workload"), new("label_app_kubernetes_io_name", "app.kubernetes.io/name"), new("namespace")], options.Metrics.PodLabels);
+        Assert.Equal(["bank", "shop"], options.Metrics.Namespaces.Order());
+        Assert.Equal(["kube-system"], options.Metrics.ExcludedNamespaces);
         Assert.Equal(4096, options.Bpf.MaxInterfaces);
         Assert.True(options.Bpf.RunStatistics);
     }
@@ -92,6 +106,14 @@ public sealed class OptionTests
     [InlineData("Handshake:Buckets", "1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;17;18;19;20;21;22;23;24;25;26;27;28;29;30;31")]
     [InlineData("Handshake:MaxLate", "1")]
     [InlineData("Handshake:MaxLate", "1048576")]
+    [InlineData("Metrics:PodLabels", "node")]
+    [InlineData("Metrics:PodLabels", ";pod; ;node;")]
+    [InlineData("Metrics:PodLabels", "label:pod;pod;label:Pod;label:a/b;label:a/c")]
+    [InlineData("Metrics:PodLabels", "namespace;pod;workload;workload_kind;node;label:1")]
+    [InlineData("Metrics:Namespaces", "")]
+    [InlineData("Metrics:Namespaces", "shop;shop;;0-a")]
+    [InlineData("Metrics:ExcludedNamespaces", "a23456789-123456789-123456789-123456789-123456789-123456789-123")]
+    [InlineData("Kubernetes:NodeName", " worker-1.example ")]
     [InlineData("Bpf:RunStatistics", "TRUE")]
     [InlineData("Bpf:RunStatistics", " false ")]
     [InlineData("Attach:Hook", "TCX")]
@@ -199,6 +221,23 @@ public sealed class OptionTests
     [InlineData("Server:Urls", " ; ", "is empty")]
     [InlineData("Server:Urls", "http://*:70000", "port that does not exist: 70000")]
     [InlineData("Metrics:Retention", "24:00:00", "not a duration")]
+    [InlineData("Metrics:PodLabels", "namespace;name", "has 'name', which is not one of namespace, pod, workload, workload_kind, node; a pod's own label is written label:app.kubernetes.io/name")]
+    [InlineData("Metrics:PodLabels", "Namespace", "has 'Namespace', which is not one of namespace, ")]
+    [InlineData("Metrics:PodLabels", "app.kubernetes.io/name", "is written label:app.kubernetes.io/name")]
+    [InlineData("Metrics:PodLabels", "namespace,pod", "has 'namespace,pod', which is not one of ")]
+    [InlineData("Metrics:PodLabels", "label:", "has 'label:', which is not one of ")]
+    [InlineData("Metrics:PodLabels", "Label:app", "has 'Label:app', which is not one of ")]
+    [InlineData("Metrics:PodLabels", "pod;namespace;pod", "has the label pod twice")]
+    [InlineData("Metrics:PodLabels", "label:a.b;label:a/b", "has the label label_a_b twice")]
+    [InlineData("Metrics:PodLabels", "", "is empty; write at least one label, like namespace")]
+    [InlineData("Metrics:PodLabels", " ; ", "is empty; write at least one label, like namespace")]
+    [InlineData("Metrics:Namespaces", "shop;Bank", "has 'Bank', which no namespace can be called; write names like default;kube-system")]
+    [InlineData("Metrics:Namespaces", "shop bank", "has 'shop bank', which no namespace can be called")]
+    [InlineData("Metrics:Namespaces", "a234567890123456789012345678901234567890123456789012345678901234", "which no namespace can be called")]
+    [InlineData("Metrics:ExcludedNamespaces", "kube-*", "has 'kube-*', which no namespace can be called")]
+    [InlineData("Metrics:ExcludedNamespaces", "-kube", "has '-kube', which no namespace can be called")]
+    [InlineData("Metrics:ExcludedNamespaces", "shop;kube-", "has 'kube-', which no namespace can be called")]
+    [InlineData("Metrics:ExcludedNamespaces", "kube.system", "has 'kube.system', which no namespace can be called")]
     public void A_malformed_value_is_named_with_its_key_and_what_is_wrong(string key, string value, string problem)
     {
         var error = Assert.Single(TestOptions.ErrorsOf((key, value)));

@@ -13,7 +13,7 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
     /// <summary>A pod's times are in whole seconds, rounded down; the kernel's events may be read a moment late.</summary>
     private static readonly TimeSpan Tolerance = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long an interface waits for a claim of its own before it may be a known pod's new one.</summary>
+    /// <summary>How long after a known pod was told of an interface waits for a claim of its own before it may be that pod's new one.</summary>
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
 
     /// <summary>An outage of the API server must not take the memory.</summary>
@@ -69,10 +69,14 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
 
     public void Forget(PodInterface owner)
     {
-        if (!_known.Remove(owner) && owner.Addresses.Count > 0)
+        if (_known.Remove(owner))
+        {
+            return;
+        }
+        Register(owner);
+        if (_registered.ContainsKey(owner))
         {
             // It stays in the order, else its pod's claim would be the next one's.
-            Register(owner);
             _ghosts.Enqueue(owner);
         }
     }
@@ -106,12 +110,13 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
 
     /// <summary>Whether its pod would have been told of, now that everything is.</summary>
     private bool IsTooOld(PodInterface ghost) =>
-        store.CurrentSince is { } since && time.GetUtcNow() - (since > ghost.GoneAt ? since : ghost.GoneAt) > keep;
+        store.CurrentSince is { } since && time.GetUtcNow() - since > keep && store.HeardAt - ghost.GoneAt > keep;
 
     private void Register(PodInterface owner)
     {
         var addresses = owner.Addresses;
-        if (_registered.GetValueOrDefault(owner, []) == addresses)
+        // One whose namespace is being taken down may have lost its addresses, and keeps its place.
+        if (addresses.Count == 0 || _registered.GetValueOrDefault(owner, []) == addresses)
         {
             return;
         }
@@ -144,7 +149,7 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
 
     private AddressClaim? Find(PodInterface owner)
     {
-        foreach (var address in owner.Addresses)
+        foreach (var address in _registered.GetValueOrDefault(owner, []))
         {
             var claims = store.GetClaims(address);
             if (!claims.IsEmpty && (FindShared(owner, claims) ?? FindNext(owner, address, claims) ?? FindCurrent(owner, claims)) is { } claim)
@@ -180,14 +185,16 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
 
     /// <summary>
     /// A pod that goes on has been told of since, has no interface, and nobody else has claimed the address: its sandbox was made anew
-    /// with the same address, or its times say nothing, as after a kubelet's restart.
+    /// with the same address, or its times say nothing, as after a kubelet's restart. After an outage what is told first is old: that the pod
+    /// has ended since, and who has the address now, is told right after.
     /// </summary>
     private AddressClaim? FindCurrent(PodInterface owner, IEnumerable<AddressClaim> claims) =>
         claims.LastOrDefault() is { EndTime: null, Pod.IsEnding: false } last
         && last.Taker is null or { GoneAt: not null }
         && owner.GoneAt is null
         && last.Pod.ChangedAt > owner.SeenAt
-        && time.GetUtcNow() - owner.SeenAt >= Settling
+        && store.CurrentSince is { } since
+        && time.GetUtcNow() - (since > last.Pod.ChangedAt ? since : last.Pod.ChangedAt) >= Settling
             ? last
             : null;
 }

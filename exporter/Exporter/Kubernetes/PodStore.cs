@@ -12,11 +12,15 @@ namespace Exporter.Kubernetes;
 /// <param name="keep">How long claims that are over stay: their interfaces may not have been looked at yet.</param>
 internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan keep)
 {
+    private static readonly TimeSpan LeastSilence = TimeSpan.FromSeconds(30);
+
+    private readonly TimeSpan _silence = keep > LeastSilence ? keep : LeastSilence;
     private readonly ConcurrentDictionary<string, Pod> _pods = new();
     private readonly ConcurrentDictionary<IPAddress, ImmutableArray<AddressClaim>> _claims = new();
     private readonly Queue<(long OverAt, AddressClaim Claim)> _over = new();
     private long _changes;
     private long _currentSince;
+    private long _heardAt;
 
     /// <summary>Rises with every change.</summary>
     internal long Changes => Volatile.Read(ref _changes);
@@ -25,18 +29,27 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
 
     internal IEnumerable<KnownPod> Pods => _pods.Select(pair => pair.Value.State);
 
-    /// <summary>Since when changes have come as they happen; null while they do not.</summary>
+    /// <summary>Since when changes have come as they happen; null while they do not. What was held back before comes in its first moments.</summary>
     internal DateTimeOffset? CurrentSince => Volatile.Read(ref _currentSince) is not 0 and var ticks ? new(ticks, TimeSpan.Zero) : null;
+
+    /// <summary>When the API server was last heard of.</summary>
+    internal DateTimeOffset HeardAt => new(Volatile.Read(ref _heardAt), TimeSpan.Zero);
 
     /// <summary>To one address, oldest first.</summary>
     internal ImmutableArray<AddressClaim> GetClaims(IPAddress address) => _claims.GetValueOrDefault(address, []);
 
-    /// <param name="isCurrent">Whether changes come as they happen.</param>
+    /// <param name="isCurrent">Whether changes come as they happen: the API server has just been heard of.</param>
     internal void SetCurrent(bool isCurrent)
     {
-        if (isCurrent != CurrentSince is not null)
+        var now = time.GetUtcNow();
+        // After a silence it is as after an outage: a connection that is cut says nothing.
+        if (isCurrent != CurrentSince is not null || (isCurrent && now - HeardAt > _silence))
         {
-            Volatile.Write(ref _currentSince, isCurrent ? time.GetUtcNow().UtcTicks : 0);
+            Volatile.Write(ref _currentSince, isCurrent ? now.UtcTicks : 0);
+        }
+        if (isCurrent)
+        {
+            Volatile.Write(ref _heardAt, now.UtcTicks);
         }
     }
 
@@ -108,29 +121,26 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
             pod.Claims.Remove(lost);
             End(lost, now);
         }
+        // Of a pod that was over before it was listed, and does not say when, no interface can be left.
+        DateTimeOffset? endTime = document.IsOver ? document.Status.FindEndTime() ?? (listedAt is null ? now : DateTimeOffset.MinValue) : null;
+        pod.Claims.ForEach(claim => claim.EndTime ??= endTime);
         foreach (var address in addresses.Where(address => !pod.Claims.Exists(claim => claim.Address.Equals(address))))
         {
-            pod.Claims.Add(Claim(document, pod, address, document.IsOver ? null : listedAt));
-        }
-        if (document.IsOver)
-        {
-            // Of a pod that was over before it was listed, and does not say when, no interface can be left.
-            var endTime = document.Status.FindEndTime() ?? (listedAt is null ? now : DateTimeOffset.MinValue);
-            pod.Claims.ForEach(claim => claim.EndTime ??= endTime);
+            pod.Claims.Add(Claim(document, pod, address, document.IsOver ? null : listedAt, endTime));
         }
         Interlocked.Increment(ref _changes);
     }
 
-    private AddressClaim Claim(PodDocument document, Pod pod, IPAddress address, DateTimeOffset? listedAt)
+    private AddressClaim Claim(PodDocument document, Pod pod, IPAddress address, DateTimeOffset? listedAt, DateTimeOffset? endTime)
     {
         var claims = GetClaims(address);
         if (document.IsStatic && claims.LastOrDefault() is { } last && last.Pod.Key == pod.Key)
         {
             // Only what the API server shows of a static pod has been made anew.
-            last.Reopen(pod);
+            last.Reopen(pod, endTime);
             return last;
         }
-        var claim = new AddressClaim(pod, address, document.Status.StartTime, listedAt);
+        var claim = new AddressClaim(pod, address, document.Status.StartTime, listedAt, pod.Claims.FirstOrDefault()) { EndTime = endTime };
         _claims[address] = claims.Add(claim);
         return claim;
     }
@@ -187,8 +197,10 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
 /// </summary>
 /// <param name="startTime">When the node took the pod up, before it had an interface, by the node's clock in whole seconds; null where it is not known.</param>
 /// <param name="listedAt">It had it then or later; null where an event told of it, or where it was over.</param>
-internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTimeOffset? startTime, DateTimeOffset? listedAt)
+/// <param name="other">To another address that the pod has as well; null where there is none.</param>
+internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTimeOffset? startTime, DateTimeOffset? listedAt, AddressClaim? other)
 {
+    private readonly AddressClaim? _first = other?._first ?? other;
     private PodStore.Pod _pod = pod;
     private long _endTicks = NotEnded;
 
@@ -212,13 +224,27 @@ internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTime
     /// <summary>When the store was told that it is over; 0 while it is not. For the store alone.</summary>
     internal long OverAt { get; set; }
 
-    /// <summary>The interface that was found for it; null before. For the source alone.</summary>
-    internal PodInterface? Taker { get; set; }
+    /// <summary>The interface that was found for it, by whichever of the pod's addresses; null before. For the source alone.</summary>
+    internal PodInterface? Taker
+    {
+        get => _first is null ? field : _first.Taker;
+        set
+        {
+            if (_first is null)
+            {
+                field = value;
+            }
+            else
+            {
+                _first.Taker = value;
+            }
+        }
+    }
 
-    internal void Reopen(PodStore.Pod pod)
+    internal void Reopen(PodStore.Pod pod, DateTimeOffset? endTime)
     {
         Volatile.Write(ref _pod, pod);
-        EndTime = null;
+        EndTime = endTime;
         OverAt = 0;
     }
 }

@@ -1,0 +1,330 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using CsCheck;
+using Exporter.Pods;
+using Exporter.Tests.Support;
+
+namespace Exporter.Tests;
+
+/// <summary>
+/// Any history of pods that follow each other on a few addresses, told of in the order in which things happened, but as late as an API
+/// server may. Times are the node's, in milliseconds.
+/// </summary>
+public sealed class PodJoinPropertyTests
+{
+    private const int Addresses = 3;
+
+    private static readonly Gen<Plan> Plans =
+        from addresses in Gen.Select(Gen.Int[0, Addresses - 1], Gen.Int[-1, Addresses - 1])
+        from start in Gen.Select(Gen.Int[0, 2_500], Gen.Int[0, 6_000], Gen.Int[0, 500])
+        from life in Gen.Int[2_500, 20_000]
+        from end in Gen.Select(Gen.Enum<Ending>(), Gen.Int[0, 2_000], Gen.Int[0, 3_000], Gen.Int[0, 40_000])
+        from told in Gen.Select(Gen.Int[0, 30_000], Gen.Int[0, 20_000])
+        from interfaces in Gen.Int[1, 2]
+        select new Plan(addresses.Item1, addresses.Item2, start.Item1, start.Item2, start.Item3, life, end.Item1, end.Item2, end.Item3, end.Item4, told.Item1, told.Item2, interfaces);
+
+    private static readonly Gen<Stall> Stalls =
+        from at in Gen.Int[0, 120_000]
+        from length in Gen.OneOf(Gen.Int[0, 4_000], Gen.Int[0, 140_000])
+        from isNoticed in Gen.Bool
+        select new Stall(at, length, isNoticed);
+
+    private enum Ending
+    {
+        /// <summary>A Job's: its object stays for some time after it.</summary>
+        Completed,
+
+        /// <summary>Deleted, and its end told of before.</summary>
+        Deleted,
+
+        /// <summary>Deleted, and nothing else told of its end.</summary>
+        Vanished,
+
+        /// <summary>Its object is deleted while it runs.</summary>
+        Forced,
+    }
+
+    [Fact]
+    public void No_interface_is_ever_another_pods_and_each_is_its_pods_if_that_is_told_of_in_time() =>
+        (from plans in Plans.Array[1, 10]
+         from stalls in Stalls.Array[0, 3]
+         from rounds in Gen.Int[50, 1_000]
+         from seed in Gen.Int
+         select new Game(plans, stalls, rounds, seed))
+        .Sample(game => game.Play(), iter: 1_000, print: game => game.ToString());
+
+    /// <param name="Second">An address of the other family; less than 0: none.</param>
+    /// <param name="Gap">From when its addresses are free to when it has them.</param>
+    /// <param name="TakenUp">Before its interface.</param>
+    /// <param name="Setup">From its interface to its addresses.</param>
+    /// <param name="Life">From its addresses to its end.</param>
+    /// <param name="Linger">From its end to its interface's.</param>
+    /// <param name="EndTold">After its end.</param>
+    /// <param name="DeletedTold">After its end was told.</param>
+    /// <param name="Told">When its addresses are, after it has them.</param>
+    /// <param name="Noise">When something else is told of it, after its addresses.</param>
+    private sealed record Plan(
+        int First, int Second, int Gap, int TakenUp, int Setup, int Life, Ending Ending, int Linger, int EndTold, int DeletedTold, int Told, int Noise, int Interfaces);
+
+    /// <summary>Nothing comes from the API server.</summary>
+    /// <param name="IsNoticed">The connection breaks; else it only is silent.</param>
+    private sealed record Stall(int At, int Length, bool IsNoticed);
+
+    private sealed class Owned(string pod, PodInterface owner)
+    {
+        internal string Pod => pod;
+
+        internal PodInterface Interface => owner;
+
+        internal IReadOnlyList<IPAddress> Addresses { get; set; } = [];
+
+        internal bool IsGone { get; set; }
+
+        internal bool IsIdentified { get; set; }
+
+        internal long ForgottenAt { get; set; } = long.MaxValue;
+    }
+
+    private sealed record Game(Plan[] Plans, Stall[] Stalls, int Rounds, int Seed)
+    {
+        private const int End = 600_000;
+
+        internal void Play() => new Run(this).Play();
+
+        public override string ToString() => $"{string.Join('\n', Plans.AsEnumerable())}\n{string.Join('\n', Stalls.AsEnumerable())}\nrounds every {Rounds}, seed {Seed}\n{Run.LogOf(this)}";
+
+        private sealed class Run(Game game)
+        {
+            private readonly JoiningNode _node = new();
+            private readonly Random _random = new(game.Seed);
+            private readonly PriorityQueue<(string What, Action Do), (long At, int Order)> _timeline = new();
+            private readonly List<(long At, string What, Action Tell)> _told = [];
+            private readonly Dictionary<string, long> _deliveredAt = [];
+            private readonly List<Owned> _owned = [];
+            private readonly List<(long Before, long Told)> _endings = [];
+            private readonly StringBuilder _log = new();
+            private long _now;
+            private int _order;
+
+            internal static string LogOf(Game game)
+            {
+                var run = new Run(game);
+                try
+                {
+                    run.Play();
+                }
+                catch (Exception e) when (e is Xunit.Sdk.XunitException or KeyNotFoundException)
+                {
+                    run._log.AppendLine(e.Message);
+                }
+                return run._log.ToString();
+            }
+
+            internal void Play()
+            {
+                PlanPods();
+                PlanDeliveries();
+                for (var at = 0; at < End; at += game.Rounds)
+                {
+                    Add(at, "", Round);
+                    if (at > 200_000)
+                    {
+                        at += 20 * game.Rounds;
+                    }
+                }
+                while (_timeline.TryDequeue(out var next, out var when))
+                {
+                    _node.Time.Advance(TimeSpan.FromMilliseconds(when.At - _now));
+                    _now = when.At;
+                    Log(next.What);
+                    next.Do();
+                }
+                foreach (var owned in _owned.Where(owned => !owned.IsIdentified))
+                {
+                    Assert.True(owned.ForgottenAt < _deliveredAt[owned.Pod], $"{owned.Interface.Name} of {owned.Pod} did not become known");
+                }
+            }
+
+            private void PlanPods()
+            {
+                var free = new Dictionary<string, (long At, long Appeared, long Told)>();
+                for (var i = 0; i < game.Plans.Length; i++)
+                {
+                    var plan = game.Plans[i];
+                    var name = $"pod-{i}";
+                    string[] addresses = plan.Second < 0 ? [$"10.0.0.{plan.First}"] : [$"10.0.0.{plan.First}", $"fd00::{plan.Second}"];
+                    var former = addresses.Select(address => free.GetValueOrDefault(address)).ToList();
+                    var assigned = former.Max(address => address.At) + plan.Gap + 1;
+                    var appeared = Math.Max(assigned - plan.Setup, former.Max(address => address.Appeared) + 1);
+                    var ended = assigned + plan.Life;
+                    var gone = ended + plan.Linger + 1;
+                    var endTold = ended + plan.EndTold + 1;
+                    // A kubelet that tells of nothing before the end tells of all then.
+                    var told = Math.Max(Math.Min(assigned + plan.Told, endTold), former.Max(address => address.Told) + 1);
+                    foreach (var address in addresses)
+                    {
+                        free[address] = (gone, appeared, told);
+                    }
+                    PlanInterfaces(plan, name, addresses, appeared, assigned, gone);
+                    PlanEvents(plan, new(name) { StartTime = ToldPod.Told(At(appeared - plan.TakenUp)) }, addresses, appeared - plan.TakenUp, told, ended, endTold);
+                }
+            }
+
+            private void PlanInterfaces(Plan plan, string name, string[] addresses, long appeared, long assigned, long gone)
+            {
+                var owned = new List<Owned>();
+                for (var i = 0; i < plan.Interfaces; i++)
+                {
+                    Add(appeared, $"an interface of {name}", () =>
+                    {
+                        owned.Add(new(name, _node.Appear(owned.FirstOrDefault()?.Interface)));
+                        _owned.Add(owned[^1]);
+                    });
+                }
+                Add(assigned, $"{name} has {string.Join(", ", addresses)}", () => owned.ForEach(one => one.Addresses = [.. addresses.Select(IPAddress.Parse)]));
+                Add(gone, $"{name} has no interface", () => owned.ForEach(one => one.IsGone = true));
+            }
+
+            private void PlanEvents(Plan plan, ToldPod pod, string[] addresses, long start, long told, long ended, long endTold)
+            {
+                endTold = Math.Max(endTold, told);
+                _endings.Add((ended - 1_000, endTold));
+                var running = pod with { Addresses = addresses };
+                var over = running.Over(At(ended));
+                var deleting = running with { DeletedAt = ToldPod.Told(At(endTold)) };
+                Tell(Math.Max(0, start), $"{pod.Name} is pending", () => _node.Tell(pod with { Phase = "Pending" }));
+                if (plan.Ending == Ending.Forced && told < ended)
+                {
+                    Tell(told, $"{pod.Name} runs", () => _node.Tell(running), pod.Name);
+                    Tell(told + ((ended - told) / 2), $"{pod.Name} is deleted by force", () => _node.TellDeleted(running));
+                    return;
+                }
+                if (told < endTold)
+                {
+                    Tell(told, $"{pod.Name} runs", () => _node.Tell(running), pod.Name);
+                    if (told + plan.Noise < endTold)
+                    {
+                        Tell(told + plan.Noise, $"{pod.Name} is still running", () => _node.Tell(running));
+                    }
+                }
+                switch (plan.Ending)
+                {
+                    case Ending.Completed:
+                        Tell(endTold, $"{pod.Name} succeeded", () => _node.Tell(over), pod.Name);
+                        Tell(endTold + plan.DeletedTold + 1, $"{pod.Name} is deleted after its end", () => _node.TellDeleted(over));
+                        break;
+                    case Ending.Deleted:
+                        Tell(endTold, $"{pod.Name} is being deleted", () => _node.Tell(deleting), pod.Name);
+                        Tell(endTold + (plan.DeletedTold / 20) + 1, $"{pod.Name} is deleted", () => _node.TellDeleted(over with { DeletedAt = deleting.DeletedAt }));
+                        break;
+                    default:
+                        Tell(endTold, $"{pod.Name} is deleted at once", () => _node.TellDeleted(deleting), pod.Name);
+                        break;
+                }
+            }
+
+            private void PlanDeliveries()
+            {
+                for (var at = 60_000; at < End; at += 60_000)
+                {
+                    Tell(at, "a bookmark", () => { });
+                }
+                foreach (var stall in game.Stalls.Where(stall => stall.IsNoticed))
+                {
+                    Add(stall.At, "the API server is gone", () => _node.Store.SetCurrent(false));
+                }
+                var stalls = game.Stalls.Select(stall => stall.IsNoticed ? stall : stall with { At = FindSilence(stall.At) }).ToArray();
+                var last = 0L;
+                foreach (var (at, what, tell) in _told.OrderBy(told => told.At).ToList())
+                {
+                    var delivered = at + _random.Next(100);
+                    while (Array.Find(stalls, stall => delivered >= stall.At && delivered < stall.At + stall.Length) is { } stall)
+                    {
+                        delivered = stall.At + stall.Length;
+                    }
+                    // What was held back comes in one go, and the reconciler has a round whenever it may.
+                    last = Math.Max(delivered, last + _random.Next(10));
+                    Add(last, $"told: {what}", () =>
+                    {
+                        _node.Store.SetCurrent(true);
+                        tell();
+                        _node.Store.RemoveExpired();
+                    });
+                    if (_random.Next(2) == 0)
+                    {
+                        Add(last, "", Round);
+                    }
+                }
+            }
+
+            /// <summary>
+            /// A silence that begins just between the last of a pod and its end cannot be told from a sandbox that is made anew: not before
+            /// what is told of an end within the seconds that the source waits.
+            /// </summary>
+            private int FindSilence(int at) =>
+                _endings.Find(end => end.Before <= at && end.Told + 1_000 > at) is { Told: > 0 } near ? FindSilence((int)near.Told + 1_000) : at;
+
+            /// <summary>What the reconciler does.</summary>
+            private void Round()
+            {
+                foreach (var owned in _owned.Where(owned => owned.ForgottenAt == long.MaxValue))
+                {
+                    if (owned.IsGone)
+                    {
+                        owned.Interface.GoneAt ??= _node.Now;
+                    }
+                    else
+                    {
+                        owned.Interface.Addresses = owned.Addresses;
+                    }
+                }
+                var hasChanged = _node.Source.TakeChanges();
+                var asked = _owned.Where(owned => owned.ForgottenAt == long.MaxValue && (hasChanged || !owned.IsIdentified)).ToArray();
+                _random.Shuffle(asked);
+                foreach (var owned in asked)
+                {
+                    var pod = _node.Source.Identify(owned.Interface)?.Name;
+                    Assert.True(pod == owned.Pod || (pod is null && !owned.IsIdentified), $"{owned.Interface.Name} of {owned.Pod} is {pod}'s");
+                    if (pod is not null && !owned.IsIdentified)
+                    {
+                        owned.IsIdentified = true;
+                        Log($"{owned.Interface.Name} is {pod}'s");
+                    }
+                }
+                foreach (var owned in _owned.Where(owned => owned.ForgottenAt == long.MaxValue && owned.Interface.GoneAt is { } gone && (owned.IsIdentified || _node.Now - gone >= JoiningNode.Keep)))
+                {
+                    owned.ForgottenAt = _now;
+                    _node.Source.Forget(owned.Interface);
+                    Log($"{owned.Interface.Name} is forgotten");
+                }
+            }
+
+            private void Tell(long at, string what, Action tell, string? pod = null)
+            {
+                _told.Add((at, what, Deliver));
+
+                void Deliver()
+                {
+                    tell();
+                    if (pod is not null)
+                    {
+                        _deliveredAt.TryAdd(pod, _now);
+                    }
+                }
+            }
+
+            private void Add(long at, string what, Action action) => _timeline.Enqueue((what, action), (at, _order++));
+
+            private void Log(string what)
+            {
+                if (what.Length > 0)
+                {
+                    _log.AppendLine(CultureInfo.InvariantCulture, $"{_now,7} {what}");
+                }
+            }
+
+            private static DateTimeOffset At(long milliseconds) => JoiningNode.Start + TimeSpan.FromMilliseconds(milliseconds);
+        }
+    }
+}

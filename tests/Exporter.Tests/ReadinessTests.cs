@@ -1,0 +1,52 @@
+using Exporter.Health;
+
+namespace Exporter.Tests;
+
+public sealed class ReadinessTests
+{
+    private readonly Readiness _readiness = new();
+
+    [Fact]
+    public void What_waits_for_nothing_is_ready() => Assert.Empty(_readiness.Reasons);
+
+    [Fact]
+    public void Reasons_are_in_the_order_of_what_is_waited_for()
+    {
+        _readiness.WaitFor("reconcile", "a: the interfaces are not known yet");
+        _readiness.WaitFor("pods", "b: the pods are not known yet");
+        _readiness.WaitFor("Zone", "c: the zone is not known yet");
+
+        Assert.Equal(["c: the zone is not known yet", "b: the pods are not known yet", "a: the interfaces are not known yet"], _readiness.Reasons);
+    }
+
+    [Fact]
+    public void What_is_there_is_no_reason_any_more()
+    {
+        _readiness.WaitFor("reconcile", "the interfaces are not known yet");
+        _readiness.WaitFor("pods", "the pods are not known yet");
+
+        _readiness.Has("pods");
+        Assert.Equal(["the interfaces are not known yet"], _readiness.Reasons);
+        _readiness.Has("reconcile");
+        Assert.Empty(_readiness.Reasons);
+    }
+
+    [Fact]
+    public void The_last_reason_counts()
+    {
+        _readiness.WaitFor("pods", "the API server has not answered yet");
+        _readiness.WaitFor("pods", "connection refused");
+
+        Assert.Equal(["connection refused"], _readiness.Reasons);
+    }
+
+    [Fact]
+    public void What_nobody_waits_for_may_be_there()
+    {
+        _readiness.WaitFor("pods", "the pods are not known yet");
+
+        _readiness.Has("reconcile");
+
+        Assert.Single(_readiness.Reasons);
+    }
+}

@@ -1,0 +1,148 @@
+using System.Net;
+using Exporter.Kubernetes;
+using Exporter.Options;
+using Exporter.Pods;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Exporter.Tests.Support;
+
+/// <summary>
+/// Pods that an API server tells of, and the interfaces of a node. A test does the parts of the watch and of the reconciler.
+/// </summary>
+internal sealed class JoiningNode
+{
+    internal const string Address = "10.0.0.1";
+    internal const string OtherAddress = "10.0.0.2";
+
+    private long _generation;
+
+    internal JoiningNode(params (string Key, string? Value)[] settings)
+    {
+        Options = TestOptions.Read(settings);
+        Store = new(new(Options.Metrics, Options.Kubernetes), Time, Keep);
+        Source = new(Store, Time, Keep);
+        Store.SetCurrent(true);
+    }
+
+    internal static TimeSpan Keep { get; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Some milliseconds into a second: the API server's times are whole ones.</summary>
+    internal static DateTimeOffset Start { get; } = new(2026, 11, 25, 12, 0, 0, 250, TimeSpan.Zero);
+
+    internal FakeTimeProvider Time { get; } = new(Start);
+
+    internal ExporterOptions Options { get; }
+
+    internal PodStore Store { get; }
+
+    internal KubernetesPodSource Source { get; }
+
+    internal DateTimeOffset Now => Time.GetUtcNow();
+
+    internal void Pass(double seconds) => Time.Advance(TimeSpan.FromSeconds(seconds));
+
+    /// <summary>An interface appears, and the addresses in its namespace are known.</summary>
+    internal PodInterface Appear(params string[] addresses) => Appear(sibling: null, addresses);
+
+    /// <summary>As well, and another leads to the same namespace.</summary>
+    internal PodInterface Appear(PodInterface? sibling, params string[] addresses)
+    {
+        var ifindex = (int)++_generation;
+        return new(new(ifindex, $"veth{ifindex}", "veth", 0, 0, ifindex), _generation, Now, sibling)
+        {
+            Addresses = [.. addresses.Select(IPAddress.Parse)],
+        };
+    }
+
+    /// <summary>An interface is found to be gone.</summary>
+    internal void Leave(params PodInterface[] owners)
+    {
+        foreach (var owner in owners)
+        {
+            owner.GoneAt = Now;
+        }
+    }
+
+    /// <summary>An interface is gone, and what it carried is not waited for any more.</summary>
+    internal void LeaveAndForget(PodInterface owner)
+    {
+        Identify(owner);
+        Leave(owner);
+        Source.Forget(owner);
+    }
+
+    /// <summary>A round of the reconciler that asks for one interface.</summary>
+    /// <returns>The pod's name.</returns>
+    internal string? Identify(PodInterface owner)
+    {
+        Source.TakeChanges();
+        return Source.Identify(owner)?.Name;
+    }
+
+    /// <summary>The API server tells that a pod is new or has changed.</summary>
+    internal void Tell(ToldPod pod) => Store.Set(pod.Document);
+
+    internal void TellDeleted(ToldPod pod) => Store.Remove(pod.Document);
+
+    internal void List(DateTimeOffset askedAt, params ToldPod[] pods) => Store.Reset([.. pods.Select(pod => pod.Document)], askedAt);
+
+    /// <summary>A running pod that the node takes up now.</summary>
+    internal ToldPod NewPod(string name, params string[] addresses) => new(name) { StartTime = ToldPod.Told(Now), Addresses = addresses };
+}
+
+/// <summary>What the API server tells of a pod.</summary>
+internal sealed record ToldPod(string Name)
+{
+    internal string Namespace { get; init; } = "shop";
+
+    internal string? Uid { get; init; }
+
+    internal string Phase { get; init; } = "Running";
+
+    internal DateTimeOffset? StartTime { get; init; }
+
+    internal IReadOnlyList<string?> Addresses { get; init; } = [];
+
+    internal IReadOnlyList<DateTimeOffset?> FinishedAt { get; init; } = [];
+
+    internal DateTimeOffset? DeletedAt { get; init; }
+
+    internal bool HostNetwork { get; init; }
+
+    /// <summary>Of a static pod: its own uid.</summary>
+    internal string? StaticUid { get; init; }
+
+    internal IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
+
+    internal IReadOnlyDictionary<string, string> Annotations { get; init; } = new Dictionary<string, string>();
+
+    internal PodDocument Document => new()
+    {
+        Metadata = new()
+        {
+            Uid = Uid ?? $"uid-of-{Name}",
+            Namespace = Namespace,
+            Name = Name,
+            DeletionTimestamp = DeletedAt,
+            Labels = Labels,
+            Annotations = StaticUid is null
+                ? Annotations
+                : new Dictionary<string, string>(Annotations) { ["kubernetes.io/config.hash"] = StaticUid, ["kubernetes.io/config.mirror"] = StaticUid },
+        },
+        Spec = new() { HostNetwork = HostNetwork },
+        Status = new()
+        {
+            Phase = Phase,
+            StartTime = StartTime,
+            PodIP = Addresses.Count == 0 ? null : Addresses[0],
+            PodIPs = [.. Addresses.Select(address => new PodAddress { Ip = address })],
+            ContainerStatuses = [.. FinishedAt.Select(at => new ContainerStatus { State = new() { Terminated = at is null ? null : new() { FinishedAt = at } } })],
+        },
+    };
+
+    /// <summary>A time as it is told.</summary>
+    internal static DateTimeOffset Told(DateTimeOffset time) => new(time.Ticks - (time.Ticks % TimeSpan.TicksPerSecond), TimeSpan.Zero);
+
+    internal ToldPod Over(DateTimeOffset? finishedAt, string phase = "Succeeded") =>
+        this with { Phase = phase, FinishedAt = finishedAt is { } at ? [Told(at)] : [] };
+}
