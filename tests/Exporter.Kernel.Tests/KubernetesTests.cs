@@ -148,7 +148,12 @@ public sealed class KubernetesTests
         // Its containers have been started again.
         node.Cluster.SetStatus("shop", "web-0", "Running", $"{address}");
 
-        await node.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Contains(second.Interface));
+        await node.GetPodsUntilAsync(pods =>
+        {
+            // Nothing else is told of the pod, and the API server goes on to be heard of.
+            node.Cluster.Bookmark();
+            return pods.Interfaces("web-0").Contains(second.Interface);
+        });
         await node.Exporter.ScrapeUntilAsync(samples => samples.Traffic("web-0").TransmittedPackets >= before.TransmittedPackets + second.ReadCounters().TransmittedPackets);
     }
 

@@ -102,7 +102,6 @@ public sealed class PodJoinPropertyTests
             private readonly List<(long At, string What, Action Tell)> _told = [];
             private readonly Dictionary<string, long> _deliveredAt = [];
             private readonly List<Owned> _owned = [];
-            private readonly List<(long Before, long Told)> _endings = [];
             private readonly StringBuilder _log = new();
             private long _now;
             private int _order;
@@ -142,7 +141,7 @@ public sealed class PodJoinPropertyTests
                 }
                 foreach (var owned in _owned.Where(owned => !owned.IsIdentified))
                 {
-                    Assert.True(owned.ForgottenAt < _deliveredAt[owned.Pod], $"{owned.Interface.Name} of {owned.Pod} did not become known");
+                    Assert.True(owned.ForgottenAt <= _deliveredAt[owned.Pod], $"{owned.Interface.Name} of {owned.Pod} did not become known");
                 }
             }
 
@@ -189,7 +188,6 @@ public sealed class PodJoinPropertyTests
             private void PlanEvents(Plan plan, ToldPod pod, string[] addresses, long start, long told, long ended, long endTold)
             {
                 endTold = Math.Max(endTold, told);
-                _endings.Add((ended - 1_000, endTold));
                 var running = pod with { Addresses = addresses };
                 var over = running.Over(At(ended));
                 var deleting = running with { DeletedAt = ToldPod.Told(At(endTold)) };
@@ -234,12 +232,11 @@ public sealed class PodJoinPropertyTests
                 {
                     Add(stall.At, "the API server is gone", () => _node.Store.SetCurrent(false));
                 }
-                var stalls = game.Stalls.Select(stall => stall.IsNoticed ? stall : stall with { At = FindSilence(stall.At) }).ToArray();
                 var last = 0L;
                 foreach (var (at, what, tell) in _told.OrderBy(told => told.At).ToList())
                 {
                     var delivered = at + _random.Next(100);
-                    while (Array.Find(stalls, stall => delivered >= stall.At && delivered < stall.At + stall.Length) is { } stall)
+                    while (Array.Find(game.Stalls, stall => delivered >= stall.At && delivered < stall.At + stall.Length) is { } stall)
                     {
                         delivered = stall.At + stall.Length;
                     }
@@ -257,13 +254,6 @@ public sealed class PodJoinPropertyTests
                     }
                 }
             }
-
-            /// <summary>
-            /// A silence that begins just between the last of a pod and its end cannot be told from a sandbox that is made anew: not before
-            /// what is told of an end within the seconds that the source waits.
-            /// </summary>
-            private int FindSilence(int at) =>
-                _endings.Find(end => end.Before <= at && end.Told + 1_000 > at) is { Told: > 0 } near ? FindSilence((int)near.Told + 1_000) : at;
 
             /// <summary>What the reconciler does.</summary>
             private void Round()

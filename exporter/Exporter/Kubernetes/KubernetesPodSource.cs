@@ -13,7 +13,7 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
     /// <summary>A pod's times are in whole seconds, rounded down; the kernel's events may be read a moment late.</summary>
     private static readonly TimeSpan Tolerance = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long after a known pod was told of an interface waits for a claim of its own before it may be that pod's new one.</summary>
+    /// <summary>How long after a pod was told of nothing else must have been, before an interface that waits may be its new one.</summary>
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
 
     /// <summary>An outage of the API server must not take the memory.</summary>
@@ -185,8 +185,8 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
 
     /// <summary>
     /// A pod that goes on has been told of since, has no interface, and nobody else has claimed the address: its sandbox was made anew
-    /// with the same address, or its times say nothing, as after a kubelet's restart. After an outage what is told first is old: that the pod
-    /// has ended since, and who has the address now, is told right after.
+    /// with the same address, or its times say nothing, as after a kubelet's restart. That the pod has ended meanwhile, and who has the address
+    /// now, would have been told by the time that the API server is heard of again some seconds later, if only by a bookmark.
     /// </summary>
     private AddressClaim? FindCurrent(PodInterface owner, IEnumerable<AddressClaim> claims) =>
         claims.LastOrDefault() is { EndTime: null, Pod.IsEnding: false } last
@@ -194,7 +194,7 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
         && owner.GoneAt is null
         && last.Pod.ChangedAt > owner.SeenAt
         && store.CurrentSince is { } since
-        && time.GetUtcNow() - (since > last.Pod.ChangedAt ? since : last.Pod.ChangedAt) >= Settling
+        && store.HeardAt - (since > last.Pod.ChangedAt ? since : last.Pod.ChangedAt) >= Settling
             ? last
             : null;
 }
