@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 passed=0 failed=0 skipped=0
-reasons=()
+reasons=() failures=()
 
 # The counts that the test runner prints at the end of a run.
 add_counts() {
@@ -26,6 +26,7 @@ ring() {
 		failed=$((failed + 1))
 	fi
 	add_counts "$log"
+	mapfile -t -O "${#failures[@]}" failures < <(sed -n "s/^failed \(.*\)/$name: \1/p" "$log")
 	rm -f "$log"
 }
 
@@ -60,6 +61,10 @@ fi
 if ((${#reasons[@]})); then
 	echo "Not run:"
 	printf '  %s\n' "${reasons[@]}"
+fi
+if ((${#failures[@]})); then
+	echo "Failed:"
+	printf '  %s\n' "${failures[@]}"
 fi
 echo
 echo "$passed passed, $failed failed, $skipped skipped"

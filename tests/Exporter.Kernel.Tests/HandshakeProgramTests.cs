@@ -27,8 +27,10 @@ public sealed class HandshakeProgramTests
         string Count(string labels, string role) => $"podnet_tcp_handshake_duration_seconds_count{{{labels},role=\"{role}\"}}";
         string Sum(string labels, string role) => $"podnet_tcp_handshake_duration_seconds_sum{{{labels},role=\"{role}\"}}";
         var inPod = $"namespace=\"standalone\",pod=\"{pod.Name}\"";
+        // Each may be in another drain.
         var samples = await exporter.ScrapeUntilAsync(samples =>
-            samples[Count(Host, "client")] == 1 && samples[Count(Host, "server")] == 1 && samples[Count(inPod, "client")] == 1 && samples[Count(inPod, "server")] == 1);
+            samples[Count(Host, "client")] == 1 && samples[Count(Host, "server")] == 1 && samples[Count(inPod, "client")] == 1 && samples[Count(inPod, "server")] == 1
+            && samples.Sum("podnet_tcp_handshake_failures_total") > 0);
         Assert.Equal(socket.RoundTrip(), Math.Round(samples[Sum(Host, "client")]!.Value * 1e6, 3));
         Assert.Equal(accepted.RoundTrip(), Math.Round(samples[Sum(inPod, "server")]!.Value * 1e6, 3));
         Assert.Equal(1, samples[$"podnet_tcp_handshake_failures_total{{{Host},role=\"client\",reason=\"refused\"}}"]);

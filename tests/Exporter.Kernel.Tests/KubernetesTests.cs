@@ -167,6 +167,7 @@ public sealed class KubernetesTests
         await node.WaitForAttachedAsync(pod.Interface);
         pod.Up();
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, 50, 100, fromPod: true);
+        await node.Exporter.WaitForLogAsync("The API server cannot be asked for pods");
         using (var unready = await node.Exporter.RequestAsync("/readyz"))
         {
             Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, unready.StatusCode);
@@ -216,10 +217,9 @@ public sealed class KubernetesTests
         await node.GetPodsUntilAsync(pods => pods.Pod("web-0").GetProperty("excluded").GetBoolean());
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, 50, 100, fromPod: true);
 
-        var counters = pod.ReadCounters();
-        var samples = await node.Exporter.ScrapeUntilAsync(samples => AllPackets(samples) >= counters.TransmittedPackets);
-        Assert.Equal(counters.TransmittedPackets, AllPackets(samples));
-        Assert.InRange(samples["podnet_exporter_excluded_packets_total{direction=\"transmit\"}"] ?? 0, 50, counters.TransmittedPackets);
+        // Neighbour discovery goes on.
+        var samples = await node.Exporter.ScrapeUntilAsync(samples => AllPackets(samples) == pod.ReadCounters().TransmittedPackets);
+        Assert.InRange(samples["podnet_exporter_excluded_packets_total{direction=\"transmit\"}"] ?? 0, 50, AllPackets(samples));
 
         static ulong AllPackets(MetricSamples samples) =>
             samples.Traffic("web-0").TransmittedPackets + (ulong)samples["podnet_exporter_excluded_packets_total{direction=\"transmit\"}"]!;
@@ -359,6 +359,7 @@ public sealed class KubernetesTests
     public async Task A_quiet_node_asks_for_one_list_and_one_watch_of_its_own_pods()
     {
         await using var node = await KubernetesNode.StartAsync();
+        await node.Server.WaitForRequestAsync(request => request.IsWatch);
         using var pod = new Pod();
         await node.WaitForAttachedAsync(pod.Interface);
         pod.Up();
@@ -380,13 +381,22 @@ public sealed class KubernetesTests
     {
         var last = pods.Lives.Select(life => life.Pod).ToList();
         var samples = await node.Exporter.ScrapeUntilAsync(samples =>
-            last.TrueForAll(samples.HasPod) && pods.Lives.All(life => samples.Traffic(life.Pod).TransmittedPackets >= life.Counters.TransmittedPackets));
+            last.TrueForAll(samples.HasPod)
+            && pods.Lives.All(life => samples.Traffic(life.Pod) is var counted && counted.TransmittedPackets >= life.Counters.TransmittedPackets && counted.ReceivedPackets >= life.Counters.ReceivedPackets));
 
         foreach (var reason in (string[])["unattributed", "missed", "lost"])
         {
             Assert.Equal((reason, 0), (reason, samples.Sum($"podnet_exporter_{reason}_packets_total")));
         }
-        Assert.All(pods.Lives, life => Assert.Equal(life, life with { Counters = samples.Traffic(life.Pod) }));
+        Assert.All(pods.Lives, life =>
+        {
+            var (expected, counted) = (life.Counters, samples.Traffic(life.Pod));
+            Assert.Equal(
+                (life.Pod, expected.TransmittedPackets, expected.TransmittedBytes, expected.ReceivedPackets + expected.ReceiveDropped),
+                (life.Pod, counted.TransmittedPackets, counted.TransmittedBytes, counted.ReceivedPackets));
+            // A busy machine's backlog may drop some on their way into the pod; nobody counts their bytes.
+            Assert.True(counted.ReceivedBytes == expected.ReceivedBytes || expected.ReceiveDropped > 0, $"{life} has received {counted.ReceivedBytes} bytes");
+        });
         Assert.Empty(node.Server.Failures);
     }
 }

@@ -140,7 +140,7 @@ public sealed class ProgramStartTests : IDisposable
         using var exporter = await ExporterProcess.StartBehindAsync(["setpriv", .. Unprivileged(AllCapabilities), PublicBinary], $"--Attach:Hook={hook}");
         Assert.Contains("Uid:\t65534\t", await File.ReadAllTextAsync($"/proc/{exporter.Id}/status"), StringComparison.Ordinal);
         using var pod = new Pod();
-        await exporter.ScrapeUntilAsync(samples => samples.HasPod(pod.Name));
+        await exporter.WaitForAttachedAsync(pod.Interface);
         pod.Up();
 
         Shell.Run("ping", "-q", "-c", "3", "-i", "0.01", pod.Address.ToString());

@@ -13,7 +13,7 @@ public sealed class PrometheusTests
     {
         using var exporter = await ExporterProcess.StartAsync();
         using var pod = new Pod();
-        await exporter.ScrapeUntilAsync(samples => samples.HasPod(pod.Name));
+        await exporter.WaitForAttachedAsync(pod.Interface);
         pod.Up();
         TestTraffic.Tcp(pod, AddressFamily.InterNetwork, 1 << 20);
         var samples = await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_bytes_total", "transport=\"tcp\"") > 1 << 20);
@@ -37,7 +37,7 @@ public sealed class PrometheusTests
     {
         using var exporter = await ExporterProcess.StartAsync();
         using var pod = new Pod();
-        await exporter.ScrapeUntilAsync(samples => samples.HasPod(pod.Name));
+        await exporter.WaitForAttachedAsync(pod.Interface);
         pod.Up();
         using var prometheus = await PrometheusServer.StartAsync(exporter.Port);
 

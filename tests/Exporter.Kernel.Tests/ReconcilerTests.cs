@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
 using Exporter.Bpf;
@@ -22,6 +23,11 @@ namespace Exporter.Kernel.Tests;
 public sealed class ReconcilerTests
 {
     private const int Packets = 100;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    /// <summary>Of the fake clock as of the real one: the kernel, and the thread that listens to it, know the latter only.</summary>
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(10);
 
     [Fact]
     public async Task Traffic_from_before_the_pod_is_known_is_credited_when_it_is()
@@ -154,13 +160,14 @@ public sealed class ReconcilerTests
         /// <summary>Lets the loops turn, a step of their clock at a time, until it is so.</summary>
         internal async Task WaitAsync(Func<bool> isSo, TimeSpan step = default)
         {
-            for (var round = 0; !isSo(); round++)
+            var started = Stopwatch.GetTimestamp();
+            while (!isSo())
             {
-                Assert.True(round < 1000, "it did not come about");
-                Time.Advance(step == default ? TimeSpan.FromMilliseconds(10) : step);
+                Assert.True(Stopwatch.GetElapsedTime(started) < Patience, "it did not come about");
+                Time.Advance(step == default ? Pace : step);
                 Reader.Drain();
                 Pods.RemoveExpired();
-                await Task.Yield();
+                await Task.Delay(Pace);
             }
         }
 

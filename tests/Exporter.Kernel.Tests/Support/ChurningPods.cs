@@ -57,7 +57,7 @@ internal sealed class ChurningPods(KubernetesNode node, Random random) : IDispos
     private static InterfaceCounters ReadCounters(string name)
     {
         ulong Read(string counter) => ulong.Parse(File.ReadAllText($"/sys/class/net/{name}/statistics/{counter}"), CultureInfo.InvariantCulture);
-        return new(Read("rx_packets"), Read("rx_bytes"), Read("tx_packets"), Read("tx_bytes"), 0);
+        return new(Read("rx_packets"), Read("rx_bytes"), Read("tx_packets"), Read("tx_bytes"), Read("tx_dropped"));
     }
 
     /// <summary>The kubelet tells the API server of one thing after the other, and not at once.</summary>

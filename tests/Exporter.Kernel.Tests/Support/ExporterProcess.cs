@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using System.Threading.Channels;
 
@@ -127,6 +128,31 @@ internal sealed partial class ExporterProcess : IDisposable
             }
             await Task.Delay(Pace);
         }
+    }
+
+    /// <summary>Waits until everything that an interface carries is counted: its pod has series before that.</summary>
+    internal async Task WaitForAttachedAsync(string name)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (!(await GetAttachedAsync()).Contains(name))
+        {
+            if (Stopwatch.GetElapsedTime(started) > Patience)
+            {
+                throw new InvalidOperationException($"{name} was not attached to:\n{string.Join('\n', Log)}");
+            }
+            await Task.Delay(Pace);
+        }
+    }
+
+    /// <summary>The names of the interfaces that are counted.</summary>
+    internal async Task<IReadOnlyCollection<string>> GetAttachedAsync()
+    {
+        using var document = JsonDocument.Parse(await GetAsync("/api/v1/pods"));
+        var pods = document.RootElement;
+        return [.. pods.GetProperty("pods").EnumerateArray().SelectMany(pod => pod.GetProperty("interfaces").EnumerateArray())
+            .Concat(pods.GetProperty("unknown").EnumerateArray())
+            .Where(found => found.GetProperty("state").GetString() == "attached")
+            .Select(found => found.GetProperty("name").GetString()!)];
     }
 
     /// <summary>Ends it as Kubernetes does, and returns the exit code.</summary>

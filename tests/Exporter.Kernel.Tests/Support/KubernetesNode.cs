@@ -100,11 +100,7 @@ internal sealed class KubernetesNode : IAsyncDisposable
     {
         while (!_stop.IsCancellationRequested)
         {
-            var pods = (await GetPodsAsync()).Root;
-            _attached = [.. pods.GetProperty("pods").EnumerateArray().SelectMany(pod => pod.GetProperty("interfaces").EnumerateArray())
-                .Concat(pods.GetProperty("unknown").EnumerateArray())
-                .Where(found => found.GetProperty("state").GetString() == "attached")
-                .Select(found => found.GetProperty("name").GetString()!)];
+            _attached = [.. await Exporter.GetAttachedAsync()];
             await Task.Delay(Pace);
         }
     }

@@ -10,6 +10,7 @@ internal static class TcpSockets
     private const int IPPROTO_TCP = 6;
     private const int TCP_SYNCNT = 7;
     private const int TCP_INFO = 11;
+    private const int TCP_REPAIR = 19;
     private const int TCP_FASTOPEN = 23;
     private const int TCP_FASTOPEN_CONNECT = 30;
 
@@ -38,6 +39,13 @@ internal static class TcpSockets
     {
         socket.LingerState = new LingerOption(true, 0);
         return socket;
+    }
+
+    /// <summary>Closes the connection, whose other end hears nothing of it: its port can be used again at once.</summary>
+    internal static void CloseSilently(this Socket socket)
+    {
+        socket.With(TCP_REPAIR, 1);
+        socket.Dispose();
     }
 
     /// <summary>A listener of the pod's, or of the host's, on any free port of any address of the family.</summary>
