@@ -321,11 +321,29 @@ public sealed class KubernetesPodSourceTests
     {
         var (pod, owner) = RemakeSandbox();
 
+        _node.Hear();
         _node.Tell(pod);
         _node.Pass(4.999);
+        _node.Hear();
         Assert.Null(_node.Identify(owner));
         _node.Pass(0.001);
+        _node.Hear();
 
+        Assert.Equal("web", _node.Identify(owner));
+    }
+
+    /// <summary>That the pod is over may be on its way: a connection that is cut is as quiet.</summary>
+    [Fact]
+    public void A_sandbox_that_is_made_anew_is_nobodys_while_the_API_server_is_silent()
+    {
+        var (pod, owner) = RemakeSandbox();
+        _node.Hear();
+        _node.Tell(pod);
+        _node.Pass(20);
+
+        Assert.Null(_node.Identify(owner));
+
+        _node.Hear();
         Assert.Equal("web", _node.Identify(owner));
     }
 
@@ -385,7 +403,8 @@ public sealed class KubernetesPodSourceTests
         var owner = _node.Appear(Address);
         _node.Pass(1);
         _node.Tell(pod);
-        _node.Pass(60);
+        _node.Pass(10);
+        _node.Hear();
         Assert.Null(_node.Identify(owner));
 
         _node.Leave(former);
@@ -400,10 +419,13 @@ public sealed class KubernetesPodSourceTests
         var owner = _node.Appear(Address);
         _node.Pass(60);
 
+        _node.Hear();
         _node.Tell(_node.NewPod("web", Address));
         _node.Pass(1);
+        _node.Hear();
         Assert.Null(_node.Identify(owner));
         _node.Pass(4);
+        _node.Hear();
 
         Assert.Equal("web", _node.Identify(owner));
     }
@@ -550,10 +572,12 @@ public sealed class KubernetesPodSourceTests
         _node.Store.SetCurrent(false);
         _node.Pass(60);
         Assert.Null(_node.Identify(owner));
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         _node.Pass(4.999);
+        _node.Hear();
         Assert.Null(_node.Identify(owner));
         _node.Pass(0.001);
+        _node.Hear();
 
         Assert.Equal("web", _node.Identify(owner));
     }

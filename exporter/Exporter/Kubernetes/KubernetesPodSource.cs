@@ -13,7 +13,7 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
     /// <summary>A pod's times are in whole seconds, rounded down; the kernel's events may be read a moment late.</summary>
     private static readonly TimeSpan Tolerance = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long after a pod was told of nothing else must have been, before an interface that waits may be its new one.</summary>
+    /// <summary>How much later than it told of a pod the API server must be heard of, before an interface that waits may be that pod's new one.</summary>
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
 
     /// <summary>An outage of the API server must not take the memory.</summary>

@@ -41,6 +41,9 @@ internal sealed class JoiningNode
 
     internal void Pass(double seconds) => Time.Advance(TimeSpan.FromSeconds(seconds));
 
+    /// <summary>The API server is heard of, as by a bookmark.</summary>
+    internal void Hear() => Store.SetCurrent(true);
+
     /// <summary>An interface appears, and the addresses in its namespace are known.</summary>
     internal PodInterface Appear(params string[] addresses) => Appear(sibling: null, addresses);
 
