@@ -38,7 +38,7 @@ public sealed class LifecycleTests
     [Fact]
     public async Task The_series_of_a_gone_pod_leave_after_the_retention()
     {
-        using var exporter = await ExporterProcess.StartAsync("--Metrics:Retention=00:00:02");
+        using var exporter = await ExporterProcess.StartAsync("--Metrics:Retention=00:00:05");
         var pod = new Pod();
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
         pod.Up();
@@ -137,8 +137,9 @@ public sealed class LifecycleTests
             // The first's is of the same name.
             await exporter.ScrapeUntilAsync(samples => samples.HasPod(ns.Name));
             await exporter.WaitForAttachedAsync(Veth);
-            ns.Ip("link set eth0 addrgenmode none up");
             Shell.Ip($"link set {Veth} addrgenmode none up");
+            // The end that comes up last can send at once.
+            ns.Ip("link set eth0 addrgenmode none up");
             using (var frames = FrameSocket.Open(ns, "eth0"))
             {
                 for (var i = 0; i < packets; i++)

@@ -290,8 +290,8 @@ public sealed class RouteClientTests : IDisposable
                 new(host.PeerNamespaceId, new(host.PeerIfindex, IPAddress.Parse("192.0.2.2")), Removed: true),
                 last,
             ],
-            // IPv6 tells of an address once more when it becomes usable.
-            Squeeze(addresses.Where(change => !change.Address.Address.IsIPv6LinkLocal)));
+            // IPv6 tells of an address once more when it becomes usable, whatever has happened meanwhile.
+            addresses.Where(change => !change.Address.Address.IsIPv6LinkLocal).Distinct());
     }
 
     [Fact]

@@ -100,6 +100,7 @@ internal sealed class ChurningPods(KubernetesNode node, Random random) : IDispos
         Shell.Ip($"route replace {address}/32 dev {link}");
         ns.Ip($"addr add {address}/32 dev eth0");
         ns.Ip("link set eth0 up");
+        Pod.WaitForCarrier(link);
         ns.Ip($"route add {Gateway} dev eth0");
         _reports.Writer.TryWrite(cluster => cluster.SetStatus("churn", name, "Running", address));
 

@@ -49,9 +49,23 @@ internal sealed class Pod : IDisposable
         _namespace.Ip($"addr add {Address}/30 dev eth0");
         _namespace.Ip($"addr add {Address6}/64 dev eth0 nodad");
         _namespace.Ip("link set eth0 up");
+        WaitForCarrier(Interface);
         _namespace.Ip($"route add default via {HostAddress}");
         _namespace.Ip($"-6 route add default via {HostAddress6}");
         return this;
+    }
+
+    /// <summary>
+    /// Waits until an interface whose other end has come up after it sends: until the kernel comes to that, a moment later, TC sees its
+    /// packets, and they are dropped behind it.
+    /// </summary>
+    internal static void WaitForCarrier(string device)
+    {
+        // Asked for over netlink: it answers when the kernel is through with all of a change, and not in between.
+        if (!SpinWait.SpinUntil(() => Shell.Ip($"-o link show dev {device}").Contains("state UP", StringComparison.Ordinal), TimeSpan.FromSeconds(30)))
+        {
+            throw new InvalidOperationException($"{device} has no carrier");
+        }
     }
 
     /// <summary>A socket inside the pod.</summary>
