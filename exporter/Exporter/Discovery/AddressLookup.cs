@@ -14,6 +14,11 @@ internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
     private static readonly TimeSpan First = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
 
+    /// <summary>A pod that lives for a moment, after its interface was there for some seconds, must not live between two looks.</summary>
+    private static readonly TimeSpan LongestWithoutAny = TimeSpan.FromMilliseconds(250);
+
+    private static readonly TimeSpan Youth = TimeSpan.FromSeconds(30);
+
     private readonly Backoff _pauses = new(First, Longest);
     private TimeSpan _pause;
     private long _lookedAt;
@@ -40,6 +45,13 @@ internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
         if (!addresses.SequenceEqual(owner.Addresses) && client.GetLink(owner.Ifindex) is { } link && link.PeerNamespaceId == namespaceId && link.HardwareAddress == owner.Link.HardwareAddress)
         {
             owner.Addresses = addresses;
+            // One seldom comes alone.
+            _pauses.Reset();
+            _pause = _pauses.Next();
+        }
+        if (owner.Addresses.Count == 0 && _pause > LongestWithoutAny && time.GetUtcNow() - owner.SeenAt < Youth)
+        {
+            _pause = LongestWithoutAny;
         }
     }
 
