@@ -39,9 +39,7 @@ public sealed class KubernetesTests
     public async Task What_was_sent_before_the_API_server_told_of_the_pod_is_on_its_series()
     {
         await using var node = await KubernetesNode.StartAsync();
-        using var pod = new Pod();
-        await node.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await node.Exporter.AddPodAsync();
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, 50, 100, fromPod: true);
 
         node.Run("shop", "web-0", $"{pod.Address}");
@@ -54,9 +52,7 @@ public sealed class KubernetesTests
     {
         await using var node = await KubernetesNode.StartAsync();
         node.Run("shop", "web-0", "10.99.0.1", "fd00:77:ffff::99");
-        using var pod = new Pod();
-        await node.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await node.Exporter.AddPodAsync();
 
         node.Run("shop", "db-0", $"{pod.Address6}");
 
@@ -72,12 +68,12 @@ public sealed class KubernetesTests
         Shell.Ip($"link add pntnet1 type veth peer name net1 netns {pod.Name}");
         try
         {
-            await node.WaitForAttachedAsync(pod.Interface);
-            await node.WaitForAttachedAsync("pntnet1");
+            await node.Exporter.WaitForAttachedAsync(pod.Interface);
+            await node.Exporter.WaitForAttachedAsync("pntnet1");
             pod.Up();
             node.Run("shop", "web-0", $"{pod.Address}");
 
-            var pods = await node.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 2);
+            var pods = await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 2);
 
             Assert.Equal(["pntnet1", pod.Interface], pods.Interfaces("web-0").Order());
         }
@@ -92,13 +88,11 @@ public sealed class KubernetesTests
     public async Task A_pod_in_the_hosts_network_is_never_an_interfaces()
     {
         await using var node = await KubernetesNode.StartAsync();
-        using var pod = new Pod();
-        await node.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await node.Exporter.AddPodAsync();
         node.Cluster.Add(new("kube-system", "proxy") { NodeName = KubernetesNode.Name, HostNetwork = true, Phase = "Running", PodIps = [$"{pod.Address}"] });
         node.Run("shop", "web-0", $"{pod.Address}");
 
-        var pods = await node.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 1);
+        var pods = await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 1);
 
         Assert.Empty(pods.Interfaces("proxy"));
         Assert.True(pods.Pod("proxy").GetProperty("hostNetwork").GetBoolean());
@@ -108,16 +102,12 @@ public sealed class KubernetesTests
     public async Task A_pod_whose_sandbox_is_made_anew_goes_on_in_its_series()
     {
         await using var node = await KubernetesNode.StartAsync();
-        using var first = new Pod();
-        await node.WaitForAttachedAsync(first.Interface);
-        first.Up();
+        using var first = await node.Exporter.AddPodAsync();
         node.Run("shop", "web-0", $"{first.Address}");
         var before = await WaitForExactAsync(node, first, "web-0");
         first.Dispose();
 
-        using var second = new Pod();
-        await node.WaitForAttachedAsync(second.Interface);
-        second.Up();
+        using var second = await node.Exporter.AddPodAsync();
         TestTraffic.Udp(second, AddressFamily.InterNetwork, 50, 100, fromPod: true);
         node.Cluster.SetStatus("shop", "web-0", "Running");
         node.Cluster.SetStatus("shop", "web-0", "Running", $"{second.Address}");
@@ -131,16 +121,14 @@ public sealed class KubernetesTests
     public async Task A_pod_whose_sandbox_is_made_anew_with_the_same_address_goes_on_in_its_series()
     {
         await using var node = await KubernetesNode.StartAsync();
-        var first = new Pod();
-        await node.WaitForAttachedAsync(first.Interface);
-        first.Up();
+        var first = await node.Exporter.AddPodAsync();
         var (address, hostAddress) = (first.Address, first.HostAddress);
         node.Run("shop", "web-0", $"{address}");
         var before = await WaitForExactAsync(node, first, "web-0");
         first.Dispose();
 
         using var second = new Pod();
-        await node.WaitForAttachedAsync(second.Interface);
+        await node.Exporter.WaitForAttachedAsync(second.Interface);
         Shell.Ip($"addr add {hostAddress}/30 dev {second.Interface}");
         Shell.Ip($"link set {second.Interface} up");
         second.Namespace.Ip($"addr add {address}/30 dev eth0");
@@ -148,7 +136,7 @@ public sealed class KubernetesTests
         // Its containers have been started again.
         node.Cluster.SetStatus("shop", "web-0", "Running", $"{address}");
 
-        await node.GetPodsUntilAsync(pods =>
+        await node.Exporter.GetPodsUntilAsync(pods =>
         {
             // Nothing else is told of the pod, and the API server goes on to be heard of.
             node.Cluster.Bookmark();
@@ -163,9 +151,7 @@ public sealed class KubernetesTests
         var server = await ApiServer.CreateAsync();
         await server.StopAsync();
         await using var node = await KubernetesNode.StartAsync(server);
-        using var pod = new Pod();
-        await node.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await node.Exporter.AddPodAsync();
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, 50, 100, fromPod: true);
         await node.Exporter.WaitForLogAsync("The API server cannot be asked for pods");
         using (var unready = await node.Exporter.RequestAsync("/readyz"))
@@ -186,9 +172,7 @@ public sealed class KubernetesTests
     public async Task A_restarted_exporter_knows_the_pods_again()
     {
         await using var first = await KubernetesNode.StartAsync();
-        using var pod = new Pod();
-        await first.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await first.Exporter.AddPodAsync();
         // A pod that is over keeps the address in its status until it is deleted.
         first.Run("shop", "job-1", $"{pod.Address}");
         first.Cluster.SetStatus("shop", "job-1", "Succeeded", $"{pod.Address}");
@@ -207,14 +191,12 @@ public sealed class KubernetesTests
     public async Task A_pod_that_asks_for_it_is_left_out_from_then_on_and_its_traffic_is_in_one_total()
     {
         await using var node = await KubernetesNode.StartAsync();
-        using var pod = new Pod();
-        await node.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await node.Exporter.AddPodAsync();
         node.Run("shop", "web-0", $"{pod.Address}");
         await WaitForExactAsync(node, pod, "web-0");
 
         node.Cluster.Modify("shop", "web-0", pod => pod with { Annotations = new Dictionary<string, string> { ["podnet.io/scrape"] = "false" } });
-        await node.GetPodsUntilAsync(pods => pods.Pod("web-0").GetProperty("excluded").GetBoolean());
+        await node.Exporter.GetPodsUntilAsync(pods => pods.Pod("web-0").GetProperty("excluded").GetBoolean());
         // It is known of a moment before it is so.
         await node.Exporter.ScrapeUntilAsync(samples =>
         {
@@ -237,8 +219,8 @@ public sealed class KubernetesTests
         await using var node = await KubernetesNode.StartAsync("--Metrics:ExcludedNamespaces=kube-system;monitoring");
         using var left = new Pod();
         using var kept = new Pod();
-        await node.WaitForAttachedAsync(left.Interface);
-        await node.WaitForAttachedAsync(kept.Interface);
+        await node.Exporter.WaitForAttachedAsync(left.Interface);
+        await node.Exporter.WaitForAttachedAsync(kept.Interface);
         left.Up();
         kept.Up();
         node.Run("monitoring", "prometheus-0", $"{left.Address}");
@@ -258,7 +240,7 @@ public sealed class KubernetesTests
         using var second = new Pod();
         foreach (var (pod, name) in ((Pod, string)[])[(first, "web-7d4b9c-x1"), (second, "web-7d4b9c-x2")])
         {
-            await node.WaitForAttachedAsync(pod.Interface);
+            await node.Exporter.WaitForAttachedAsync(pod.Interface);
             pod.Up();
             node.Cluster.Add(new("shop", name)
             {
@@ -282,13 +264,13 @@ public sealed class KubernetesTests
         await using var node = await KubernetesNode.StartAsync();
         using var pod = new Pod();
         using var unknown = new Pod();
-        await node.WaitForAttachedAsync(pod.Interface);
-        await node.WaitForAttachedAsync(unknown.Interface);
+        await node.Exporter.WaitForAttachedAsync(pod.Interface);
+        await node.Exporter.WaitForAttachedAsync(unknown.Interface);
         pod.Up();
         node.Run("shop", "web-0", $"{pod.Address}");
         await WaitForExactAsync(node, pod, "web-0");
 
-        var pods = await node.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 1
+        var pods = await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 1
             && pods.Pod("web-0").GetProperty("interfaces")[0].GetProperty("transmit").GetProperty("bytes").GetUInt64() == pod.ReadCounters().TransmittedBytes);
 
         Assert.Equal("kubernetes", pods.Root.GetProperty("source").GetString());
@@ -303,11 +285,9 @@ public sealed class KubernetesTests
     public async Task Handshakes_are_on_the_series_of_the_pod()
     {
         await using var node = await KubernetesNode.StartAsync();
-        using var pod = new Pod();
-        await node.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await node.Exporter.AddPodAsync();
         node.Run("shop", "web-0", $"{pod.Address}");
-        await node.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 1);
+        await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 1);
 
         TestTraffic.Tcp(pod, AddressFamily.InterNetwork, 1000);
 
@@ -366,9 +346,7 @@ public sealed class KubernetesTests
     {
         await using var node = await KubernetesNode.StartAsync();
         await node.Server.WaitForRequestAsync(request => request.IsWatch);
-        using var pod = new Pod();
-        await node.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await node.Exporter.AddPodAsync();
         node.Run("shop", "web-0", $"{pod.Address}");
         await WaitForExactAsync(node, pod, "web-0");
 

@@ -19,9 +19,7 @@ public sealed class LifecycleTests
     public async Task A_pod_is_named_after_its_namespace_and_equals_its_interface(string hook)
     {
         using var exporter = await ExporterProcess.StartAsync($"--Attach:Hook={hook}");
-        using var pod = new Pod();
-        await exporter.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await exporter.AddPodAsync();
 
         TestTraffic.Tcp(pod, AddressFamily.InterNetwork, 1 << 24);
         TestTraffic.Udp(pod, AddressFamily.InterNetworkV6, 1000, 500, fromPod: true);

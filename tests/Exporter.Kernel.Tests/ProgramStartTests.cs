@@ -139,9 +139,7 @@ public sealed class ProgramStartTests : IDisposable
     {
         using var exporter = await ExporterProcess.StartBehindAsync(["setpriv", .. Unprivileged(AllCapabilities), PublicBinary], $"--Attach:Hook={hook}");
         Assert.Contains("Uid:\t65534\t", await File.ReadAllTextAsync($"/proc/{exporter.Id}/status"), StringComparison.Ordinal);
-        using var pod = new Pod();
-        await exporter.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await exporter.AddPodAsync();
 
         Shell.Run("ping", "-q", "-c", "3", "-i", "0.01", pod.Address.ToString());
 

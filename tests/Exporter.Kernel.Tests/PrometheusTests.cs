@@ -12,9 +12,7 @@ public sealed class PrometheusTests
     public async Task The_exposition_passes_promtool()
     {
         using var exporter = await ExporterProcess.StartAsync();
-        using var pod = new Pod();
-        await exporter.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await exporter.AddPodAsync();
         TestTraffic.Tcp(pod, AddressFamily.InterNetwork, 1 << 20);
         var samples = await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_bytes_total", "transport=\"tcp\"") > 1 << 20);
 
@@ -36,9 +34,7 @@ public sealed class PrometheusTests
     public async Task A_real_Prometheus_scrapes_it_and_answers_a_rate()
     {
         using var exporter = await ExporterProcess.StartAsync();
-        using var pod = new Pod();
-        await exporter.WaitForAttachedAsync(pod.Interface);
-        pod.Up();
+        using var pod = await exporter.AddPodAsync();
         using var prometheus = await PrometheusServer.StartAsync(exporter.Port);
 
         var rate = await prometheus.QueryUntilAsync(

@@ -492,7 +492,7 @@ public sealed class KubernetesPodSourceTests
     [Fact]
     public void A_place_in_the_order_is_kept_over_an_outage_of_the_API_server_and_some_time_more()
     {
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         var former = _node.NewPod("former", Address);
         var gone = _node.Appear(Address);
         _node.Pass(1);
@@ -505,7 +505,7 @@ public sealed class KubernetesPodSourceTests
             Assert.Null(_node.Identify(owner));
         }
 
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         _node.Pass(Keep.TotalSeconds);
         Assert.Null(_node.Identify(owner));
         _node.Tell(former);
@@ -525,10 +525,10 @@ public sealed class KubernetesPodSourceTests
         _node.Pass(140);
         Assert.Null(_node.Identify(owner));
 
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         Assert.Null(_node.Identify(owner));
         _node.Pass(Keep.TotalSeconds);
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         Assert.Null(_node.Identify(owner));
         _node.Tell(former);
         Assert.Null(_node.Identify(owner));
@@ -554,7 +554,7 @@ public sealed class KubernetesPodSourceTests
         _node.Pass(60);
         Assert.Null(_node.Identify(owner));
 
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         _node.Tell(former);
         Assert.Null(_node.Identify(owner));
         _node.TellDeleted(former);
@@ -585,12 +585,12 @@ public sealed class KubernetesPodSourceTests
     [Fact]
     public void A_place_in_the_order_goes_away_when_its_pod_would_have_been_told_of()
     {
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         var pod = _node.NewPod("web", Address);
         _node.LeaveAndForget(_node.Appear(Address));
         var owner = _node.Appear(Address);
         _node.Pass(Keep.TotalSeconds + 0.001);
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         Assert.Null(_node.Identify(owner));
         _node.Pass(Keep.TotalSeconds + 0.001);
         Assert.Null(_node.Identify(owner));
@@ -780,14 +780,14 @@ public sealed class KubernetesPodSourceTests
     public void Nothing_is_left_of_ten_thousand_pods()
     {
         const int Pods = 10_000;
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         var interfaces = new List<WeakReference>(Pods);
         for (var i = 0; i < Pods; i++)
         {
             interfaces.Add(Live(i));
         }
         _node.Pass(Keep.TotalSeconds + 1);
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         _node.Source.TakeChanges();
         _node.Pass(Keep.TotalSeconds + 1);
         _node.Source.TakeChanges();
@@ -833,7 +833,7 @@ public sealed class KubernetesPodSourceTests
         {
             _node.TellDeleted(pod);
         }
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         _node.Store.RemoveExpired();
         return new(owner);
     }
@@ -841,7 +841,7 @@ public sealed class KubernetesPodSourceTests
     /// <summary>The interface of a pod is gone, and another has its address.</summary>
     private (ToldPod Pod, PodInterface Owner) RemakeSandbox()
     {
-        _node.Store.SetCurrent(true);
+        _node.Hear();
         var pod = _node.NewPod("web", Address);
         _node.Tell(pod);
         var former = _node.Appear(Address);

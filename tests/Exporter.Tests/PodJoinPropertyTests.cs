@@ -244,7 +244,7 @@ public sealed class PodJoinPropertyTests
                     last = Math.Max(delivered, last + _random.Next(10));
                     Add(last, $"told: {what}", () =>
                     {
-                        _node.Store.SetCurrent(true);
+                        _node.Hear();
                         tell();
                         _node.Store.RemoveExpired();
                     });

@@ -38,8 +38,26 @@ internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
         {
             return;
         }
-        _pause = _pauses.Next();
         _lookedAt = time.GetTimestamp();
+        try
+        {
+            Look(client, namespaceId);
+        }
+        finally
+        {
+            _pause = _pauses.Next();
+            if (owner.Addresses.Count == 0 && _pause > LongestWithoutAny && time.GetUtcNow() - owner.SeenAt < Youth)
+            {
+                _pause = LongestWithoutAny;
+            }
+        }
+    }
+
+    /// <summary>Whether an address says anything of whose it is.</summary>
+    private static bool IsTelling(IPAddress address) => !IPAddress.IsLoopback(address) && !address.IsIPv6LinkLocal;
+
+    private void Look(RouteClient client, int namespaceId)
+    {
         var addresses = client.GetAddresses(namespaceId).Select(found => found.Address).Where(IsTelling).ToList();
         // The id may have gone to another namespace meanwhile, but not while the interface leads there.
         if (!addresses.SequenceEqual(owner.Addresses) && client.GetLink(owner.Ifindex) is { } link && link.PeerNamespaceId == namespaceId && link.HardwareAddress == owner.Link.HardwareAddress)
@@ -47,14 +65,6 @@ internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
             owner.Addresses = addresses;
             // One seldom comes alone.
             _pauses.Reset();
-            _pause = _pauses.Next();
-        }
-        if (owner.Addresses.Count == 0 && _pause > LongestWithoutAny && time.GetUtcNow() - owner.SeenAt < Youth)
-        {
-            _pause = LongestWithoutAny;
         }
     }
-
-    /// <summary>Whether an address says anything of whose it is.</summary>
-    private static bool IsTelling(IPAddress address) => !IPAddress.IsLoopback(address) && !address.IsIPv6LinkLocal;
 }

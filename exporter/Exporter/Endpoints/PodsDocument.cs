@@ -12,20 +12,19 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
 {
     internal static PodsDocument Create(IPodSource source, PodTable table, PodLabels labels, TcHook hook, TimeProvider time)
     {
-        var interfaces = table.Current.Values.OrderBy(owner => owner.Generation).ToLookup(owner => (owner.Pod?.Namespace, owner.Pod?.Name));
+        // Each is asked once: it may become known meanwhile.
+        var found = table.Current.Values.OrderBy(owner => owner.Generation).Select(owner => (owner.Pod, Entry: InterfaceEntry.Of(owner))).ToList();
+        var interfaces = found.ToLookup(one => (one.Pod?.Namespace, one.Pod?.Name), one => one.Entry);
         var pods = new SortedDictionary<(string Namespace, string Name), PodEntry>();
-        foreach (var owner in table.Current.Values)
+        foreach (var pod in found.Select(one => one.Pod).OfType<PodIdentity>())
         {
-            if (owner.Pod is { } pod)
-            {
-                Add(pod, known: null);
-            }
+            Add(pod, known: null);
         }
         foreach (var known in source.GetKnownPods())
         {
             Add(known.Identity, known);
         }
-        return new(source.Name, hook.Name, time.GetUtcNow(), [.. pods.Values], [.. interfaces[default].Select(InterfaceEntry.Of)]);
+        return new(source.Name, hook.Name, time.GetUtcNow(), [.. pods.Values], [.. interfaces[default]]);
 
         void Add(PodIdentity pod, KnownPod? known) => pods[(pod.Namespace, pod.Name)] = new(
             pod.Namespace,
@@ -35,7 +34,7 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
             known?.Phase,
             known?.HostNetwork ?? false,
             known is null ? null : [.. known.Addresses.Select(address => address.ToString())],
-            [.. interfaces[(pod.Namespace, pod.Name)].Select(InterfaceEntry.Of)]);
+            [.. interfaces[(pod.Namespace, pod.Name)]]);
     }
 }
 

@@ -95,7 +95,7 @@ internal sealed class ChurningPods(KubernetesNode node, Random random) : IDispos
         using var ns = new NetworkNamespace(name);
         Shell.Ip($"link add {link} type veth peer name eth0 netns {ns.Name}");
         // Else what it sends while the programs are being attached is missed, and only counted as that.
-        await node.WaitForAttachedAsync(link);
+        await node.Exporter.WaitForAttachedAsync(link);
         Shell.Ip($"link set {link} up");
         Shell.Ip($"route replace {address}/32 dev {link}");
         ns.Ip($"addr add {address}/32 dev eth0");

@@ -112,47 +112,27 @@ internal sealed partial class ExporterProcess : IDisposable
     internal async Task<MetricSamples> ScrapeAsync() => new(await GetAsync("/metrics"));
 
     /// <summary>Scrapes until the samples are as wanted: at the latest some drains later.</summary>
-    internal async Task<MetricSamples> ScrapeUntilAsync(Func<MetricSamples, bool> wanted)
-    {
-        var started = Stopwatch.GetTimestamp();
-        while (true)
-        {
-            var samples = await ScrapeAsync();
-            if (wanted(samples))
-            {
-                return samples;
-            }
-            if (Stopwatch.GetElapsedTime(started) > Patience)
-            {
-                throw new InvalidOperationException($"The samples did not become what was wanted:\n{samples}\n{string.Join('\n', Log)}");
-            }
-            await Task.Delay(Pace);
-        }
-    }
+    internal Task<MetricSamples> ScrapeUntilAsync(Func<MetricSamples, bool> wanted) => AskUntilAsync(ScrapeAsync, wanted);
+
+    internal Task<ShownPods> GetPodsUntilAsync(Func<ShownPods, bool> wanted) => AskUntilAsync(async () => new ShownPods(await GetAsync("/api/v1/pods")), wanted);
 
     /// <summary>Waits until everything that an interface carries is counted: its pod has series before that.</summary>
-    internal async Task WaitForAttachedAsync(string name)
-    {
-        var started = Stopwatch.GetTimestamp();
-        while (!(await GetAttachedAsync()).Contains(name))
-        {
-            if (Stopwatch.GetElapsedTime(started) > Patience)
-            {
-                throw new InvalidOperationException($"{name} was not attached to:\n{string.Join('\n', Log)}");
-            }
-            await Task.Delay(Pace);
-        }
-    }
+    internal Task WaitForAttachedAsync(string name) => GetPodsUntilAsync(pods => pods.Attached.Contains(name));
 
-    /// <summary>The names of the interfaces that are counted.</summary>
-    internal async Task<IReadOnlyCollection<string>> GetAttachedAsync()
+    /// <summary>A pod that is up, and was not before everything that it carries is counted.</summary>
+    internal async Task<Pod> AddPodAsync()
     {
-        using var document = JsonDocument.Parse(await GetAsync("/api/v1/pods"));
-        var pods = document.RootElement;
-        return [.. pods.GetProperty("pods").EnumerateArray().SelectMany(pod => pod.GetProperty("interfaces").EnumerateArray())
-            .Concat(pods.GetProperty("unknown").EnumerateArray())
-            .Where(found => found.GetProperty("state").GetString() == "attached")
-            .Select(found => found.GetProperty("name").GetString()!)];
+        var pod = new Pod();
+        try
+        {
+            await WaitForAttachedAsync(pod.Interface);
+            return pod.Up();
+        }
+        catch
+        {
+            pod.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Ends it as Kubernetes does, and returns the exit code.</summary>
@@ -177,6 +157,24 @@ internal sealed partial class ExporterProcess : IDisposable
         }
         _process.Dispose();
         _http.Dispose();
+    }
+
+    private async Task<T> AskUntilAsync<T>(Func<Task<T>> ask, Func<T, bool> wanted)
+    {
+        var started = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            var answer = await ask();
+            if (wanted(answer))
+            {
+                return answer;
+            }
+            if (Stopwatch.GetElapsedTime(started) > Patience)
+            {
+                throw new InvalidOperationException($"The answer did not become what was wanted:\n{answer}\n{string.Join('\n', Log)}");
+            }
+            await Task.Delay(Pace);
+        }
     }
 
     private void OnLine(string? line)
@@ -225,4 +223,27 @@ internal sealed partial class MetricSamples(string text)
 
     [GeneratedRegex("^#.*\n", RegexOptions.Multiline)]
     private static partial Regex ExceptComments();
+}
+
+/// <summary>What /api/v1/pods says.</summary>
+internal sealed class ShownPods(string text)
+{
+    internal JsonElement Root { get; } = JsonElement.Parse(text);
+
+    /// <summary>The names of the interfaces that are counted.</summary>
+    internal IEnumerable<string> Attached => Root.GetProperty("pods").EnumerateArray().SelectMany(pod => pod.GetProperty("interfaces").EnumerateArray())
+        .Concat(Root.GetProperty("unknown").EnumerateArray())
+        .Where(found => found.GetProperty("state").GetString() == "attached")
+        .Select(found => found.GetProperty("name").GetString()!);
+
+    /// <summary>The pod's entry; undefined where there is none.</summary>
+    internal JsonElement Pod(string name) =>
+        Root.GetProperty("pods").EnumerateArray().FirstOrDefault(pod => pod.GetProperty("pod").GetString() == name);
+
+    /// <summary>The names of its interfaces.</summary>
+    internal IReadOnlyList<string> Interfaces(string name) => Pod(name) is { ValueKind: JsonValueKind.Object } pod
+        ? [.. pod.GetProperty("interfaces").EnumerateArray().Select(found => found.GetProperty("name").GetString()!)]
+        : [];
+
+    public override string ToString() => text;
 }
