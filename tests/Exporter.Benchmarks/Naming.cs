@@ -7,6 +7,7 @@ using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Tests.Kubernetes;
 using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Exporter.Benchmarks;
 
@@ -114,7 +115,7 @@ internal static class Naming
             .AddInMemoryCollection([new("Metrics:Retention", "00:00:00"), new("Identity:Wait", "00:00:00")]).Build()));
         var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
         var labels = new PodLabels(options.Metrics, options.Kubernetes);
-        var metrics = new PodMetrics(factory, new(factory), TimeProvider.System, labels, options.Metrics, options.Handshake);
+        var metrics = new PodMetrics(factory, new(factory), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake), new(), NullLogger<PodMetrics>.Instance);
         var store = new PodStore(labels, TimeProvider.System, options.Identity.Wait);
         var source = new KubernetesPodSource(store, TimeProvider.System, options.Identity.Wait);
         store.SetCurrent(true);
@@ -143,7 +144,7 @@ internal static class Naming
                 store.RemoveExpired();
                 metrics.Release(counts);
                 source.Forget(owner);
-                metrics.RemoveExpired();
+                metrics.Settle();
             }
         }
     }

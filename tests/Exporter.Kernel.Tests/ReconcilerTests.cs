@@ -57,7 +57,7 @@ public sealed class ReconcilerTests
 
         await node.WaitForPacketsAsync(pod, Packets);
         Assert.Equal(0, node.Unattributed);
-        await node.WaitAsync(() => node.Pods.SeriesCount == 0, step: TimeSpan.FromSeconds(1));
+        await node.WaitAsync(() => node.Pods.Lines == 0, step: TimeSpan.FromSeconds(1));
     }
 
     [Fact]
@@ -73,7 +73,7 @@ public sealed class ReconcilerTests
         node.Time.Advance(TimeSpan.FromMinutes(1));
 
         await node.WaitAsync(() => node.Unattributed >= Packets);
-        Assert.Equal(0, node.Pods.SeriesCount);
+        Assert.Equal(0, node.Pods.Lines);
     }
 
     /// <summary>What the program composes, with a fake clock and fake identities.</summary>
@@ -97,7 +97,7 @@ public sealed class ReconcilerTests
             var metrics = new ExporterMetrics(factory);
             var health = new LoopHealth(Time);
             _labels = new(options.Metrics, options.Kubernetes);
-            Pods = new(factory, metrics, Time, _labels, options.Metrics, options.Handshake);
+            Pods = new(factory, metrics, Time, _labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake), new(), NullLogger<PodMetrics>.Instance);
             Reader = new(new KernelTrafficSource(_programs), Table, metrics, Time, options.Identity);
             _watcher = new(_monitor, _changes, metrics, health, Time, NullLogger<LinkWatcher>.Instance);
             _clsact = new(_programs, _client, options.Attach.Priority);
@@ -166,7 +166,7 @@ public sealed class ReconcilerTests
                 Assert.True(Stopwatch.GetElapsedTime(started) < Patience, "it did not come about");
                 Time.Advance(step == default ? Pace : step);
                 Reader.Drain();
-                Pods.RemoveExpired();
+                Pods.Settle();
                 await Task.Delay(Pace);
             }
         }

@@ -48,7 +48,7 @@ public sealed class ExcludedTrafficTests : IDisposable
         Assert.Equal((5, 1), (Handshakes(scrape, "client"), Handshakes(scrape, "server")));
         Assert.Equal(77, scrape[Sent("shop", "web", "")]);
         Assert.Equal(0, scrape["podnet_exporter_unattributed_packets_total{direction=\"transmit\"}"]);
-        Assert.Equal(scrape.CountPodSamples(), _node.Pods.SeriesCount);
+        Assert.Equal(scrape.CountPodSamples(), _node.Pods.Lines);
     }
 
     [Fact]
@@ -73,7 +73,7 @@ public sealed class ExcludedTrafficTests : IDisposable
 
         _node.Forget(7);
         _node.Time.Advance(TimeSpan.FromHours(1));
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
 
         Assert.Equal(400, Bytes(await _node.ScrapeAsync(), "transmit"));
     }
@@ -92,7 +92,7 @@ public sealed class ExcludedTrafficTests : IDisposable
         var scrape = await _node.ScrapeAsync();
         Assert.Equal((100, 11), (scrape[Sent("shop", "web", "front")], Bytes(scrape, "transmit")));
         _node.Time.Advance(TimeSpan.FromMinutes(2));
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
         scrape = await _node.ScrapeAsync();
         Assert.Equal((0, 11), (scrape.CountPodSamples(), Bytes(scrape, "transmit")));
     }
@@ -127,7 +127,7 @@ public sealed class ExcludedTrafficTests : IDisposable
         Assert.Equal((100, 11), (scrape[Sent("shop", "web", "front")], scrape[Sent("shop", "web", "back")]));
 
         _node.Time.Advance(TimeSpan.FromMinutes(2));
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
         _node.Count(7, Counted.Sent(1, 5, 1));
 
         scrape = await _node.ScrapeAsync();
@@ -150,7 +150,7 @@ public sealed class ExcludedTrafficTests : IDisposable
         _node.Count(7, Counted.Sent(1, 5, 1));
         _node.Pods.Release(second);
         _node.Time.Advance(TimeSpan.FromMinutes(2));
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
 
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(105, scrape[Sent("shop", "web", "front")]);

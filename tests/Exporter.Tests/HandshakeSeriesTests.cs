@@ -216,7 +216,7 @@ public sealed class HandshakeSeriesTests : IDisposable
 
         _node.Leave(Network);
         _node.Time.Advance(Retention);
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
         await AssertSeriesAsync(handshakes: 1);
     }
 
@@ -236,11 +236,11 @@ public sealed class HandshakeSeriesTests : IDisposable
 
         _node.Leave(Network);
         _node.Time.Advance(Retention - TimeSpan.FromTicks(1));
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
         Assert.Equal(2 * 2 * (6 + 7 + 1), (await _node.ScrapeAsync()).CountHandshakeSamples());
 
         _node.Time.Advance(TimeSpan.FromTicks(1));
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(0, scrape.CountSamplesOf(CountingNode.Web));
         Assert.Equal(2 * (6 + 7 + 1), scrape.CountHandshakeSamples());
@@ -253,7 +253,7 @@ public sealed class HandshakeSeriesTests : IDisposable
         _node.Count(Network, Of("client", Counted.Both(Completed(1, 2), Counted.Both(Counted.Failed(HandshakeFailure.Reset), Counted.Resent(5)))));
         _node.Leave(Network);
         _node.Time.Advance(Retention);
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
 
         _node.Join(Network + 1, CountingNode.Web);
         _node.Count(Network + 1, Of("client", Counted.Both(Completed(4), Counted.Resent(1))));
@@ -270,19 +270,19 @@ public sealed class HandshakeSeriesTests : IDisposable
     {
         var host = new PodName("__host__", "__host__");
         var series = _node.JoinHost(1);
-        Assert.Equal((0, 0), ((await _node.ScrapeAsync()).CountPodSamples(), _node.Pods.SeriesCount));
+        Assert.Equal((0, 0), ((await _node.ScrapeAsync()).CountPodSamples(), _node.Pods.Lines));
 
         _node.Count(1, Counted.Handshakes(Completed(1), Counted.Resent(2)));
         series.Add(Counted.Both(Counted.Sent(1, 100, 1), Counted.Delivered(1, 100, 1)));
         _node.Time.Advance(Retention * 2);
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
 
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(1, scrape.Durations("count", host, "client"));
         Assert.Equal(2, scrape.Retransmits(host, "server"));
         Assert.Equal(6 + 1, scrape.CountSamplesOf(host));
         Assert.Equal(6 + 1, scrape.CountPodSamples());
-        Assert.Equal(6 + 1, _node.Pods.SeriesCount);
+        Assert.Equal(6 + 1, _node.Pods.Lines);
     }
 
     [Fact]
@@ -325,6 +325,6 @@ public sealed class HandshakeSeriesTests : IDisposable
     {
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(handshakes, scrape.CountHandshakeSamples());
-        Assert.Equal(scrape.CountPodSamples(), _node.Pods.SeriesCount);
+        Assert.Equal(scrape.CountPodSamples(), _node.Pods.Lines);
     }
 }

@@ -99,7 +99,7 @@ public sealed class PodLabelsTests
         var labels = Read(("Metrics:PodLabels", All), ("Kubernetes:NodeName", "worker-1"), ("Metrics:Namespaces", "shop"));
 
         Assert.False(labels.Host.IsExcluded);
-        Assert.Equal(["", "", "__host__", "worker-1", "__host__", ""], labels.Host.Labels.Values);
+        Assert.Equal(["__host__", "", "__host__", "worker-1", "__host__", ""], labels.Host.Labels.Values);
     }
 
     public static TheoryData<string, string, string, string?, string, string> Owners => new()
@@ -175,7 +175,7 @@ public sealed class PodLabelsTests
         Assert.True(scrape.Has($"podnet_tcp_handshake_duration_seconds_bucket{{{Labels},role=\"client\",le=\"1\"}}"));
         Assert.True(scrape.Has($"podnet_packet_size_bytes_sum{{{Labels},direction=\"transmit\"}}"));
         Assert.Equal(scrape.CountPodSamples(), scrape.Samples.Count(sample => sample.Contains($"{{{Labels},", StringComparison.Ordinal)));
-        Assert.Equal(scrape.CountPodSamples(), node.Pods.SeriesCount);
+        Assert.Equal(scrape.CountPodSamples(), node.Pods.Lines);
     }
 
     [Fact]
@@ -194,7 +194,7 @@ public sealed class PodLabelsTests
 
         node.Pods.Release(first);
         node.Time.Advance(TimeSpan.FromMinutes(3));
-        node.Pods.RemoveExpired();
+        node.Pods.Settle();
         second.Add(Counted.Sent(1, 1000, 1));
 
         Assert.Equal(1120, (await node.ScrapeAsync())[Sample]);
@@ -205,9 +205,9 @@ public sealed class PodLabelsTests
     {
         using var node = new CountingNode(("Metrics:PodLabels", "label:a"));
 
-        node.Pods.Acquire(node.Labels.Identify(Web with { Labels = new Dictionary<string, string> { ["a"] = "\"}\n\\ 1" } })).Add(Counted.Sent(1, 100, 1));
+        node.Pods.Acquire(node.Labels.Identify(Web with { Labels = new Dictionary<string, string> { ["a"] = "\"} \\ 1" } })).Add(Counted.Sent(1, 100, 1));
 
-        Assert.Equal(100, (await node.ScrapeAsync())["podnet_transmit_bytes_total{label_a=\"\\\"}\\n\\\\ 1\",transport=\"tcp\"}"]);
+        Assert.Equal(100, (await node.ScrapeAsync())["podnet_transmit_bytes_total{label_a=\"\\\"} \\\\ 1\",transport=\"tcp\"}"]);
     }
 
     private static PodLabels Read(params (string Key, string? Value)[] settings)

@@ -166,11 +166,11 @@ public sealed class PodMetricsTests : IDisposable
 
         _node.Forget(7);
         _node.Time.Advance(Retention - TimeSpan.FromTicks(1));
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
         Assert.Equal(100, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
 
         _node.Time.Advance(TimeSpan.FromTicks(1));
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
         Assert.Equal(0, (await _node.ScrapeAsync()).CountSamplesOf(CountingNode.Web));
     }
 
@@ -183,7 +183,7 @@ public sealed class PodMetricsTests : IDisposable
 
         _node.Forget(7);
         _node.Time.Advance(Retention * 2);
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
 
         Assert.Equal(100, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
     }
@@ -198,11 +198,11 @@ public sealed class PodMetricsTests : IDisposable
         _node.Forget(8);
 
         _node.Time.Advance(Retention / 2);
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
         Assert.NotEqual(0, (await _node.ScrapeAsync()).CountSamplesOf(CountingNode.Web));
 
         _node.Time.Advance(Retention / 2);
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
         Assert.Equal(0, (await _node.ScrapeAsync()).CountSamplesOf(CountingNode.Web));
     }
 
@@ -213,12 +213,12 @@ public sealed class PodMetricsTests : IDisposable
         _node.Count(7, Counted.Sent(1, 100, 1));
         _node.Forget(7);
         _node.Time.Advance(Retention / 2);
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
 
         _node.Appear(9, 2, CountingNode.Web);
         _node.Count(9, Counted.Sent(1, 11, 1));
         _node.Time.Advance(Retention * 2);
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
 
         Assert.Equal(111, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
     }
@@ -230,7 +230,7 @@ public sealed class PodMetricsTests : IDisposable
         _node.Count(7, Counted.Both(Counted.Sent(1, 100, 1), new() { Transmit = Counted.Sizes((1, 60)) }));
         _node.Forget(7);
         _node.Time.Advance(Retention);
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
 
         _node.Appear(9, 2, CountingNode.Web);
         _node.Count(9, Counted.Both(Counted.Sent(1, 11, 1), new() { Transmit = Counted.Sizes((1, 50)) }));
@@ -249,7 +249,7 @@ public sealed class PodMetricsTests : IDisposable
         _node.Forget(7);
 
         _node.Time.Advance(Retention);
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
 
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(0, scrape.CountSamplesOf(CountingNode.Web));
@@ -276,12 +276,12 @@ public sealed class PodMetricsTests : IDisposable
         await AssertSeriesCountAsync();
 
         _node.Time.Advance(Retention);
-        _node.Pods.RemoveExpired();
+        _node.Pods.Settle();
         await AssertSeriesCountAsync();
     }
 
     private static string Histogram(string part, string direction, string? bound = null) =>
         $"podnet_packet_size_bytes_{part}{{{CountingNode.Web},direction=\"{direction}\"{(bound is null ? "" : $",le=\"{bound}\"")}}}";
 
-    private async Task AssertSeriesCountAsync() => Assert.Equal((await _node.ScrapeAsync()).CountPodSamples(), _node.Pods.SeriesCount);
+    private async Task AssertSeriesCountAsync() => Assert.Equal((await _node.ScrapeAsync()).CountPodSamples(), _node.Pods.Lines);
 }

@@ -28,7 +28,7 @@ public sealed partial class PodsDocumentTests
         Assert.Equal(
             """{"source":"kubernetes","hook":"none","time":"2026-11-25T12:01:00.25+00:00","pods":["""
             + """{"namespace":"shop","pod":"web","labels":{"pod":"web","label_tier":"front"},"excluded":"""
-            + """false,"phase":"Running","hostNetwork":false,"addresses":["10.0.0.1","fd00::1"],"interfaces":["""
+            + """false,"folded":false,"phase":"Running","hostNetwork":false,"addresses":["10.0.0.1","fd00::1"],"interfaces":["""
             + """{"name":"veth1","ifindex":1,"state":"attached","since":"2026-11-25T12:00:00.25+00:00","addresses":["10.0.0.1","fd00::1"],"transmit":"""
             + """{"packets":2,"bytes":40},"receive":{"packets":8,"bytes":1000}}]}],"unknown":[]}""",
             JsonSerializer.Serialize(Create(), PodsDocumentContext.Default.PodsDocument));
@@ -57,7 +57,7 @@ public sealed partial class PodsDocumentTests
         var entry = Assert.Single(Create().Pods);
         Assert.Equal("gone", Assert.Single(entry.Interfaces).State);
         var json = JsonDocument.Parse(JsonSerializer.Serialize(Create(), PodsDocumentContext.Default.PodsDocument)).RootElement.GetProperty("pods")[0];
-        Assert.Equal(["namespace", "pod", "labels", "excluded", "hostNetwork", "interfaces"], json.EnumerateObject().Select(property => property.Name));
+        Assert.Equal(["namespace", "pod", "labels", "excluded", "folded", "hostNetwork", "interfaces"], json.EnumerateObject().Select(property => property.Name));
     }
 
     [Fact]
@@ -123,7 +123,7 @@ public sealed partial class PodsDocumentTests
     {
         const string Hostile = "<script>alert(\"1\")</script>&'";
         var found = new InterfaceEntry(Hostile, 1, Hostile, Start, [Hostile], new(1, 2), new(3, 4));
-        var document = new PodsDocument(Hostile, Hostile, Start, [new(Hostile, Hostile, new Dictionary<string, string>(), false, null, false, null, [found])], [found]);
+        var document = new PodsDocument(Hostile, Hostile, Start, [new(Hostile, Hostile, new Dictionary<string, string>(), false, false, null, false, null, [found])], [found]);
 
         var page = LandingPage.Write(document);
 

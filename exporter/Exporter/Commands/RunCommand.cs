@@ -124,6 +124,8 @@ internal static partial class RunCommand
         services.AddSingleton<Readiness>();
         services.AddSingleton<ExporterMetrics>();
         services.AddSingleton<PodLabels>();
+        services.AddSingleton(SeriesPlan.Create(options.Metrics, options.Handshake));
+        services.AddSingleton<RunningScrapes>();
         services.AddSingleton<PodMetrics>();
         services.AddSingleton<PodTable>();
         services.AddSingleton<ITrafficSource>(new KernelTrafficSource(programs));

@@ -437,12 +437,12 @@ internal sealed partial class InterfaceReconciler(
         var (transmitted, received) = attachment.Missed;
         if (direction == TcDirection.Ingress)
         {
-            metrics.AddMissed(ExporterMetrics.Transmit, statistics.ReceivedPackets - transmitted);
+            metrics.AddMissed(PodFamilies.TransmitDirection, statistics.ReceivedPackets - transmitted);
             transmitted = statistics.ReceivedPackets;
         }
         else
         {
-            metrics.AddMissed(ExporterMetrics.Receive, statistics.TransmittedPackets - received);
+            metrics.AddMissed(PodFamilies.ReceiveDirection, statistics.TransmittedPackets - received);
             received = statistics.TransmittedPackets;
         }
         attachment.Missed = (transmitted, received);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Exporter.Bpf.Tc;
 using Exporter.Health;
+using Exporter.Metrics;
 using Exporter.Pods;
 using Prometheus;
 
@@ -11,7 +12,16 @@ internal static class ExporterEndpoints
 {
     internal static void Map(WebApplication app, CollectorRegistry registry)
     {
-        app.MapMetrics(registry: registry);
+        var scrapes = app.Services.GetRequiredService<RunningScrapes>();
+        app.MapMetrics(registry: registry).Add(endpoint =>
+        {
+            var write = endpoint.RequestDelegate!;
+            endpoint.RequestDelegate = async context =>
+            {
+                using var scrape = scrapes.Begin();
+                await write(context);
+            };
+        });
         Get(app, "/healthz", static context =>
         {
             var stuck = context.RequestServices.GetRequiredService<LoopHealth>().Stuck();

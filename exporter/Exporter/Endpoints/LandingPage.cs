@@ -13,7 +13,7 @@ internal static class LandingPage
         var rows = new StringBuilder();
         foreach (var pod in document.Pods)
         {
-            var remark = pod.Excluded ? "left out" : pod.HostNetwork ? "in the host's network" : pod.Interfaces.Count == 0 ? "no interface" : "";
+            var remark = pod.Excluded ? "left out" : pod.HostNetwork ? "in the host's network" : pod.Interfaces.Count == 0 ? "no interface" : pod.Folded ? "under __other__" : "";
             Row(rows, pod.Namespace, pod.Pod, pod.Interfaces, remark);
         }
         foreach (var unknown in document.Unknown)

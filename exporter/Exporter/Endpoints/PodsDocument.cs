@@ -13,7 +13,8 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
     internal static PodsDocument Create(IPodSource source, PodTable table, PodLabels labels, TcHook hook, TimeProvider time)
     {
         // Each is asked once: it may become known meanwhile.
-        var found = table.Current.Values.OrderBy(owner => owner.Generation).Select(owner => (owner.Pod, Entry: InterfaceEntry.Of(owner))).ToList();
+        var found = table.Current.Values.OrderBy(owner => owner.Generation).Select(owner => (owner.Pod, owner.Counts, Entry: InterfaceEntry.Of(owner))).ToList();
+        var folded = found.Where(one => one.Counts is { IsFolded: true }).Select(one => (one.Pod?.Namespace, one.Pod?.Name)).ToHashSet();
         var interfaces = found.ToLookup(one => (one.Pod?.Namespace, one.Pod?.Name), one => one.Entry);
         var pods = new SortedDictionary<(string Namespace, string Name), PodEntry>();
         foreach (var pod in found.Select(one => one.Pod).OfType<PodIdentity>())
@@ -31,6 +32,7 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
             pod.Name,
             labels.Names.Zip(pod.Labels.Values).ToDictionary(pair => pair.First, pair => pair.Second),
             pod.IsExcluded,
+            folded.Contains((pod.Namespace, pod.Name)),
             known?.Phase,
             known?.HostNetwork ?? false,
             known is null ? null : [.. known.Addresses.Select(address => address.ToString())],
@@ -39,12 +41,14 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
 }
 
 /// <param name="Labels">As its series have them.</param>
+/// <param name="Folded">Whether it has not all series of its own: the budget has no room, and it is counted under <c>__other__</c>.</param>
 /// <param name="Phase">As <paramref name="Addresses"/> from the API server; null where that does not know the pod, or no more.</param>
 internal sealed record PodEntry(
     string Namespace,
     string Pod,
     IReadOnlyDictionary<string, string> Labels,
     bool Excluded,
+    bool Folded,
     string? Phase,
     bool HostNetwork,
     IReadOnlyList<string>? Addresses,

@@ -1,3 +1,4 @@
+using Exporter.Metrics;
 using Prometheus;
 
 namespace Exporter.Kubernetes;
@@ -9,18 +10,14 @@ internal sealed class KubernetesMetrics
 
     public KubernetesMetrics(IMetricFactory metrics)
     {
-        WatchUp = metrics.CreateGauge("podnet_exporter_kubernetes_watch_up", "1 while the API server tells of changes to this node's pods, else 0.");
-        Relists = metrics.CreateCounter(
-            "podnet_exporter_kubernetes_relists_total", "Times all pods of this node were listed; the first one is among them.");
-        HeardTimestamp = metrics.CreateGauge(
-            "podnet_exporter_kubernetes_heard_timestamp_seconds",
-            "When the API server was last heard of, in seconds since 1970; without changes that is about every minute.");
-        Pods = metrics.CreateGauge("podnet_exporter_kubernetes_pods", "Pods of this node that are known.");
-        _errors = metrics.CreateCounter(
-            "podnet_exporter_kubernetes_errors_total", "Times that the API server could not be asked, or did not give what it was asked for.", ["reason"]);
-        foreach (var reason in Enum.GetValues<ApiProblem>())
+        WatchUp = ExporterFamilies.WatchUp.CreateGauge(metrics);
+        Relists = ExporterFamilies.Relists.CreateCounter(metrics);
+        HeardTimestamp = ExporterFamilies.HeardTimestamp.CreateGauge(metrics);
+        Pods = ExporterFamilies.KnownPods.CreateGauge(metrics);
+        _errors = ExporterFamilies.ApiErrors.CreateCounter(metrics);
+        foreach (var reason in ExporterFamilies.ApiErrors.Labels[0].Values)
         {
-            _errors.WithLabels(Label(reason)).Publish();
+            _errors.WithLabels(reason).Publish();
         }
     }
 
@@ -32,22 +29,10 @@ internal sealed class KubernetesMetrics
 
     internal Gauge Pods { get; }
 
-    internal void CountError(ApiProblem reason) => _errors.WithLabels(Label(reason)).Inc();
-
-    private static string Label(ApiProblem reason) => reason switch
-    {
-        ApiProblem.Unauthorized => "unauthorized",
-        ApiProblem.Forbidden => "forbidden",
-        ApiProblem.Gone => "gone",
-        ApiProblem.TooManyRequests => "too_many_requests",
-        ApiProblem.Refused => "refused",
-        ApiProblem.Unreachable => "unreachable",
-        ApiProblem.Silent => "silent",
-        _ => "unreadable",
-    };
+    internal void CountError(ApiProblem reason) => _errors.WithLabels(ExporterFamilies.ApiErrors.Labels[0].Values[(int)reason]).Inc();
 }
 
-/// <summary>Why the API server could not be asked, or what was wrong with its answer.</summary>
+/// <summary>Why the API server could not be asked, or what was wrong with its answer. In the order of the label's values.</summary>
 internal enum ApiProblem
 {
     /// <summary>401.</summary>

@@ -23,15 +23,12 @@ internal sealed class BpfMetrics
     {
         _programs = programs;
         _maps = maps;
-        _runs = metrics.CreateCounter(
-            "podnet_exporter_bpf_program_runs_total", "Runs of a BPF program, while the kernel's BPF statistics are on.", ["program"]);
-        _runTime = metrics.CreateCounter(
-            "podnet_exporter_bpf_program_run_seconds_total", "Run time of a BPF program, while the kernel's BPF statistics are on.", ["program"]);
-        _misses = metrics.CreateCounter(
-            "podnet_exporter_bpf_program_misses_total", "Times that the kernel left a BPF program out, as far as it says so.", ["program"]);
-        var entries = metrics.CreateGauge("podnet_exporter_bpf_map_entries", "Entries of a BPF map when it was last read.", ["map"]);
+        _runs = ExporterFamilies.ProgramRuns.CreateCounter(metrics);
+        _runTime = ExporterFamilies.ProgramRunTime.CreateCounter(metrics);
+        _misses = ExporterFamilies.ProgramMisses.CreateCounter(metrics);
+        var entries = ExporterFamilies.MapEntries.CreateGauge(metrics);
         _entryGauges = [.. maps.Select(map => entries.WithLabels(map.Name))];
-        var maxEntries = metrics.CreateGauge("podnet_exporter_bpf_map_max_entries", "Entries that a BPF map has room for.", ["map"]);
+        var maxEntries = ExporterFamilies.MapMaxEntries.CreateGauge(metrics);
         foreach (var map in maps)
         {
             maxEntries.WithLabels(map.Name).Set(map.MaxEntries);

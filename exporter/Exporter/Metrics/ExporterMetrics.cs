@@ -9,14 +9,6 @@ namespace Exporter.Metrics;
 /// <summary>The exporter's families about itself. Every error has a counter, which is there, at zero, from the start.</summary>
 internal sealed class ExporterMetrics
 {
-    internal const string Transmit = "transmit";
-    internal const string Receive = "receive";
-
-    private static readonly string[] AttachErrorReasons = ["eperm", "einval", "emfile", "enomem", "enospc", "removed", "other"];
-
-    /// <summary>By <see cref="HandshakeLoss"/>.</summary>
-    private static readonly string[] HandshakeLossLabels = ["map_full", "map_busy", "map_error", "late_full", "untimed"];
-
     private readonly Gauge _hookInfo;
     private readonly Gauge _interfaces;
     private readonly Counter _attachErrors;
@@ -27,46 +19,32 @@ internal sealed class ExporterMetrics
 
     public ExporterMetrics(IMetricFactory metrics)
     {
-        metrics.CreateGauge("podnet_exporter_build_info", "1; the labels say what runs.", ["version", "arch"])
-            .WithLabels(Version, RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()).Set(1);
-        _hookInfo = metrics.CreateGauge("podnet_exporter_hook_info", "1; how programs are attached.", ["kind", "hook"]);
-        _interfaces = metrics.CreateGauge(
-            "podnet_exporter_interfaces", "Interfaces of pods, by what the exporter does with them.", ["state"]);
-        _attachErrors = metrics.CreateCounter(
-            "podnet_exporter_attach_errors_total", "Programs that could not be attached, or that somebody else removed.", ["reason"]);
-        _lostPackets = metrics.CreateCounter(
-            "podnet_exporter_lost_packets_total", "Packets that passed the programs and could not be counted.", ["reason"]);
-        _lostBytes = metrics.CreateCounter("podnet_exporter_lost_bytes_total", "The bytes of the lost packets.", ["reason"]);
-        _missedPackets = metrics.CreateCounter(
-            "podnet_exporter_missed_packets_total",
-            "Packets that a new interface had carried, by its own counters, before the programs were attached.",
-            ["direction"]);
-        Unattributed = new(
-            metrics,
-            "unattributed",
-            "on an interface whose pod did not become known in time",
-            "in a network namespace whose pod did not become known in time");
-        Excluded = new(metrics, "excluded", "for pods that are left out", "of pods that are left out");
-        var lostHandshakes = metrics.CreateCounter(
-            "podnet_exporter_lost_handshakes_total", "TCP handshakes that were seen and could not be counted or timed.", ["reason"]);
-        _lostHandshakes = [.. HandshakeLossLabels.Select(reason => lostHandshakes.WithLabels(reason))];
-        UnseenHandshakes = lostHandshakes.WithLabels("unseen");
-        MissedHandshakes = lostHandshakes.WithLabels("missed");
-        DrainDuration = metrics.CreateHistogram(
-            "podnet_exporter_drain_duration_seconds",
-            "Time to fetch the counters from the kernel, the RCU grace period included.",
-            new HistogramConfiguration { Buckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1] });
-        DrainErrors = metrics.CreateCounter(
-            "podnet_exporter_drain_errors_total", "Drains that failed; what was counted stays in the kernel for the next.");
-        Resyncs = metrics.CreateCounter(
-            "podnet_exporter_netlink_resyncs_total", "Times the kernel had more interface events than could be kept, and all were listed again.");
-        Series = metrics.CreateGauge("podnet_exporter_series", "Sample lines of the pods' families.");
+        ExporterFamilies.BuildInfo.CreateGauge(metrics).WithLabels(Version, RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()).Set(1);
+        _hookInfo = ExporterFamilies.HookInfo.CreateGauge(metrics);
+        _interfaces = ExporterFamilies.Interfaces.CreateGauge(metrics);
+        _attachErrors = ExporterFamilies.AttachErrors.CreateCounter(metrics);
+        _lostPackets = ExporterFamilies.LostPackets.CreateCounter(metrics);
+        _lostBytes = ExporterFamilies.LostBytes.CreateCounter(metrics);
+        _missedPackets = ExporterFamilies.MissedPackets.CreateCounter(metrics);
+        Unattributed = new(metrics, ExporterFamilies.Unattributed);
+        Excluded = new(metrics, ExporterFamilies.Excluded);
+        Folded = new(metrics, ExporterFamilies.Folded);
+        Retired = new(metrics, ExporterFamilies.Retired);
+        var lostHandshakes = ExporterFamilies.LostHandshakes.CreateCounter(metrics);
+        _lostHandshakes = [.. ExporterFamilies.HandshakeLoss.Values.Select(reason => lostHandshakes.WithLabels(reason))];
+        (UnseenHandshakes, MissedHandshakes) = (_lostHandshakes[^2], _lostHandshakes[^1]);
+        DrainDuration = ExporterFamilies.DrainDuration.CreateHistogram(metrics);
+        DrainErrors = ExporterFamilies.DrainErrors.CreateCounter(metrics);
+        Resyncs = ExporterFamilies.Resyncs.CreateCounter(metrics);
+        Series = ExporterFamilies.Series.CreateGauge(metrics);
+        SeriesLimit = ExporterFamilies.SeriesLimit.CreateGauge(metrics);
+        SeriesFolded = ExporterFamilies.SeriesFolded.CreateGauge(metrics);
 
         foreach (var state in Enum.GetValues<InterfaceState>())
         {
             SetInterfaces(state, 0);
         }
-        foreach (var reason in AttachErrorReasons)
+        foreach (var reason in ExporterFamilies.AttachError.Values)
         {
             _attachErrors.WithLabels(reason).Publish();
         }
@@ -74,7 +52,7 @@ internal sealed class ExporterMetrics
         {
             SetLoss(reason, default);
         }
-        foreach (var direction in (string[])[Transmit, Receive])
+        foreach (var direction in PodFamilies.Direction.Values)
         {
             AddMissed(direction, 0);
         }
@@ -91,11 +69,21 @@ internal sealed class ExporterMetrics
 
     internal Gauge Series { get; }
 
+    internal Gauge SeriesLimit { get; }
+
+    internal Gauge SeriesFolded { get; }
+
     /// <summary>Of interfaces whose pod did not become known in time.</summary>
     internal TotalCounts Unattributed { get; }
 
     /// <summary>Of pods that are to have no series.</summary>
     internal TotalCounts Excluded { get; }
+
+    /// <summary>What is counted under <c>__other__</c>, for which there was no room.</summary>
+    internal TotalCounts Folded { get; }
+
+    /// <summary>What was counted in series that have left.</summary>
+    internal TotalCounts Retired { get; }
 
     /// <summary>Handshakes that were remembered and whose end the programs did not see.</summary>
     internal Counter.Child UnseenHandshakes { get; }
@@ -108,17 +96,12 @@ internal sealed class ExporterMetrics
     internal void SetInterfaces(InterfaceState state, int count) => _interfaces.WithLabels(state.ToString().ToLowerInvariant()).Set(count);
 
     internal void CountAttachError(string reason) =>
-        _attachErrors.WithLabels(AttachErrorReasons.Contains(reason) ? reason : "other").Inc();
+        _attachErrors.WithLabels(ExporterFamilies.AttachError.Values.Contains(reason) ? reason : "other").Inc();
 
     /// <param name="total">Since the programs were loaded.</param>
     internal void SetLoss(LossReason reason, Loss total)
     {
-        var label = reason switch
-        {
-            LossReason.MapFull => "map_full",
-            LossReason.MapBusy => "map_busy",
-            _ => "map_error",
-        };
+        var label = ExporterFamilies.PacketLoss.Values[(int)reason];
         _lostPackets.WithLabels(label).IncTo(total.Packets);
         _lostBytes.WithLabels(label).IncTo(total.Bytes);
     }

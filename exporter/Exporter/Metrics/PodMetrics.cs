@@ -6,221 +6,159 @@ using Prometheus;
 namespace Exporter.Metrics;
 
 /// <summary>
-/// The families with one series or more for each pod. A pod's series live from its first interface to some time after its last.
+/// The series of the pods, within one budget of sample lines. A pod's series live from its first interface to some time after its last. Those
+/// for which there is no room are folded into <c>__other__</c>, of their namespace or of all. ADR 5 says why so.
 /// </summary>
-internal sealed class PodMetrics
+internal sealed partial class PodMetrics
 {
-    private readonly TrafficFamilies _transmit;
-    private readonly TrafficFamilies _receive;
-    private readonly HandshakeFamilies _handshakes;
-    private readonly TimeProvider _time;
-    private readonly TimeSpan _retention;
-    private readonly TotalCounts _excluded;
+    private readonly ExporterMetrics _metrics;
     private readonly PodLabels _labels;
-    private readonly Dictionary<LabelValues, PodSeries> _pods = [];
+    private readonly IReadOnlyList<LevelGroups> _levels;
+    private readonly ILogger<PodMetrics> _logger;
 
-    /// <summary>Taken when pods come, go and expire; never while counting.</summary>
+    /// <summary>Taken when pods come and go, and once for each drain; never while counting.</summary>
     private readonly Lock _lock = new();
+    private bool _isFolding;
 
     public PodMetrics(
-        IMetricFactory metrics, ExporterMetrics exporterMetrics, TimeProvider time, PodLabels labels, MetricsOptions options, HandshakeOptions handshakeOptions)
+        IMetricFactory metrics,
+        ExporterMetrics exporterMetrics,
+        TimeProvider time,
+        PodLabels labels,
+        MetricsOptions options,
+        SeriesPlan plan,
+        RunningScrapes scrapes,
+        ILogger<PodMetrics> logger)
     {
-        _excluded = exporterMetrics.Excluded;
+        _metrics = exporterMetrics;
         _labels = labels;
-        _time = time;
-        _retention = options.Retention;
-        var sizes = metrics.CreateHistogram(
-            "podnet_packet_size_bytes",
-            "Lengths of packets as the wire would carry them, Ethernet header included.",
-            [.. labels.Names, "direction"],
-            new HistogramConfiguration { Buckets = [.. TrafficSize.Bounds.ToArray().Select(bound => (double)bound)] });
-        _transmit = new(metrics, "transmit", "sent by", labels.Names, sizes);
-        _receive = new(metrics, "receive", "delivered to", labels.Names, sizes);
-        _handshakes = new(metrics, labels.Names, handshakeOptions.Buckets);
+        _logger = logger;
+        var (pods, namespaces) = (new SeriesPool(plan.PodLines, scrapes), new SeriesPool(plan.NamespaceLines, scrapes));
+        _levels =
+        [
+            .. plan.Levels.Select(level => new LevelGroups(
+                metrics, level, labels.At(level.Level), pods, namespaces, plan.MaxPods, options.Retention, time, exporterMetrics.Folded, exporterMetrics.Retired)),
+        ];
+        exporterMetrics.SeriesLimit.Set(plan.MaxSeries);
     }
 
     /// <summary>How many sample lines the pods' series have.</summary>
-    internal int SeriesCount
+    internal int Lines
     {
         get
         {
             lock (_lock)
             {
-                return _pods.Values.Sum(pod => pod.SeriesCount);
+                return CountLines();
             }
         }
     }
 
     /// <summary>
-    /// The pod's series, made or kept alive for one more interface, or the total of those that have none; ends with <see cref="Release"/>.
+    /// Where that goes which is counted for the pod, for one more interface: to its series, to those it is folded into, or to the total of
+    /// those that are left out; ends with <see cref="Release"/>.
     /// </summary>
-    internal IPodCounts Acquire(PodIdentity pod) => pod.IsExcluded ? _excluded : Acquire(pod.Labels, hasTraffic: true);
+    internal IPodCounts Acquire(PodIdentity pod)
+    {
+        if (pod.IsExcluded)
+        {
+            return _metrics.Excluded;
+        }
+        lock (_lock)
+        {
+            return new PodCounts([.. _levels.Select(level => (level, level.Acquire(pod.Labels)))]);
+        }
+    }
 
-    /// <summary>The series of the host's own namespace, which has handshakes, and no interface whose traffic is counted.</summary>
-    internal PodSeries AcquireHost() => Acquire(_labels.Host.Labels, hasTraffic: false);
-
-    private PodSeries Acquire(LabelValues pod, bool hasTraffic)
+    /// <summary>The same for the host's own namespace, which has handshakes, and no interface whose traffic is counted.</summary>
+    internal IPodCounts AcquireHost()
     {
         lock (_lock)
         {
-            if (!_pods.TryGetValue(pod, out var series))
-            {
-                DirectionSeries? Direction(TrafficFamilies families) => hasTraffic ? new(families, pod) : null;
-                _pods[pod] = series = new(pod, Direction(_transmit), Direction(_receive), _handshakes);
-            }
-            series.Interfaces++;
-            return series;
+            return new PodCounts([.. _levels.Select(level => (level, level.AcquireHost(_labels.Host.Labels)!)).Where(found => found.Item2 is not null)]);
         }
     }
 
     /// <summary>One interface less; after the last the series stay for the retention.</summary>
     internal void Release(IPodCounts counts)
     {
-        if (counts is not PodSeries series)
+        if (counts is not PodCounts { Groups: var groups })
         {
             return;
         }
         lock (_lock)
         {
-            series.Interfaces--;
-            series.ReleasedAt = _time.GetTimestamp();
+            foreach (var (level, group) in groups)
+            {
+                level.Release(group);
+            }
         }
     }
 
-    /// <summary>Removes the series of pods that are gone for longer than the retention.</summary>
-    internal void RemoveExpired()
+    /// <summary>
+    /// Removes the series of pods that are gone for longer than the retention, and gives the room to those who wait. Once for each drain.
+    /// </summary>
+    internal void Settle()
     {
+        var folded = 0;
         lock (_lock)
         {
-            foreach (var series in _pods.Values.Where(pod => pod.Interfaces == 0 && _time.GetElapsedTime(pod.ReleasedAt) >= _retention).ToList())
+            foreach (var level in _levels)
             {
-                _pods.Remove(series.Pod);
-                series.Remove();
+                level.Settle();
+                folded += level.Folded;
+            }
+            _metrics.Series.Set(CountLines());
+        }
+        _metrics.SeriesFolded.Set(folded);
+        if (folded > 0 && !_isFolding)
+        {
+            LogFolding(folded);
+        }
+        if (folded == 0 && _isFolding)
+        {
+            LogUnfolded();
+        }
+        _isFolding = folded > 0;
+    }
+
+    private int CountLines()
+    {
+        var lines = 0;
+        foreach (var level in _levels)
+        {
+            lines += level.Lines;
+        }
+        return lines;
+    }
+
+    [LoggerMessage(50, LogLevel.Warning, "The budget of series is used up: {Folded} have none of their own and are counted under __other__, nothing is lost; raise Metrics:MaxSeries or Metrics:MaxPods, or count less per pod")]
+    private partial void LogFolding(int folded);
+
+    [LoggerMessage(51, LogLevel.Information, "All have series of their own again")]
+    private partial void LogUnfolded();
+
+    /// <summary>What is counted for a pod, at every level.</summary>
+    private sealed class PodCounts((LevelGroups Level, SeriesGroup Group)[] groups) : IPodCounts
+    {
+        internal (LevelGroups Level, SeriesGroup Group)[] Groups => groups;
+
+        public bool IsFolded => groups.Any(found => found.Group.IsFolded);
+
+        public void Add(in TrafficValue traffic)
+        {
+            foreach (var (_, group) in groups)
+            {
+                group.Add(traffic);
             }
         }
-    }
-}
 
-/// <summary>A pod's series. Counting into it is for the drain alone; its lifetime is <see cref="PodMetrics"/>'s business.</summary>
-/// <param name="transmit">Null where only handshakes are counted.</param>
-/// <param name="receive">As <paramref name="transmit"/>.</param>
-internal sealed class PodSeries(LabelValues pod, DirectionSeries? transmit, DirectionSeries? receive, HandshakeFamilies handshakes) : IPodCounts
-{
-    private readonly HandshakeSeries _client = new(handshakes, pod, "client");
-    private readonly HandshakeSeries _server = new(handshakes, pod, "server");
-
-    internal LabelValues Pod { get; } = pod;
-
-    internal int Interfaces { get; set; }
-
-    internal long ReleasedAt { get; set; }
-
-    internal int SeriesCount => (transmit?.SeriesCount ?? 0) + (receive?.SeriesCount ?? 0) + _client.SeriesCount + _server.SeriesCount;
-
-    /// <summary>Adds what was counted. Allocates only for a transport's first packet.</summary>
-    public void Add(in TrafficValue traffic)
-    {
-        transmit?.Add(traffic.Transmit);
-        receive?.Add(traffic.Receive);
-    }
-
-    /// <summary>Adds what was counted. Allocates only for a role's first handshake, failure of a kind or retransmission.</summary>
-    public void Add(in HandshakeValue handshakes)
-    {
-        _client.Add(handshakes.Client);
-        _server.Add(handshakes.Server);
-    }
-
-    internal void Remove()
-    {
-        transmit?.Remove();
-        receive?.Remove();
-        _client.Remove();
-        _server.Remove();
-    }
-}
-
-/// <summary>The families of one direction.</summary>
-internal sealed class TrafficFamilies(IMetricFactory metrics, string direction, string verb, IReadOnlyList<string> podLabels, Histogram sizes)
-{
-    internal string Direction => direction;
-
-    internal Counter Bytes { get; } = metrics.CreateCounter(
-        $"podnet_{direction}_bytes_total", $"Bytes {verb} the pod, Ethernet headers included, as its interface counts them.", [.. podLabels, "transport"]);
-
-    internal Counter Packets { get; } = metrics.CreateCounter(
-        $"podnet_{direction}_packets_total", $"Packets {verb} the pod as its interface counts them: one may stand for many on the wire.", [.. podLabels, "transport"]);
-
-    internal Counter Segments { get; } = metrics.CreateCounter(
-        $"podnet_{direction}_segments_total", $"Packets {verb} the pod as the wire would carry them.", [.. podLabels, "transport"]);
-
-    internal Histogram Sizes => sizes;
-}
-
-/// <summary>A pod's series of one direction. A transport's series come with its first packet.</summary>
-internal sealed class DirectionSeries(TrafficFamilies families, LabelValues pod)
-{
-    /// <summary>As OpenTelemetry's network.transport has it, by <see cref="Transport"/>.</summary>
-    private static readonly string[] TransportLabels = ["tcp", "udp", "icmp", "sctp", "other"];
-
-    private readonly TransportSeries?[] _transports = new TransportSeries?[TransportLabels.Length];
-    private readonly Histogram.Child _sizes = families.Sizes.WithLabels(pod.With(families.Direction));
-
-    /// <summary>Sample lines: three for each transport; the histogram's buckets, the infinite one, sum and count.</summary>
-    internal int SeriesCount => (_transports.Count(transport => transport is not null) * 3) + TrafficSize.Bounds.Length + 3;
-
-    internal void Add(in TrafficDirection traffic)
-    {
-        for (var transport = 0; transport < _transports.Length; transport++)
+        public void Add(in HandshakeValue handshakes)
         {
-            ref readonly var count = ref traffic.Transports[transport];
-            if (count.Packets > 0)
+            foreach (var (_, group) in groups)
             {
-                (_transports[transport] ??= new(families, pod, TransportLabels[transport])).Add(count);
+                group.Add(handshakes);
             }
-        }
-        foreach (ref readonly var size in (ReadOnlySpan<TrafficSize>)traffic.Sizes)
-        {
-            if (size.Segments > 0)
-            {
-                // The mean of a bucket lies in that bucket. Whole numbers around it, so that counts and sum both come out exact.
-                var (mean, larger) = Math.DivRem(size.Bytes, size.Segments);
-                _sizes.Observe(mean, (long)(size.Segments - larger));
-                if (larger > 0)
-                {
-                    _sizes.Observe(mean + 1, (long)larger);
-                }
-            }
-        }
-    }
-
-    internal void Remove()
-    {
-        foreach (var transport in _transports)
-        {
-            transport?.Remove();
-        }
-        _sizes.Remove();
-    }
-
-    private sealed class TransportSeries(TrafficFamilies families, LabelValues pod, string transport)
-    {
-        private readonly Counter.Child _bytes = families.Bytes.WithLabels(pod.With(transport));
-        private readonly Counter.Child _packets = families.Packets.WithLabels(pod.With(transport));
-        private readonly Counter.Child _segments = families.Segments.WithLabels(pod.With(transport));
-
-        internal void Add(in TrafficCount count)
-        {
-            _bytes.Inc(count.Bytes);
-            _packets.Inc(count.Packets);
-            _segments.Inc(count.Segments);
-        }
-
-        internal void Remove()
-        {
-            _bytes.Remove();
-            _packets.Remove();
-            _segments.Remove();
         }
     }
 }

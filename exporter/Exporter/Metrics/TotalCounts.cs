@@ -4,7 +4,7 @@ using Prometheus;
 
 namespace Exporter.Metrics;
 
-/// <summary>One total of what was counted, in no pod's series.</summary>
+/// <summary>One total of what was counted, beside the pods' series.</summary>
 internal sealed class TotalCounts : IPodCounts
 {
     private readonly Direction _transmit;
@@ -12,31 +12,32 @@ internal sealed class TotalCounts : IPodCounts
     private readonly Counter.Child _clients;
     private readonly Counter.Child _servers;
 
-    /// <param name="name">In the families' names.</param>
-    /// <param name="traffic">Which packets these are, for the families' help.</param>
-    /// <param name="handshakes">Which handshakes these are.</param>
-    internal TotalCounts(IMetricFactory metrics, string name, string traffic, string handshakes)
+    internal TotalCounts(IMetricFactory metrics, TotalFamilies families)
     {
-        var packets = metrics.CreateCounter($"podnet_exporter_{name}_packets_total", $"Packets counted {traffic}.", ["direction"]);
-        var bytes = metrics.CreateCounter($"podnet_exporter_{name}_bytes_total", $"The bytes of the {name} packets.", ["direction"]);
-        _transmit = new(packets.WithLabels(ExporterMetrics.Transmit), bytes.WithLabels(ExporterMetrics.Transmit));
-        _receive = new(packets.WithLabels(ExporterMetrics.Receive), bytes.WithLabels(ExporterMetrics.Receive));
-        var roles = metrics.CreateCounter($"podnet_exporter_{name}_handshakes_total", $"TCP handshakes, completed or failed, {handshakes}.", ["role"]);
-        (_clients, _servers) = (roles.WithLabels("client"), roles.WithLabels("server"));
+        var (packets, bytes, roles) = (families.Packets.CreateCounter(metrics), families.Bytes.CreateCounter(metrics), families.Handshakes.CreateCounter(metrics));
+        _transmit = new(packets.WithLabels(PodFamilies.TransmitDirection), bytes.WithLabels(PodFamilies.TransmitDirection));
+        _receive = new(packets.WithLabels(PodFamilies.ReceiveDirection), bytes.WithLabels(PodFamilies.ReceiveDirection));
+        (_clients, _servers) = (roles.WithLabels(PodFamilies.Client), roles.WithLabels(PodFamilies.Server));
         _clients.Publish();
         _servers.Publish();
     }
 
-    public void Add(in TrafficValue traffic)
+    public bool IsFolded => false;
+
+    public void Add(in TrafficValue traffic) => Add(traffic.Transmit.Total, traffic.Receive.Total);
+
+    public void Add(in HandshakeValue handshakes) => Add(handshakes.Client.Total, handshakes.Server.Total);
+
+    internal void Add(TrafficCount transmitted, TrafficCount received)
     {
-        _transmit.Add(traffic.Transmit.Total);
-        _receive.Add(traffic.Receive.Total);
+        _transmit.Add(transmitted);
+        _receive.Add(received);
     }
 
-    public void Add(in HandshakeValue handshakes)
+    internal void Add(ulong clients, ulong servers)
     {
-        _clients.Inc(handshakes.Client.Total);
-        _servers.Inc(handshakes.Server.Total);
+        _clients.Inc(clients);
+        _servers.Inc(servers);
     }
 
     private sealed class Direction

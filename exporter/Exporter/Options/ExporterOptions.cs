@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Exporter.Bpf;
+using Exporter.Metrics;
 using Exporter.Pods;
 
 namespace Exporter.Options;
@@ -16,7 +17,18 @@ internal sealed record ExporterOptions(
     BpfOptions Bpf)
 {
     /// <summary>Reads every option; what is wrong is noted in the reader, and stands as its default in the result.</summary>
-    internal static ExporterOptions Read(OptionReader reader) => new(
+    internal static ExporterOptions Read(OptionReader reader)
+    {
+        var options = ReadAll(reader);
+        var plan = SeriesPlan.Create(options.Metrics, options.Handshake);
+        reader.Require(
+            plan.FixedLines <= options.Metrics.MaxSeries,
+            "Metrics:MaxSeries",
+            $"is less than the {plan.FixedLines} sample lines that have to be set aside for the host and for what is folded; raise it, or count less per pod");
+        return options;
+    }
+
+    private static ExporterOptions ReadAll(OptionReader reader) => new(
         new(reader.Urls("Server:Urls", "http://*:9969", "Where to listen; several addresses are separated by semicolons.")),
         new(
             reader.Choice("Attach:Hook", HookChoice.Auto, "How to attach: tcx where the kernel has it, else clsact; or one of the two."),
@@ -80,7 +92,23 @@ internal sealed record ExporterOptions(
                 "The labels of the pods' series; pods that have all of them in common share their series.",
                 ParsePodLabels),
             reader.List("Metrics:Namespaces", "", "namespaces", "Only pods of these namespaces have series; empty: those of all.", ParseNamespaces),
-            reader.List("Metrics:ExcludedNamespaces", "", "namespaces", "Pods of these namespaces have no series.", ParseNamespaces)),
+            reader.List("Metrics:ExcludedNamespaces", "", "namespaces", "Pods of these namespaces have no series.", ParseNamespaces),
+            reader.Number(
+                "Metrics:MaxSeries",
+                30_000,
+                1,
+                10_000_000,
+                "How many sample lines the pods' families can have together; pods that have no room are counted under __other__."),
+            reader.Number(
+                "Metrics:MaxPods", 1000, 0, 65536, "How many pods (workloads, namespaces) can have series of their own, however few; the others are counted under __other__."),
+            reader.Choice(
+                "Metrics:Aggregation",
+                SeriesLevel.Pod,
+                "What series stand for: a pod, or together all pods of a workload, or of a namespace."),
+            reader.Choice("Metrics:Segments", FamilyLevel.Same, "The same for podnet_transmit_segments_total and podnet_receive_segments_total alone; off: there are none."),
+            reader.Choice("Metrics:Sizes", FamilyLevel.Same, "The same for podnet_packet_size_bytes alone; off: there is none."),
+            reader.Choice(
+                "Metrics:Handshakes", FamilyLevel.Same, "The same for the families of TCP handshakes alone; off: there are none. Handshake:Hook=off also spares the kernel the programs.")),
         new(
             reader.Number(
                 "Bpf:MaxInterfaces",
@@ -147,8 +175,33 @@ internal sealed record KubernetesOptions(string NodeName, string Kubeconfig, str
 }
 
 /// <param name="Namespaces">Empty: all.</param>
+/// <param name="MaxSeries">Sample lines.</param>
 internal sealed record MetricsOptions(
-    TimeSpan Retention, IReadOnlyList<PodLabel> PodLabels, IReadOnlySet<string> Namespaces, IReadOnlySet<string> ExcludedNamespaces);
+    TimeSpan Retention,
+    IReadOnlyList<PodLabel> PodLabels,
+    IReadOnlySet<string> Namespaces,
+    IReadOnlySet<string> ExcludedNamespaces,
+    int MaxSeries,
+    int MaxPods,
+    SeriesLevel Aggregation,
+    FamilyLevel Segments,
+    FamilyLevel Sizes,
+    FamilyLevel Handshakes)
+{
+    /// <summary>The levels that any family is at.</summary>
+    internal IEnumerable<SeriesLevel> Levels =>
+        new[] { Aggregation, LevelOf(Segments), LevelOf(Sizes), LevelOf(Handshakes) }.OfType<SeriesLevel>().Distinct().Order();
+
+    /// <summary>Null: there is no such family.</summary>
+    internal SeriesLevel? LevelOf(FamilyLevel family) => family switch
+    {
+        FamilyLevel.Same => Aggregation,
+        FamilyLevel.Pod => SeriesLevel.Pod,
+        FamilyLevel.Workload => SeriesLevel.Workload,
+        FamilyLevel.Namespace => SeriesLevel.Namespace,
+        _ => null,
+    };
+}
 
 internal sealed record BpfOptions(int MaxInterfaces, bool RunStatistics);
 
@@ -172,4 +225,22 @@ internal enum IdentityChoice
     Auto,
     Kubernetes,
     Standalone,
+}
+
+/// <summary>What series stand for: a pod, or all pods of a workload or a namespace.</summary>
+internal enum SeriesLevel
+{
+    Pod,
+    Workload,
+    Namespace,
+}
+
+/// <summary>The same for some of the families.</summary>
+internal enum FamilyLevel
+{
+    Same,
+    Pod,
+    Workload,
+    Namespace,
+    Off,
 }

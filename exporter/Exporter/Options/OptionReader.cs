@@ -34,6 +34,15 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             .Order(StringComparer.Ordinal),
     ];
 
+    /// <summary>What depends on other options as well.</summary>
+    internal void Require(bool isGood, string key, string problem)
+    {
+        if (!isGood)
+        {
+            _errors.Add($"{key}: '{configuration[key] ?? _options.First(option => option.Key == key).Default}' {problem}.");
+        }
+    }
+
     internal TimeSpan Duration(string key, TimeSpan byDefault, TimeSpan least, TimeSpan most, string description) =>
         Read(key, $"{least:c} to {most:c}", byDefault, byDefault.ToString("c"), description, text =>
             // A bare number would be days.

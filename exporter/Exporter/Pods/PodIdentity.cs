@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace Exporter.Pods;
 
 /// <summary>What there is to know of a pod that its series can show.</summary>
@@ -21,15 +23,27 @@ internal sealed record PodDescription(string Namespace, string Name)
 /// <param name="IsExcluded">It has no series; what it sends and receives is in one total of all that are left out.</param>
 internal sealed record PodIdentity(string Namespace, string Name, LabelValues Labels, bool IsExcluded = false);
 
-/// <summary>Values of the labels that Metrics:PodLabels names, in its order.</summary>
+/// <summary>Values of labels, in the order of their names.</summary>
 internal sealed class LabelValues(params string[] values) : IEquatable<LabelValues>
 {
+    /// <summary>As long as the name of a pod can be.</summary>
+    private const int MaxLength = 253;
+
+    /// <summary>What values begin with that only the exporter gives: __host__, __other__.</summary>
+    private const string Reserved = "__";
+
     private readonly string[] _values = values;
 
     internal IReadOnlyList<string> Values => _values;
 
     /// <summary>A series' values: the pod's, and then the family's own.</summary>
     internal string[] With(params ReadOnlySpan<string> others) => [.. _values, .. others];
+
+    /// <summary>
+    /// The same, fit to be shown whatever somebody wrote there: none is longer than can be borne, none has characters that would break a line
+    /// of text, and none passes for a value that has a meaning of its own. Those that differ still differ.
+    /// </summary>
+    internal LabelValues MakeSafe() => new([.. _values.Select(MakeSafe)]);
 
     public bool Equals(LabelValues? other) => other is not null && _values.AsSpan().SequenceEqual(other._values);
 
@@ -43,5 +57,44 @@ internal sealed class LabelValues(params string[] values) : IEquatable<LabelValu
             hash.Add(value, StringComparer.Ordinal);
         }
         return hash.ToHashCode();
+    }
+
+    private static string MakeSafe(string value)
+    {
+        if (value.StartsWith(Reserved, StringComparison.Ordinal))
+        {
+            value = Reserved[0] + value;
+        }
+        return value.Length <= MaxLength && !value.Any(char.IsControl) && IsWellFormed(value) ? value : Shorten(value);
+    }
+
+    private static bool IsWellFormed(string value)
+    {
+        foreach (var rune in value.EnumerateRunes())
+        {
+            // Half of a surrogate pair comes out so.
+            if (rune == Rune.ReplacementChar)
+            {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /// <summary>What can be read of it, and a digest of all of it: FNV-1a, since no library for cryptography need be there.</summary>
+    private static string Shorten(string value)
+    {
+        const ulong OffsetBasis = 14695981039346656037, Prime = 1099511628211;
+        var digest = $"~{value.Aggregate(OffsetBasis, (hash, character) => unchecked((hash ^ character) * Prime)):x16}";
+        var text = new StringBuilder();
+        foreach (var rune in value.EnumerateRunes())
+        {
+            if (text.Length + rune.Utf16SequenceLength > MaxLength - digest.Length)
+            {
+                break;
+            }
+            text.Append(Rune.IsControl(rune) || rune == Rune.ReplacementChar ? "_" : rune.ToString());
+        }
+        return text.Append(digest).ToString();
     }
 }

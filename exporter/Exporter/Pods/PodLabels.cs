@@ -3,23 +3,48 @@ using Exporter.Options;
 namespace Exporter.Pods;
 
 /// <summary>How pods are shown: the labels of their series, and who is left out.</summary>
-internal sealed class PodLabels(MetricsOptions options, KubernetesOptions kubernetes)
+internal sealed class PodLabels
 {
     private const string HostName = "__host__";
 
-    private readonly string _node = kubernetes.FindNodeName() ?? Environment.MachineName;
+    private readonly MetricsOptions _options;
+    private readonly string _node;
+    private readonly PodLabel[] _labels;
 
-    /// <summary>The labels' names.</summary>
-    internal IReadOnlyList<string> Names { get; } = [.. options.PodLabels.Select(label => label.Name)];
+    public PodLabels(MetricsOptions options, KubernetesOptions kubernetes)
+    {
+        _options = options;
+        _node = kubernetes.FindNodeName() ?? Environment.MachineName;
+        _labels = [.. options.Levels.SelectMany(LabelsAt).Distinct()];
+        Names = [.. _labels.Select(label => label.Name)];
+    }
+
+    /// <summary>The names of all labels, of whatever level.</summary>
+    internal IReadOnlyList<string> Names { get; }
 
     /// <summary>Stands for the host's own network namespace, and all pods that use it.</summary>
-    internal PodIdentity Host => Identify(new(HostName, HostName)) with { IsExcluded = false };
+    internal PodIdentity Host => new(HostName, HostName, ValuesOf(new(HostName, HostName) { Workload = HostName }));
 
     internal PodIdentity Identify(PodDescription pod) => new(
         pod.Namespace,
         pod.Name,
-        new([.. options.PodLabels.Select(label => ValueOf(label, pod))]),
-        pod.IsOptedOut || options.ExcludedNamespaces.Contains(pod.Namespace) || (options.Namespaces.Count > 0 && !options.Namespaces.Contains(pod.Namespace)));
+        ValuesOf(pod).MakeSafe(),
+        pod.IsOptedOut || _options.ExcludedNamespaces.Contains(pod.Namespace) || (_options.Namespaces.Count > 0 && !_options.Namespaces.Contains(pod.Namespace)));
+
+    /// <summary>The labels that series of this level have.</summary>
+    internal LabelSet At(SeriesLevel level) => new(_labels, [.. LabelsAt(level)]);
+
+    /// <summary>In place of a pod stands its workload, and of a namespace's pods all that is left is the namespace.</summary>
+    private IEnumerable<PodLabel> LabelsAt(SeriesLevel level) => level switch
+    {
+        SeriesLevel.Pod => _options.PodLabels,
+        SeriesLevel.Workload => _options.PodLabels
+            .SelectMany(label => label.Name == PodLabel.Pod ? [new(PodLabel.Workload), new(PodLabel.WorkloadKind)] : (IEnumerable<PodLabel>)[label])
+            .Distinct(),
+        _ => _options.PodLabels.Where(label => label.Name is PodLabel.Node or PodLabel.Namespace).Prepend(new(PodLabel.Namespace)).Distinct(),
+    };
+
+    private LabelValues ValuesOf(PodDescription pod) => new([.. _labels.Select(label => ValueOf(label, pod))]);
 
     private string ValueOf(PodLabel label, PodDescription pod) => label switch
     {
@@ -30,6 +55,31 @@ internal sealed class PodLabels(MetricsOptions options, KubernetesOptions kubern
         { Name: PodLabel.WorkloadKind } => pod.WorkloadKind,
         _ => _node,
     };
+}
+
+/// <summary>The labels of one level, chosen from all.</summary>
+internal sealed class LabelSet(PodLabel[] all, IReadOnlyList<PodLabel> chosen)
+{
+    /// <summary>What is folded, and not worth a name.</summary>
+    private const string Other = "__other__";
+
+    private readonly int[] _indexes = [.. chosen.Select(label => Array.IndexOf(all, label))];
+
+    internal IReadOnlyList<string> Names { get; } = [.. chosen.Select(label => label.Name)];
+
+    /// <summary>The values of a pod that series of this level have.</summary>
+    internal LabelValues Select(LabelValues pod) => new([.. _indexes.Select(index => pod.Values[index])]);
+
+    /// <summary>Of all that are folded together with the others of this one's namespace; null where that says nothing more, or nothing less.</summary>
+    internal LabelValues? FoldInNamespace(LabelValues own) =>
+        Names.All(name => name is PodLabel.Namespace or PodLabel.Node) || !Names.Contains(PodLabel.Namespace) ? null : Fold(own, PodLabel.Namespace);
+
+    /// <summary>Of all that are folded.</summary>
+    internal LabelValues Fold(LabelValues own) => Fold(own, kept: null);
+
+    /// <summary>The node is the same for all, and folds nothing.</summary>
+    private LabelValues Fold(LabelValues own, string? kept) =>
+        new([.. Names.Zip(own.Values, (name, value) => name == kept || (name == PodLabel.Node && Names.Count > 1) ? value : Other)]);
 }
 
 /// <summary>One label of the pods' series.</summary>

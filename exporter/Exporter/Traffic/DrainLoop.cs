@@ -89,8 +89,7 @@ internal sealed partial class DrainLoop(
             LogRecovered();
         }
         _failing = problem is not null;
-        podMetrics.RemoveExpired();
-        metrics.Series.Set(podMetrics.SeriesCount);
+        podMetrics.Settle();
     }
 
     /// <summary>Returns what is wrong, or null.</summary>

@@ -21,7 +21,7 @@ internal sealed class CountingNode : IDisposable
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
         Metrics = new(Factory);
         Labels = new(Options.Metrics, Options.Kubernetes);
-        Pods = new(Factory, Metrics, Time, Labels, Options.Metrics, Options.Handshake);
+        Pods = new(Factory, Metrics, Time, Labels, Options.Metrics, SeriesPlan.Create(Options.Metrics, Options.Handshake), Scrapes, Logger);
         Reader = new(Source, Table, Metrics, Time, Options.Identity);
         Handshakes = new(HandshakeSource, Table, Metrics, Time, Options.Identity);
     }
@@ -42,6 +42,10 @@ internal sealed class CountingNode : IDisposable
     internal ExporterMetrics Metrics { get; }
 
     internal PodLabels Labels { get; }
+
+    internal RunningScrapes Scrapes { get; } = new();
+
+    internal RecordingLogger<PodMetrics> Logger { get; } = new();
 
     internal PodMetrics Pods { get; }
 
@@ -94,7 +98,7 @@ internal sealed class CountingNode : IDisposable
     }
 
     /// <summary>The host's own namespace, which no interface leads to.</summary>
-    internal PodSeries JoinHost(ulong network)
+    internal IPodCounts JoinHost(ulong network)
     {
         var series = Pods.AcquireHost();
         Table.Networks = Table.Networks.SetItem(network, NewInterface(0, 0, series));

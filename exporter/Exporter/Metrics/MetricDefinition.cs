@@ -1,0 +1,48 @@
+using Prometheus;
+
+namespace Exporter.Metrics;
+
+/// <summary>As the exposition calls them.</summary>
+internal enum MetricType
+{
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// <summary>A label of a family.</summary>
+/// <param name="Values">All that it can have; empty where these are not known beforehand.</param>
+internal sealed record MetricLabel(string Name, params IReadOnlyList<string> Values);
+
+/// <summary>A family: what it is made of, and what the documentation says of it.</summary>
+/// <param name="Unit">What its values count.</param>
+/// <param name="Help">One sentence, for the exposition.</param>
+/// <param name="Labels">Those of its own; a pod's labels come before them.</param>
+internal sealed record MetricDefinition(MetricType Type, string Name, string Unit, string Help, params IReadOnlyList<MetricLabel> Labels)
+{
+    /// <summary>The upper bounds of a histogram, without the infinite one.</summary>
+    internal IReadOnlyList<double> Bounds { get; init; } = [];
+
+    /// <summary>Whether every pod has series of it.</summary>
+    internal bool IsOfPods { get; init; }
+
+    /// <summary>What more there is to know, for the documentation.</summary>
+    internal string? Details { get; init; }
+
+    /// <summary>An example in PromQL, which asks what the family is there for.</summary>
+    internal required string Query { get; init; }
+
+    /// <summary>
+    /// The most sample lines that there can be for one pod; for a family without pods, all that there can be. Each value of each label has
+    /// one, a histogram one for each bucket, for the infinite one, for the sum and for the count.
+    /// </summary>
+    internal int Lines => Labels.Aggregate(Type == MetricType.Histogram ? Bounds.Count + 3 : 1, (lines, label) => lines * label.Values.Count);
+
+    internal Counter CreateCounter(IMetricFactory metrics, params IEnumerable<string> podLabels) =>
+        metrics.CreateCounter(Name, Help, [.. podLabels, .. Labels.Select(label => label.Name)]);
+
+    internal Gauge CreateGauge(IMetricFactory metrics) => metrics.CreateGauge(Name, Help, [.. Labels.Select(label => label.Name)]);
+
+    internal Histogram CreateHistogram(IMetricFactory metrics, params IEnumerable<string> podLabels) =>
+        metrics.CreateHistogram(Name, Help, [.. podLabels, .. Labels.Select(label => label.Name)], new HistogramConfiguration { Buckets = [.. Bounds] });
+}

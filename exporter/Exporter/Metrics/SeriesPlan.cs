@@ -1,0 +1,60 @@
+using Exporter.Options;
+
+namespace Exporter.Metrics;
+
+/// <summary>The families of one level, and what they cost.</summary>
+internal sealed record LevelPlan(SeriesLevel Level, bool HasTraffic, bool HasSegments, bool HasSizes, MetricDefinition? Durations)
+{
+    /// <summary>The most sample lines that one pod, workload or namespace can have. All of them are set aside for it.</summary>
+    internal int Lines => HandshakeLines
+        + (HasTraffic ? LinesOf(PodFamilies.TransmitBytes, PodFamilies.TransmitPackets, PodFamilies.ReceiveBytes, PodFamilies.ReceivePackets) : 0)
+        + (HasSegments ? LinesOf(PodFamilies.TransmitSegments, PodFamilies.ReceiveSegments) : 0)
+        + (HasSizes ? LinesOf(PodFamilies.PacketSizes) : 0);
+
+    /// <summary>Of these, those of handshakes, which are all that the host has.</summary>
+    internal int HandshakeLines => Durations is null ? 0 : LinesOf(Durations, PodFamilies.HandshakeFailures, PodFamilies.HandshakeRetransmits);
+
+    private static int LinesOf(params ReadOnlySpan<MetricDefinition> families)
+    {
+        var lines = 0;
+        foreach (var family in families)
+        {
+            lines += family.Lines;
+        }
+        return lines;
+    }
+}
+
+/// <summary>
+/// Which families there are at which level, and how the budget of sample lines is divided: what the host and <c>__other__</c> can need is
+/// set aside, a share is for the others of single namespaces, and the rest for pods.
+/// </summary>
+internal sealed record SeriesPlan(IReadOnlyList<LevelPlan> Levels, int MaxSeries, int MaxPods)
+{
+    /// <summary>One part in so many of the budget is for the others of single namespaces.</summary>
+    private const int NamespaceShare = 16;
+
+    /// <summary>Lines that have their place whatever comes.</summary>
+    internal int FixedLines => Levels.Sum(level => level.Lines + level.HandshakeLines);
+
+    internal int NamespaceLines => Math.Min(MaxSeries / NamespaceShare, MaxSeries - FixedLines);
+
+    internal int PodLines => MaxSeries - FixedLines - NamespaceLines;
+
+    /// <summary>How many pods, workloads or namespaces can have series of their own.</summary>
+    internal int Capacity => Math.Min(MaxPods, PodLines / Levels.Sum(level => level.Lines));
+
+    internal static SeriesPlan Create(MetricsOptions options, HandshakeOptions handshakes)
+    {
+        var (sizes, segments, durations) = (options.LevelOf(options.Sizes), options.LevelOf(options.Segments), handshakes.Hook == HandshakeChoice.Off ? null : options.LevelOf(options.Handshakes));
+        return new(
+            [
+                .. Enum.GetValues<SeriesLevel>()
+                    .Select(level => new LevelPlan(
+                        level, options.Aggregation == level, segments == level, sizes == level, durations == level ? PodFamilies.HandshakeDurations(handshakes.Buckets) : null))
+                    .Where(level => level.Lines > 0),
+            ],
+            options.MaxSeries,
+            options.MaxPods);
+    }
+}
