@@ -59,8 +59,17 @@ internal sealed class LevelGroups(
         return group;
     }
 
-    /// <summary>The host's group, which has handshakes alone, and its room whatever comes. Null where there are none at this level.</summary>
-    internal SeriesGroup? AcquireHost(LabelValues host) => plan.Durations is null ? null : AcquireFixed(labels.Select(host), hasTraffic: false);
+    /// <summary>
+    /// The host's group, which has handshakes alone, and its room whatever comes; or that of pods that are shown as the host is. Null where
+    /// there are no handshakes at this level.
+    /// </summary>
+    internal SeriesGroup? AcquireHost(LabelValues host)
+    {
+        var own = labels.Select(host);
+        return plan.Durations is null ? null
+            : own.Values.Contains(PodLabels.HostName) ? AcquireFixed(own, hasTraffic: false)
+            : Acquire(host);
+    }
 
     internal void Release(SeriesGroup group)
     {

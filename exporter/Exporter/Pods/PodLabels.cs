@@ -5,7 +5,8 @@ namespace Exporter.Pods;
 /// <summary>How pods are shown: the labels of their series, and who is left out.</summary>
 internal sealed class PodLabels
 {
-    private const string HostName = "__host__";
+    /// <summary>In place of what only pods have.</summary>
+    internal const string HostName = "__host__";
 
     private readonly MetricsOptions _options;
     private readonly string _node;

@@ -16,12 +16,18 @@ namespace Exporter.Tests.Support;
 internal sealed class CountingNode : IDisposable
 {
     internal CountingNode(params (string Key, string? Value)[] settings)
+        : this(null, settings)
+    {
+    }
+
+    /// <param name="plan">Null: the options'.</param>
+    internal CountingNode(SeriesPlan? plan, (string Key, string? Value)[] settings)
     {
         Options = TestOptions.Read(settings);
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
         Metrics = new(Factory);
         Labels = new(Options.Metrics, Options.Kubernetes);
-        Pods = new(Factory, Metrics, Time, Labels, Options.Metrics, SeriesPlan.Create(Options.Metrics, Options.Handshake), Scrapes, Logger);
+        Pods = new(Factory, Metrics, Time, Labels, Options.Metrics, plan ?? SeriesPlan.Create(Options.Metrics, Options.Handshake), Scrapes, Logger);
         Reader = new(Source, Table, Metrics, Time, Options.Identity);
         Handshakes = new(HandshakeSource, Table, Metrics, Time, Options.Identity);
     }

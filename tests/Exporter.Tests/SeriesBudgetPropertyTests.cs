@@ -1,0 +1,418 @@
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+using CsCheck;
+using Exporter.Bpf.Contract;
+using Exporter.Metrics;
+using Exporter.Options;
+using Exporter.Pods;
+using Exporter.Tests.Support;
+
+namespace Exporter.Tests;
+
+/// <summary>
+/// What holds of the budget whatever happens: pods come and go, are labelled otherwise, have traffic and handshakes, and are scraped, also
+/// while all of that goes on.
+/// </summary>
+public sealed partial class SeriesBudgetPropertyTests
+{
+    private static readonly string[] Levels = ["same", "pod", "workload", "namespace", "off"];
+    private static readonly Gen<TrafficValue> Traffic =
+        from transmit in Gen.Bool
+        from transport in Gen.Enum<Transport>()
+        from packets in Gen.ULong[1, 100]
+        from bytes in Gen.ULong[1, 1000]
+        select transmit
+            ? Counted.Both(Counted.Sent(packets, packets * bytes, packets + 1, transport), new() { Transmit = Counted.Sizes((packets, packets * 60)) })
+            : Counted.Both(Counted.Delivered(packets, packets * bytes, packets + 1, transport), new() { Receive = Counted.Sizes((packets, packets * 60)) });
+
+    private static readonly Gen<HandshakeValue> Handshakes =
+        from client in Gen.Bool
+        from role in Gen.OneOf(
+            Gen.ULong[1, 3_000_000_000].Select(duration => Counted.Completed([1_000_000_000], duration)),
+            Gen.Enum<HandshakeFailure>().Select(reason => Counted.Failed(reason)),
+            Gen.ULong[1, 3].Select(Counted.Resent))
+        select client ? Counted.Handshakes(role) : Counted.Handshakes(server: role);
+
+    private static readonly Gen<Action<History>> Steps = Gen.Frequency(
+        (4, from i in Gen.Int[0, 99] select new Action<History>(history => history.Appear(i))),
+        (10, from i in Gen.Int[0, 99] from traffic in Traffic select new Action<History>(history => history.Count(i, traffic))),
+        (5, from i in Gen.Int[0, 99] from handshakes in Handshakes select new Action<History>(history => history.Count(i, handshakes))),
+        (2, from handshakes in Handshakes select new Action<History>(history => history.CountHost(handshakes))),
+        (3, from i in Gen.Int[0, 99] select new Action<History>(history => history.Leave(i))),
+        (1, from i in Gen.Int[0, 99] from name in Gen.Int[0, 99] select new Action<History>(history => history.Relabel(i, name))),
+        (2, from seconds in Gen.Int[1, 90] select new Action<History>(history => history.Pass(TimeSpan.FromSeconds(seconds)))),
+        (2, Gen.Const(new Action<History>(history => history.Settle()))));
+
+    private static readonly Gen<(string, string?)[]> Settings =
+        from buckets in OneOf("1", "0.001;1")
+        from labels in OneOf("namespace;pod", "pod", "node;namespace;pod", "node", "namespace;workload;label:app", "label:app")
+        from aggregation in OneOf("pod", "workload", "namespace")
+        from segments in OneOf(Levels)
+        from sizes in OneOf(Levels)
+        from handshakes in OneOf(Levels)
+        from spare in Gen.Int[0, 2500]
+        from pods in Gen.OneOf(Gen.Const(1000), Gen.Int[0, 5])
+        from retention in OneOf("00:00:00", "00:01:00")
+        select WithBudget(
+            spare,
+            ("Handshake:Buckets", buckets),
+            ("Metrics:PodLabels", labels),
+            ("Metrics:Aggregation", aggregation),
+            ("Metrics:Segments", segments),
+            ("Metrics:Sizes", sizes),
+            ("Metrics:Handshakes", handshakes),
+            ("Metrics:MaxPods", $"{pods}"),
+            ("Metrics:Retention", retention));
+
+    [Fact]
+    public Task Budget_sums_and_direction_of_time_hold_in_any_history() =>
+        (from settings in Settings from steps in Steps.List[0, 60] select (settings, steps)).SampleAsync(
+            async drawn =>
+            {
+                using var history = new History(drawn.settings);
+                foreach (var step in drawn.steps)
+                {
+                    step(history);
+                    history.Check(await Exposition.OfAsync(history.Node.Registry));
+                }
+            },
+            iter: 400,
+            print: Print);
+
+    /// <summary>A scrape writes line after line, and between any two of them something happens.</summary>
+    [Fact]
+    public Task No_scrape_has_more_lines_than_the_budget_whatever_happens_while_it_is_written() =>
+        (from settings in Settings from before in Steps.List[0, 40] from meanwhile in Steps.List[1, 60] select (settings, before, meanwhile)).SampleAsync(
+            async drawn =>
+            {
+                using var history = new History(drawn.settings);
+                drawn.before.ForEach(step => step(history));
+                var steps = new Queue<Action<History>>(drawn.meanwhile);
+                using var text = new BusyStream(() =>
+                {
+                    if (steps.TryDequeue(out var step))
+                    {
+                        step(history);
+                        history.Settle();
+                    }
+                });
+                using (history.Node.Scrapes.Begin())
+                {
+                    await history.Node.Registry.CollectAndExportAsTextAsync(text);
+                }
+                var lines = Encoding.UTF8.GetString(text.ToArray()).Split('\n').Count(line => PodFamily().IsMatch(line));
+                Assert.InRange(lines, 0, history.Node.Options.Metrics.MaxSeries);
+            },
+            iter: 400,
+            print: drawn => Print((drawn.settings, drawn.before)));
+
+    private static Gen<string> OneOf(params string[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);
+
+    private static (string, string?)[] WithBudget(int spare, params (string Key, string? Value)[] settings)
+    {
+        var options = TestOptions.Read(settings);
+        return [.. settings, ("Metrics:MaxSeries", $"{SeriesPlan.Create(options.Metrics, options.Handshake).FixedLines + spare}")];
+    }
+
+    private static string Print(((string Key, string? Value)[] Settings, List<Action<History>> Steps) drawn) =>
+        $"{string.Join(' ', drawn.Settings.Select(setting => $"{setting.Key}={setting.Value}"))}, {drawn.Steps.Count} steps";
+
+    [GeneratedRegex("^podnet_(transmit|receive|packet|tcp)_")]
+    private static partial Regex PodFamily();
+
+    /// <summary>A node, and beside it what should have been counted.</summary>
+    private sealed class History : IDisposable
+    {
+        private const int Namespaces = 5;
+        private const ulong HostNetwork = 1_000_000;
+        private const string Other = "\"__other__\"";
+
+        private readonly List<(int Ifindex, PodIdentity Pod)> _interfaces = [];
+        private readonly Dictionary<string, double> _counted = [];
+        private readonly Dictionary<string, double> _gone = [];
+        private readonly Dictionary<string, double> _goneOthers = [];
+
+        /// <summary>By the labels as the exposition writes them, of every level.</summary>
+        private readonly Dictionary<(SeriesLevel? Level, string Labels), int> _users = [];
+        private readonly Dictionary<(SeriesLevel? Level, string Labels), DateTimeOffset> _released = [];
+        private Dictionary<string, double> _last = [];
+        private HashSet<(string Family, string Labels)> _own = [];
+        private bool _hasSettled;
+        private int _made;
+
+        internal History((string, string?)[] settings)
+        {
+            Node = new(settings);
+            Node.JoinHost(HostNetwork);
+            if (Node.Options.Metrics.LevelOf(Node.Options.Metrics.Handshakes) is { } level)
+            {
+                Use(Node.Labels.Host, level, 1);
+            }
+        }
+
+        internal CountingNode Node { get; }
+
+        public void Dispose() => Node.Dispose();
+
+        internal void Appear(int number)
+        {
+            var pod = Identify(number);
+            var ifindex = ++_made;
+            var owner = Node.Join((ulong)ifindex);
+            (owner.Pod, owner.Counts) = (pod, Node.Pods.Acquire(pod));
+            _interfaces.Add((ifindex, pod));
+            Use(pod, 1);
+        }
+
+        internal void Count(int number, TrafficValue traffic)
+        {
+            if (Find(number) is not { } found)
+            {
+                return;
+            }
+            Node.Count(found.Ifindex, traffic);
+            Add("transmit", traffic.Transmit);
+            Add("receive", traffic.Receive);
+
+            void Add(string direction, TrafficDirection counted)
+            {
+                foreach (var transport in Enum.GetValues<Transport>())
+                {
+                    var count = counted.Transports[(int)transport];
+                    Expect($"podnet_{direction}_packets_total", count.Packets, transport);
+                    Expect($"podnet_{direction}_bytes_total", count.Bytes, transport);
+                    Expect($"podnet_{direction}_segments_total", count.Segments, transport);
+                }
+                Expect("podnet_packet_size_bytes_count", counted.Sizes[0].Segments, direction);
+                Expect("podnet_packet_size_bytes_sum", counted.Sizes[0].Bytes, direction);
+            }
+        }
+
+        internal void Count(int number, HandshakeValue handshakes)
+        {
+            if (Find(number) is { } found)
+            {
+                Count((ulong)found.Ifindex, handshakes);
+            }
+        }
+
+        internal void CountHost(HandshakeValue handshakes) => Count(HostNetwork, handshakes);
+
+        internal void Leave(int number)
+        {
+            if (Find(number) is { } found)
+            {
+                Node.Leave((ulong)found.Ifindex);
+                _interfaces.Remove(found);
+                Use(found.Pod, -1);
+            }
+        }
+
+        internal void Relabel(int number, int name)
+        {
+            if (Find(number) is not { } found)
+            {
+                return;
+            }
+            var owner = Node.Table.Current[found.Ifindex];
+            var before = owner.Counts!;
+            var pod = Identify(name);
+            (owner.Pod, owner.Counts) = (pod, Node.Pods.Acquire(pod));
+            Node.Pods.Release(before);
+            _interfaces[_interfaces.IndexOf(found)] = (found.Ifindex, pod);
+            Use(pod, 1);
+            Use(found.Pod, -1);
+        }
+
+        internal void Pass(TimeSpan time) => Node.Time.Advance(time);
+
+        internal void Settle()
+        {
+            Node.Pods.Settle();
+            _hasSettled = true;
+        }
+
+        internal void Check(Exposition scrape)
+        {
+            var samples = scrape.Samples.Where(sample => PodFamily().IsMatch(sample)).ToDictionary(sample => sample, sample => scrape[sample]);
+
+            Assert.InRange(samples.Count, 0, Node.Options.Metrics.MaxSeries);
+            Assert.Equal(samples.Count, Node.Pods.Lines);
+            foreach (var (sample, value) in _last)
+            {
+                if (samples.TryGetValue(sample, out var now))
+                {
+                    Assert.True(now >= value, $"{sample} went back from {value} to {now}");
+                }
+                else
+                {
+                    Sum(_gone, KeyOf(sample), value);
+                    if (sample.Contains(Other, StringComparison.Ordinal))
+                    {
+                        Sum(_goneOthers, KeyOf(sample), value);
+                    }
+                }
+            }
+            _last = samples;
+            var (sums, others) = (new Dictionary<string, double>(_gone), new Dictionary<string, double>(_goneOthers));
+            foreach (var (sample, value) in samples)
+            {
+                Sum(sums, KeyOf(sample), value);
+            }
+            foreach (var (key, value) in _counted.Where(counted => LevelOf(counted.Key) is not null))
+            {
+                Assert.Equal((key, value), (key, sums.GetValueOrDefault(key)));
+            }
+            AssertEqual(scrape, "retired", _gone);
+            foreach (var (sample, value) in samples.Where(sample => sample.Key.Contains(Other, StringComparison.Ordinal)))
+            {
+                Sum(others, KeyOf(sample), value);
+            }
+            AssertEqual(scrape, "folded", others);
+            CheckGroups(samples.Keys);
+        }
+
+        private static void Sum(Dictionary<string, double> sums, string key, double value) => sums[key] = sums.GetValueOrDefault(key) + value;
+
+        private static PodIdentity Describe(PodLabels labels, int number) => labels.Identify(
+            new($"ns{number % Namespaces}", $"web-{number}") { Workload = $"web{number % 12}", WorkloadKind = "Deployment", Labels = new Dictionary<string, string> { ["app"] = $"app{number % 7}" } });
+
+        /// <summary>The family, and the value of the label that tells its sums apart.</summary>
+        private static string KeyOf(string sample) => $"{sample[..sample.IndexOf('{', StringComparison.Ordinal)]} {Own().Match(sample).Value}";
+
+        private PodIdentity Identify(int number) => Describe(Node.Labels, number);
+
+        private (int Ifindex, PodIdentity Pod)? Find(int number) => _interfaces.Count == 0 ? null : _interfaces[number % _interfaces.Count];
+
+        private void Count(ulong network, HandshakeValue handshakes)
+        {
+            Node.Count(network, handshakes);
+            Add("client", handshakes.Client);
+            Add("server", handshakes.Server);
+
+            void Add(string role, HandshakeRole counted)
+            {
+                var completed = 0ul;
+                foreach (ref readonly var range in (ReadOnlySpan<HandshakeDuration>)counted.Durations)
+                {
+                    completed += range.Handshakes;
+                }
+                Expect("podnet_tcp_handshake_duration_seconds_count", completed, role, label: "role");
+                Expect("podnet_tcp_handshake_failures_total", counted.Total - completed, role, label: "role");
+                Expect("podnet_tcp_handshake_retransmits_total", counted.Retransmits, role, label: "role");
+            }
+        }
+
+        private void Expect(string family, ulong count, Transport transport) => Expect(family, count, transport.ToString().ToLowerInvariant(), "transport");
+
+        private void Expect(string family, ulong count, string value, string label = "direction") =>
+            Sum(_counted, string.Create(CultureInfo.InvariantCulture, $"{family} {label}=\"{value}\""), count);
+
+        /// <summary>The level of a family; null: there is no such family with these options.</summary>
+        private SeriesLevel? LevelOf(string family)
+        {
+            var options = Node.Options.Metrics;
+            return options.LevelOf(
+                family.Contains("segments", StringComparison.Ordinal) ? options.Segments
+                : family.Contains("size", StringComparison.Ordinal) ? options.Sizes
+                : family.Contains("handshake", StringComparison.Ordinal) ? options.Handshakes
+                : FamilyLevel.Same);
+        }
+
+        /// <summary>The exporter's own totals equal what the test has seen in the series that they are of.</summary>
+        private static void AssertEqual(Exposition scrape, string total, Dictionary<string, double> seen)
+        {
+            foreach (var direction in (string[])["transmit", "receive"])
+            {
+                foreach (var unit in (string[])["packets", "bytes"])
+                {
+                    var sum = seen.Where(entry => entry.Key.StartsWith($"podnet_{direction}_{unit}_total", StringComparison.Ordinal)).Sum(entry => entry.Value);
+                    Assert.Equal((total, unit, sum), (total, unit, scrape[$"podnet_exporter_{total}_{unit}_total{{direction=\"{direction}\"}}"]));
+                }
+            }
+            foreach (var role in (string[])["client", "server"])
+            {
+                var sum = seen.GetValueOrDefault($"podnet_tcp_handshake_duration_seconds_count role=\"{role}\"") + seen.GetValueOrDefault($"podnet_tcp_handshake_failures_total role=\"{role}\"");
+                Assert.Equal((total, sum), (total, scrape[$"podnet_exporter_{total}_handshakes_total{{role=\"{role}\"}}"]));
+            }
+        }
+
+        /// <summary>Who has series of its own: no more than may, nobody who is gone for too long, and everybody who had them and is there.</summary>
+        private void CheckGroups(IEnumerable<string> samples)
+        {
+            var own = samples
+                .Select(sample => (Family: sample[..sample.IndexOf('{', StringComparison.Ordinal)], Labels: PodLabelsOf(sample)))
+                .Where(found => !found.Labels.Contains("\"__", StringComparison.Ordinal)).ToHashSet();
+            foreach (var family in own.GroupBy(found => found.Family))
+            {
+                Assert.InRange(family.Count(), 0, Node.Options.Metrics.MaxPods);
+            }
+            foreach (var (family, labels) in own)
+            {
+                var key = (LevelOf(family), labels);
+                Assert.True(_users.ContainsKey(key), $"{labels} was never there");
+                if (_hasSettled && _users[key] == 0)
+                {
+                    Assert.True(Node.Time.GetUtcNow() - _released[key] < Node.Options.Metrics.Retention, $"{labels} is gone for too long");
+                }
+            }
+            Assert.All(_own.Where(had => _users[(LevelOf(had.Family), had.Labels)] > 0), had => Assert.Contains(had, own));
+            _own = own;
+            _hasSettled = false;
+        }
+
+        private static string PodLabelsOf(string sample)
+        {
+            var labels = sample[(sample.IndexOf('{', StringComparison.Ordinal) + 1)..];
+            return labels[..Own().Match(labels).Index];
+        }
+
+        private void Use(PodIdentity pod, int change)
+        {
+            foreach (var level in Node.Options.Metrics.Levels)
+            {
+                Use(pod, level, change);
+            }
+        }
+
+        private void Use(PodIdentity pod, SeriesLevel level, int change)
+        {
+            var labels = Node.Labels.At(level);
+            var key = (level, string.Concat(labels.Names.Zip(labels.Select(pod.Labels).Values, (name, value) => $"{name}=\"{value}\",")));
+            _users[key] = _users.GetValueOrDefault(key) + change;
+            _released[key] = Node.Time.GetUtcNow();
+        }
+    }
+
+    /// <summary>Calls back with every piece that is written to it.</summary>
+    private sealed class BusyStream(Action meanwhile) : MemoryStream
+    {
+        public override void Write(byte[] buffer, int offset, int count)
+        {
+            base.Write(buffer, offset, count);
+            meanwhile();
+        }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            base.Write(buffer);
+            meanwhile();
+        }
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Write(buffer.Span);
+            return ValueTask.CompletedTask;
+        }
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+        {
+            Write(buffer, offset, count);
+            return Task.CompletedTask;
+        }
+    }
+
+    [GeneratedRegex("(transport|direction|role)=\"[a-z]+\"")]
+    private static partial Regex Own();
+}

@@ -1,0 +1,418 @@
+using Exporter.Bpf.Contract;
+using Exporter.Metrics;
+using Exporter.Tests.Support;
+using Microsoft.Extensions.Logging;
+
+namespace Exporter.Tests;
+
+/// <summary>Who has series of its own when there is not room for all, and where the others are counted.</summary>
+public sealed class SeriesBudgetTests : IDisposable
+{
+    private const string Transmitted = "podnet_transmit_bytes_total";
+
+    private static readonly PodName Others = new("shop", "__other__");
+    private static readonly PodName OthersOfAll = new("__other__", "__other__");
+    private static readonly TimeSpan Retention = TimeSpan.FromMinutes(2);
+
+    private readonly List<CountingNode> _nodes = [];
+
+    public void Dispose() => _nodes.ForEach(node => node.Dispose());
+
+    [Fact]
+    public async Task A_pod_without_room_is_counted_under_the_others_of_its_namespace()
+    {
+        var node = Node(pods: 1);
+        node.Appear(1, 1, Pod(1));
+        node.Appear(2, 2, Pod(2));
+
+        node.Count(1, Counted.Sent(1, 100, 1));
+        node.Count(2, Counted.Both(Counted.Sent(2, 250, 3), Counted.Delivered(4, 500, 6, Transport.Udp)));
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(100, scrape.Of(Transmitted, Pod(1), "tcp"));
+        Assert.Equal(0, scrape.CountSamplesOf(Pod(2)));
+        Assert.Equal((2, 250, 3), (scrape.Of("podnet_transmit_packets_total", Others, "tcp"), scrape.Of(Transmitted, Others, "tcp"), scrape.Of("podnet_transmit_segments_total", Others, "tcp")));
+        Assert.Equal(500, scrape.Of("podnet_receive_bytes_total", Others, "udp"));
+    }
+
+    [Fact]
+    public async Task Pods_without_room_sum_up_by_namespace()
+    {
+        var node = Node(pods: 0);
+        node.Appear(1, 1, Pod(1));
+        node.Appear(2, 2, Pod(2));
+        node.Appear(3, 3, new("bank", "web"));
+
+        node.Count(1, Counted.Sent(1, 100, 1));
+        node.Count(2, Counted.Sent(1, 20, 1));
+        node.Count(3, Counted.Sent(1, 3, 1));
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(120, scrape.Of(Transmitted, Others, "tcp"));
+        Assert.Equal(3, scrape.Of(Transmitted, new("bank", "__other__"), "tcp"));
+    }
+
+    [Fact]
+    public async Task Past_their_share_of_the_budget_namespaces_are_folded_together()
+    {
+        var node = Node(pods: 0, namespaces: 2);
+        for (var i = 1; i <= 4; i++)
+        {
+            node.Appear(i, i, new($"ns{i}", "web"));
+            node.Count(i, Counted.Sent(1, (ulong)Math.Pow(10, i), 1));
+        }
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(10, scrape.Of(Transmitted, new("ns1", "__other__"), "tcp"));
+        Assert.Equal(100, scrape.Of(Transmitted, new("ns2", "__other__"), "tcp"));
+        Assert.Equal(11_000, scrape.Of(Transmitted, OthersOfAll, "tcp"));
+    }
+
+    [Fact]
+    public async Task The_smallest_budget_has_all_pods_under_one_name_and_the_host_under_its_own()
+    {
+        var node = Node(pods: 0, namespaces: 0);
+        node.JoinHost(77);
+        node.Join(7, Pod(1));
+
+        node.Count(7, Counted.Sent(1, 100, 1));
+        node.Count(7ul, Counted.Handshakes(Counted.Completed([1_000_000_000], 5)));
+        node.Count(77ul, Counted.Handshakes(server: Counted.Completed([1_000_000_000], 5, 6)));
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(100, scrape.Of(Transmitted, OthersOfAll, "tcp"));
+        Assert.Equal(1, scrape.Durations("count", OthersOfAll, "client"));
+        Assert.Equal(2, scrape.Durations("count", new("__host__", "__host__"), "server"));
+    }
+
+    [Fact]
+    public async Task The_number_of_pods_is_bounded_as_well()
+    {
+        var node = Node(pods: 100, settings: ("Metrics:MaxPods", "2"));
+        for (var i = 1; i <= 3; i++)
+        {
+            node.Appear(i, i, Pod(i));
+            node.Count(i, Counted.Sent(1, 100, 1));
+        }
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal([true, true, false], Enumerable.Range(1, 3).Select(i => scrape.Has(Transmitted, Pod(i), "tcp")));
+        Assert.Equal(100, scrape.Of(Transmitted, Others, "tcp"));
+    }
+
+    [Fact]
+    public async Task Who_has_series_keeps_them_while_others_with_more_traffic_wait()
+    {
+        var node = Node(pods: 1);
+        node.Appear(1, 1, Pod(1));
+        node.Appear(2, 2, Pod(2));
+        node.Count(1, Counted.Sent(1, 1, 1));
+
+        for (var i = 0; i < 10; i++)
+        {
+            node.Count(2, Counted.Sent(1000, 1_000_000, 1000));
+            node.Time.Advance(Retention);
+            node.Pods.Settle();
+        }
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(1, scrape.Of(Transmitted, Pod(1), "tcp"));
+        Assert.False(scrape.Has(Transmitted, Pod(2), "tcp"));
+    }
+
+    [Fact]
+    public async Task Room_that_comes_free_goes_to_the_one_that_waits_with_the_most_traffic()
+    {
+        var node = Node(pods: 1);
+        for (var i = 1; i <= 4; i++)
+        {
+            node.Appear(i, i, Pod(i));
+        }
+        node.Count(2, Counted.Sent(9, 1000, 9));
+        node.Count(3, Counted.Both(Counted.Sent(1, 600, 1), Counted.Delivered(1, 600, 1)));
+        node.Count(4, Counted.Delivered(1, 1100, 1));
+
+        Leave(node, 1);
+
+        foreach (var i in (int[])[2, 3, 4])
+        {
+            node.Count(i, Counted.Sent(1, 1, 1));
+        }
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal([false, true, false], ((int[])[2, 3, 4]).Select(i => scrape.Has(Transmitted, Pod(i), "tcp")));
+    }
+
+    [Fact]
+    public async Task A_pod_that_gets_series_begins_at_zero_and_its_past_stays_where_it_was_counted()
+    {
+        var node = Node(pods: 1);
+        node.Appear(1, 1, Pod(1));
+        node.Appear(2, 2, Pod(2));
+        node.Appear(3, 3, Pod(3));
+        node.Count(2, Counted.Both(Counted.Sent(5, 500, 5), new() { Transmit = Counted.Sizes((5, 300)) }));
+
+        Leave(node, 1);
+        node.Count(2, Counted.Both(Counted.Sent(1, 70, 1), new() { Transmit = Counted.Sizes((1, 60)) }));
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(70, scrape.Of(Transmitted, Pod(2), "tcp"));
+        Assert.Equal(500, scrape.Of(Transmitted, Others, "tcp"));
+        Assert.Equal(60, scrape[$"podnet_packet_size_bytes_sum{{{Pod(2)},direction=\"transmit\"}}"]);
+        Assert.Equal(300, scrape[$"podnet_packet_size_bytes_sum{{{Others},direction=\"transmit\"}}"]);
+    }
+
+    [Fact]
+    public async Task A_new_pod_does_not_overtake_one_that_waits()
+    {
+        var node = Node(pods: 1);
+        node.Appear(1, 1, Pod(1));
+        node.Appear(2, 2, Pod(2));
+        node.Forget(1);
+        node.Time.Advance(Retention);
+
+        // Its room would be free, and is not given away before the next drain.
+        node.Appear(3, 3, Pod(3));
+        node.Pods.Settle();
+
+        node.Count(2, Counted.Sent(1, 1, 1));
+        node.Count(3, Counted.Sent(1, 1, 1));
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal((true, false), (scrape.Has(Transmitted, Pod(2), "tcp"), scrape.Has(Transmitted, Pod(3), "tcp")));
+    }
+
+    [Fact]
+    public async Task A_pod_that_leaves_while_it_waits_is_forgotten_and_what_it_counted_is_not()
+    {
+        var node = Node(pods: 1);
+        node.Appear(1, 1, Pod(1));
+        node.Appear(2, 2, Pod(2));
+        node.Appear(3, 3, Pod(3));
+        node.Count(2, Counted.Sent(5, 500, 5));
+
+        node.Forget(2);
+        node.Pods.Settle();
+        Assert.Equal(1, (await node.ScrapeAsync())["podnet_exporter_series_folded"]);
+        Leave(node, 1);
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(0, scrape["podnet_exporter_series_folded"]);
+        Assert.Equal(500, scrape.Of(Transmitted, Others, "tcp"));
+        node.Count(3, Counted.Sent(1, 1, 1));
+        Assert.True((await node.ScrapeAsync()).Has(Transmitted, Pod(3), "tcp"));
+    }
+
+    [Fact]
+    public async Task The_others_of_a_namespace_stay_for_the_retention_after_the_last_of_them()
+    {
+        var node = Node(pods: 1);
+        node.Appear(1, 1, Pod(1));
+        node.Appear(2, 2, Pod(2));
+        node.Count(2, Counted.Sent(5, 500, 5));
+        Leave(node, 1);
+
+        node.Time.Advance(Retention - TimeSpan.FromTicks(1));
+        node.Pods.Settle();
+        Assert.Equal(500, (await node.ScrapeAsync()).Of(Transmitted, Others, "tcp"));
+
+        node.Time.Advance(TimeSpan.FromTicks(1));
+        node.Pods.Settle();
+        Assert.Equal(0, (await node.ScrapeAsync()).CountSamplesOf(Others));
+    }
+
+    [Fact]
+    public async Task The_room_of_a_namespaces_others_is_free_when_they_have_left()
+    {
+        var node = Node(pods: 0, namespaces: 1);
+        node.Appear(1, 1, new("first", "web"));
+        node.Forget(1);
+        node.Pods.Settle();
+        node.Time.Advance(Retention);
+        node.Pods.Settle();
+
+        node.Appear(2, 2, new("second", "web"));
+        node.Count(2, Counted.Sent(1, 100, 1));
+
+        Assert.Equal(100, (await node.ScrapeAsync()).Of(Transmitted, new("second", "__other__"), "tcp"));
+    }
+
+    [Fact]
+    public async Task Lines_that_a_running_scrape_may_have_written_are_not_given_out_again_before_its_end()
+    {
+        var node = Node(pods: 1, namespaces: 0);
+        node.Appear(1, 1, Pod(1));
+        node.Appear(2, 2, Pod(2));
+        var before = node.Scrapes.Begin();
+        Leave(node, 1);
+        var after = node.Scrapes.Begin();
+
+        node.Pods.Settle();
+        node.Count(2, Counted.Sent(1, 100, 1));
+        Assert.False((await node.ScrapeAsync()).Has(Transmitted, Pod(2), "tcp"));
+
+        // The one that began when the lines were gone does not matter.
+        before.Dispose();
+        node.Pods.Settle();
+        node.Count(2, Counted.Sent(1, 10, 1));
+        Assert.Equal(10, (await node.ScrapeAsync()).Of(Transmitted, Pod(2), "tcp"));
+        after.Dispose();
+    }
+
+    [Fact]
+    public async Task What_is_folded_is_told()
+    {
+        var node = Node(pods: 1);
+        node.Join(1, Pod(1));
+        node.Join(2, Pod(2));
+        node.Join(3, new("bank", "web"));
+        node.Pods.Settle();
+
+        node.Count(1, Counted.Sent(1, 1, 1));
+        node.Count(2, Counted.Both(Counted.Sent(3, 400, 3), Counted.Delivered(5, 600, 5)));
+        node.Count(3, Counted.Sent(7, 8000, 7));
+        node.Count(2ul, Counted.Handshakes(Counted.Completed([1_000_000_000], 5), Counted.Both(Counted.Failed(HandshakeFailure.Refused, 2), Counted.Resent(9))));
+        node.Count(1ul, Counted.Handshakes(Counted.Completed([1_000_000_000], 5)));
+        node.Pods.Settle();
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(2, scrape["podnet_exporter_series_folded"]);
+        Assert.Equal(node.Options.Metrics.MaxSeries, scrape["podnet_exporter_series_limit"]);
+        Assert.Equal(scrape.CountPodSamples(), scrape["podnet_exporter_series"]);
+        Assert.Equal((10, 5), (scrape["podnet_exporter_folded_packets_total{direction=\"transmit\"}"], scrape["podnet_exporter_folded_packets_total{direction=\"receive\"}"]));
+        Assert.Equal((8400, 600), (scrape["podnet_exporter_folded_bytes_total{direction=\"transmit\"}"], scrape["podnet_exporter_folded_bytes_total{direction=\"receive\"}"]));
+        Assert.Equal((1, 2), (scrape["podnet_exporter_folded_handshakes_total{role=\"client\"}"], scrape["podnet_exporter_folded_handshakes_total{role=\"server\"}"]));
+        Assert.Equal([false, true, true], ((int[])[1, 2, 3]).Select(i => node.Table.Current[i].Counts!.IsFolded));
+    }
+
+    [Fact]
+    public async Task What_was_in_series_that_have_left_is_in_a_total()
+    {
+        var node = Node(pods: 1);
+        node.Join(1, Pod(1));
+        node.Join(2, Pod(2));
+        node.Count(1, Counted.Both(Counted.Sent(3, 400, 3), Counted.Delivered(5, 600, 5, Transport.Sctp)));
+        node.Count(1ul, Counted.Handshakes(Counted.Both(Counted.Completed([1_000_000_000], 5, 6), Counted.Failed(HandshakeFailure.Reset)), Counted.Completed([1_000_000_000], 5)));
+        node.Count(2, Counted.Sent(1, 70, 1));
+        Assert.Equal(0, (await node.ScrapeAsync())["podnet_exporter_retired_bytes_total{direction=\"transmit\"}"]);
+
+        // The others of its namespace stay, and their last has gone to series of its own.
+        Leave(node, 1);
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal((3, 5), (scrape["podnet_exporter_retired_packets_total{direction=\"transmit\"}"], scrape["podnet_exporter_retired_packets_total{direction=\"receive\"}"]));
+        Assert.Equal((400, 600), (scrape["podnet_exporter_retired_bytes_total{direction=\"transmit\"}"], scrape["podnet_exporter_retired_bytes_total{direction=\"receive\"}"]));
+        Assert.Equal((3, 1), (scrape["podnet_exporter_retired_handshakes_total{role=\"client\"}"], scrape["podnet_exporter_retired_handshakes_total{role=\"server\"}"]));
+
+        node.Time.Advance(Retention);
+        node.Pods.Settle();
+        Assert.Equal(470, (await node.ScrapeAsync())["podnet_exporter_retired_bytes_total{direction=\"transmit\"}"]);
+    }
+
+    [Fact]
+    public void The_log_has_a_line_when_folding_begins_and_one_when_it_ends()
+    {
+        var node = Node(pods: 1);
+        node.Appear(1, 1, Pod(1));
+        node.Pods.Settle();
+        Assert.Empty(node.Logger.Entries);
+
+        node.Appear(2, 2, Pod(2));
+        node.Pods.Settle();
+        node.Appear(3, 3, Pod(3));
+        node.Pods.Settle();
+        var entry = Assert.Single(node.Logger.Entries);
+        Assert.Equal(LogLevel.Warning, entry.Level);
+        Assert.StartsWith("The budget of series is used up: 1 ", entry.Text, StringComparison.Ordinal);
+        Assert.Contains("Metrics:MaxSeries", entry.Text, StringComparison.Ordinal);
+
+        node.Forget(2);
+        node.Forget(3);
+        node.Pods.Settle();
+        node.Pods.Settle();
+
+        Assert.Equal([LogLevel.Warning, LogLevel.Information], node.Logger.Entries.Select(line => line.Level));
+    }
+
+    [Fact]
+    public async Task Lines_are_set_aside_for_all_that_a_pod_can_come_to_need()
+    {
+        var node = Node(pods: 2);
+        var lines = Assert.Single(SeriesPlan.Create(node.Options.Metrics, node.Options.Handshake).Levels).Lines;
+        node.Join(1, Pod(1));
+        node.Join(2, Pod(2));
+        node.Join(3, Pod(3));
+
+        foreach (var i in (int[])[1, 2, 3])
+        {
+            CountEverything(node, i);
+        }
+
+        var scrape = await node.ScrapeAsync();
+        Assert.All([Pod(1), Pod(2), Others], pod => Assert.Equal(lines, scrape.CountSamplesOf(pod)));
+        Assert.Equal(0, scrape.CountSamplesOf(Pod(3)));
+    }
+
+    [Fact]
+    public async Task A_budget_that_is_used_to_the_full_is_kept()
+    {
+        var node = Node(pods: 20, namespaces: 2);
+        var plan = SeriesPlan.Create(node.Options.Metrics, node.Options.Handshake);
+        var lines = plan.Levels[0].Lines;
+        node.JoinHost(77);
+        node.Count(77ul, Everything());
+        for (var i = 1; i <= 100; i++)
+        {
+            node.Join((ulong)i, new($"ns{i}", "web"));
+            CountEverything(node, i);
+        }
+
+        var samples = (await node.ScrapeAsync()).CountPodSamples();
+        Assert.Equal(plan.FixedLines + (20 * lines) + (2 * lines), samples);
+        Assert.True(samples <= plan.MaxSeries);
+    }
+
+    /// <summary>With room for so many pods, and for the others of so many namespaces.</summary>
+    private CountingNode Node(int pods, int namespaces = 3, params ReadOnlySpan<(string, string?)> settings)
+    {
+        (string, string?)[] all = [("Metrics:Retention", "00:02:00"), ("Handshake:Buckets", "1"), .. settings];
+        var lines = SeriesPlan.Create(TestOptions.Read(all).Metrics, TestOptions.Read(all).Handshake);
+        // The least budget with that many: a sixteenth is for namespaces.
+        var budget = Enumerable.Range(lines.FixedLines, 1_000_000).First(max =>
+        {
+            var plan = lines with { MaxSeries = max };
+            return plan.NamespaceLines / plan.Levels[0].Lines >= namespaces && plan.PodLines / plan.Levels[0].Lines >= pods;
+        });
+        var exact = lines with { MaxSeries = budget };
+        var node = new CountingNode(exact with { MaxPods = Math.Min(pods, lines.MaxPods) }, [.. all, ("Metrics:MaxSeries", $"{budget}")]);
+        _nodes.Add(node);
+        return node;
+    }
+
+    private static PodName Pod(int number) => new("shop", $"web-{number}");
+
+    /// <summary>It is gone for longer than the retention.</summary>
+    private static void Leave(CountingNode node, int ifindex)
+    {
+        node.Forget(ifindex);
+        node.Time.Advance(Retention);
+        node.Pods.Settle();
+    }
+
+    private static void CountEverything(CountingNode node, int number)
+    {
+        foreach (var transport in Enum.GetValues<Transport>())
+        {
+            node.Count(number, Counted.Both(Counted.Sent(1, 100, 1, transport), Counted.Delivered(1, 100, 1, transport)));
+        }
+        node.Count((ulong)number, Everything());
+    }
+
+    private static HandshakeValue Everything()
+    {
+        var role = Counted.Both(Counted.Completed([1_000_000_000], 5), Counted.Resent(1));
+        foreach (var reason in Enum.GetValues<HandshakeFailure>())
+        {
+            role = Counted.Both(role, Counted.Failed(reason));
+        }
+        return Counted.Handshakes(role, role);
+    }
+}
