@@ -29,7 +29,7 @@ switch (commandLine.Command)
     case "version":
         Console.WriteLine($"podnet-exporter {ExporterMetrics.Version}");
         return ExitCode.Success;
-    case CommandLine.Run or "check":
+    case CommandLine.Run or "check" or "metrics":
         break;
     default:
         Console.Error.WriteLine($"{commandLine.Command}: there is no such command. 'podnet-exporter help' lists them.");
@@ -42,6 +42,13 @@ if (errors.Count > 0)
     Console.Error.WriteLine(string.Join(Environment.NewLine, errors));
     return ExitCode.BadOptions;
 }
-return commandLine.Command == "check"
-    ? await CheckCommand.RunAsync(options, Console.Out)
-    : await RunCommand.RunAsync(options, configuration, Console.Error);
+switch (commandLine.Command)
+{
+    case "check":
+        return await CheckCommand.RunAsync(options, Console.Out);
+    case "metrics":
+        Console.WriteLine(MetricsText.Write(options));
+        return ExitCode.Success;
+    default:
+        return await RunCommand.RunAsync(options, configuration, Console.Error);
+}

@@ -34,7 +34,7 @@ public sealed class OptionDocumentationTests
     {
         var help = HelpText.Write([]);
 
-        Assert.All(["[run]", "check", "help", "version"], command => Assert.Contains($"podnet-exporter {command} ", help, StringComparison.Ordinal));
+        Assert.All(["[run]", "check", "metrics", "help", "version"], command => Assert.Contains($"podnet-exporter {command} ", help, StringComparison.Ordinal));
     }
 
     [Fact]

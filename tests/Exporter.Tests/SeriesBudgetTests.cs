@@ -164,13 +164,16 @@ public sealed class SeriesBudgetTests : IDisposable
     [Fact]
     public async Task A_new_pod_does_not_overtake_one_that_waits()
     {
-        var node = Node(pods: 1);
+        var node = Node(pods: 1, namespaces: 0);
         node.Appear(1, 1, Pod(1));
         node.Appear(2, 2, Pod(2));
-        node.Forget(1);
-        node.Time.Advance(Retention);
+        node.Count(2, Counted.Sent(1, 1, 1));
+        using (node.Scrapes.Begin())
+        {
+            Leave(node, 1);
+        }
 
-        // Its room would be free, and is not given away before the next drain.
+        // There is room, and it is given away at the next drain only.
         node.Appear(3, 3, Pod(3));
         node.Pods.Settle();
 
@@ -343,7 +346,7 @@ public sealed class SeriesBudgetTests : IDisposable
 
         foreach (var i in (int[])[1, 2, 3])
         {
-            CountEverything(node, i);
+            node.CountEverything(i);
         }
 
         var scrape = await node.ScrapeAsync();
@@ -358,11 +361,11 @@ public sealed class SeriesBudgetTests : IDisposable
         var plan = SeriesPlan.Create(node.Options.Metrics, node.Options.Handshake);
         var lines = plan.Levels[0].Lines;
         node.JoinHost(77);
-        node.Count(77ul, Everything());
+        node.Count(77ul, Counted.Everything);
         for (var i = 1; i <= 100; i++)
         {
             node.Join((ulong)i, new($"ns{i}", "web"));
-            CountEverything(node, i);
+            node.CountEverything(i);
         }
 
         var samples = (await node.ScrapeAsync()).CountPodSamples();
@@ -395,24 +398,5 @@ public sealed class SeriesBudgetTests : IDisposable
         node.Forget(ifindex);
         node.Time.Advance(Retention);
         node.Pods.Settle();
-    }
-
-    private static void CountEverything(CountingNode node, int number)
-    {
-        foreach (var transport in Enum.GetValues<Transport>())
-        {
-            node.Count(number, Counted.Both(Counted.Sent(1, 100, 1, transport), Counted.Delivered(1, 100, 1, transport)));
-        }
-        node.Count((ulong)number, Everything());
-    }
-
-    private static HandshakeValue Everything()
-    {
-        var role = Counted.Both(Counted.Completed([1_000_000_000], 5), Counted.Resent(1));
-        foreach (var reason in Enum.GetValues<HandshakeFailure>())
-        {
-            role = Counted.Both(role, Counted.Failed(reason));
-        }
-        return Counted.Handshakes(role, role);
     }
 }

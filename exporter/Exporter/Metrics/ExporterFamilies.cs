@@ -5,6 +5,8 @@ namespace Exporter.Metrics;
 /// <summary>The families of one <see cref="TotalCounts"/>.</summary>
 internal sealed record TotalFamilies(MetricDefinition Packets, MetricDefinition Bytes, MetricDefinition Handshakes)
 {
+    internal IReadOnlyList<MetricDefinition> Families => [Packets, Bytes, Handshakes];
+
     /// <param name="name">In the families' names.</param>
     /// <param name="traffic">Which packets these are, for the families' help.</param>
     /// <param name="handshakes">Which handshakes these are.</param>
@@ -178,6 +180,16 @@ internal static class ExporterFamilies
         Query = "podnet_exporter_series_folded > 0",
     };
 
+    /// <summary>What there is always.</summary>
+    internal static readonly IReadOnlyList<MetricDefinition> All =
+    [
+        BuildInfo, HookInfo, Interfaces, AttachErrors,
+        LostPackets, LostBytes, MissedPackets, .. Unattributed.Families, .. Excluded.Families, LostHandshakes,
+        Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
+        DrainDuration, DrainErrors, Resyncs,
+        ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries,
+    ];
+
     internal static readonly MetricDefinition WatchUp = new(
         Gauge, "podnet_exporter_kubernetes_watch_up", "0 or 1", "1 while the API server tells of changes to this node's pods, else 0.")
     {
@@ -211,4 +223,7 @@ internal static class ExporterFamilies
     {
         Query = "sum(podnet_exporter_kubernetes_pods)",
     };
+
+    /// <summary>What there is where pods are known from Kubernetes.</summary>
+    internal static readonly IReadOnlyList<MetricDefinition> Kubernetes = [WatchUp, HeardTimestamp, Relists, ApiErrors, KnownPods];
 }

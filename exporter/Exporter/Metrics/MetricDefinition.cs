@@ -23,9 +23,6 @@ internal sealed record MetricDefinition(MetricType Type, string Name, string Uni
     /// <summary>The upper bounds of a histogram, without the infinite one.</summary>
     internal IReadOnlyList<double> Bounds { get; init; } = [];
 
-    /// <summary>Whether every pod has series of it.</summary>
-    internal bool IsOfPods { get; init; }
-
     /// <summary>What more there is to know, for the documentation.</summary>
     internal string? Details { get; init; }
 
@@ -33,8 +30,8 @@ internal sealed record MetricDefinition(MetricType Type, string Name, string Uni
     internal required string Query { get; init; }
 
     /// <summary>
-    /// The most sample lines that there can be for one pod; for a family without pods, all that there can be. Each value of each label has
-    /// one, a histogram one for each bucket, for the infinite one, for the sum and for the count.
+    /// The most sample lines that there can be, of one pod where it is a family of pods. Each value of each label has one, a histogram one for
+    /// each bucket, for the infinite one, for the sum and for the count.
     /// </summary>
     internal int Lines => Labels.Aggregate(Type == MetricType.Histogram ? Bounds.Count + 3 : 1, (lines, label) => lines * label.Values.Count);
 

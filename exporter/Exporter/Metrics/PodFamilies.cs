@@ -57,7 +57,6 @@ internal static class PodFamilies
     internal static readonly MetricDefinition PacketSizes = new(
         Histogram, "podnet_packet_size_bytes", "bytes", "Lengths of packets as the wire would carry them, Ethernet header included.", Direction)
     {
-        IsOfPods = true,
         Bounds = [.. TrafficSize.Bounds.ToArray().Select(bound => (double)bound)],
         Query = "histogram_quantile(0.5, sum by (le, namespace, pod) (rate(podnet_packet_size_bytes_bucket{direction=\"transmit\"}[5m])))",
         Details = "Buckets, sum and count are exact.",
@@ -66,7 +65,6 @@ internal static class PodFamilies
     internal static readonly MetricDefinition HandshakeFailures = new(
         Counter, "podnet_tcp_handshake_failures_total", "handshakes", "TCP handshakes of the pod that were not completed.", Role, Reason)
     {
-        IsOfPods = true,
         Query = "sum by (namespace, pod, role) (rate(podnet_tcp_handshake_failures_total[5m])) "
             + "/ (sum by (namespace, pod, role) (rate(podnet_tcp_handshake_failures_total[5m])) + sum by (namespace, pod, role) (rate(podnet_tcp_handshake_duration_seconds_count[5m])))",
     };
@@ -74,7 +72,6 @@ internal static class PodFamilies
     internal static readonly MetricDefinition HandshakeRetransmits = new(
         Counter, "podnet_tcp_handshake_retransmits_total", "segments", "SYNs that the pod sent again as a client, SYN-ACKs as a server.", Role)
     {
-        IsOfPods = true,
         Query = "topk(10, sum by (namespace, pod) (rate(podnet_tcp_handshake_retransmits_total{role=\"client\"}[5m])))",
     };
 
@@ -88,12 +85,11 @@ internal static class PodFamilies
         "Durations of the pod's completed TCP handshakes, what was sent again included: the client's from its SYN to the SYN-ACK, the server's from its SYN-ACK to the ACK.",
         Role)
     {
-        IsOfPods = true,
         Bounds = [.. bounds.Select(bound => bound / NanosecondsPerSecond)],
         Query = "histogram_quantile(0.99, sum by (le, namespace, pod) (rate(podnet_tcp_handshake_duration_seconds_bucket{role=\"client\"}[5m])))",
         Details = "The bounds are the option `Handshake:Buckets`.",
     };
 
     private static MetricDefinition Traffic(string direction, string unit, string help) =>
-        new(Counter, $"podnet_{direction}_{unit}_total", unit, help, Transport) { IsOfPods = true, Query = "" };
+        new(Counter, $"podnet_{direction}_{unit}_total", unit, help, Transport) { Query = "" };
 }

@@ -3,26 +3,26 @@ using Exporter.Options;
 namespace Exporter.Metrics;
 
 /// <summary>The families of one level, and what they cost.</summary>
+/// <param name="Durations">Null: there are no families of handshakes.</param>
 internal sealed record LevelPlan(SeriesLevel Level, bool HasTraffic, bool HasSegments, bool HasSizes, MetricDefinition? Durations)
 {
     /// <summary>The most sample lines that one pod, workload or namespace can have. All of them are set aside for it.</summary>
-    internal int Lines => HandshakeLines
-        + (HasTraffic ? LinesOf(PodFamilies.TransmitBytes, PodFamilies.TransmitPackets, PodFamilies.ReceiveBytes, PodFamilies.ReceivePackets) : 0)
-        + (HasSegments ? LinesOf(PodFamilies.TransmitSegments, PodFamilies.ReceiveSegments) : 0)
-        + (HasSizes ? LinesOf(PodFamilies.PacketSizes) : 0);
+    internal int Lines { get; } = Traffic(HasTraffic, HasSegments, HasSizes).Sum(family => family.Lines) + Handshakes(Durations).Sum(family => family.Lines);
 
     /// <summary>Of these, those of handshakes, which are all that the host has.</summary>
-    internal int HandshakeLines => Durations is null ? 0 : LinesOf(Durations, PodFamilies.HandshakeFailures, PodFamilies.HandshakeRetransmits);
+    internal int HandshakeLines { get; } = Handshakes(Durations).Sum(family => family.Lines);
 
-    private static int LinesOf(params ReadOnlySpan<MetricDefinition> families)
-    {
-        var lines = 0;
-        foreach (var family in families)
-        {
-            lines += family.Lines;
-        }
-        return lines;
-    }
+    internal IEnumerable<MetricDefinition> Families => [.. Traffic(HasTraffic, HasSegments, HasSizes), .. Handshakes(Durations)];
+
+    private static IEnumerable<MetricDefinition> Traffic(bool hasTraffic, bool hasSegments, bool hasSizes) =>
+    [
+        .. hasTraffic ? [PodFamilies.TransmitBytes, PodFamilies.ReceiveBytes, PodFamilies.TransmitPackets, PodFamilies.ReceivePackets] : Array.Empty<MetricDefinition>(),
+        .. hasSegments ? [PodFamilies.TransmitSegments, PodFamilies.ReceiveSegments] : Array.Empty<MetricDefinition>(),
+        .. hasSizes ? [PodFamilies.PacketSizes] : Array.Empty<MetricDefinition>(),
+    ];
+
+    private static IEnumerable<MetricDefinition> Handshakes(MetricDefinition? durations) =>
+        durations is null ? [] : [durations, PodFamilies.HandshakeFailures, PodFamilies.HandshakeRetransmits];
 }
 
 /// <summary>

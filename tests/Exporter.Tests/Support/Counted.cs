@@ -66,4 +66,18 @@ internal static class Counted
         sum.Add(Handshakes(other));
         return sum.Client;
     }
+
+    /// <summary>A completed handshake of each side, a failed one for each reason, and one that was sent again.</summary>
+    internal static HandshakeValue Everything
+    {
+        get
+        {
+            var role = Both(Completed([1_000_000_000], 5), Resent(1));
+            foreach (var reason in Enum.GetValues<HandshakeFailure>())
+            {
+                role = Both(role, Failed(reason));
+            }
+            return Handshakes(role, role);
+        }
+    }
 }

@@ -125,6 +125,17 @@ internal sealed class CountingNode : IDisposable
         Handshakes.Drain();
     }
 
+    /// <summary>A pod has every transport, every failure and all else that there is a series for.</summary>
+    /// <param name="ifindex">Of an interface that joined.</param>
+    internal void CountEverything(int ifindex)
+    {
+        foreach (var transport in Enum.GetValues<Transport>())
+        {
+            Count(ifindex, Counted.Both(Counted.Sent(1, 100, 1, transport), Counted.Delivered(1, 100, 1, transport)));
+        }
+        Count((ulong)ifindex, Counted.Everything);
+    }
+
     internal Task<Exposition> ScrapeAsync() => Exposition.OfAsync(Registry);
 
     /// <summary>A pod's series, as its interface has them.</summary>

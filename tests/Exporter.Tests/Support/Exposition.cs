@@ -35,6 +35,29 @@ internal sealed class Exposition
 
     internal bool Has(string sample) => _samples.ContainsKey(sample);
 
+    /// <summary>The values of a sample's labels as they were before they were escaped (the exposition format, "Text format details").</summary>
+    internal static IReadOnlyList<string> LabelValuesOf(string sample)
+    {
+        var (values, value, isQuoted) = (new List<string>(), new StringBuilder(), false);
+        for (var i = 0; i < sample.Length; i++)
+        {
+            if (sample[i] == '"')
+            {
+                if (isQuoted)
+                {
+                    values.Add(value.ToString());
+                    value.Clear();
+                }
+                isQuoted = !isQuoted;
+            }
+            else if (isQuoted)
+            {
+                value.Append(sample[i] != '\\' ? sample[i] : sample[++i] == 'n' ? '\n' : sample[i]);
+            }
+        }
+        return values;
+    }
+
     /// <summary>A pod's counter.</summary>
     internal double Of(string family, PodName pod, string transport) => this[Name(family, pod, transport)];
 

@@ -1,0 +1,70 @@
+using System.Globalization;
+using System.Text;
+using Exporter.Metrics;
+using Exporter.Options;
+using Exporter.Pods;
+
+namespace Exporter.Commands;
+
+/// <summary>podnet-exporter metrics: every family, in Markdown, and what the pods' families cost with these options.</summary>
+internal static class MetricsText
+{
+    internal static string Write(ExporterOptions options)
+    {
+        var plan = SeriesPlan.Create(options.Metrics, options.Handshake);
+        var labels = new PodLabels(options.Metrics, options.Kubernetes);
+        var text = new StringBuilder();
+        Line(text, "## Pods");
+        foreach (var level in plan.Levels)
+        {
+            foreach (var family in level.Families)
+            {
+                Write(text, family, labels.At(level.Level).Names, level.Level);
+            }
+        }
+        Line(text, "### What a pod costs");
+        foreach (var level in plan.Levels)
+        {
+            Line(text, $"At the most {level.Lines} sample lines for each {Name(level.Level)}: {string.Join(" and ", level.Families.Select(family => $"{family.Lines} of `{family.Name}`"))}.");
+        }
+        Line(
+            text,
+            $"Of the {plan.MaxSeries} of `Metrics:MaxSeries`, {plan.FixedLines} are set aside for the host and for what is folded, {plan.NamespaceLines} are for what is folded by namespace, "
+                + $"and {plan.PodLines} have room for {plan.Capacity}, if all need all.");
+        Line(text, "## The exporter");
+        foreach (var family in ExporterFamilies.All)
+        {
+            Write(text, family, [], level: null);
+        }
+        Line(text, "## What is known from Kubernetes");
+        Line(text, "These are there where pods are known from Kubernetes.");
+        foreach (var family in ExporterFamilies.Kubernetes)
+        {
+            Write(text, family, [], level: null);
+        }
+        return text.ToString().TrimEnd();
+    }
+
+    /// <param name="level">Null: it is no family of pods.</param>
+    private static void Write(StringBuilder text, MetricDefinition family, IReadOnlyList<string> podLabels, SeriesLevel? level)
+    {
+        Line(text, $"### `{family.Name}`");
+        Line(text, family.Details is null ? family.Help : $"{family.Help} {family.Details}");
+        List<string> labels = [.. podLabels, .. family.Labels.Select(label => label.Values.Count == 0 ? label.Name : $"{label.Name} ({string.Join(", ", label.Values)})")];
+        text.Append(CultureInfo.InvariantCulture, $"- {family.Type.ToString().ToLowerInvariant()}, in {family.Unit}\n");
+        text.Append(CultureInfo.InvariantCulture, $"- labels: {(labels.Count == 0 ? "none" : string.Join(", ", labels))}\n");
+        if (family.Bounds.Count > 0)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"- buckets: {string.Join(", ", family.Bounds.Select(bound => bound.ToString("0.#########", CultureInfo.InvariantCulture)))}\n");
+        }
+        if (level is { } one)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"- at the most {family.Lines} sample lines for each {Name(one)}\n");
+        }
+        text.Append(CultureInfo.InvariantCulture, $"\n```promql\n{family.Query}\n```\n\n");
+    }
+
+    private static string Name(SeriesLevel level) => level.ToString().ToLowerInvariant();
+
+    private static void Line(StringBuilder text, string line) => text.Append(line).Append("\n\n");
+}
