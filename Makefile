@@ -7,7 +7,7 @@ BINARY := artifacts/podnet-exporter
 SOURCES := $(shell find bpf exporter -type f -not -path '*/bin/*' -not -path '*/obj/*') Directory.Build.props Directory.Packages.props
 
 .DELETE_ON_ERROR:
-.PHONY: help build demo test vm-test bench lint clean
+.PHONY: help build demo test vm-test bench lint docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, hand
 
 lint: deps-build deps-lint ## formatting and warnings
 	@scripts/lint.sh
+
+docs: build ## what of docs/metrics.md the program itself knows
+	@sed -i '/^<!-- From here on/q' docs/metrics.md
+	@printf '\n' >>docs/metrics.md
+	@$(BINARY) metrics >>docs/metrics.md
 
 deps-%:
 	@scripts/install-deps.sh $*

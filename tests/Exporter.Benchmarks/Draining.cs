@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using Exporter.Bpf;
+using Exporter.Kernel.Tests.Support;
 
 namespace Exporter.Benchmarks;
 

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using Exporter.Kernel.Tests.Support;
 
@@ -16,18 +18,56 @@ public sealed class PrometheusTests
         TestTraffic.Tcp(pod, AddressFamily.InterNetwork, 1 << 20);
         var samples = await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_bytes_total", "transport=\"tcp\"") > 1 << 20);
 
-        using var promtool = Process.Start(new ProcessStartInfo("promtool", ["check", "metrics"])
+        Assert.Equal((0, ""), await CheckAsync(samples.Text, "promtool", "check", "metrics"));
+    }
+
+    /// <summary>The parser of Prometheus's own client for Python, which takes nothing but what the format allows.</summary>
+    [Fact]
+    public async Task The_OpenMetrics_exposition_passes_a_strict_parser_and_has_the_same_lines()
+    {
+        using var exporter = await ExporterProcess.StartAsync();
+        using var pod = await exporter.AddPodAsync();
+        TestTraffic.Tcp(pod, AddressFamily.InterNetwork, 1 << 20);
+        var samples = await exporter.ScrapeUntilAsync(samples =>
+            samples.Sum("podnet_transmit_bytes_total", "transport=\"tcp\"") > 1 << 20 && samples.Sum("podnet_tcp_handshake_duration_seconds_count") > 0);
+
+        var text = await exporter.GetOpenMetricsAsync();
+        var (exitCode, output) = await CheckAsync(
+            text,
+            "/usr/bin/python3",
+            "-c",
+            "import sys; from prometheus_client.openmetrics.parser import text_fd_to_metric_families as parse; print(sum(len(family.samples) for family in parse(sys.stdin)))");
+
+        Assert.Equal((0, $"{samples.Text.Split('\n').Count(line => line.Length > 0 && line[0] != '#')}\n"), (exitCode, output));
+    }
+
+    [Fact]
+    public async Task Every_example_in_the_list_of_metrics_is_a_query()
+    {
+        var (_, list, _) = ExporterProcess.Run("metrics");
+        var queries = list.Split("```promql\n")[1..].Select(part => part.Split("\n```")[0]).ToList();
+        var rules = new StringBuilder("groups: [{name: examples, rules: [\n");
+        queries.ForEach(query => rules.Append(CultureInfo.InvariantCulture, $"  {{record: example{rules.Length}, expr: {JsonSerializer.Serialize(query)}}},\n"));
+
+        var (exitCode, output) = await CheckAsync(rules.Append("]}]\n").ToString(), "promtool", "check", "rules", "/dev/stdin");
+
+        Assert.True(exitCode == 0, output);
+        Assert.Contains($"SUCCESS: {queries.Count} rules found", output, StringComparison.Ordinal);
+    }
+
+    private static async Task<(int ExitCode, string Output)> CheckAsync(string text, params string[] command)
+    {
+        using var process = Process.Start(new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         })!;
-        await promtool.StandardInput.WriteAsync(samples.Text);
-        promtool.StandardInput.Close();
-        var output = await promtool.StandardOutput.ReadToEndAsync() + await promtool.StandardError.ReadToEndAsync();
-        await promtool.WaitForExitAsync();
-
-        Assert.Equal((0, ""), (promtool.ExitCode, output));
+        await process.StandardInput.WriteAsync(text);
+        process.StandardInput.Close();
+        var output = await process.StandardOutput.ReadToEndAsync() + await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return (process.ExitCode, output);
     }
 
     [Fact]
@@ -45,78 +85,5 @@ public sealed class PrometheusTests
         Assert.True(rate > 0);
         // The labels are the measured pod's, not renamed to exported_*.
         Assert.True(await prometheus.QueryUntilAsync($"podnet_transmit_packets_total{{namespace=\"standalone\",pod=\"{pod.Name}\",transport=\"udp\"}}", _ => true, () => { }) > 0);
-    }
-
-    /// <summary>Debian's Prometheus on the loopback interface, scraping every half second into a directory of its own.</summary>
-    private sealed class PrometheusServer : IDisposable
-    {
-        private readonly string _directory;
-        private readonly Process _process;
-        private readonly HttpClient _http;
-
-        private PrometheusServer(string directory, Process process, int port)
-        {
-            _directory = directory;
-            _process = process;
-            _http = new HttpClient { BaseAddress = new($"http://127.0.0.1:{port}") };
-        }
-
-        internal static async Task<PrometheusServer> StartAsync(int target)
-        {
-            var directory = Directory.CreateTempSubdirectory("podnet-prometheus-").FullName;
-            var port = ExporterProcess.FreePort();
-            var configuration = Path.Combine(directory, "prometheus.yml");
-            await File.WriteAllTextAsync(configuration, $"""
-                global: {"{"}scrape_interval: 500ms, scrape_timeout: 400ms{"}"}
-                scrape_configs:
-                  - job_name: podnet
-                    honor_labels: true
-                    static_configs: [{"{"}targets: ["127.0.0.1:{target}"]{"}"}]
-                """);
-            var process = Process.Start(new ProcessStartInfo(
-                "prometheus",
-                [$"--config.file={configuration}", $"--storage.tsdb.path={directory}/data", $"--web.listen-address=127.0.0.1:{port}", "--log.level=error"])
-            {
-                RedirectStandardError = true,
-            })!;
-            process.BeginErrorReadLine();
-            return new PrometheusServer(directory, process, port);
-        }
-
-        /// <summary>Asks until there is one value that is as wanted, doing something in between.</summary>
-        internal async Task<double> QueryUntilAsync(string query, Func<double, bool> wanted, Action meanwhile)
-        {
-            var started = Stopwatch.GetTimestamp();
-            while (Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(60))
-            {
-                meanwhile();
-                try
-                {
-                    using var answer = JsonDocument.Parse(await _http.GetStringAsync($"/api/v1/query?query={Uri.EscapeDataString(query)}"));
-                    foreach (var result in answer.RootElement.GetProperty("data").GetProperty("result").EnumerateArray())
-                    {
-                        var value = double.Parse(result.GetProperty("value")[1].GetString()!, System.Globalization.CultureInfo.InvariantCulture);
-                        if (wanted(value))
-                        {
-                            return value;
-                        }
-                    }
-                }
-                catch (HttpRequestException)
-                {
-                    // Not listening yet.
-                }
-            }
-            throw new InvalidOperationException($"Prometheus has no such value: {query}");
-        }
-
-        public void Dispose()
-        {
-            _process.Kill();
-            _process.WaitForExit();
-            _process.Dispose();
-            _http.Dispose();
-            Directory.Delete(_directory, recursive: true);
-        }
     }
 }

@@ -107,6 +107,15 @@ internal sealed partial class ExporterProcess : IDisposable
 
     internal Task<string> GetAsync(string path) => _http.GetStringAsync(path);
 
+    /// <summary>The metrics in the format that Prometheus asks for.</summary>
+    internal async Task<string> GetOpenMetricsAsync()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/metrics");
+        request.Headers.Accept.ParseAdd("application/openmetrics-text; version=1.0.0");
+        using var response = await _http.SendAsync(request);
+        return await response.Content.ReadAsStringAsync();
+    }
+
     internal Task<HttpResponseMessage> RequestAsync(string path) => _http.GetAsync(path);
 
     internal async Task<MetricSamples> ScrapeAsync() => new(await GetAsync("/metrics"));
@@ -209,6 +218,11 @@ internal sealed partial class MetricSamples(string text)
     internal double Sum(string family, params string[] labels) =>
         _samples.Where(sample => sample.Key.Split('{')[0] == family && labels.All(label => sample.Key.Contains(label, StringComparison.Ordinal))).Sum(sample => sample.Value);
 
+    internal int CountLines() => _samples.Count;
+
+    /// <summary>Sample lines of the pods' families.</summary>
+    internal int CountPodLines() => _samples.Keys.Count(series => PodFamily().IsMatch(series));
+
     internal bool HasPod(string pod) => _samples.Keys.Any(series => series.Contains($"pod=\"{pod}\"", StringComparison.Ordinal));
 
     /// <summary>The pod's packets and bytes, as <see cref="Pod.ReadCounters"/> has them.</summary>
@@ -220,6 +234,9 @@ internal sealed partial class MetricSamples(string text)
         0);
 
     public override string ToString() => ExceptComments().Replace(text, "");
+
+    [GeneratedRegex("^podnet_(transmit|receive|packet|tcp)_")]
+    private static partial Regex PodFamily();
 
     [GeneratedRegex("^#.*\n", RegexOptions.Multiline)]
     private static partial Regex ExceptComments();

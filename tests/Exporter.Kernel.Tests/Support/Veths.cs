@@ -1,8 +1,7 @@
 using System.Globalization;
-using Exporter.Kernel.Tests.Support;
 using Microsoft.Win32.SafeHandles;
 
-namespace Exporter.Benchmarks;
+namespace Exporter.Kernel.Tests.Support;
 
 /// <summary>Many veth pairs whose other ends are in one namespace, as good as many pods for the one who attaches.</summary>
 internal sealed class Veths : IDisposable
@@ -25,12 +24,8 @@ internal sealed class Veths : IDisposable
     /// <summary>Brings all of them up, and takes the name from the namespace, so that each interface counts as a pod.</summary>
     internal void MakePods()
     {
-        var batch = Path.GetTempFileName();
-        File.WriteAllLines(batch, Enumerable.Range(0, _count).Select(i => $"link set pntb{i} addrgenmode none up"));
-        Shell.Run("ip", "-batch", batch);
-        File.WriteAllLines(batch, Enumerable.Range(0, _count).Select(i => $"link set p{i} addrgenmode none up"));
-        Shell.Run("ip", "-n", _namespace.Name, "-batch", batch);
-        File.Delete(batch);
+        RunBatch(Enumerable.Range(0, _count).Select(i => $"link set pntb{i} addrgenmode none up"));
+        RunBatch(Enumerable.Range(0, _count).Select(i => $"link set p{i} addrgenmode none up"), "-n", _namespace.Name);
         _nameless = File.OpenHandle($"/run/netns/{_namespace.Name}");
         Shell.Ip($"netns delete {_namespace.Name}");
     }
@@ -51,6 +46,13 @@ internal sealed class Veths : IDisposable
         }
     }
 
+    /// <summary>The last of them are gone.</summary>
+    internal void Remove(int count)
+    {
+        _count -= count;
+        RunBatch(Enumerable.Range(_count, count).Select(i => $"link delete pntb{i}"));
+    }
+
     public void Dispose()
     {
         // All of them go at once with the namespace that has their other ends.
@@ -64,10 +66,15 @@ internal sealed class Veths : IDisposable
 
     private void Add(int count)
     {
-        var batch = Path.GetTempFileName();
-        File.WriteAllLines(batch, Enumerable.Range(_count, count).Select(i => $"link add pntb{i} type veth peer name p{i} netns {_namespace.Name}"));
-        Shell.Run("ip", "-batch", batch);
-        File.Delete(batch);
+        RunBatch(Enumerable.Range(_count, count).Select(i => $"link add pntb{i} type veth peer name p{i} netns {_namespace.Name}"));
         _count += count;
+    }
+
+    private static void RunBatch(IEnumerable<string> lines, params ReadOnlySpan<string> options)
+    {
+        var batch = Path.GetTempFileName();
+        File.WriteAllLines(batch, lines);
+        Shell.Run("ip", [.. options, "-batch", batch]);
+        File.Delete(batch);
     }
 }

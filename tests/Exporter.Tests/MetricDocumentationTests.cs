@@ -1,0 +1,75 @@
+using System.Text.RegularExpressions;
+using Exporter.Commands;
+using Exporter.Kubernetes;
+using Exporter.Metrics;
+using Exporter.Tests.Support;
+
+namespace Exporter.Tests;
+
+/// <summary>docs/metrics.md, and what podnet-exporter metrics prints, have the metrics that there are, and no others.</summary>
+public sealed partial class MetricDocumentationTests
+{
+    [Fact]
+    public void The_documentation_is_what_the_program_prints()
+    {
+        var text = File.ReadAllText(Path.Combine(Repository.Root, "docs", "metrics.md"));
+        var generated = text[(text.IndexOf("-->\n\n", StringComparison.Ordinal) + 5)..];
+
+        Assert.True(
+            MetricsText.Write(TestOptions.Read()) + "\n" == generated, "docs/metrics.md is out of date: run 'make docs'");
+    }
+
+    [Fact]
+    public async Task Every_family_that_is_made_is_listed_with_its_type_and_help_and_no_other()
+    {
+        using var node = new CountingNode();
+        _ = new KubernetesMetrics(node.Factory);
+        _ = new BpfMetrics(node.Factory, [], []);
+        using var text = new MemoryStream();
+        await node.Registry.CollectAndExportAsTextAsync(text);
+        var exposition = System.Text.Encoding.UTF8.GetString(text.ToArray());
+        var made = Type().Matches(exposition).Select(match => (match.Groups[1].Value, match.Groups[2].Value));
+
+        var listed = Families().Select(family => (family.Name, family.Type.ToString().ToLowerInvariant()));
+
+        Assert.Equal(made.Order(), listed.Order());
+        Assert.All(Families(), family => Assert.Contains($"# HELP {family.Name} {family.Help}\n", exposition, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Every_family_has_a_help_a_unit_and_a_query_of_its_own() => Assert.All(Families(), family =>
+    {
+        Assert.EndsWith(".", family.Help, StringComparison.Ordinal);
+        Assert.NotEmpty(family.Unit);
+        Assert.Contains(family.Name, family.Query, StringComparison.Ordinal);
+    });
+
+    /// <summary>As https://prometheus.io/docs/practices/naming/ wants it.</summary>
+    [Fact]
+    public void Names_end_as_their_type_and_unit_want_it() => Assert.All(Families(), family =>
+    {
+        Assert.Equal(family.Type == MetricType.Counter, family.Name.EndsWith("_total", StringComparison.Ordinal));
+        Assert.True(family.Unit is not ("seconds" or "bytes" or "packets") || family.Name.Contains($"_{family.Unit}", StringComparison.Ordinal), family.Name);
+    });
+
+    [Fact]
+    public void The_cost_of_other_options_is_printed_as_well()
+    {
+        var text = MetricsText.Write(TestOptions.Read(("Metrics:Handshakes", "namespace"), ("Metrics:Segments", "off"), ("Metrics:MaxSeries", "2000")));
+
+        Assert.Contains("At the most 40 sample lines for each pod: ", text, StringComparison.Ordinal);
+        Assert.Contains("At the most 58 sample lines for each namespace: ", text, StringComparison.Ordinal);
+        Assert.Contains("- labels: namespace, role (client, server)\n", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("segments_total", text, StringComparison.Ordinal);
+        Assert.Contains("Of the 2000 of `Metrics:MaxSeries`, 156 are set aside", text, StringComparison.Ordinal);
+    }
+
+    private static IEnumerable<MetricDefinition> Families()
+    {
+        var options = TestOptions.Read();
+        return [.. SeriesPlan.Create(options.Metrics, options.Handshake).Levels.SelectMany(level => level.Families), .. ExporterFamilies.All, .. ExporterFamilies.Kubernetes];
+    }
+
+    [GeneratedRegex("^# TYPE (\\S+) (\\S+)$", RegexOptions.Multiline)]
+    private static partial Regex Type();
+}
