@@ -1,6 +1,6 @@
 using Exporter.Benchmarks;
 
-// Prints the tables of docs/performance.md; with names, only those: packets, handshakes, drain, footprint, attach, naming.
+// Prints the tables of docs/performance.md; with names, only those: packets, handshakes, drain, footprint, series, attach, naming.
 bool Wanted(string name) => args.Length == 0 || args.Contains(name);
 
 if (Wanted("packets"))
@@ -18,6 +18,10 @@ if (Wanted("drain"))
 if (Wanted("footprint"))
 {
     await Footprint.RunAsync();
+}
+if (Wanted("series"))
+{
+    await Series.RunAsync();
 }
 if (Wanted("attach"))
 {

@@ -11,8 +11,8 @@ using Exporter.Tests.Support;
 namespace Exporter.Tests;
 
 /// <summary>
-/// What holds of the budget whatever happens: pods come and go, are labelled otherwise, have traffic and handshakes, and are scraped, also
-/// while all of that goes on.
+/// What holds of the budget whatever happens: pods come and go, are labelled otherwise, have traffic and handshakes, the exporter is started
+/// anew with other options, and it is scraped, also while all of that goes on.
 /// </summary>
 public sealed partial class SeriesBudgetPropertyTests
 {
@@ -34,16 +34,6 @@ public sealed partial class SeriesBudgetPropertyTests
             Gen.ULong[1, 3].Select(Counted.Resent))
         select client ? Counted.Handshakes(role) : Counted.Handshakes(server: role);
 
-    private static readonly Gen<Action<History>> Steps = Gen.Frequency(
-        (4, from i in Gen.Int[0, 99] select new Action<History>(history => history.Appear(i))),
-        (10, from i in Gen.Int[0, 99] from traffic in Traffic select new Action<History>(history => history.Count(i, traffic))),
-        (5, from i in Gen.Int[0, 99] from handshakes in Handshakes select new Action<History>(history => history.Count(i, handshakes))),
-        (2, from handshakes in Handshakes select new Action<History>(history => history.CountHost(handshakes))),
-        (3, from i in Gen.Int[0, 99] select new Action<History>(history => history.Leave(i))),
-        (1, from i in Gen.Int[0, 99] from name in Gen.Int[0, 99] select new Action<History>(history => history.Relabel(i, name))),
-        (2, from seconds in Gen.Int[1, 90] select new Action<History>(history => history.Pass(TimeSpan.FromSeconds(seconds)))),
-        (2, Gen.Const(new Action<History>(history => history.Settle()))));
-
     private static readonly Gen<(string, string?)[]> Settings =
         from buckets in OneOf("1", "0.001;1")
         from labels in OneOf("namespace;pod", "pod", "node;namespace;pod", "node", "namespace;workload;label:app", "label:app")
@@ -64,6 +54,17 @@ public sealed partial class SeriesBudgetPropertyTests
             ("Metrics:Handshakes", handshakes),
             ("Metrics:MaxPods", $"{pods}"),
             ("Metrics:Retention", retention));
+
+    private static readonly Gen<Action<History>> Steps = Gen.Frequency(
+        (4, from i in Gen.Int[0, 99] select new Action<History>(history => history.Appear(i))),
+        (10, from i in Gen.Int[0, 99] from traffic in Traffic select new Action<History>(history => history.Count(i, traffic))),
+        (5, from i in Gen.Int[0, 99] from handshakes in Handshakes select new Action<History>(history => history.Count(i, handshakes))),
+        (2, from handshakes in Handshakes select new Action<History>(history => history.CountHost(handshakes))),
+        (3, from i in Gen.Int[0, 99] select new Action<History>(history => history.Leave(i))),
+        (1, from i in Gen.Int[0, 99] from name in Gen.Int[0, 99] select new Action<History>(history => history.Relabel(i, name))),
+        (2, from seconds in Gen.Int[1, 90] select new Action<History>(history => history.Pass(TimeSpan.FromSeconds(seconds)))),
+        (2, Gen.Const(new Action<History>(history => history.Settle()))),
+        (1, from settings in Settings select new Action<History>(history => history.Restart(settings))));
 
     [Fact]
     public Task Budget_sums_and_direction_of_time_hold_in_any_history() =>
@@ -128,6 +129,9 @@ public sealed partial class SeriesBudgetPropertyTests
         private const string Other = "\"__other__\"";
 
         private readonly List<(int Ifindex, PodIdentity Pod)> _interfaces = [];
+
+        /// <summary>Of their pods.</summary>
+        private readonly List<int> _numbers = [];
         private readonly Dictionary<string, double> _counted = [];
         private readonly Dictionary<string, double> _gone = [];
         private readonly Dictionary<string, double> _goneOthers = [];
@@ -141,22 +145,37 @@ public sealed partial class SeriesBudgetPropertyTests
         private int _made;
         private int _namespaces = 5;
 
-        internal History((string, string?)[] settings)
+        internal History((string, string?)[] settings) => Restart(settings);
+
+        internal CountingNode Node { get; private set; } = null!;
+
+        public void Dispose() => Node.Dispose();
+
+        /// <summary>The exporter begins anew, with these options and the pods that are there.</summary>
+        internal void Restart((string, string?)[] settings)
         {
+            foreach (var seen in (Dictionary<string, double>[])[_counted, _gone, _goneOthers, _last])
+            {
+                seen.Clear();
+            }
+            (_own, _hasSettled) = ([], false);
+            _users.Clear();
+            Node?.Dispose();
             Node = new(settings);
             Node.JoinHost(HostNetwork);
             if (Node.Options.Metrics.LevelOf(Node.Options.Metrics.Handshakes) is { } level)
             {
                 Use(Node.Labels.Host, level, 1);
             }
+            var numbers = _numbers.ToList();
+            _interfaces.Clear();
+            _numbers.Clear();
+            numbers.ForEach(Appear);
         }
-
-        internal CountingNode Node { get; }
-
-        public void Dispose() => Node.Dispose();
 
         internal void Appear(int number)
         {
+            _numbers.Add(number);
             var pod = Identify(number);
             var ifindex = ++_made;
             var owner = Node.Join((ulong)ifindex);
@@ -204,6 +223,7 @@ public sealed partial class SeriesBudgetPropertyTests
             if (Find(number) is { } found)
             {
                 Node.Leave((ulong)found.Ifindex);
+                _numbers.RemoveAt(_interfaces.IndexOf(found));
                 _interfaces.Remove(found);
                 Use(found.Pod, -1);
             }
@@ -220,6 +240,7 @@ public sealed partial class SeriesBudgetPropertyTests
             var pod = Identify(name);
             (owner.Pod, owner.Counts) = (pod, Node.Pods.Acquire(pod));
             Node.Pods.Release(before);
+            _numbers[_interfaces.IndexOf(found)] = name;
             _interfaces[_interfaces.IndexOf(found)] = (found.Ifindex, pod);
             Use(pod, 1);
             Use(found.Pod, -1);

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Handshakes;
 using Exporter.Kubernetes;
+using Exporter.Metrics;
 using Exporter.Options;
 
 namespace Exporter.Commands;
@@ -58,6 +59,8 @@ internal static class CheckCommand
         }
         var identity = await AskForPodsAsync(options);
         Line("identity", identity.Answer);
+        var plan = SeriesPlan.Create(options.Metrics, options.Handshake);
+        Line("series", $"{plan.MaxSeries} sample lines, room for {plan.Capacity} {options.Metrics.Aggregation.ToString().ToLowerInvariant()}s");
         foreach (var problem in missing)
         {
             output.WriteLine(problem);

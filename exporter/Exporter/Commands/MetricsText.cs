@@ -25,7 +25,7 @@ internal static class MetricsText
         Line(text, "### What a pod costs");
         foreach (var level in plan.Levels)
         {
-            Line(text, $"At the most {level.Lines} sample lines for each {Name(level.Level)}: {string.Join(" and ", level.Families.Select(family => $"{family.Lines} of `{family.Name}`"))}.");
+            Line(text, $"At the most {level.Lines} sample lines for each {Name(level.Level)}: {string.Join(", ", level.Families.Select(family => $"{family.Lines} of `{family.Name}`"))}.");
         }
         Line(
             text,

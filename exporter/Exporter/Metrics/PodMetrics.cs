@@ -13,7 +13,7 @@ internal sealed partial class PodMetrics
 {
     private readonly ExporterMetrics _metrics;
     private readonly PodLabels _labels;
-    private readonly IReadOnlyList<LevelGroups> _levels;
+    private readonly LevelGroups[] _levels;
     private readonly ILogger<PodMetrics> _logger;
 
     /// <summary>Taken when pods come and go, and once for each drain; never while counting.</summary>

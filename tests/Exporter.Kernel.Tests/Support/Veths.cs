@@ -31,14 +31,17 @@ internal sealed class Veths : IDisposable
     }
 
     /// <summary>Sends TCP, UDP and ICMP into each.</summary>
-    internal void SendFrames()
+    internal void SendFrames() => SendFrames(6, 17, 1);
+
+    /// <summary>Sends a packet of each of these protocols of IPv4 into each.</summary>
+    internal void SendFrames(params ReadOnlySpan<byte> protocols)
     {
         var frame = new byte[60];
         (frame[12], frame[14]) = (0x08, 0x45);
         for (var i = 0; i < _count; i++)
         {
             using var host = FrameSocket.Open(null, $"pntb{i}");
-            foreach (var protocol in (ReadOnlySpan<byte>)[6, 17, 1])
+            foreach (var protocol in protocols)
             {
                 frame[23] = protocol;
                 host.Send(frame);
