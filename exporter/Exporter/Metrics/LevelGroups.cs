@@ -77,7 +77,7 @@ internal sealed class LevelGroups(
         group.ReleasedAt = time.GetTimestamp();
     }
 
-    /// <summary>Removes what nobody has used for the retention, and has those that wait the room. Allocates only when something changes.</summary>
+    /// <summary>Removes what nobody has used for the retention, and gives the room to those that wait. Allocates only when something changes.</summary>
     internal void Settle()
     {
         foreach (var (key, group) in _groups)

@@ -75,7 +75,7 @@ internal sealed partial class PodMetrics
     {
         lock (_lock)
         {
-            return new PodCounts([.. _levels.Select(level => (level, level.AcquireHost(_labels.Host.Labels)!)).Where(found => found.Item2 is not null)]);
+            return new PodCounts([.. from level in _levels let host = level.AcquireHost(_labels.Host.Labels) where host is not null select (level, host)]);
         }
     }
 
