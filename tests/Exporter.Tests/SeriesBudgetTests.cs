@@ -184,6 +184,57 @@ public sealed class SeriesBudgetTests : IDisposable
     }
 
     [Fact]
+    public async Task A_pod_that_is_gone_holds_only_the_lines_that_it_has()
+    {
+        // Room for one that has everything, and for one that has sizes and one transport.
+        var node = Node(pods: 1, namespaces: 0, spare: 23);
+        node.Appear(1, 1, Pod(1));
+        node.Appear(2, 2, Pod(2));
+        node.Count(1, Counted.Sent(1, 100, 1));
+        Assert.True(node.Table.Current[2].Counts!.IsFolded);
+
+        node.Forget(1);
+        node.Pods.Settle();
+        node.Count(2, Counted.Sent(1, 1, 1));
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal((100, 1), (scrape.Of(Transmitted, Pod(1), "tcp"), scrape.Of(Transmitted, Pod(2), "tcp")));
+    }
+
+    [Fact]
+    public async Task A_pod_that_is_gone_keeps_the_lines_that_it_has()
+    {
+        var node = Node(pods: 1, namespaces: 0, spare: 22);
+        node.Appear(1, 1, Pod(1));
+        node.Appear(2, 2, Pod(2));
+        node.Count(1, Counted.Sent(1, 100, 1));
+
+        node.Forget(1);
+        node.Pods.Settle();
+
+        Assert.True(node.Table.Current[2].Counts!.IsFolded);
+        Assert.Equal(100, (await node.ScrapeAsync()).Of(Transmitted, Pod(1), "tcp"));
+    }
+
+    [Fact]
+    public async Task A_pod_that_comes_back_and_finds_its_room_taken_waits_and_nothing_is_lost()
+    {
+        var node = Node(pods: 1, namespaces: 0, spare: 23);
+        node.Appear(1, 1, Pod(1));
+        node.Count(1, Counted.Sent(1, 100, 1));
+        node.Forget(1);
+        node.Appear(2, 2, Pod(2));
+
+        node.Appear(3, 3, Pod(1));
+        node.Count(3, Counted.Sent(1, 10, 1));
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(0, scrape.CountSamplesOf(Pod(1)));
+        Assert.Equal(10, scrape.Of(Transmitted, OthersOfAll, "tcp"));
+        Assert.Equal(100, scrape["podnet_exporter_retired_bytes_total{direction=\"transmit\"}"]);
+    }
+
+    [Fact]
     public async Task A_pod_that_leaves_while_it_waits_is_forgotten_and_what_it_counted_is_not()
     {
         var node = Node(pods: 1);
@@ -374,7 +425,8 @@ public sealed class SeriesBudgetTests : IDisposable
     }
 
     /// <summary>With room for so many pods, and for the others of so many namespaces.</summary>
-    private CountingNode Node(int pods, int namespaces = 3, params ReadOnlySpan<(string, string?)> settings)
+    /// <param name="spare">Lines for pods, beyond that.</param>
+    private CountingNode Node(int pods, int namespaces = 3, int? spare = null, params ReadOnlySpan<(string, string?)> settings)
     {
         (string, string?)[] all = [("Metrics:Retention", "00:02:00"), ("Handshake:Buckets", "1"), .. settings];
         var lines = SeriesPlan.Create(TestOptions.Read(all).Metrics, TestOptions.Read(all).Handshake);
@@ -382,10 +434,10 @@ public sealed class SeriesBudgetTests : IDisposable
         var budget = Enumerable.Range(lines.FixedLines, 1_000_000).First(max =>
         {
             var plan = lines with { MaxSeries = max };
-            return plan.NamespaceLines / plan.Levels[0].Lines >= namespaces && plan.PodLines / plan.Levels[0].Lines >= pods;
+            return plan.NamespaceLines / plan.Levels[0].Lines >= namespaces && plan.PodLines >= (pods * plan.Levels[0].Lines) + (spare ?? 0);
         });
         var exact = lines with { MaxSeries = budget };
-        var node = new CountingNode(exact with { MaxPods = Math.Min(pods, lines.MaxPods) }, [.. all, ("Metrics:MaxSeries", $"{budget}")]);
+        var node = new CountingNode(exact with { MaxPods = spare is null ? Math.Min(pods, lines.MaxPods) : lines.MaxPods }, [.. all, ("Metrics:MaxSeries", $"{budget}")]);
         _nodes.Add(node);
         return node;
     }

@@ -51,9 +51,13 @@ internal sealed class LevelGroups(
             _groups[own] = group = new(own, plan, folded);
             if (Folded > 0 || !TryAdmit(group))
             {
-                group.FoldInto(FindOther(own));
-                Folded++;
+                Fold(group);
             }
+        }
+        else if (!TryResume(group))
+        {
+            Remove(group);
+            Fold(group);
         }
         group.Users++;
         return group;
@@ -71,10 +75,16 @@ internal sealed class LevelGroups(
             : Acquire(host);
     }
 
+    /// <summary>One user less. After the last nothing is counted any more: what is set aside and was not needed is free.</summary>
     internal void Release(SeriesGroup group)
     {
         group.Users--;
         group.ReleasedAt = time.GetTimestamp();
+        if (group is { Users: 0, IsFolded: false, Pool: { } pool })
+        {
+            pool.Return(group.HeldLines - group.Series.Lines);
+            group.HeldLines = group.Series.Lines;
+        }
     }
 
     /// <summary>Removes what nobody has used for the retention, and gives the room to those that wait. Allocates only when something changes.</summary>
@@ -106,7 +116,7 @@ internal sealed class LevelGroups(
     private void Remove(SeriesGroup group)
     {
         group.Series.Remove(retired);
-        group.Pool?.Return(plan.Lines);
+        group.Pool?.Return(group.HeldLines);
         _admitted -= group.Pool == pods ? 1 : 0;
     }
 
@@ -124,6 +134,26 @@ internal sealed class LevelGroups(
         }
         group.Admit(_families.Create(group.Labels, hasTraffic: true), pods);
         return true;
+    }
+
+    /// <summary>Whether it has room for all that there can be, as while it had users.</summary>
+    private bool TryResume(SeriesGroup group)
+    {
+        if (group.Pool is { } pool && !group.IsFolded && group.HeldLines < plan.Lines)
+        {
+            if (!pool.TryTake(plan.Lines - group.HeldLines))
+            {
+                return false;
+            }
+            group.HeldLines = plan.Lines;
+        }
+        return true;
+    }
+
+    private void Fold(SeriesGroup group)
+    {
+        group.FoldInto(FindOther(group.Labels));
+        Folded++;
     }
 
     /// <summary>Of those that wait, the one with the most traffic.</summary>
@@ -147,10 +177,13 @@ internal sealed class LevelGroups(
         {
             if (_groups.TryGetValue(key, out var found))
             {
-                found.Users++;
-                return found;
+                if (TryResume(found))
+                {
+                    found.Users++;
+                    return found;
+                }
             }
-            if (namespaces.TryTake(plan.Lines))
+            else if (namespaces.TryTake(plan.Lines))
             {
                 return Add(key, hasTraffic: true, namespaces);
             }

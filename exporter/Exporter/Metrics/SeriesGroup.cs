@@ -27,6 +27,9 @@ internal sealed class SeriesGroup(LabelValues labels, LevelPlan plan, TotalCount
     /// <summary>Where the lines of its own series came from; null where these have their room whatever comes.</summary>
     internal SeriesPool? Pool { get; private set; }
 
+    /// <summary>How many lines of that are set aside for it.</summary>
+    internal int HeldLines { get; set; }
+
     /// <summary>Interfaces of its pods, or groups that are folded into it.</summary>
     internal int Users { get; set; }
 
@@ -36,10 +39,10 @@ internal sealed class SeriesGroup(LabelValues labels, LevelPlan plan, TotalCount
     /// <summary>Bytes that were counted for it while it was folded.</summary>
     internal ulong FoldedBytes { get; private set; }
 
-    /// <summary>From now on it has series of its own, which start at zero.</summary>
+    /// <summary>From now on it has series of its own, which start at zero, and room for all that there can be.</summary>
     internal void Admit(PodSeries series, SeriesPool? pool)
     {
-        Pool = pool;
+        (Pool, HeldLines) = (pool, plan.Lines);
         Volatile.Write(ref _place, new(series, null));
     }
 
