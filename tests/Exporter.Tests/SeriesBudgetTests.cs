@@ -290,6 +290,29 @@ public sealed class SeriesBudgetTests : IDisposable
     }
 
     [Fact]
+    public async Task A_namespaces_others_that_come_back_and_find_their_room_taken_go_to_those_of_all()
+    {
+        (string, string?)[] settings = [("Metrics:Retention", "00:02:00"), ("Handshake:Buckets", "1")];
+        var options = TestOptions.Read(settings);
+        var plan = SeriesPlan.Create(options.Metrics, options.Handshake);
+        // A sixteenth has room for one namespace, and for the sizes of another.
+        var node = new CountingNode(plan with { MaxSeries = 16 * (plan.Levels[0].Lines + 20), MaxPods = 0 }, settings);
+        _nodes.Add(node);
+        node.Appear(1, 1, new("first", "web"));
+        node.Forget(1);
+        node.Pods.Settle();
+        node.Appear(2, 2, new("second", "web"));
+
+        node.Appear(3, 3, new("first", "web"));
+        node.Count(2, Counted.Sent(1, 100, 1));
+        node.Count(3, Counted.Sent(1, 10, 1));
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(100, scrape.Of(Transmitted, new("second", "__other__"), "tcp"));
+        Assert.Equal(10, scrape.Of(Transmitted, OthersOfAll, "tcp"));
+    }
+
+    [Fact]
     public async Task Lines_that_a_running_scrape_may_have_written_are_not_given_out_again_before_its_end()
     {
         var node = Node(pods: 1, namespaces: 0);

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
@@ -10,7 +11,9 @@ using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
+using Exporter.Security;
 using Exporter.Traffic;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Prometheus;
 
 namespace Exporter.Commands;
@@ -47,7 +50,16 @@ internal static partial class RunCommand
             using var handshakes = await attaching;
             FileDescriptorLimit.Raise();
             ThreadPool.SetMinThreads(MinThreads, MinThreads);
-            await using var app = Build(options, configuration, programs, hook, handshakes, api);
+            WebApplication app;
+            try
+            {
+                app = Build(options, configuration, programs, hook, handshakes, api);
+            }
+            catch (FormatException e)
+            {
+                return Fail(ExitCode.BadOptions, errors, e.Message);
+            }
+            await using var running = app;
             if (handshakes is { Programs: null, Problems.Count: > 0 })
             {
                 LogNoHandshakes(app.Logger, string.Join("; ", handshakes.Problems));
@@ -98,6 +110,7 @@ internal static partial class RunCommand
         }
     }
 
+    /// <exception cref="FormatException">The certificate, or what is wanted to be shown, cannot be used.</exception>
     private static WebApplication Build(
         ExporterOptions options, IConfiguration configuration, PodTrafficPrograms programs, HookChoice hook, HandshakeAttachment attachment, ApiConnection? api)
     {
@@ -105,7 +118,14 @@ internal static partial class RunCommand
         // Nothing is served from files; the working directory, which is the default, need not be one that this user may enter.
         var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.AddConfiguration(configuration);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            if (options.Server.HasTls)
+            {
+                Listen(kestrel, options.Server, kestrel.ApplicationServices.GetRequiredService<ServerCertificate>());
+            }
+        });
         builder.Logging.AddConfiguration(configuration.GetSection("Logging"));
         builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
         // It would print what ends the program, with its stack, before RunAsync does in one line.
@@ -120,6 +140,9 @@ internal static partial class RunCommand
         services.AddSingleton<IMetricFactory>(Prometheus.Metrics.WithCustomRegistry(registry));
         services.AddSingleton(options.Attach).AddSingleton(options.Drain).AddSingleton(options.Handshake);
         services.AddSingleton(options.Identity).AddSingleton(options.Kubernetes).AddSingleton(options.Metrics);
+        services.AddSingleton<SecretFiles>();
+        services.AddSingleton(provider => AccessControl.Open(provider.GetRequiredService<SecretFiles>(), options.Server));
+        services.AddSingleton(provider => ServerCertificate.Open(provider.GetRequiredService<SecretFiles>(), options.Server));
         services.AddSingleton<LoopHealth>();
         services.AddSingleton<Readiness>();
         services.AddSingleton<ExporterMetrics>();
@@ -156,16 +179,42 @@ internal static partial class RunCommand
         services.AddHostedService(provider => provider.GetRequiredService<InterfaceReconciler>());
 
         var app = builder.Build();
-        foreach (var url in options.Server.Urls)
+        var access = app.Services.GetRequiredService<AccessControl>();
+        if (options.Server.HasTls)
         {
-            app.Urls.Add(url);
+            app.Services.GetRequiredService<ServerCertificate>();
         }
+        if (!options.Server.HasTls)
+        {
+            options.Server.Urls.ToList().ForEach(app.Urls.Add);
+        }
+        app.Use((context, next) => access.HandleAsync(context, next));
         var metrics = app.Services.GetRequiredService<ExporterMetrics>();
         metrics.SetHook("traffic", app.Services.GetRequiredService<TcHook>().Name);
         metrics.SetHook("handshake", handshakes is not null ? HandshakeHooks.Name(handshakes.Hook) : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
         metrics.SetHook("handshake_requests", attachment.SeesRequests ? "kprobe" : options.Handshake.Hook is HandshakeChoice.Off or HandshakeChoice.Tracepoint ? "off" : "unavailable");
         ExporterEndpoints.Map(app, registry);
         return app;
+    }
+
+    private static void Listen(KestrelServerOptions kestrel, ServerOptions options, ServerCertificate certificate)
+    {
+        foreach (var address in options.Urls.Select(BindingAddress.Parse))
+        {
+            void UseTls(ListenOptions listen) => listen.UseHttps(certificate.CreateOptions());
+            if (IPAddress.TryParse(address.Host, out var ip))
+            {
+                kestrel.Listen(ip, address.Port, UseTls);
+            }
+            else if (address.Host is "*" or "+")
+            {
+                kestrel.ListenAnyIP(address.Port, UseTls);
+            }
+            else
+            {
+                kestrel.ListenLocalhost(address.Port, UseTls);
+            }
+        }
     }
 
     /// <param name="api">Null: without Kubernetes.</param>

@@ -111,6 +111,17 @@ internal static class ExporterFamilies
             + "With `Handshake:Hook=kprobe` what is missed is only in `podnet_exporter_bpf_program_misses_total`.",
     };
 
+    internal static readonly MetricDefinition SecretErrors = new(
+        Counter,
+        "podnet_exporter_secret_errors_total",
+        "files",
+        "Times that the server's certificate, or what it wants to be shown, had changed and could not be used.",
+        new MetricLabel("secret", "certificate", "bearer_token", "basic_auth"))
+    {
+        Query = "increase(podnet_exporter_secret_errors_total[1h]) > 0",
+        Details = "The former stays in force. Those that are not used are not there.",
+    };
+
     internal static readonly MetricDefinition ProgramRuns = new(
         Counter, "podnet_exporter_bpf_program_runs_total", "runs", "Runs of a BPF program, while the kernel's BPF statistics are on.", new MetricLabel("program"))
     {
@@ -187,6 +198,7 @@ internal static class ExporterFamilies
         LostPackets, LostBytes, MissedPackets, .. Unattributed.Families, .. Excluded.Families, LostHandshakes,
         Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
         DrainDuration, DrainErrors, Resyncs,
+        SecretErrors,
         ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries,
     ];
 

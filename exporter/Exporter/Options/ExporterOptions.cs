@@ -25,11 +25,27 @@ internal sealed record ExporterOptions(
             plan.FixedLines <= options.Metrics.MaxSeries,
             "Metrics:MaxSeries",
             $"is less than the {plan.FixedLines} sample lines that have to be set aside for the host and for what is folded; raise it, or count less per pod");
+        CheckServer(reader, options.Server);
         return options;
     }
 
+    private static void CheckServer(OptionReader reader, ServerOptions server)
+    {
+        reader.Require(server.KeyFile.Length > 0 == server.CertificateFile.Length > 0, "Server:KeyFile", "does not go with Server:CertificateFile; set both, or none");
+        reader.Require(
+            server.HasTls || !server.Urls.Any(IsHttps), "Server:Urls", "has https, and there is no certificate; set Server:CertificateFile and Server:KeyFile");
+        reader.Require(!server.HasTls || server.Urls.All(IsHttps), "Server:Urls", "has http, and Server:CertificateFile is set; write https");
+
+        static bool IsHttps(string url) => url.StartsWith("https:", StringComparison.OrdinalIgnoreCase);
+    }
+
     private static ExporterOptions ReadAll(OptionReader reader) => new(
-        new(reader.Urls("Server:Urls", "http://*:9969", "Where to listen; several addresses are separated by semicolons.")),
+        new(
+            reader.Urls("Server:Urls", "http://*:9969", "Where to listen; several addresses are separated by semicolons. With a certificate they are https://, and without it http://."),
+            reader.Text("Server:CertificateFile", "a path", "The server's certificate in PEM, followed by those of its issuers; empty: no TLS. Read anew when it changes, as the three that follow."),
+            reader.Text("Server:KeyFile", "a path", "The certificate's private key in PEM."),
+            reader.Text("Server:BearerTokenFile", "a path", "A token that whoever asks for metrics or pods has to show; empty: none."),
+            reader.Text("Server:BasicAuthFile", "a path", "Lines name:password; whoever asks for metrics or pods has to show one of them; empty: none.")),
         new(
             reader.Choice("Attach:Hook", HookChoice.Auto, "How to attach: tcx where the kernel has it, else clsact; or one of the two."),
             reader.Pattern("Attach:Include", "Only interfaces whose name matches this regular expression; empty: all pod interfaces."),
@@ -148,7 +164,11 @@ internal sealed record ExporterOptions(
     }
 }
 
-internal sealed record ServerOptions(IReadOnlyList<string> Urls);
+/// <param name="CertificateFile">Empty, as each of the paths that follow: none.</param>
+internal sealed record ServerOptions(IReadOnlyList<string> Urls, string CertificateFile, string KeyFile, string BearerTokenFile, string BasicAuthFile)
+{
+    internal bool HasTls => CertificateFile.Length > 0;
+}
 
 /// <param name="Include">Null: every name.</param>
 /// <param name="Exclude">Null: no name.</param>

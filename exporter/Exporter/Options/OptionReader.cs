@@ -103,7 +103,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         });
 
     internal IReadOnlyList<string> Urls(string key, string byDefault, string description) =>
-        Read(key, "http addresses", ParseUrls(byDefault), byDefault, description, ParseUrls);
+        Read(key, "http or https addresses", ParseUrls(byDefault), byDefault, description, ParseUrls);
 
     private static ulong[] ParseBounds(string text, int most)
     {
@@ -147,7 +147,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             // all addresses.
             if (HttpAddress().Match(url) is not { Success: true } address || !IsHost(address.Groups["host"].Value))
             {
-                throw new FormatException("is not an address; write http://*:port, http://localhost:port or http://address:port, IPv6 in brackets");
+                throw new FormatException("is not an address; write http://*:port, http://localhost:port or http://address:port, or the same with https, IPv6 in brackets");
             }
             if (int.Parse(address.Groups["port"].ValueSpan, CultureInfo.InvariantCulture) > ushort.MaxValue)
             {
@@ -178,7 +178,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     private static bool IsHost(string host) =>
         host is "*" or "+" || IsSame(host, "localhost") || IPAddress.TryParse(host, out _);
 
-    [GeneratedRegex(@"^http://(?<host>\[[0-9a-f:.%]+\]|[^][:/?#@\s]+):(?<port>[0-9]{1,5})/?$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^https?://(?<host>\[[0-9a-f:.%]+\]|[^][:/?#@\s]+):(?<port>[0-9]{1,5})/?$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex HttpAddress();
 
     private static bool IsSame(string left, string right) => left.Equals(right, StringComparison.OrdinalIgnoreCase);

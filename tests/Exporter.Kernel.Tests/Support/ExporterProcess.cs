@@ -59,10 +59,18 @@ internal sealed partial class ExporterProcess : IDisposable
     internal static Task<ExporterProcess> StartAsync(params string[] options) => StartBehindAsync([Binary], options);
 
     /// <summary>As <see cref="StartAsync"/>, with a command that ends in the binary, such as setpriv with its arguments.</summary>
-    internal static async Task<ExporterProcess> StartBehindAsync(string[] command, params string[] options)
+    internal static Task<ExporterProcess> StartBehindAsync(string[] command, params string[] options)
     {
         var port = FreePort();
-        var exporter = new ExporterProcess(port, [.. command, $"--Server:Urls=http://127.0.0.1:{port}", "--Drain:Interval=00:00:00.1", .. options]);
+        return StartOnAsync(port, command, [$"--Server:Urls=http://127.0.0.1:{port}", .. options]);
+    }
+
+    /// <summary>As <see cref="StartAsync"/>, with the addresses among the options.</summary>
+    internal static Task<ExporterProcess> StartOnAsync(int port, params string[] options) => StartOnAsync(port, [Binary], options);
+
+    private static async Task<ExporterProcess> StartOnAsync(int port, string[] command, string[] options)
+    {
+        var exporter = new ExporterProcess(port, [.. command, "--Drain:Interval=00:00:00.1", .. options]);
         try
         {
             await exporter.WaitForLogAsync("Now listening on");
