@@ -1,6 +1,6 @@
-{{/* Seconds of [days.]hours:minutes:seconds, in ten-millionths of one, as .NET counts. */}}
+{{/* Seconds of [days.]hours:minutes[:seconds], in ten-millionths of one, as .NET counts. */}}
 {{- define "podnet.ticks" -}}
-{{- $parts := regexReplaceAll "^(?:([0-9]+)[.])?([0-9]+):([0-9]+):([0-9]+)(?:[.]([0-9]+))?$" . "${1} ${2} ${3} ${4} ${5}0000000" | splitList " " -}}
+{{- $parts := regexReplaceAll "^(?:([0-9]+)[.])?([0-9]+):([0-9]+)(?::([0-9]+)(?:[.]([0-9]+))?)?$" . "${1} ${2} ${3} ${4} ${5}0000000" | splitList " " -}}
 {{- $seconds := add (mul (index $parts 0 | atoi) 86400) (mul (index $parts 1 | atoi) 3600) (mul (index $parts 2 | atoi) 60) (index $parts 3 | atoi) -}}
 {{- add (mul $seconds 10000000) (index $parts 4 | trunc 7 | atoi) -}}
 {{- end -}}

@@ -108,6 +108,9 @@ true
   {{- $parts = append $parts (include "podnet.text" .) }}
   {{- end }}
   value: {{ join ";" $parts | quote }}
+  {{- else if and (has $key (list "Hook" "Segments" "Sizes" "Handshakes")) (kindIs "bool" $value) }}
+  # What YAML makes of a bare off.
+  value: "off"
   {{- else }}
   value: {{ include "podnet.text" $value | quote }}
   {{- end }}
