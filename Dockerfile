@@ -1,10 +1,19 @@
 # docker buildx build --platform linux/amd64,linux/arm64 --tag REGISTRY/podnet-exporter:0.1.0 --push .
 #
-# `make image` makes the same root file system without a daemon. For builds that can be repeated give SDK with a digest, as NAME@sha256:...
+# `make image` makes the same root file system on a Debian 12 without a daemon. For builds that can be repeated give both images with their
+# digests, as NAME@sha256:..., and SOURCE_DATE_EPOCH.
 
-ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0-noble
+ARG DEBIAN=debian:bookworm-slim
+ARG SDK=mcr.microsoft.com/dotnet/sdk:10.0
 
-FROM ${SDK} AS build
+FROM ${SDK} AS sdk
+
+# The oldest supported Debian: what is linked with its libraries, and runs with them in the last stage, is what is tested.
+FROM ${DEBIAN} AS build
+ENV DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
+COPY --from=sdk /usr/share/dotnet /usr/share/dotnet
+RUN ln -s /usr/share/dotnet/dotnet /usr/local/bin/dotnet \
+    && apt-get update && apt-get install --yes --no-install-recommends ca-certificates make
 WORKDIR /source
 COPY scripts/install-deps.sh scripts/
 RUN scripts/install-deps.sh build image

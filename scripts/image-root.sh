@@ -59,18 +59,18 @@ needed=$(
 		libraries_of "$path"
 	done
 )
-for path in $(sort -u <<<"$needed"); do
+while read -r path; do
 	# Each is where it is looked for, and a file of its own: no links between versions.
 	target=$root/usr${path#/usr}
 	[[ ! -e $target ]] || continue
 	mkdir -p "$(dirname "$target")"
 	install -m 755 "$(readlink -f "$path")" "$target"
 	packages+=("$(package_of "$path")")
-done
+done < <(sort -u <<<"$needed")
 
 # What scanners of images look for: the packages' entries, as in Debian's distroless images, and whose packages they are. And their licences.
 cp -L /etc/os-release "$root/etc/os-release"
-for package in $(printf '%s\n' "${packages[@]}" | sort -u); do
+printf '%s\n' "${packages[@]}" | sort -u | while read -r package; do
 	dpkg-query --status "$package" | sed '/^Conffiles:/,/^[^ ]/{/^Conffiles:/d;/^ /d}' >"$root/var/lib/dpkg/status.d/$package"
 	mkdir -p "$root/usr/share/doc/$package"
 	cp -L "/usr/share/doc/$package/copyright" "$root/usr/share/doc/$package/"

@@ -299,6 +299,25 @@ public sealed class ValuesTests
         Assert.Equal("b", (string?)Helm.RenderWith("serviceAccount.annotations.a=b")["ServiceAccount"]["metadata"]!["annotations"]!["a"]);
     }
 
+    [Theory]
+    [InlineData("kubectl --namespace monitoring rollout status daemonset/r-podnet-exporter")]
+    [InlineData("The image is podnet-exporter:0.1.0, which has to be in the nodes' runtimes already")]
+    [InlineData("port-forward daemonset/r-podnet-exporter 9970", "options.Server.Urls=http://*:9970")]
+    [InlineData("curl http://localhost:9969/metrics")]
+    [InlineData("curl --insecure --oauth2-bearer TOKEN https://localhost:9969/metrics", "tls.existingSecret=s", "auth.existingSecret=s", "auth.bearerTokenKey=t")]
+    [InlineData("curl --user USER:PASSWORD http://localhost:9969/metrics", "auth.existingSecret=s", "auth.basicAuthKey=t")]
+    [InlineData("Have Prometheus scrape it")]
+    [InlineData("Prometheus scrapes it as the PodMonitor says", "podMonitor.enabled=true")]
+    [InlineData("Prometheus scrapes it as the ServiceMonitor says", "serviceMonitor.enabled=true")]
+    [InlineData("goes by the annotation prometheus.io/scrape", "scrapeAnnotations=true")]
+    public void The_notes_say_what_to_do_next(string text, params string[] values)
+    {
+        var (exitCode, output, error) = Helm.Run(["install", Helm.Release, Helm.Chart, "--namespace", Helm.Namespace, "--dry-run=client", .. values.SelectMany(value => new[] { "--set", value })]);
+
+        Assert.True(exitCode == 0, error);
+        Assert.Contains(text, output[output.IndexOf("NOTES:", StringComparison.Ordinal)..], StringComparison.Ordinal);
+    }
+
     private static IEnumerable<JsonNode> Endpoints(Manifest manifest) =>
         manifest.Objects.Select(found => found["spec"]?["podMetricsEndpoints"] ?? found["spec"]?["endpoints"]).OfType<JsonNode>().Select(endpoints => Assert.Single(endpoints.AsArray())!);
 

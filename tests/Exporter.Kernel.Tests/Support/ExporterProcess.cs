@@ -59,10 +59,16 @@ internal sealed partial class ExporterProcess : IDisposable
     internal static Task<ExporterProcess> StartAsync(params string[] options) => StartBehindAsync([Binary], options);
 
     /// <summary>As <see cref="StartAsync"/>, with a command that ends in the binary, such as setpriv with its arguments.</summary>
-    internal static async Task<ExporterProcess> StartBehindAsync(string[] command, params string[] options)
+    internal static Task<ExporterProcess> StartBehindAsync(string[] command, params string[] options)
     {
         var port = FreePort();
-        var exporter = new ExporterProcess(port, [.. command, $"--Server:Urls=http://127.0.0.1:{port}", "--Drain:Interval=00:00:00.1", .. options]);
+        return StartCommandAsync(port, [.. command, $"--Server:Urls=http://127.0.0.1:{port}", "--Drain:Interval=00:00:00.1", .. options]);
+    }
+
+    /// <summary>As <see cref="StartAsync"/>, with a command that makes it listen on this port.</summary>
+    internal static async Task<ExporterProcess> StartCommandAsync(int port, string[] command)
+    {
+        var exporter = new ExporterProcess(port, command);
         try
         {
             await exporter.WaitForLogAsync("Now listening on");
