@@ -7,7 +7,7 @@ BINARY := artifacts/podnet-exporter
 SOURCES := $(shell find bpf exporter -type f -not -path '*/bin/*' -not -path '*/obj/*') Directory.Build.props Directory.Packages.props
 
 .DELETE_ON_ERROR:
-.PHONY: help build demo test vm-test bench lint docs clean
+.PHONY: help build demo test vm-test bench image chart lint docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ $(BINARY): $(SOURCES) | deps-build
 demo: build deps-demo ## three namespaces with traffic between them, and the exporter in front of you
 	@scripts/demo.sh $(BINARY)
 
-test: build deps-test deps-vm ## every test that this machine can run
+test: build deps-test deps-vm deps-image deps-chart deps-container ## every test that this machine can run
 	@scripts/test.sh
 
 vm-test: build deps-vm ## the same binary on Debian's kernels 5.10, 6.1, 6.12 and 7.x, in virtual machines
@@ -30,6 +30,12 @@ vm-test: build deps-vm ## the same binary on Debian's kernels 5.10, 6.1, 6.12 an
 bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, handshakes, drain, footprint, series, attach, naming for one
 	@dotnet build tests/Exporter.Benchmarks -c Release --nologo --verbosity quiet
 	@scripts/isolated.sh dotnet tests/Exporter.Benchmarks/bin/Release/net10.0/Exporter.Benchmarks.dll $(BENCH)
+
+image: build deps-image ## artifacts/podnet-exporter-image.tar, the image as an OCI archive
+	@scripts/image.sh $(BINARY) artifacts/podnet-exporter-image.tar
+
+chart: deps-chart ## artifacts/podnet-exporter-VERSION.tgz, the Helm chart as a package
+	@scripts/chart.sh artifacts
 
 lint: deps-build deps-lint ## formatting and warnings
 	@scripts/lint.sh

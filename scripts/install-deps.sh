@@ -7,9 +7,17 @@ declare -A groups=(
 	[build]="clang llvm libbpf-dev libelf-dev zlib1g-dev gcc libc6-dev"
 	[demo]="iproute2 iputils-ping iperf3 curl"
 	[test]="iproute2 iputils-ping ethtool bpftool prometheus python3-prometheus-client util-linux nftables"
+	[image]="jq libc-bin openssl"
+	[chart]="unzip"
+	[container]="containerd runc golang-github-containers-common"
 	[vm]="qemu-system-x86 cpio kmod xz-utils zstd bpftool ethtool iperf3 util-linux"
 	[lint]="clang-format shellcheck"
 )
+
+# Node.js comes from elsewhere as often as from Debian.
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+	groups[chart]+=" nodejs npm"
+fi
 
 missing=()
 for group in "$@"; do

@@ -38,6 +38,11 @@ skip() {
 dotnet build Exporter.sln --configuration Release --nologo --verbosity quiet
 
 ring "unit" Exporter.Tests
+if tests/Exporter.Chart.Tests/Tools/fetch.sh >/dev/null; then
+	ring "chart" Exporter.Chart.Tests
+else
+	skip "chart" "helm and the schemas of the Kubernetes API could not be fetched"
+fi
 if ((EUID != 0)); then
 	skip "kernel" "needs root: it makes network namespaces and loads BPF programs"
 else

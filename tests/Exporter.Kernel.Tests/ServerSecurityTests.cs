@@ -167,8 +167,8 @@ public sealed class ServerSecurityTests : IDisposable
     private Task<ExporterProcess> StartAsync(string directory = "")
     {
         var port = ExporterProcess.FreePort();
-        return ExporterProcess.StartOnAsync(
-            port, $"--Server:Urls=https://127.0.0.1:{port}", $"--Server:CertificateFile={_directory}/{directory}tls.crt", $"--Server:KeyFile={_directory}/{directory}tls.key");
+        return ExporterProcess.StartCommandAsync(
+            port, [ExporterProcess.Binary, $"--Server:Urls=https://127.0.0.1:{port}", $"--Server:CertificateFile={_directory}/{directory}tls.crt", $"--Server:KeyFile={_directory}/{directory}tls.key"]);
     }
 
     /// <summary>A certificate, and in the file behind it that of its issuer, whom an authority has certified that clients know.</summary>

@@ -35,7 +35,8 @@ internal static class Prerequisites
 
     /// <summary>What the kernel said when it refused the programs, and what to do about it where that is known.</summary>
     internal static string Explain(BpfException refusal) => refusal.ErrorNumber == Errno.EPERM
-        ? $"{refusal.Message}\nBefore Linux 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK: raise it, as 'ulimit -l unlimited' does."
+        ? $"{refusal.Message}\nBefore Linux 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK: raise it, as 'ulimit -l unlimited' does. In a container the seccomp " +
+            "profile has to allow bpf(2): some do so only with CAP_SYS_ADMIN."
         : refusal.Message;
 
     /// <summary>The way to the API server, if pods are to be known from there.</summary>

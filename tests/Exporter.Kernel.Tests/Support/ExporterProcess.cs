@@ -62,15 +62,13 @@ internal sealed partial class ExporterProcess : IDisposable
     internal static Task<ExporterProcess> StartBehindAsync(string[] command, params string[] options)
     {
         var port = FreePort();
-        return StartOnAsync(port, command, [$"--Server:Urls=http://127.0.0.1:{port}", .. options]);
+        return StartCommandAsync(port, [.. command, $"--Server:Urls=http://127.0.0.1:{port}", "--Drain:Interval=00:00:00.1", .. options]);
     }
 
-    /// <summary>As <see cref="StartAsync"/>, with the addresses among the options.</summary>
-    internal static Task<ExporterProcess> StartOnAsync(int port, params string[] options) => StartOnAsync(port, [Binary], options);
-
-    private static async Task<ExporterProcess> StartOnAsync(int port, string[] command, string[] options)
+    /// <summary>As <see cref="StartAsync"/>, with a command that makes it listen on this port.</summary>
+    internal static async Task<ExporterProcess> StartCommandAsync(int port, string[] command)
     {
-        var exporter = new ExporterProcess(port, [.. command, "--Drain:Interval=00:00:00.1", .. options]);
+        var exporter = new ExporterProcess(port, command);
         try
         {
             await exporter.WaitForLogAsync("Now listening on");

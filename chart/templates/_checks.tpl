@@ -1,0 +1,44 @@
+{{/* Seconds of [days.]hours:minutes[:seconds], in ten-millionths of one, as .NET counts. */}}
+{{- define "podnet.ticks" -}}
+{{- $parts := regexReplaceAll "^(?:([0-9]+)[.])?([0-9]+):([0-9]+)(?::([0-9]+)(?:[.]([0-9]+))?)?$" . "${1} ${2} ${3} ${4} ${5}0000000" | splitList " " -}}
+{{- $seconds := add (mul (index $parts 0 | atoi) 86400) (mul (index $parts 1 | atoi) 3600) (mul (index $parts 2 | atoi) 60) (index $parts 3 | atoi) -}}
+{{- add (mul $seconds 10000000) (index $parts 4 | trunc 7 | atoi) -}}
+{{- end -}}
+
+{{/* What values.schema.json cannot say. */}}
+{{- define "podnet.check" -}}
+{{- $ranges := dict
+  "Attach.CheckInterval" (list "00:00:01" "01:00:00")
+  "Drain.Interval" (list "00:00:00.1" "00:01:00")
+  "Identity.Wait" (list "00:00:00" "01:00:00")
+  "Metrics.Retention" (list "00:00:00" "1.00:00:00")
+-}}
+{{- range $key, $range := $ranges -}}
+{{- $path := splitList "." $key -}}
+{{- $value := index (index $.Values.options (first $path) | default dict) (last $path) -}}
+{{- if $value -}}
+{{- $ticks := include "podnet.ticks" $value | int64 -}}
+{{- if or (lt $ticks (include "podnet.ticks" (first $range) | int64)) (gt $ticks (include "podnet.ticks" (last $range) | int64)) -}}
+{{- fail (printf "options.%s: '%s' is out of range; it can be from %s to %s" $key $value (first $range) (last $range)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) -}}
+{{- fail "serviceMonitor.enabled: a ServiceMonitor needs the Service; set service.enabled as well, or use podMonitor.enabled" -}}
+{{- end -}}
+{{- if and .Values.auth.existingSecret (not .Values.auth.bearerTokenKey) (not .Values.auth.basicAuthKey) -}}
+{{- fail "auth.existingSecret: say what is in it with auth.bearerTokenKey or auth.basicAuthKey" -}}
+{{- end -}}
+{{- if and (or .Values.auth.bearerTokenKey .Values.auth.basicAuthKey) (not .Values.auth.existingSecret) -}}
+{{- fail "auth.bearerTokenKey, auth.basicAuthKey: set auth.existingSecret, the Secret that has the key" -}}
+{{- end -}}
+{{- $monitors := false -}}
+{{- range list .Values.podMonitor .Values.serviceMonitor -}}
+{{- if and .enabled .namespace (ne .namespace $.Release.Namespace) (or $.Values.auth.existingSecret (and $.Values.tls.existingSecret $.Values.tls.authorityKey)) -}}
+{{- $monitors = true -}}
+{{- end -}}
+{{- end -}}
+{{- if $monitors -}}
+{{- fail "podMonitor.namespace, serviceMonitor.namespace: a monitor finds the Secrets of tls and auth in its own namespace only; leave it empty" -}}
+{{- end -}}
+{{- end -}}

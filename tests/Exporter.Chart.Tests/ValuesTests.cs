@@ -1,0 +1,333 @@
+using System.Text.Json.Nodes;
+using Exporter.Chart.Tests.Support;
+
+namespace Exporter.Chart.Tests;
+
+/// <summary>What each value switches.</summary>
+public sealed class ValuesTests
+{
+    [Fact]
+    public void By_default_there_are_a_DaemonSet_its_account_its_role_and_a_headless_Service()
+    {
+        var manifest = Helm.RenderWith();
+
+        Assert.Equal(["ClusterRole", "ClusterRoleBinding", "DaemonSet", "Service", "ServiceAccount"], manifest.Kinds);
+        Assert.Equal("None", (string?)manifest["Service"]["spec"]!["clusterIP"]);
+        Assert.Empty(manifest.Environment);
+    }
+
+    [Fact]
+    public void The_container_has_no_privileges_but_three_capabilities()
+    {
+        var manifest = Helm.RenderWith();
+
+        AssertJson(
+            """
+            {"privileged": false, "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "runAsUser": 0,
+             "capabilities": {"drop": ["ALL"], "add": ["BPF", "PERFMON", "NET_ADMIN"]}, "seccompProfile": {"type": "RuntimeDefault"}}
+            """,
+            manifest.SecurityContext);
+        Assert.True((bool?)manifest.PodSpec["hostNetwork"]);
+        Assert.Null(manifest.PodSpec["hostPID"]);
+        Assert.Null(manifest.PodSpec["volumes"]);
+    }
+
+    [Theory]
+    [InlineData("BPF PERFMON NET_ADMIN SYS_ADMIN SYS_RESOURCE", "capabilities.olderKernels=true")]
+    [InlineData("BPF PERFMON NET_ADMIN SYS_ADMIN", "options.Bpf.RunStatistics=true")]
+    [InlineData("BPF PERFMON NET_ADMIN", "options.Bpf.RunStatistics=false")]
+    [InlineData("BPF PERFMON NET_ADMIN SYS_ADMIN SYS_RESOURCE", "options.Bpf.RunStatistics=true", "capabilities.olderKernels=true")]
+    public void Capabilities_are_what_the_kernels_and_the_options_need(string capabilities, params string[] values) =>
+        Assert.Equal(capabilities.Split(' '), Helm.RenderWith(values).AddedCapabilities);
+
+    [Fact]
+    public void The_role_is_for_reading_pods_and_nothing_else() =>
+        AssertJson("""[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]""", Helm.RenderWith()["ClusterRole"]["rules"]!);
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(true, "options.Identity.Source=kubernetes")]
+    [InlineData(false, "options.Identity.Source=standalone")]
+    [InlineData(false, "options.Kubernetes.Kubeconfig=/etc/kubeconfig")]
+    public void The_token_is_mounted_and_has_a_role_where_it_is_used(bool isUsed, params string[] values)
+    {
+        var manifest = Helm.RenderWith(values);
+
+        Assert.Equal(isUsed, (bool?)manifest.PodSpec["automountServiceAccountToken"]);
+        Assert.Equal(isUsed, manifest.Kinds.Contains("ClusterRole"));
+        Assert.Equal(isUsed, manifest.Kinds.Contains("ClusterRoleBinding"));
+        Assert.False((bool?)manifest["ServiceAccount"]["automountServiceAccountToken"]);
+    }
+
+    [Theory]
+    [InlineData("r-podnet-exporter", true)]
+    [InlineData("mine", true, "serviceAccount.name=mine")]
+    [InlineData("mine", false, "serviceAccount.name=mine", "serviceAccount.create=false")]
+    [InlineData("default", false, "serviceAccount.create=false")]
+    public void The_account_is_made_or_there(string name, bool isMade, params string[] values)
+    {
+        var manifest = Helm.RenderWith(values);
+
+        Assert.Equal(name, (string?)manifest.PodSpec["serviceAccountName"]);
+        Assert.Equal(name, (string?)manifest["ClusterRoleBinding"]["subjects"]![0]!["name"]);
+        Assert.Equal(isMade, manifest.Kinds.Contains("ServiceAccount"));
+    }
+
+    [Fact]
+    public void Without_rbac_there_is_no_role() =>
+        Assert.Equal(["DaemonSet", "Service", "ServiceAccount"], Helm.RenderWith("rbac.create=false").Kinds);
+
+    [Fact]
+    public void The_node_s_name_and_address_come_from_the_downward_API()
+    {
+        var fields = Helm.RenderWith().Container["env"]!.AsArray().ToDictionary(variable => (string)variable!["name"]!, variable => (string?)variable!["valueFrom"]!["fieldRef"]!["fieldPath"]);
+
+        Assert.Equal(new Dictionary<string, string?> { ["NODE_NAME"] = "spec.nodeName", ["NODE_IP"] = "status.hostIP" }, fields);
+    }
+
+    [Fact]
+    public void The_node_s_address_is_there_before_what_refers_to_it()
+    {
+        var names = Helm.RenderWith("options.Server.Urls=http://$(NODE_IP):9969").Container["env"]!.AsArray().Select(variable => (string)variable!["name"]!).ToList();
+
+        Assert.True(names.IndexOf("NODE_IP") < names.IndexOf("PODNET__Server__Urls"));
+    }
+
+    [Theory]
+    [InlineData(9969, null)]
+    [InlineData(9970, null, "options.Server.Urls=http://*:9970")]
+    [InlineData(9971, "127.0.0.1", "options.Server.Urls=http://127.0.0.1:9971/;http://*:1")]
+    [InlineData(9972, "localhost", "options.Server.Urls={http://localhost:9972,http://*:1}")]
+    [InlineData(9973, "::1", "options.Server.Urls=http://[::1]:9973")]
+    [InlineData(9974, null, "options.Server.Urls=http://$(NODE_IP):9974")]
+    public void The_port_is_where_the_program_listens_and_is_asked(int port, string? host, params string[] values)
+    {
+        var manifest = Helm.RenderWith([.. values, "scrapeAnnotations=true"]);
+
+        AssertJson($$"""[{"name": "metrics", "containerPort": {{port}}, "hostPort": {{port}}, "protocol": "TCP"}]""", manifest.Container["ports"]!);
+        Assert.Equal(port, (int?)manifest["Service"]["spec"]!["ports"]![0]!["port"]);
+        Assert.Equal($"{port}", (string?)manifest.Pod["metadata"]!["annotations"]!["prometheus.io/port"]);
+        foreach (var probe in new[] { "startupProbe", "livenessProbe", "readinessProbe" })
+        {
+            Assert.Equal("metrics", (string?)manifest.Container[probe]!["httpGet"]!["port"]);
+            Assert.Equal(host, (string?)manifest.Container[probe]!["httpGet"]!["host"]);
+        }
+    }
+
+    [Fact]
+    public void Probes_ask_for_health_to_live_and_for_readiness_to_be_ready()
+    {
+        var container = Helm.RenderWith("livenessProbe.periodSeconds=7", "readinessProbe.timeoutSeconds=3", "startupProbe.failureThreshold=9").Container;
+
+        AssertJson("""{"httpGet": {"path": "/healthz", "port": "metrics", "scheme": "HTTP"}, "periodSeconds": 7, "timeoutSeconds": 5, "failureThreshold": 6}""", container["livenessProbe"]!);
+        AssertJson("""{"httpGet": {"path": "/readyz", "port": "metrics", "scheme": "HTTP"}, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 3}""", container["readinessProbe"]!);
+        AssertJson("""{"httpGet": {"path": "/healthz", "port": "metrics", "scheme": "HTTP"}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 9}""", container["startupProbe"]!);
+    }
+
+    [Fact]
+    public void A_certificate_makes_everything_HTTPS()
+    {
+        var manifest = Helm.RenderWith("tls.existingSecret=cert", "tls.privateKeyKey=key.pem", "tls.serverName=podnet", "podMonitor.enabled=true", "serviceMonitor.enabled=true", "scrapeAnnotations=true");
+
+        Assert.Equal("/etc/podnet-exporter/tls/tls.crt", manifest.Environment["PODNET__Server__CertificateFile"]);
+        Assert.Equal("/etc/podnet-exporter/tls/key.pem", manifest.Environment["PODNET__Server__KeyFile"]);
+        AssertJson("""[{"name": "tls", "secret": {"secretName": "cert"}}]""", manifest.PodSpec["volumes"]!);
+        AssertJson("""[{"name": "tls", "mountPath": "/etc/podnet-exporter/tls", "readOnly": true}]""", manifest.Container["volumeMounts"]!);
+        foreach (var probe in new[] { "startupProbe", "livenessProbe", "readinessProbe" })
+        {
+            Assert.Equal("HTTPS", (string?)manifest.Container[probe]!["httpGet"]!["scheme"]);
+        }
+        Assert.Equal("https", (string?)manifest.Pod["metadata"]!["annotations"]!["prometheus.io/scheme"]);
+        foreach (var endpoint in Endpoints(manifest))
+        {
+            Assert.Equal("https", (string?)endpoint["scheme"]);
+            AssertJson("""{"insecureSkipVerify": false, "serverName": "podnet", "ca": {"secret": {"name": "cert", "key": "ca.crt"}}}""", endpoint["tlsConfig"]!);
+        }
+    }
+
+    [Fact]
+    public void A_token_is_asked_for_and_the_monitors_have_it()
+    {
+        var manifest = Helm.RenderWith("auth.existingSecret=access", "auth.bearerTokenKey=token", "podMonitor.enabled=true", "serviceMonitor.enabled=true");
+
+        Assert.Equal(new Dictionary<string, string> { ["PODNET__Server__BearerTokenFile"] = "/etc/podnet-exporter/auth/token" }, manifest.Environment);
+        AssertJson("""[{"name": "auth", "secret": {"secretName": "access"}}]""", manifest.PodSpec["volumes"]!);
+        AssertJson("""[{"name": "auth", "mountPath": "/etc/podnet-exporter/auth", "readOnly": true}]""", manifest.Container["volumeMounts"]!);
+        foreach (var endpoint in Endpoints(manifest))
+        {
+            AssertJson("""{"type": "Bearer", "credentials": {"name": "access", "key": "token"}}""", endpoint["authorization"]!);
+            Assert.Null(endpoint["basicAuth"]);
+        }
+    }
+
+    [Fact]
+    public void A_password_is_asked_for_and_the_monitors_have_it()
+    {
+        var manifest = Helm.RenderWith("auth.existingSecret=access", "auth.basicAuthKey=userinfo", "auth.usernameKey=u", "podMonitor.enabled=true", "serviceMonitor.enabled=true");
+
+        Assert.Equal(new Dictionary<string, string> { ["PODNET__Server__BasicAuthFile"] = "/etc/podnet-exporter/auth/userinfo" }, manifest.Environment);
+        foreach (var endpoint in Endpoints(manifest))
+        {
+            AssertJson("""{"username": {"name": "access", "key": "u"}, "password": {"name": "access", "key": "password"}}""", endpoint["basicAuth"]!);
+            Assert.Null(endpoint["authorization"]);
+        }
+    }
+
+    [Theory]
+    [InlineData("podMonitor", "PodMonitor")]
+    [InlineData("serviceMonitor", "ServiceMonitor")]
+    public void A_monitor_lets_the_measured_pod_s_labels_win(string value, string kind)
+    {
+        var manifest = Helm.RenderWith($"{value}.enabled=true", $"{value}.labels.release=p", $"{value}.interval=15s", $"{value}.scrapeTimeout=10s", $"{value}.namespace=prom", $"{value}.metricRelabelings[0].action=drop");
+
+        Assert.Equal(1, manifest.Kinds.Count(found => found.EndsWith("Monitor", StringComparison.Ordinal)));
+        var monitor = manifest[kind];
+        Assert.Equal(("prom", "p"), ((string?)monitor["metadata"]!["namespace"], (string?)monitor["metadata"]!["labels"]!["release"]));
+        AssertJson($$"""{"matchNames": ["{{Helm.Namespace}}"]}""", monitor["spec"]!["namespaceSelector"]!);
+        AssertJson(
+            """
+            {"port": "metrics", "path": "/metrics", "scheme": "http", "honorLabels": true, "interval": "15s", "scrapeTimeout": "10s",
+             "relabelings": [{"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "instance"}], "metricRelabelings": [{"action": "drop"}]}
+            """,
+            Assert.Single(Endpoints(manifest)));
+    }
+
+    [Fact]
+    public void Annotations_for_scrapes_are_there_on_demand_and_can_be_overridden()
+    {
+        Assert.Null(Helm.RenderWith().Pod["metadata"]!["annotations"]);
+
+        AssertJson(
+            """{"prometheus.io/scrape": "true", "prometheus.io/port": "9969", "prometheus.io/path": "/metrics", "prometheus.io/scheme": "http"}""",
+            Helm.RenderWith("scrapeAnnotations=true").Pod["metadata"]!["annotations"]!);
+        Assert.Equal("/x", (string?)Helm.RenderWith("scrapeAnnotations=true", @"podAnnotations.prometheus\.io/path=/x").Pod["metadata"]!["annotations"]!["prometheus.io/path"]);
+    }
+
+    [Fact]
+    public void A_network_policy_lets_in_the_port_of_the_metrics()
+    {
+        Assert.DoesNotContain("NetworkPolicy", Helm.RenderWith().Kinds);
+
+        AssertJson(
+            """
+            {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "podnet-exporter", "app.kubernetes.io/instance": "r"}}, "policyTypes": ["Ingress"],
+             "ingress": [{"ports": [{"port": "metrics", "protocol": "TCP"}], "from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}
+            """,
+            Helm.RenderWith("networkPolicy.enabled=true", "networkPolicy.from[0].ipBlock.cidr=10.0.0.0/8")["NetworkPolicy"]["spec"]!);
+    }
+
+    [Fact]
+    public void OpenShift_s_constraints_allow_what_the_pods_ask_for_and_nothing_else()
+    {
+        Assert.DoesNotContain("SecurityContextConstraints", Helm.RenderWith().Kinds);
+
+        var manifest = Helm.RenderWith("openshift.securityContextConstraints=true", "capabilities.olderKernels=true");
+
+        var constraints = manifest["SecurityContextConstraints"].AsObject();
+        Assert.Equal(manifest.AddedCapabilities, constraints["allowedCapabilities"]!.AsArray().Select(name => (string)name!));
+        Assert.Equal(["allowHostNetwork", "allowHostPorts"], constraints.Where(field => field.Key.StartsWith("allow", StringComparison.Ordinal) && field.Value!.GetValueKind() == System.Text.Json.JsonValueKind.True).Select(field => field.Key));
+        AssertJson("""["system:serviceaccount:monitoring:r-podnet-exporter"]""", constraints["users"]!);
+        AssertJson("""["runtime/default"]""", constraints["seccompProfiles"]!);
+    }
+
+    [Theory]
+    [InlineData("podnet-exporter:0.1.0")]
+    [InlineData("registry.example/p:0.1.0", "image.repository=registry.example/p")]
+    [InlineData("podnet-exporter:main", "image.tag=main")]
+    [InlineData("podnet-exporter@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "image.tag=main", "image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")]
+    public void The_image_is_a_tag_or_a_digest(string image, params string[] values) => Assert.Equal(image, (string?)Helm.RenderWith(values).Container["image"]);
+
+    [Theory]
+    [InlineData("r-podnet-exporter")]
+    [InlineData("r-net", "nameOverride=net")]
+    [InlineData("net", "fullnameOverride=net")]
+    public void Names_can_be_overridden(string name, params string[] values)
+    {
+        var manifest = Helm.RenderWith(values);
+
+        Assert.Equal(name, (string?)manifest["DaemonSet"]["metadata"]!["name"]);
+        Assert.Equal(name, (string?)manifest["Service"]["metadata"]!["name"]);
+        Assert.Equal($"monitoring-{name}", (string?)manifest["ClusterRole"]["metadata"]!["name"]);
+    }
+
+    [Theory]
+    [InlineData("imagePullSecrets[0].name=s", "imagePullSecrets", """[{"name": "s"}]""")]
+    [InlineData("priorityClassName=system-node-critical", "priorityClassName", "\"system-node-critical\"")]
+    [InlineData("terminationGracePeriodSeconds=5", "terminationGracePeriodSeconds", "5")]
+    [InlineData("tolerations[0].key=k", "tolerations", """[{"key": "k"}]""")]
+    [InlineData("nodeSelector.disk=ssd", "nodeSelector", """{"kubernetes.io/os": "linux", "disk": "ssd"}""")]
+    [InlineData("affinity.nodeAffinity.x=y", "affinity", """{"nodeAffinity": {"x": "y"}}""")]
+    [InlineData("extraVolumes[0].name=v", "volumes", """[{"name": "v"}]""")]
+    [InlineData("extraEnv[0].name=A", "containers/0/env/2", """{"name": "A"}""")]
+    [InlineData("extraVolumeMounts[0].name=v", "containers/0/volumeMounts", """[{"name": "v"}]""")]
+    [InlineData("runAsUser=1", "containers/0/securityContext/runAsUser", "1")]
+    [InlineData("seccompProfile.type=Unconfined", "containers/0/securityContext/seccompProfile", """{"type": "Unconfined"}""")]
+    [InlineData("seLinuxOptions.type=spc_t", "containers/0/securityContext/seLinuxOptions", """{"type": "spc_t"}""")]
+    [InlineData("resources.limits.memory=1Gi", "containers/0/resources/limits", """{"memory": "1Gi"}""")]
+    [InlineData("image.pullPolicy=Always", "containers/0/imagePullPolicy", "\"Always\"")]
+    public void A_value_is_in_its_place_in_the_pod_and_was_another_before(string value, string path, string json)
+    {
+        Assert.False(JsonNode.DeepEquals(JsonNode.Parse(json), Find(Helm.RenderWith().PodSpec, path)), "It is so by default.");
+
+        AssertJson(json, Find(Helm.RenderWith(value).PodSpec, path)!);
+    }
+
+    [Theory]
+    [InlineData("annotations.a=b", "metadata/annotations", """{"a": "b"}""")]
+    [InlineData("updateStrategy.rollingUpdate.maxUnavailable=2", "spec/updateStrategy", """{"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 2}}""")]
+    [InlineData("minReadySeconds=5", "spec/minReadySeconds", "5")]
+    [InlineData("revisionHistoryLimit=1", "spec/revisionHistoryLimit", "1")]
+    [InlineData("podAnnotations.a=b", "spec/template/metadata/annotations", """{"a": "b"}""")]
+    [InlineData("podLabels.a=b", "spec/template/metadata/labels/a", "\"b\"")]
+    [InlineData("commonLabels.a=b", "metadata/labels/a", "\"b\"")]
+    public void A_value_is_in_its_place_in_the_DaemonSet_and_was_another_before(string value, string path, string json)
+    {
+        Assert.False(JsonNode.DeepEquals(JsonNode.Parse(json), Find(Helm.RenderWith()["DaemonSet"], path)), "It is so by default.");
+
+        AssertJson(json, Find(Helm.RenderWith(value)["DaemonSet"], path)!);
+    }
+
+    [Fact]
+    public void A_label_of_the_values_does_not_take_the_place_of_one_that_selectors_ask_for() =>
+        Assert.Equal("podnet-exporter", (string?)Helm.RenderWith(@"podLabels.app\.kubernetes\.io/name=other").Pod["metadata"]!["labels"]!["app.kubernetes.io/name"]);
+
+    [Fact]
+    public void The_Service_can_be_left_out_and_annotated()
+    {
+        Assert.DoesNotContain("Service", Helm.RenderWith("service.enabled=false").Kinds);
+        Assert.Equal("b", (string?)Helm.RenderWith("service.annotations.a=b")["Service"]["metadata"]!["annotations"]!["a"]);
+        Assert.Equal("b", (string?)Helm.RenderWith("serviceAccount.annotations.a=b")["ServiceAccount"]["metadata"]!["annotations"]!["a"]);
+    }
+
+    [Theory]
+    [InlineData("kubectl --namespace monitoring rollout status daemonset/r-podnet-exporter")]
+    [InlineData("The image is podnet-exporter:0.1.0, which has to be in the nodes' runtimes already")]
+    [InlineData("port-forward daemonset/r-podnet-exporter 9970", "options.Server.Urls=http://*:9970")]
+    [InlineData("curl http://localhost:9969/metrics")]
+    [InlineData("curl --insecure --oauth2-bearer TOKEN https://localhost:9969/metrics", "tls.existingSecret=s", "auth.existingSecret=s", "auth.bearerTokenKey=t")]
+    [InlineData("curl --user USER:PASSWORD http://localhost:9969/metrics", "auth.existingSecret=s", "auth.basicAuthKey=t")]
+    [InlineData("Have Prometheus scrape it")]
+    [InlineData("Prometheus scrapes it as the PodMonitor says", "podMonitor.enabled=true")]
+    [InlineData("Prometheus scrapes it as the ServiceMonitor says", "serviceMonitor.enabled=true")]
+    [InlineData("goes by the annotation prometheus.io/scrape", "scrapeAnnotations=true")]
+    public void The_notes_say_what_to_do_next(string text, params string[] values)
+    {
+        var (exitCode, output, error) = Helm.Run(["install", Helm.Release, Helm.Chart, "--namespace", Helm.Namespace, "--dry-run=client", .. values.SelectMany(value => new[] { "--set", value })]);
+
+        Assert.True(exitCode == 0, error);
+        Assert.Contains(text, output[output.IndexOf("NOTES:", StringComparison.Ordinal)..], StringComparison.Ordinal);
+    }
+
+    private static IEnumerable<JsonNode> Endpoints(Manifest manifest) =>
+        manifest.Objects.Select(found => found["spec"]?["podMetricsEndpoints"] ?? found["spec"]?["endpoints"]).OfType<JsonNode>().Select(endpoints => Assert.Single(endpoints.AsArray())!);
+
+    private static JsonNode? Find(JsonNode node, string path) =>
+        path.Split('/').Aggregate((JsonNode?)node, (at, key) => at switch
+        {
+            JsonArray array => int.Parse(key, System.Globalization.CultureInfo.InvariantCulture) is var index && index < array.Count ? array[index] : null,
+            _ => at?[key],
+        });
+
+    private static void AssertJson(string expected, JsonNode actual) =>
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), actual), $"Expected {expected}\nbut it is {actual.ToJsonString()}");
+}
