@@ -6,6 +6,19 @@ namespace Exporter.Tests;
 public sealed class OptionTests
 {
     [Fact]
+    public void With_a_certificate_the_addresses_are_https()
+    {
+        (string, string?)[] tls = [("Server:CertificateFile", "/tls.crt"), ("Server:KeyFile", "/tls.key")];
+
+        Assert.Equal(["https://*:9969"], TestOptions.Read(tls).Server.Urls);
+        Assert.Equal(["https://127.0.0.1:1"], TestOptions.Read([.. tls, ("Server:Urls", "https://127.0.0.1:1")]).Server.Urls);
+        Assert.StartsWith(
+            "Server:Urls: 'https://*:1;http://*:2' has http, and Server:CertificateFile is set",
+            Assert.Single(TestOptions.ErrorsOf([.. tls, ("Server:Urls", "https://*:1;http://*:2")])),
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Without_any_setting_the_defaults_hold()
     {
         var options = TestOptions.Read();

@@ -16,10 +16,16 @@ internal sealed record ExporterOptions(
     MetricsOptions Metrics,
     BpfOptions Bpf)
 {
+    private const string UrlsKey = "Server:Urls";
+
     /// <summary>Reads every option; what is wrong is noted in the reader, and stands as its default in the result.</summary>
     internal static ExporterOptions Read(OptionReader reader)
     {
         var options = ReadAll(reader);
+        if (options.Server.HasTls && !reader.IsSet(UrlsKey))
+        {
+            options = options with { Server = options.Server with { Urls = ["https://*:9969"] } };
+        }
         var plan = SeriesPlan.Create(options.Metrics, options.Handshake);
         reader.Require(
             plan.FixedLines <= options.Metrics.MaxSeries,
@@ -33,15 +39,15 @@ internal sealed record ExporterOptions(
     {
         reader.Require(server.KeyFile.Length > 0 == server.CertificateFile.Length > 0, "Server:KeyFile", "does not go with Server:CertificateFile; set both, or none");
         reader.Require(
-            server.HasTls || !server.Urls.Any(IsHttps), "Server:Urls", "has https, and there is no certificate; set Server:CertificateFile and Server:KeyFile");
-        reader.Require(!server.HasTls || server.Urls.All(IsHttps), "Server:Urls", "has http, and Server:CertificateFile is set; write https");
+            server.HasTls || !server.Urls.Any(IsHttps), UrlsKey, "has https, and there is no certificate; set Server:CertificateFile and Server:KeyFile");
+        reader.Require(!server.HasTls || server.Urls.All(IsHttps), UrlsKey, "has http, and Server:CertificateFile is set; write https");
 
         static bool IsHttps(string url) => url.StartsWith("https:", StringComparison.OrdinalIgnoreCase);
     }
 
     private static ExporterOptions ReadAll(OptionReader reader) => new(
         new(
-            reader.Urls("Server:Urls", "http://*:9969", "Where to listen; several addresses are separated by semicolons. With a certificate they are https://, and without it http://."),
+            reader.Urls(UrlsKey, "http://*:9969", "Where to listen; several addresses are separated by semicolons. With a certificate they are https://, also the default, and without it http://."),
             reader.Text("Server:CertificateFile", "a path", "The server's certificate in PEM, followed by those of its issuers; empty: no TLS. Read anew when it changes, as the three that follow."),
             reader.Text("Server:KeyFile", "a path", "The certificate's private key in PEM."),
             reader.Text("Server:BearerTokenFile", "a path", "A token that whoever asks for metrics or pods has to show; empty: none."),

@@ -34,6 +34,8 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             .Order(StringComparer.Ordinal),
     ];
 
+    internal bool IsSet(string key) => configuration[key] is not null;
+
     /// <summary>What depends on other options as well.</summary>
     internal void Require(bool isGood, string key, string problem)
     {
