@@ -6,7 +6,7 @@ set -euo pipefail
 declare -A groups=(
 	[build]="clang llvm libbpf-dev libelf-dev zlib1g-dev gcc libc6-dev"
 	[demo]="iproute2 iputils-ping iperf3 curl"
-	[test]="iproute2 iputils-ping ethtool bpftool prometheus util-linux nftables"
+	[test]="iproute2 iputils-ping ethtool bpftool prometheus prometheus-alertmanager util-linux nftables"
 	[vm]="qemu-system-x86 cpio kmod xz-utils zstd bpftool ethtool iperf3 util-linux"
 	[lint]="clang-format shellcheck"
 )
