@@ -38,11 +38,12 @@ skip() {
 dotnet build Exporter.sln --configuration Release --nologo --verbosity quiet
 
 ring "unit" Exporter.Tests
-if tests/Exporter.Chart.Tests/Tools/fetch.sh >/dev/null; then
+if tools=$(tests/Exporter.Chart.Tests/Tools/fetch.sh); then
 	ring "chart" Exporter.Chart.Tests
 else
 	skip "chart" "helm and the schemas of the Kubernetes API could not be fetched"
 fi
+ring "rules" Exporter.Rules.Tests env HELM="$tools/helm"
 if ((EUID != 0)); then
 	skip "kernel" "needs root: it makes network namespaces and loads BPF programs"
 else

@@ -75,7 +75,7 @@ public sealed class PrometheusTests
     {
         using var exporter = await ExporterProcess.StartAsync();
         using var pod = await exporter.AddPodAsync();
-        using var prometheus = await PrometheusServer.StartAsync(exporter.Port);
+        using var prometheus = PrometheusServer.Start(exporter.Port);
 
         var rate = await prometheus.QueryUntilAsync(
             $"rate(podnet_transmit_bytes_total{{pod=\"{pod.Name}\",transport=\"udp\"}}[10s])",

@@ -12,7 +12,7 @@ public sealed class SeriesBudgetTests
         using var veths = new Veths(Pods);
         veths.MakePods();
         using var exporter = await ExporterProcess.StartAsync($"--Metrics:MaxSeries={Budget}", "--Metrics:Retention=00:00:01", "--Attach:Hook=clsact");
-        using var prometheus = await PrometheusServer.StartAsync(exporter.Port);
+        using var prometheus = PrometheusServer.Start(exporter.Port);
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == Pods);
 
         veths.SendFrames();

@@ -1,78 +1,116 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 using System.Text.Json;
 
 namespace Exporter.Kernel.Tests.Support;
 
-/// <summary>Debian's Prometheus on the loopback interface, scraping every half second into a directory of its own.</summary>
+/// <summary>Debian's Prometheus on the loopback interface, scraping every half second.</summary>
 internal sealed class PrometheusServer : IDisposable
 {
-    private readonly string _directory;
-    private readonly Process _process;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>Between questions: a scrape has no event to wait for.</summary>
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(100);
+
+    private readonly Daemon _daemon;
     private readonly HttpClient _http;
 
-    private PrometheusServer(string directory, Process process, int port)
+    private PrometheusServer(Daemon daemon, int port)
     {
-        _directory = directory;
-        _process = process;
+        _daemon = daemon;
         _http = new HttpClient { BaseAddress = new($"http://127.0.0.1:{port}") };
     }
 
-    internal static async Task<PrometheusServer> StartAsync(int target)
+    /// <param name="target">The exporter's port.</param>
+    /// <param name="configure">Puts files into the directory and says what else is in the configuration.</param>
+    internal static PrometheusServer Start(int target, Func<string, string>? configure = null)
     {
-        var directory = Directory.CreateTempSubdirectory("podnet-prometheus-").FullName;
         var port = ExporterProcess.FreePort();
-        var configuration = Path.Combine(directory, "prometheus.yml");
-        await File.WriteAllTextAsync(configuration, $"""
-            global: {"{"}scrape_interval: 500ms, scrape_timeout: 400ms{"}"}
-            scrape_configs:
-              - job_name: podnet
-                honor_labels: true
-                static_configs: [{"{"}targets: ["127.0.0.1:{target}"]{"}"}]
-            """);
-        var process = Process.Start(new ProcessStartInfo(
-            "prometheus",
-            [$"--config.file={configuration}", $"--storage.tsdb.path={directory}/data", $"--web.listen-address=127.0.0.1:{port}", "--log.level=error"])
+        return new(
+            Daemon.Start(directory =>
+            {
+                var configuration = Path.Combine(directory, "prometheus.yml");
+                File.WriteAllText(configuration, $$"""
+                    global: {scrape_interval: 500ms, scrape_timeout: 400ms, evaluation_interval: 1s}
+                    scrape_configs:
+                      - job_name: podnet
+                        honor_labels: true
+                        static_configs: [{targets: ["127.0.0.1:{{target}}"]}]
+                    {{configure?.Invoke(directory)}}
+                    """);
+                return ["prometheus", $"--config.file={configuration}", $"--storage.tsdb.path={directory}/data", $"--web.listen-address=127.0.0.1:{port}", "--log.level=error"];
+            }),
+            port);
+    }
+
+    /// <summary>The values of an instant; NaN, which is none, not among them.</summary>
+    internal async Task<IReadOnlyList<double>> QueryAsync(string query)
+    {
+        using var answer = await GetAsync($"query?query={Uri.EscapeDataString(query)}");
+        return
+        [
+            .. answer.RootElement.GetProperty("data").GetProperty("result").EnumerateArray()
+                .Select(result => double.Parse(result.GetProperty("value")[1].GetString()!, CultureInfo.InvariantCulture))
+                .Where(value => !double.IsNaN(value)),
+        ];
+    }
+
+    /// <summary>What the API's page answers.</summary>
+    /// <exception cref="InvalidOperationException">It is an error.</exception>
+    internal async Task<JsonDocument> GetAsync(string page)
+    {
+        using var response = await _http.GetAsync($"/api/v1/{page}");
+        var text = await response.Content.ReadAsStringAsync();
+        return response.StatusCode switch
         {
-            RedirectStandardError = true,
-        })!;
-        process.BeginErrorReadLine();
-        return new PrometheusServer(directory, process, port);
+            HttpStatusCode.OK => JsonDocument.Parse(text),
+            // It is starting.
+            HttpStatusCode.ServiceUnavailable => throw new HttpRequestException(text),
+            _ => throw new InvalidOperationException($"{page}: {text}"),
+        };
     }
 
     /// <summary>Asks until there is one value that is as wanted, doing something in between.</summary>
     internal async Task<double> QueryUntilAsync(string query, Func<double, bool> wanted, Action meanwhile)
     {
+        double? found = null;
+        await WaitUntilAsync(
+            async () =>
+            {
+                meanwhile();
+                found = (await QueryAsync(query)).Where(wanted).Select(value => (double?)value).FirstOrDefault();
+                return found is not null;
+            },
+            () => $"Prometheus has no such value: {query}");
+        return found!.Value;
+    }
+
+    /// <summary>Tries until it is so.</summary>
+    internal async Task WaitUntilAsync(Func<Task<bool>> isSo, Func<string> complaint)
+    {
         var started = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(started) < TimeSpan.FromSeconds(60))
+        while (Stopwatch.GetElapsedTime(started) < Patience)
         {
-            meanwhile();
             try
             {
-                using var answer = JsonDocument.Parse(await _http.GetStringAsync($"/api/v1/query?query={Uri.EscapeDataString(query)}"));
-                foreach (var result in answer.RootElement.GetProperty("data").GetProperty("result").EnumerateArray())
+                if (await isSo())
                 {
-                    var value = double.Parse(result.GetProperty("value")[1].GetString()!, CultureInfo.InvariantCulture);
-                    if (wanted(value))
-                    {
-                        return value;
-                    }
+                    return;
                 }
             }
             catch (HttpRequestException)
             {
-                // Not listening yet.
+                // Not listening yet, or not ready.
             }
+            await Task.Delay(Pace);
         }
-        throw new InvalidOperationException($"Prometheus has no such value: {query}");
+        throw new InvalidOperationException($"{complaint()}\n{_daemon.Errors}");
     }
 
     public void Dispose()
     {
-        _process.Kill();
-        _process.WaitForExit();
-        _process.Dispose();
+        _daemon.Dispose();
         _http.Dispose();
-        Directory.Delete(_directory, recursive: true);
     }
 }

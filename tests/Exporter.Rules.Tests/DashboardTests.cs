@@ -1,0 +1,178 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Exporter.Rules.Tests.Support;
+
+namespace Exporter.Rules.Tests;
+
+/// <summary>What is promised of every dashboard and panel.</summary>
+public sealed partial class DashboardTests
+{
+    /// <summary>What others link to: these never change.</summary>
+    private static readonly Dictionary<string, string> Uids = new()
+    {
+        ["overview.json"] = "podnet-overview",
+        ["pod.json"] = "podnet-pod",
+        ["latency.json"] = "podnet-latency",
+        ["exporter.json"] = "podnet-exporter",
+    };
+
+    /// <summary>Those that are part of Grafana.</summary>
+    private static readonly string[] PanelTypes = ["row", "stat", "timeseries", "table", "heatmap", "state-timeline"];
+
+    /// <summary>Grafana's names of units that are used here: a wrong one shows as text behind the number.</summary>
+    private static readonly string[] Units = ["short", "Bps", "pps", "cps", "bytes", "s", "percentunit"];
+
+    public static TheoryData<string> Files => [.. Dashboards.All.Select(dashboard => dashboard.File)];
+
+    [Fact]
+    public void The_uids_are_the_ones_that_others_link_to() =>
+        Assert.Equal(Uids.OrderBy(uid => uid.Key), Dashboards.All.ToDictionary(dashboard => dashboard.File, dashboard => dashboard.Root.GetProperty("uid").GetString()!).OrderBy(uid => uid.Key));
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void A_dashboard_has_what_Grafana_10_and_newer_want(string file)
+    {
+        var root = Open(file).Root;
+
+        Assert.InRange(root.GetProperty("schemaVersion").GetInt32(), 38, 39);
+        Assert.False(root.TryGetProperty("id", out _), "An id is of one installation.");
+        Assert.False(root.TryGetProperty("__inputs", out _), "It is provisioned, not imported.");
+        Assert.Equal(["podnet"], root.GetProperty("tags").EnumerateArray().Select(tag => tag.GetString()));
+        Assert.False(string.IsNullOrWhiteSpace(root.GetProperty("description").GetString()));
+        Assert.StartsWith("podnet / ", root.GetProperty("title").GetString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void A_dashboard_links_to_the_others_and_takes_the_variables_and_the_time_along(string file)
+    {
+        var link = Assert.Single(Open(file).Root.GetProperty("links").EnumerateArray());
+
+        Assert.Equal("dashboards", link.GetProperty("type").GetString());
+        Assert.Equal("podnet", link.GetProperty("tags")[0].GetString());
+        Assert.True(link.GetProperty("includeVars").GetBoolean() && link.GetProperty("keepTime").GetBoolean());
+    }
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void A_link_to_a_dashboard_leads_to_one_and_sets_variables_that_it_has(string file) => Assert.All(
+        Link().Matches(Open(file).Root.GetRawText()),
+        link =>
+        {
+            var target = Assert.Single(Dashboards.All, dashboard => dashboard.Root.GetProperty("uid").GetString() == link.Groups["uid"].Value);
+            var variables = target.Variables.Select(variable => variable.GetProperty("name").GetString()!);
+            Assert.Superset(Parameter().Matches(link.Value).Select(match => match.Groups["name"].Value).ToHashSet(), variables.ToHashSet());
+        });
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void A_panel_says_what_it_shows_in_which_unit(string file) => Assert.All(Open(file).Panels, panel =>
+    {
+        Assert.False(string.IsNullOrWhiteSpace(Dashboard.Title(panel)));
+        Assert.Contains(Dashboard.Type(panel), PanelTypes);
+        Assert.True(panel.GetProperty("description").GetString() is { Length: > 20 } description && description.EndsWith('.'), $"{Dashboard.Title(panel)} is not described.");
+        Assert.Contains(panel.GetProperty("fieldConfig").GetProperty("defaults").GetProperty("unit").GetString(), Units);
+        if (Dashboard.Type(panel) == "heatmap")
+        {
+            Assert.Contains(panel.GetProperty("options").GetProperty("yAxis").GetProperty("unit").GetString(), Units);
+        }
+        // What is not said by a panel's own legend needs one.
+        if (Dashboard.Type(panel) is "timeseries" or "heatmap" or "state-timeline")
+        {
+            Assert.All(panel.GetProperty("targets").EnumerateArray(), target => Assert.NotEqual("", target.GetProperty("legendFormat").GetString()));
+        }
+    });
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void A_table_has_a_name_and_a_unit_for_every_column_of_values(string file) => Assert.All(Open(file).Panels.Where(panel => Dashboard.Type(panel) == "table"), panel =>
+    {
+        var organize = panel.GetProperty("transformations").EnumerateArray().Single(transformation => transformation.GetProperty("id").GetString() == "organize");
+        var names = organize.GetProperty("options").GetProperty("renameByName");
+        var targets = panel.GetProperty("targets").EnumerateArray().ToList();
+        Assert.All(targets, target =>
+        {
+            var field = targets.Count == 1 ? "Value" : $"Value #{target.GetProperty("refId").GetString()}";
+            var name = names.GetProperty(field).GetString();
+            Assert.Contains(panel.GetProperty("fieldConfig").GetProperty("overrides").EnumerateArray(), set => set.GetProperty("matcher").GetProperty("options").GetString() == name);
+            Assert.True(target.GetProperty("instant").GetBoolean());
+        });
+    });
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void Every_data_source_is_the_variable(string file)
+    {
+        var dashboard = Open(file);
+        var first = dashboard.Variables.First();
+        Assert.Equal(("datasource", "datasource", "prometheus"), (first.GetProperty("name").GetString(), first.GetProperty("type").GetString(), first.GetProperty("query").GetString()));
+
+        var users = dashboard.Panels.Concat(dashboard.Variables.Skip(1)).Concat(dashboard.Queries.Select(query => query.Target));
+
+        Assert.All(users, user => Assert.Equal("${datasource}", user.GetProperty("datasource").GetProperty("uid").GetString()));
+    }
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void A_variable_can_be_all_and_then_takes_what_has_no_such_label(string file)
+    {
+        var variables = Open(file).Variables.Skip(1).ToList();
+
+        Assert.Contains("cluster", variables.Select(variable => variable.GetProperty("name").GetString()));
+        Assert.All(variables, variable =>
+        {
+            Assert.True(variable.GetProperty("includeAll").GetBoolean());
+            Assert.Equal(".*", variable.GetProperty("allValue").GetString());
+        });
+    }
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void A_query_uses_the_variables_and_the_rates_interval(string file)
+    {
+        var dashboard = Open(file);
+        var selecting = dashboard.Variables.Skip(1).Select(variable => variable.GetProperty("name").GetString()!).ToList();
+
+        Assert.All(dashboard.Queries, query =>
+        {
+            // Every selector, for a query with one that has not is of all clusters.
+            Assert.All(Selector().Matches(query.Expression), selector => Assert.Contains("cluster=~\"$cluster\"", selector.Value, StringComparison.Ordinal));
+            Assert.Subset(selecting.Append("__rate_interval").ToHashSet(), Dashboards.VariablesIn(query.Expression).ToHashSet());
+            Assert.All(Range().Matches(query.Expression), range => Assert.Equal("[$__rate_interval]", range.Value));
+        });
+        Assert.All(selecting, name => Assert.Contains(dashboard.Queries, query => Dashboards.VariablesIn(query.Expression).Contains(name)));
+    }
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void Panels_have_ids_of_their_own_and_do_not_lie_upon_each_other(string file)
+    {
+        var panels = Open(file).AllPanels.ToList();
+        Assert.Distinct(panels.Select(panel => panel.GetProperty("id").GetInt32()));
+
+        var cells = panels.SelectMany(panel =>
+        {
+            var place = panel.GetProperty("gridPos");
+            var (x, y, w, h) = (Get(place, "x"), Get(place, "y"), Get(place, "w"), Get(place, "h"));
+            Assert.True(x + w <= 24, Dashboard.Title(panel));
+            return from column in Enumerable.Range(x, w) from row in Enumerable.Range(y, h) select (column, row);
+        });
+        Assert.Distinct(cells);
+
+        static int Get(JsonElement place, string name) => place.GetProperty(name).GetInt32();
+    }
+
+    private static Dashboard Open(string file) => Dashboards.All.Single(dashboard => dashboard.File == file);
+
+    [GeneratedRegex(@"(?<![\w:])(?:podnet|process|up|pod_|instance)[\w:]*\{[^}]*\}")]
+    private static partial Regex Selector();
+
+    [GeneratedRegex(@"\[[^\]]*\]")]
+    private static partial Regex Range();
+
+    [GeneratedRegex(@"/d/(?<uid>[a-z-]+)\?[^""]*")]
+    private static partial Regex Link();
+
+    [GeneratedRegex(@"var-(?<name>\w+)=|\$\{(?<name>\w+):queryparam\}")]
+    private static partial Regex Parameter();
+}
