@@ -203,9 +203,10 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
         BPF = 39,
     }
 
+    /// <summary>In the build's output: what a killed run left there is in nobody's way.</summary>
     internal sealed class TemporaryDirectory : IDisposable
     {
-        internal string Path { get; } = Directory.CreateTempSubdirectory("podnet-image-").FullName;
+        internal string Path { get; } = Directory.CreateDirectory(System.IO.Path.Combine(AppContext.BaseDirectory, "image-tests", Guid.NewGuid().ToString("N"))).FullName;
 
         public void Dispose() => Directory.Delete(Path, recursive: true);
     }
