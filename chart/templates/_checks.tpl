@@ -23,6 +23,13 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- $urls := (.Values.options.Server | default dict).Urls | default list | toJson -}}
+{{- if and .Values.tls.existingSecret (contains "http://" $urls) -}}
+{{- fail "options.Server.Urls: has http, and there is a certificate; write https" -}}
+{{- end -}}
+{{- if and (not .Values.tls.existingSecret) (contains "https://" $urls) -}}
+{{- fail "options.Server.Urls: has https, and there is no certificate; set tls.existingSecret" -}}
+{{- end -}}
 {{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) -}}
 {{- fail "serviceMonitor.enabled: a ServiceMonitor needs the Service; set service.enabled as well, or use podMonitor.enabled" -}}
 {{- end -}}

@@ -66,6 +66,8 @@ public sealed class SchemaTests
     [InlineData("serviceMonitor.enabled: a ServiceMonitor needs the Service", "serviceMonitor.enabled=true", "service.enabled=false")]
     [InlineData("auth.existingSecret: say what is in it", "auth.existingSecret=s")]
     [InlineData("auth.bearerTokenKey, auth.basicAuthKey: set auth.existingSecret", "auth.bearerTokenKey=token")]
+    [InlineData("options.Server.Urls: has http, and there is a certificate", "options.Server.Urls={https://*:1,http://*:2}", "tls.existingSecret=s")]
+    [InlineData("options.Server.Urls: has https, and there is no certificate", "options.Server.Urls=https://*:9969")]
     [InlineData("finds the Secrets of tls and auth in its own namespace only", "podMonitor.enabled=true", "podMonitor.namespace=other", "tls.existingSecret=s")]
     [InlineData("finds the Secrets of tls and auth in its own namespace only", "serviceMonitor.enabled=true", "serviceMonitor.namespace=other", "auth.existingSecret=s", "auth.bearerTokenKey=t")]
     public void Values_that_do_not_go_together_are_refused_with_what_to_do(string message, params string[] values) =>
