@@ -31,8 +31,9 @@ bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, hand
 	@dotnet build tests/Exporter.Benchmarks -c Release --nologo --verbosity quiet
 	@scripts/isolated.sh dotnet tests/Exporter.Benchmarks/bin/Release/net10.0/Exporter.Benchmarks.dll $(BENCH)
 
-image: build deps-image ## artifacts/podnet-exporter-image.tar, the image as an OCI archive
+image: build deps-image ## artifacts/podnet-exporter-image.tar, the image as an OCI archive, and its bill of materials
 	@scripts/image.sh $(BINARY) artifacts/podnet-exporter-image.tar
+	@scripts/sbom.sh artifacts/podnet-exporter-image.tar artifacts/podnet-exporter-image.cdx.json
 
 chart: deps-chart ## artifacts/podnet-exporter-VERSION.tgz, the Helm chart as a package
 	@scripts/chart.sh artifacts

@@ -36,6 +36,7 @@ skip() {
 }
 
 dotnet build Exporter.sln --configuration Release --nologo --verbosity quiet
+dotnet tool restore >/dev/null
 
 ring "unit" Exporter.Tests
 if tools=$(tests/Exporter.Chart.Tests/Tools/fetch.sh); then

@@ -65,6 +65,26 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
     }
 
     [Fact]
+    public void Its_bill_of_materials_has_its_packages_of_NuGet_and_of_Debian_and_is_the_same_again()
+    {
+        using var files = new TemporaryDirectory();
+        var (first, second) = (Path.Combine(files.Path, "first.json"), Path.Combine(files.Path, "second.json"));
+        foreach (var file in new[] { first, second })
+        {
+            Shell.Run(Path.Combine(Repository.Root, "scripts", "sbom.sh"), _image.Archive, file);
+        }
+
+        var components = JsonNode.Parse(File.ReadAllText(first))!["components"]!.AsArray().Select(component => (string)component!["purl"]!).ToList();
+        Assert.Contains(components, component => component.StartsWith("pkg:nuget/prometheus-net.AspNetCore@", StringComparison.Ordinal));
+        Assert.Contains(components, component => component.StartsWith("pkg:nuget/KubernetesClient.Aot@", StringComparison.Ordinal));
+        foreach (var package in _image.Files.Where(file => file.Name.StartsWith("./var/lib/dpkg/status.d/", StringComparison.Ordinal)).Select(file => Path.GetFileName(file.Name)))
+        {
+            Assert.Single(components, component => component.StartsWith("pkg:deb/", StringComparison.Ordinal) && component.Contains($"/{package}@", StringComparison.Ordinal));
+        }
+        Assert.Equal(File.ReadAllText(first), File.ReadAllText(second));
+    }
+
+    [Fact]
     public void It_is_described_as_the_last_stage_of_the_Dockerfile()
     {
         var configuration = _image.Configuration["config"]!;
@@ -79,6 +99,7 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
     [Fact]
     public async Task With_the_chart_s_security_context_it_counts_a_pod_of_the_cluster_to_the_packet()
     {
+        Helm.Require();
         await using var server = await ApiServer.CreateAsync();
         using var containerd = new Containerd();
         var image = containerd.Import(_image.Archive);
@@ -103,6 +124,7 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
     [Fact]
     public async Task Under_a_profile_that_wants_SYS_ADMIN_for_bpf_it_says_so_and_runs_with_the_switch_for_older_kernels()
     {
+        Helm.Require();
         await using var server = await ApiServer.CreateAsync();
         using var containerd = new Containerd();
         using var files = new TemporaryDirectory();

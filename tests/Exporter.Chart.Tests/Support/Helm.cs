@@ -21,6 +21,19 @@ internal static class Helm
     /// <summary>Where helm and node_modules are.</summary>
     internal static string Tools => LazyTools.Value;
 
+    /// <summary>Skips the test where helm is not there and cannot be fetched.</summary>
+    internal static void Require()
+    {
+        try
+        {
+            _ = Tools;
+        }
+        catch (InvalidOperationException e)
+        {
+            Assert.Skip($"helm cannot be fetched: {e.Message}");
+        }
+    }
+
     /// <summary>The names of the files in chart/ci.</summary>
     internal static IEnumerable<string> Scenarios => Directory.GetFiles(Path.Combine(Chart, "ci"), "*-values.yaml").Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal);
 
