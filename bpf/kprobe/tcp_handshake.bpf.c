@@ -51,6 +51,9 @@
 /* Upper bounds of the ranges of durations, in nanoseconds, ascending; what is not used is the greatest number. */
 const volatile __u64 handshake_bounds[HANDSHAKE_DURATIONS - 1] SEC(".rodata.bounds") = {};
 
+/* Programs that take the place of others are attached beside them; those count whose number is in handshakes_current. */
+const volatile __u64 handshake_generation[1] SEC(".rodata.generation") = {};
+
 struct handshake_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, HANDSHAKE_MAX_NETWORKS);
@@ -88,6 +91,13 @@ struct {
 	__type(value, __u64);
 } handshake_steps SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} handshakes_current SEC(".maps");
+
 /* Too large for the stack. */
 static const volatile struct handshake_value no_handshakes;
 
@@ -104,6 +114,15 @@ static __always_inline void increment(void *per_cpu_array, __u32 index)
 
 	if (count)
 		__sync_fetch_and_add(count, 1);
+}
+
+/* Whether it is for this object's programs to count. */
+static __always_inline bool is_current(void)
+{
+	__u32 slot = 0;
+	__u64 *generation = bpf_map_lookup_elem(&handshakes_current, &slot);
+
+	return generation && *generation == handshake_generation[0];
 }
 
 static __always_inline __u64 network_id(bool typed, const struct net *net)
@@ -290,6 +309,8 @@ static __always_inline void established(bool typed, const struct sock *sk, const
 		}
 		return;
 	}
+	if (!is_current())
+		return;
 
 	/*
 	 * Until it is accepted a connection has no struct socket; one whose
@@ -332,6 +353,8 @@ static __always_inline void failed(bool typed, const struct sock *sk, const stru
 		increment(&handshake_steps, HANDSHAKE_STEP_FAILED);
 		return;
 	}
+	if (!is_current())
+		return;
 
 	late = bpf_map_lookup_elem(&handshakes_late, &flow);
 	if (late) {
@@ -356,7 +379,7 @@ static __always_inline int syn_unanswered(const struct sock *sk)
 	struct handshake_flow flow;
 	struct rb_node *first;
 
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT)
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT || !is_current())
 		return 0;
 	first = BPF_CORE_READ(sk, tcp_rtx_queue.rb_node);
 	flow = socket_flow(false, sk, (const void *)sk);
@@ -405,7 +428,7 @@ static __always_inline int segment_resent(const struct sock *sk)
 	struct handshake_late *late;
 	struct handshake_flow flow;
 
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT)
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT || !is_current())
 		return 0;
 	flow = socket_flow(false, sk, (const void *)sk);
 	if (is_loopback(false, sk, (const void *)sk))
@@ -421,7 +444,7 @@ static __always_inline int synack_resent(const struct request_sock *req)
 {
 	struct handshake_flow flow = request_flow(req);
 
-	if (is_loopback_flow(&flow))
+	if (is_loopback_flow(&flow) || !is_current())
 		return 0;
 	add_retransmit(flow.network, HANDSHAKE_SERVER);
 	remember(&flow, HANDSHAKE_SERVER,
@@ -454,7 +477,7 @@ static __always_inline int request_freed(const struct request_sock *req)
 	    BPF_CORE_READ_BITFIELD_PROBED(req, syncookie) || may_be_fast_open(req))
 		return 0;
 	flow = request_flow(req);
-	if (is_loopback_flow(&flow))
+	if (is_loopback_flow(&flow) || !is_current())
 		return 0;
 	bpf_map_delete_elem(&handshakes_late, &flow);
 	/* The timer that sends the SYN-ACK again gives up in the end; a reset takes the request away before it is due.

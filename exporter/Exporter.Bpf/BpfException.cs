@@ -3,8 +3,12 @@ using Exporter.Bpf.Native;
 namespace Exporter.Bpf;
 
 /// <summary>The kernel, or libbpf on its behalf, refused an operation.</summary>
-public sealed class BpfException : Exception
+public class BpfException : Exception
 {
+    /// <param name="message">All there is to say.</param>
+    private protected BpfException(string message)
+        : base(message) => (Operation, Log) = ("", "");
+
     internal BpfException(string operation, int errno, string log = "")
         : base(Compose(operation, errno, log))
     {
@@ -17,7 +21,7 @@ public sealed class BpfException : Exception
     public string Operation { get; }
 
     /// <summary>The kernel's errno, positive.</summary>
-    public int ErrorNumber { get; }
+    public int ErrorNumber { get; internal init; }
 
     /// <summary>What libbpf said meanwhile, the verifier's log included; empty where it said nothing.</summary>
     public string Log { get; }

@@ -119,17 +119,25 @@ public sealed class BpfObject : IDisposable
     /// <summary>A program of the loaded object, valid as long as the object.</summary>
     public BpfProgram Program(string name) => new(name, FindProgram(name));
 
-    /// <summary>A map of the loaded object, valid as long as the object.</summary>
-    public BpfMap Map(string name)
+    /// <summary>A map of the loaded object, which may outlive it.</summary>
+    public BpfMap Map(string name) => BpfMap.Duplicate(name, Libbpf.bpf_map__fd(FindMap(name)));
+
+    /// <summary>Has a map that is there already used, in place of a new one; before <see cref="Load"/>.</summary>
+    /// <exception cref="BpfException">It has not the size that the object's has.</exception>
+    public void Reuse(BpfMap map)
     {
-        var map = FindMap(name);
-        return new BpfMap(
-            name,
-            Libbpf.bpf_map__fd(map),
-            (int)Libbpf.bpf_map__key_size(map),
-            (int)Libbpf.bpf_map__value_size(map),
-            (int)Libbpf.bpf_map__max_entries(map),
-            Libbpf.bpf_map__type(map) is Libbpf.BPF_MAP_TYPE_PERCPU_HASH or Libbpf.BPF_MAP_TYPE_PERCPU_ARRAY ? PerCpu.Count : 1);
+        var own = FindMap(map.Name);
+        var (key, value) = ((int)Libbpf.bpf_map__key_size(own), (int)Libbpf.bpf_map__value_size(own));
+        if ((key, value) != (map.KeySize, map.ValueSize))
+        {
+            throw new BpfException(
+                $"use the map {map.Name} for the BPF object {_name}: it has keys of {map.KeySize} and values of {map.ValueSize} bytes, the object's {key} and {value}", Errno.EINVAL);
+        }
+        var error = Libbpf.bpf_map__reuse_fd(own, map.Fd);
+        if (error < 0)
+        {
+            throw new BpfException($"use the map {map.Name} for the BPF object {_name}", -error);
+        }
     }
 
     public void Dispose() => _handle.Dispose();

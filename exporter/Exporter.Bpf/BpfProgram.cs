@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Exporter.Bpf.Native;
 
@@ -36,12 +38,12 @@ public sealed unsafe class BpfProgram
     /// <summary>Attaches a kprobe program to the beginning of a kernel function.</summary>
     /// <returns>Detaches when disposed.</returns>
     /// <exception cref="BpfException">The kernel has no kprobes, or none on this function.</exception>
-    public IDisposable AttachKprobe(string function)
+    public BpfLink AttachKprobe(string function)
     {
         var (link, log) = BpfLog.Capture(() => Libbpf.bpf_program__attach_kprobe(_program, 0, function));
         if (!link.IsInvalid)
         {
-            return link;
+            return new KprobeLink(link);
         }
         var errno = Marshal.GetLastPInvokeError();
         link.Dispose();
@@ -51,10 +53,10 @@ public sealed unsafe class BpfProgram
     /// <summary>Attaches a tp_btf program to the tracepoint that it was compiled for.</summary>
     /// <returns>Detaches when disposed.</returns>
     /// <exception cref="BpfException">The kernel refused.</exception>
-    public IDisposable AttachTracepoint()
+    public BpfLink AttachTracepoint()
     {
         var fd = Libbpf.bpf_raw_tracepoint_open(null, Fd);
-        return fd >= 0 ? new FileDescriptor(fd) : throw new BpfException($"attach {Name} to its tracepoint", -fd);
+        return fd >= 0 ? new TracepointLink(new FileDescriptor(fd)) : throw new BpfException($"attach {Name} to its tracepoint", -fd);
     }
 
     /// <summary>Runs a raw_tp program here and now (BPF_PROG_TEST_RUN, since Linux 5.10).</summary>
@@ -73,6 +75,9 @@ public sealed unsafe class BpfProgram
             throw new BpfException($"run the program {Name}", -error);
         }
     }
+
+    /// <summary>What the kernel made of its instructions: two programs with one tag do the same.</summary>
+    public string Tag => BinaryPrimitives.ReverseEndianness(ReadInfo().tag).ToString("x16", CultureInfo.InvariantCulture);
 
     public ProgramStatistics ReadStatistics()
     {
@@ -114,4 +119,26 @@ public sealed unsafe class BpfProgram
         var error = Libbpf.bpf_obj_get_info_by_fd(Fd, &info, &size);
         return error < 0 ? throw new BpfException($"ask about the program {Name}", -error) : info;
     }
+}
+
+/// <summary>Keeps a program attached. Disposing detaches it, unless it is pinned.</summary>
+public abstract class BpfLink : IDisposable
+{
+    internal abstract int Fd { get; }
+
+    public abstract void Dispose();
+}
+
+internal sealed class KprobeLink(BpfLinkHandle link) : BpfLink
+{
+    internal override int Fd => Libbpf.bpf_link__fd(link);
+
+    public override void Dispose() => link.Dispose();
+}
+
+internal sealed class TracepointLink(FileDescriptor descriptor) : BpfLink
+{
+    internal override int Fd => (int)descriptor.DangerousGetHandle();
+
+    public override void Dispose() => descriptor.Dispose();
 }

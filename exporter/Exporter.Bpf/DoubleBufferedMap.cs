@@ -4,7 +4,8 @@ namespace Exporter.Bpf;
 
 /// <summary>
 /// A pair of hash maps, per CPU or not, behind the one slot of a BPF_MAP_TYPE_ARRAY_OF_MAPS: programs count into the active one while
-/// the idle one is read and emptied at rest, so that no increment is lost. Used by one thread at a time.
+/// the idle one is read and emptied at rest, so that no increment is lost. A drain is: <see cref="Read"/>, keep what was read, <see cref="Clear"/>.
+/// Which step an earlier process has come to is seen from the slot and from the map that was last kept. Used by one thread at a time.
 /// </summary>
 /// <typeparam name="TValue">64-bit counters only.</typeparam>
 public sealed class DoubleBufferedMap<TKey, TValue>
@@ -15,50 +16,81 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     private readonly HashReader<TKey, TValue> _reader;
     private BpfMap _active;
     private BpfMap _idle;
+    private Stage _stage;
 
-    /// <summary>Whether the idle map still has rows: it must not become active with them.</summary>
-    private bool _unread;
-
-    /// <param name="slot">The array of maps; the object file put <paramref name="active"/> into it.</param>
-    public DoubleBufferedMap(BpfMap slot, BpfMap active, BpfMap idle)
+    /// <param name="slot">The array of maps, with one of the two in its slot.</param>
+    /// <param name="kept">Whether what is in the map of this id is kept already, by an earlier process.</param>
+    /// <param name="sources">Where the counters are in maps that are laid out otherwise; null: as in the type.</param>
+    internal DoubleBufferedMap(BpfMap slot, BpfMap one, BpfMap other, Func<int, bool>? kept = null, int[]? sources = null)
     {
-        active.RequireLayout<TKey, TValue>();
-        idle.RequireLayout<TKey, TValue>();
+        if (sources is null)
+        {
+            one.RequireLayout<TKey, TValue>();
+            other.RequireLayout<TKey, TValue>();
+        }
         _slot = slot;
-        _reader = new(active.Copies);
-        _active = active;
-        _idle = idle;
+        _reader = new(one, sources);
+        (_active, _idle) = FindActive() == other.Id ? (other, one) : (one, other);
+        _stage = kept is null ? Stage.Empty : kept(_idle.Id) ? Stage.Kept : Stage.Unread;
+    }
+
+    private enum Stage
+    {
+        /// <summary>The idle map is empty: the maps may be swapped.</summary>
+        Empty,
+
+        /// <summary>The idle map has rows that nobody has kept.</summary>
+        Unread,
+
+        /// <summary>The idle map may have rows that are kept.</summary>
+        Kept,
     }
 
     /// <summary>How many rows each map of the pair has room for.</summary>
     public int MaxEntries => _active.MaxEntries;
 
-    /// <summary>How many rows the last drain has read.</summary>
+    /// <summary>How many rows were last read.</summary>
     public int Entries { get; private set; }
+
+    /// <summary>What the pair is known by: the id of the map that has the slot.</summary>
+    public int Pair => _slot.Id;
+
+    /// <summary>The id of the map that was last read.</summary>
+    public int ReadFrom => _idle.Id;
 
     /// <summary>The map that programs count into now.</summary>
     internal BpfMap Active => _active;
 
     /// <summary>
-    /// Everything that was counted since the last call. Blocks for an RCU grace period, some milliseconds, without using a CPU. The
-    /// rows stay valid until the next call; nothing is allocated unless there are more rows than ever before.
+    /// Everything that was counted since the last call that was followed by <see cref="Clear"/>. Blocks for an RCU grace period, some
+    /// milliseconds, without using a CPU. The rows stay valid until the next call; nothing is allocated unless there are more than ever before.
     /// </summary>
-    /// <param name="complete">
-    /// Whether it is everything. If not, or after an exception, the next call goes on with the same map before the maps are swapped
-    /// again, so nothing is lost.
-    /// </param>
-    /// <exception cref="BpfException">Nothing could be read.</exception>
-    public ReadOnlySpan<DrainedRow<TKey, TValue>> Drain(out bool complete)
+    /// <exception cref="BpfException">They could not be read; nothing is lost, the next call tries again.</exception>
+    public ReadOnlySpan<DrainedRow<TKey, TValue>> Read()
     {
-        if (!_unread)
+        if (_stage == Stage.Kept)
+        {
+            _reader.Read(_idle);
+            _reader.Clear(_idle);
+            _stage = Stage.Empty;
+        }
+        if (_stage == Stage.Empty)
         {
             Swap();
-            _unread = true;
+            _stage = Stage.Unread;
         }
-        var rows = _reader.ReadAndClear(_idle, out complete);
-        _unread = !complete;
+        var rows = _reader.Read(_idle);
         Entries = rows.Length;
         return rows;
+    }
+
+    /// <summary>Takes out of the map what the last <see cref="Read"/> has returned, which is kept now.</summary>
+    /// <exception cref="BpfException">Some of it is still there; the next <see cref="Read"/> takes it out.</exception>
+    public void Clear()
+    {
+        _stage = Stage.Kept;
+        _reader.Clear(_idle);
+        _stage = Stage.Empty;
     }
 
     /// <summary>
@@ -75,5 +107,14 @@ public sealed class DoubleBufferedMap<TKey, TValue>
             throw new BpfException($"swap the maps behind {_slot.Name}", -error);
         }
         (_active, _idle) = (_idle, _active);
+    }
+
+    /// <summary>To user space, an array of maps has the ids of its maps.</summary>
+    private unsafe int FindActive()
+    {
+        var slot = 0;
+        int id;
+        var error = Libbpf.bpf_map_lookup_elem(_slot.Fd, &slot, &id);
+        return error < 0 ? throw new BpfException($"look into {_slot.Name}", -error) : id;
     }
 }

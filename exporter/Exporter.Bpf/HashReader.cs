@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
@@ -6,9 +7,8 @@ namespace Exporter.Bpf;
 public readonly record struct DrainedRow<TKey, TValue>(TKey Key, TValue Value);
 
 /// <summary>
-/// Reads and empties a BPF_MAP_TYPE_HASH or BPF_MAP_TYPE_PERCPU_HASH in batches. The kernel copies and deletes row by row while
-/// programs may run: what a program adds to a row between its copy and its deletion is lost. So this is exact only for a map at
-/// rest, which is what <see cref="DoubleBufferedMap{TKey, TValue}"/> makes of it.
+/// Reads and empties a BPF_MAP_TYPE_HASH or BPF_MAP_TYPE_PERCPU_HASH in batches. What a program adds to a row between its reading and its
+/// deletion is lost. So this is exact only for a map at rest, which is what <see cref="DoubleBufferedMap{TKey, TValue}"/> makes of it.
 /// </summary>
 internal sealed class HashReader<TKey, TValue>
     where TKey : unmanaged
@@ -18,35 +18,33 @@ internal sealed class HashReader<TKey, TValue>
     private const int SmallestBatch = 16;
 
     private readonly int _copies;
-    private TKey[] _keys = [];
-    private TValue[] _values = [];
-    private DrainedRow<TKey, TValue>[] _rows = [];
 
-    /// <param name="copies">How many values a key has, as <see cref="BpfMap.Copies"/>.</param>
-    internal unsafe HashReader(int copies)
+    /// <summary>How many counters one copy of a value has in the map.</summary>
+    private readonly int _words;
+
+    private readonly int[]? _sources;
+    private TKey[] _keys = [];
+    private ulong[] _values = [];
+    private DrainedRow<TKey, TValue>[] _rows = [];
+    private TKey[] _rowKeys = [];
+    private int _count;
+
+    /// <param name="map">One that is as those to be read.</param>
+    /// <param name="sources">Where in the map's values each counter is, as <see cref="MapLayout.Find"/> has it; null: as in the type.</param>
+    internal unsafe HashReader(BpfMap map, int[]? sources = null)
     {
-        _copies = copies;
-        Resize(Math.Max(SmallestBatch, FirstBatchBytes / (sizeof(TKey) + (sizeof(TValue) * copies))));
+        (_copies, _words, _sources) = (map.Copies, map.ValueSize / sizeof(ulong), sources);
+        Resize(Math.Max(SmallestBatch, FirstBatchBytes / (sizeof(TKey) + (map.ValueSize * map.Copies))));
     }
 
     /// <summary>
-    /// The map's rows, which are gone from it; they stay valid until the next call. Allocates only when there are more than ever before.
+    /// The map's rows, which stay in it, and stay valid here until the next call: those that were there all the time, and some of those that
+    /// came and went. Allocates only when there are more than ever before.
     /// </summary>
-    /// <param name="complete">
-    /// Whether the map is empty now. An error behind the first batch ends the call with what there is: these rows are out of the map
-    /// already, the others stay in it.
-    /// </param>
-    /// <exception cref="BpfException">Nothing could be read.</exception>
-    internal ReadOnlySpan<DrainedRow<TKey, TValue>> ReadAndClear(BpfMap map, out bool complete) => Read(map, clear: true, out complete);
-
-    /// <summary>The map's rows, which stay in it: those that were there all the time, and some of those that came and went.</summary>
-    /// <exception cref="BpfException">Nothing could be read.</exception>
-    internal ReadOnlySpan<DrainedRow<TKey, TValue>> Read(BpfMap map) => Read(map, clear: false, out _);
-
-    private unsafe ReadOnlySpan<DrainedRow<TKey, TValue>> Read(BpfMap map, bool clear, out bool complete)
+    /// <exception cref="BpfException">Not all could be read.</exception>
+    internal unsafe ReadOnlySpan<DrainedRow<TKey, TValue>> Read(BpfMap map)
     {
-        complete = true;
-        var total = 0;
+        _count = 0;
         var end = false;
         // The cursor is a bucket number, at least four bytes (kernel/bpf/hashtab.c).
         ulong cursor = 0;
@@ -59,12 +57,9 @@ internal sealed class HashReader<TKey, TValue>
             {
                 count = (uint)_keys.Length;
                 fixed (TKey* keys = _keys)
-                fixed (TValue* values = _values)
+                fixed (ulong* values = _values)
                 {
-                    var start = first ? null : &cursor;
-                    error = clear
-                        ? Libbpf.bpf_map_lookup_and_delete_batch(map.Fd, start, &cursor, keys, values, &count, &opts)
-                        : Libbpf.bpf_map_lookup_batch(map.Fd, start, &cursor, keys, values, &count, &opts);
+                    error = Libbpf.bpf_map_lookup_batch(map.Fd, first ? null : &cursor, &cursor, keys, values, &count, &opts);
                 }
                 if (error == -Errno.ENOSPC)
                 {
@@ -76,24 +71,67 @@ internal sealed class HashReader<TKey, TValue>
             end = error < 0;
             if (end && error != -Errno.ENOENT)
             {
-                complete = false;
-                return total > 0 ? _rows.AsSpan(0, total) : throw new BpfException($"{(clear ? "drain" : "read")} the map {map.Name}", -error);
+                throw new BpfException($"read the map {map.Name}", -error);
             }
-            if (_rows.Length < total + count)
+            if (_rows.Length < _count + count)
             {
-                Array.Resize(ref _rows, Math.Max(total + (int)count, _rows.Length * 2));
+                var room = Math.Max(_count + (int)count, _rows.Length * 2);
+                Array.Resize(ref _rows, room);
+                Array.Resize(ref _rowKeys, room);
             }
             for (var row = 0; row < count; row++)
             {
-                _rows[total++] = new(_keys[row], PerCpu.Sum<TValue>(_values.AsSpan(row * _copies, _copies)));
+                _rowKeys[_count] = _keys[row];
+                _rows[_count++] = new(_keys[row], Sum(_values.AsSpan(row * _copies * _words, _copies * _words)));
             }
         }
-        return _rows.AsSpan(0, total);
+        return _rows.AsSpan(0, _count);
+    }
+
+    /// <summary>Takes out of the map what was last read of it.</summary>
+    /// <exception cref="BpfException">Some of it is still there; it has to be read again before this is tried again.</exception>
+    internal unsafe void Clear(BpfMap map)
+    {
+        var opts = new Libbpf.bpf_map_batch_opts { sz = (nuint)sizeof(Libbpf.bpf_map_batch_opts) };
+        fixed (TKey* keys = _rowKeys)
+        {
+            var (done, error) = (0u, 0);
+            while (done < _count && error is 0 or -Errno.EINTR)
+            {
+                var count = (uint)_count - done;
+                error = Libbpf.bpf_map_delete_batch(map.Fd, keys + done, &count, &opts);
+                done += count;
+            }
+            if (error < 0)
+            {
+                throw new BpfException($"empty the map {map.Name}", -error);
+            }
+        }
+        _count = 0;
     }
 
     private void Resize(int batch)
     {
         _keys = new TKey[batch];
-        _values = new TValue[batch * _copies];
+        _values = new ulong[batch * _copies * _words];
+    }
+
+    /// <summary>Over the CPUs.</summary>
+    private TValue Sum(ReadOnlySpan<ulong> copies)
+    {
+        if (_sources is null)
+        {
+            return PerCpu.Sum(MemoryMarshal.Cast<ulong, TValue>(copies));
+        }
+        TValue sum = default;
+        var counters = MemoryMarshal.Cast<TValue, ulong>(MemoryMarshal.CreateSpan(ref sum, 1));
+        for (; !copies.IsEmpty; copies = copies[_words..])
+        {
+            for (var i = 0; i < counters.Length; i++)
+            {
+                counters[i] += _sources[i] < 0 ? 0 : copies[_sources[i]];
+            }
+        }
+        return sum;
     }
 }

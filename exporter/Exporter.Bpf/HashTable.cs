@@ -15,7 +15,7 @@ public sealed class HashTable<TKey, TValue>
     {
         map.RequireLayout<TKey, TValue>();
         _map = map;
-        _reader = new(map.Copies);
+        _reader = new(map);
     }
 
     public int MaxEntries => _map.MaxEntries;

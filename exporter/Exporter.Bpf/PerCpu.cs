@@ -16,21 +16,28 @@ internal static class PerCpu
         where TValue : unmanaged
     {
         var sum = perCpu[0];
-        var total = Counters(ref sum);
-        for (var cpu = 1; cpu < perCpu.Length; cpu++)
+        foreach (ref readonly var copy in perCpu[1..])
         {
-            var counters = Counters(ref Unsafe.AsRef(in perCpu[cpu]));
-            var i = 0;
-            for (; i <= total.Length - Vector<ulong>.Count; i += Vector<ulong>.Count)
-            {
-                (new Vector<ulong>(total[i..]) + new Vector<ulong>(counters[i..])).CopyTo(total[i..]);
-            }
-            for (; i < total.Length; i++)
-            {
-                total[i] += counters[i];
-            }
+            Add(ref sum, copy);
         }
         return sum;
+    }
+
+    /// <summary>Adds the counters of one value to those of another.</summary>
+    internal static void Add<TValue>(ref TValue sum, in TValue more)
+        where TValue : unmanaged
+    {
+        var total = Counters(ref sum);
+        var counters = Counters(ref Unsafe.AsRef(in more));
+        var i = 0;
+        for (; i <= total.Length - Vector<ulong>.Count; i += Vector<ulong>.Count)
+        {
+            (new Vector<ulong>(total[i..]) + new Vector<ulong>(counters[i..])).CopyTo(total[i..]);
+        }
+        for (; i < total.Length; i++)
+        {
+            total[i] += counters[i];
+        }
     }
 
     private static Span<ulong> Counters<TValue>(ref TValue value)

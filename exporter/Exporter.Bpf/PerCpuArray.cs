@@ -32,4 +32,19 @@ public sealed class PerCpuArray<TValue>
         }
         return PerCpu.Sum<TValue>(_perCpu);
     }
+
+    /// <summary>Sets what the counters of an index go on from.</summary>
+    public unsafe void Write(int index, TValue value)
+    {
+        Array.Clear(_perCpu);
+        _perCpu[0] = value;
+        fixed (TValue* values = _perCpu)
+        {
+            var error = Libbpf.bpf_map_update_elem(_map.Fd, &index, values, 0);
+            if (error < 0)
+            {
+                throw new BpfException($"write entry {index} of the map {_map.Name}", -error);
+            }
+        }
+    }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Exporter.Bpf.Contract;
 using Exporter.Bpf.Native;
 
@@ -13,11 +14,22 @@ public enum HandshakeHook
     Tracepoint,
 }
 
-/// <summary>bpf/kprobe/tcp_handshake.bpf.c, loaded with one of its two sets of hooks and attached until it is disposed.</summary>
+/// <summary>
+/// bpf/kprobe/tcp_handshake.bpf.c, loaded with one of its two sets of hooks and attached. It counts from <see cref="Activate"/> on, and what
+/// counted on the same maps before it does no more. Disposing detaches; without that, what is pinned goes on.
+/// </summary>
 public sealed class TcpHandshakePrograms : IDisposable
 {
     /// <summary>As many bounds as the programs can tell apart.</summary>
     public const int MaxBounds = 31;
+
+    /// <summary>The object's name.</summary>
+    public const string ObjectName = "tcp_handshake";
+
+    private const string MapKind = "handshakes";
+    private const string LinksPart = "handshake_links";
+
+    private static readonly string[] MapNames = ["handshakes_active", "handshakes_a", "handshakes_b", "handshakes_late", "handshake_losses", "handshakes_current"];
 
     private const string FirstState = "podnet_tp_state";
     private const string SecondState = "podnet_tp_state2";
@@ -48,31 +60,52 @@ public sealed class TcpHandshakePrograms : IDisposable
     ];
 
     private readonly BpfObject _object;
+    private readonly MapSet _maps;
+    private readonly List<MapSet> _formerMaps = [];
+    private readonly List<FormerHandshakes> _former = [];
+    private readonly PinDirectory? _pins;
+    private readonly ulong _generation;
     private readonly BpfProgram _network;
     private readonly BpfMap _networkFound;
-    private readonly List<IDisposable> _links = [];
+    private readonly List<(string Name, BpfLink Link)> _links = [];
     private readonly List<BpfProgram> _programs = [];
     private ulong? _missed;
+    private bool _isActive;
 
-    private TcpHandshakePrograms(BpfObject loaded, HandshakeHook hook)
+    private TcpHandshakePrograms(BpfObject loaded, MapSet maps, PinDirectory? pins, ulong generation, HandshakeHook hook, Func<int, bool> kept)
     {
         _object = loaded;
+        (_maps, _pins, _generation) = (maps, pins, generation);
         _network = loaded.Program("podnet_network");
         _networkFound = loaded.Map("network_found");
         _networkFound.RequireLayout<uint, ulong>();
         Hook = hook;
-        Handshakes = new(loaded.Map("handshakes_active"), loaded.Map("handshakes_a"), loaded.Map("handshakes_b"));
-        Late = new(loaded.Map("handshakes_late"));
-        Losses = new(loaded.Map("handshake_losses"));
+        Handshakes = OpenHandshakes(maps, maps.IsAdopted ? kept : null);
+        Late = new(maps["handshakes_late"]);
+        Losses = new(maps["handshake_losses"]);
         Steps = new(loaded.Map("handshake_steps"));
+        foreach (var former in maps.OpenFormer(MapKind))
+        {
+            _formerMaps.Add(former);
+            _former.Add(new(OpenHandshakes(former, kept), ReadBounds(former.Layout.Settings)));
+            AddLosses(new(former["handshake_losses"]));
+        }
     }
 
     public HandshakeHook Hook { get; }
+
+    private string Part => $"{LinksPart}_{_generation.ToString(CultureInfo.InvariantCulture)}";
 
     /// <summary>Those that are attached.</summary>
     public IReadOnlyList<BpfProgram> Programs => _programs;
 
     public DoubleBufferedMap<HandshakeKey, HandshakeValue> Handshakes { get; }
+
+    /// <summary>What programs of an earlier process have counted with other bounds, or into maps of another size.</summary>
+    public IReadOnlyList<FormerHandshakes> Former => _former;
+
+    /// <summary>What the pairs of maps are known by.</summary>
+    public IEnumerable<int> Pairs => [Handshakes.Pair, .. _former.Select(former => former.Handshakes.Pair)];
 
     /// <summary>Those whose SYN or SYN-ACK was sent again, and that have not ended.</summary>
     public HashTable<HandshakeFlow, HandshakeLate> Late { get; }
@@ -86,16 +119,24 @@ public sealed class TcpHandshakePrograms : IDisposable
     /// <param name="bounds">Upper bounds of the ranges of durations, inclusive, in nanoseconds; ascending, at most <see cref="MaxBounds"/>.</param>
     /// <param name="maxNetworks">How many network namespaces can have handshakes between two drains; about 2.5 KiB of kernel memory each.</param>
     /// <param name="maxLate">How many handshakes can be remembered while they are sent again; about 100 bytes each.</param>
+    /// <param name="pins">Where maps and links are pinned, and maps found again; null: they end with the process.</param>
+    /// <param name="kept">Whether an earlier process has kept what is in the map of this id.</param>
+    /// <param name="elf">The object; null: the one that is embedded.</param>
     /// <exception cref="BpfException">The kernel refused them, or lacks what this hook needs.</exception>
-    public static TcpHandshakePrograms Attach(HandshakeHook hook, ReadOnlySpan<ulong> bounds, int maxNetworks, int maxLate)
+    public static TcpHandshakePrograms Attach(
+        HandshakeHook hook, ReadOnlySpan<ulong> bounds, int maxNetworks, int maxLate, PinDirectory? pins = null, Func<int, bool>? kept = null, byte[]? elf = null)
     {
-        var opened = BpfObject.OpenEmbedded("tcp_handshake");
+        var opened = elf is null ? BpfObject.OpenEmbedded(ObjectName) : BpfObject.Open(ObjectName, elf);
+        MapSet? maps = null;
+        TcpHandshakePrograms? programs = null;
         try
         {
             Span<ulong> constants = stackalloc ulong[MaxBounds];
             constants.Fill(ulong.MaxValue);
             bounds.CopyTo(constants);
             opened.SetConstants<ulong>(".rodata.bounds", constants);
+            var generation = (ulong)DateTime.UtcNow.Ticks;
+            opened.SetConstants<ulong>(".rodata.generation", [generation]);
             opened.SetMaxEntries("handshakes_a", maxNetworks);
             opened.SetMaxEntries("handshakes_b", maxNetworks);
             opened.SetMaxEntries("handshakes_late", maxLate);
@@ -107,17 +148,61 @@ public sealed class TcpHandshakePrograms : IDisposable
             {
                 opened.Omit(SecondState);
             }
-            opened.Load();
-            // A part of it that was attached is detached again when the rest cannot be.
-            var programs = new TcpHandshakePrograms(opened, hook);
+            maps = MapSet.Load(opened, pins, MapKind, HandshakeValue.LayoutOf(WriteSettings(maxNetworks, maxLate, bounds)), MapNames);
+            programs = new TcpHandshakePrograms(opened, maps, pins, generation, hook, kept ?? (_ => false));
             programs.Attach(Hooks[hook]);
             return programs;
         }
         catch
         {
+            programs?.Dispose();
+            maps?.Dispose();
             opened.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Removes everything of it that is pinned, which detaches it.</summary>
+    public static void RemovePinned(PinDirectory pins)
+    {
+        foreach (var part in pins.List().Where(name => name.StartsWith(LinksPart, StringComparison.Ordinal)))
+        {
+            pins.Remove(part);
+        }
+    }
+
+    /// <summary>
+    /// Counts from now on, in the place of whatever counted before: which programs do is one number in a map, so that every handshake is
+    /// counted by the former or by these. One that ends in this very moment may be seen by both, or by none.
+    /// </summary>
+    public void Activate()
+    {
+        if (_pins is not null)
+        {
+            _pins.MakePart(Part);
+            _links.ForEach(link => TryPin(link.Name, link.Link));
+        }
+        foreach (var former in _formerMaps)
+        {
+            SetCurrent(former, 0);
+        }
+        SetCurrent(_maps, _generation);
+        _isActive = true;
+        foreach (var name in _pins?.List() ?? [])
+        {
+            if (name.StartsWith(LinksPart, StringComparison.Ordinal) && name != Part)
+            {
+                _pins!.Remove(name);
+            }
+        }
+    }
+
+    /// <summary>Gives up the maps that an earlier process has left: nobody counts into them, and what was counted is read.</summary>
+    public void RemoveFormer()
+    {
+        _formerMaps.ForEach(maps => maps.Remove());
+        _formerMaps.Clear();
+        _former.Clear();
     }
 
     /// <summary>
@@ -159,32 +244,79 @@ public sealed class TcpHandshakePrograms : IDisposable
 
     public void Dispose()
     {
-        _links.ForEach(link => link.Dispose());
+        _links.ForEach(link => link.Link.Dispose());
         _object.Dispose();
+        _maps.Dispose();
+        _formerMaps.ForEach(maps => maps.Dispose());
     }
 
     /// <summary>Attaches the second of the tracepoint's programs.</summary>
     internal void AttachSecond() => Attach([(SecondState, null)]);
 
+    private static DoubleBufferedMap<HandshakeKey, HandshakeValue> OpenHandshakes(MapSet maps, Func<int, bool>? kept) => new(
+        maps["handshakes_active"], maps["handshakes_a"], maps["handshakes_b"], kept, HandshakeValue.LayoutOf("").Find(maps.Layout));
+
+    private static string WriteSettings(int maxNetworks, int maxLate, ReadOnlySpan<ulong> bounds) =>
+        string.Create(CultureInfo.InvariantCulture, $"networks={maxNetworks};late={maxLate};bounds={string.Join(' ', bounds.ToArray())}");
+
+    private static ulong[] ReadBounds(string settings) =>
+        [.. settings[(settings.LastIndexOf('=') + 1)..].Split(' ').Select(bound => ulong.Parse(bound, CultureInfo.InvariantCulture))];
+
+    private static void SetCurrent(MapSet maps, ulong generation) => new PerCpuArray<ulong>(maps["handshakes_current"]).Write(0, generation);
+
     private void Attach(IEnumerable<(string Program, string? Function)> hooks)
     {
-        var links = new List<IDisposable>();
+        var links = new List<(string Name, BpfLink Link)>();
         var programs = new List<BpfProgram>();
         try
         {
             foreach (var (name, function) in hooks)
             {
                 var program = _object.Program(name);
-                links.Add(function is null ? program.AttachTracepoint() : program.AttachKprobe(function));
+                links.Add((name, function is null ? program.AttachTracepoint() : program.AttachKprobe(function)));
                 programs.Add(program);
             }
         }
         catch
         {
-            links.ForEach(link => link.Dispose());
+            links.ForEach(link => link.Link.Dispose());
             throw;
         }
         _links.AddRange(links);
         _programs.AddRange(programs);
+        if (_isActive)
+        {
+            links.ForEach(link => TryPin(link.Name, link.Link));
+        }
+    }
+
+    /// <summary>What cannot be pinned, such as a kprobe before Linux 5.15, ends with the process.</summary>
+    private void TryPin(string name, BpfLink link)
+    {
+        try
+        {
+            _pins?.Pin(link.Fd, $"{Part}/{name}");
+        }
+        catch (BpfException e) when (e.ErrorNumber == Errno.EINVAL)
+        {
+        }
+    }
+
+    /// <summary>The new maps go on from where the former are.</summary>
+    private void AddLosses(PerCpuArray<ulong> former)
+    {
+        if (_maps.IsAdopted)
+        {
+            // Then an earlier process has done so, and was ended before it removed them.
+            return;
+        }
+        foreach (var reason in Enum.GetValues<HandshakeLoss>())
+        {
+            Losses.Write((int)reason, Losses.Read((int)reason) + former.Read((int)reason));
+        }
     }
 }
+
+/// <summary>Handshakes that were counted with other bounds.</summary>
+/// <param name="Bounds">In nanoseconds, ascending.</param>
+public sealed record FormerHandshakes(DoubleBufferedMap<HandshakeKey, HandshakeValue> Handshakes, IReadOnlyList<ulong> Bounds);

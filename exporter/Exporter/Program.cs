@@ -29,7 +29,7 @@ switch (commandLine.Command)
     case "version":
         Console.WriteLine($"podnet-exporter {ExporterMetrics.Version}");
         return ExitCode.Success;
-    case CommandLine.Run or "check" or "metrics":
+    case CommandLine.Run or "check" or "metrics" or "uninstall":
         break;
     default:
         Console.Error.WriteLine($"{commandLine.Command}: there is no such command. 'podnet-exporter help' lists them.");
@@ -49,6 +49,8 @@ switch (commandLine.Command)
     case "metrics":
         Console.WriteLine(MetricsText.Write(options));
         return ExitCode.Success;
+    case "uninstall":
+        return await UninstallCommand.RunAsync(options, Console.Out, Console.Error);
     default:
         return await RunCommand.RunAsync(options, configuration, Console.Error);
 }

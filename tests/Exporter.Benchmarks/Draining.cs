@@ -36,7 +36,7 @@ internal static class Draining
     private static double Drain(PodTrafficPrograms programs, int expected)
     {
         var started = Stopwatch.GetTimestamp();
-        var rows = programs.Traffic.Drain(out _).Length;
+        var rows = programs.Traffic.Drain().Length;
         var elapsed = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
         return rows == expected ? elapsed : throw new InvalidOperationException($"{rows} rows instead of {expected}");
     }

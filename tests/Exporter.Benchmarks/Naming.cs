@@ -5,6 +5,7 @@ using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
+using Exporter.State;
 using Exporter.Tests.Kubernetes;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -115,7 +116,8 @@ internal static class Naming
             .AddInMemoryCollection([new("Metrics:Retention", "00:00:00"), new("Identity:Wait", "00:00:00")]).Build()));
         var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
         var labels = new PodLabels(options.Metrics, options.Kubernetes);
-        var metrics = new PodMetrics(factory, new(factory), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake), new(), NullLogger<PodMetrics>.Instance);
+        var ledger = Ledger.Open(null);
+        var metrics = new PodMetrics(factory, new(factory, ledger), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake), new(), ledger, NullLogger<PodMetrics>.Instance);
         var store = new PodStore(labels, TimeProvider.System, options.Identity.Wait);
         var source = new KubernetesPodSource(store, TimeProvider.System, options.Identity.Wait);
         store.SetCurrent(true);

@@ -186,11 +186,11 @@ public sealed class ExactnessTests
         using var pod = new Pod();
         using var attachment = new TcxHook(programs).TryAttach(pod.Ifindex, TcDirection.Ingress);
         pod.Up();
-        var reader = new HashReader<TrafficKey, TrafficValue>(PerCpu.Count);
+        var reader = new HashReader<TrafficKey, TrafficValue>(programs.Traffic.Active);
         var counted = 0ul;
         void Drain()
         {
-            foreach (var row in reader.ReadAndClear(programs.Traffic.Active, out _))
+            foreach (var row in reader.ReadAndClear(programs.Traffic.Active))
             {
                 counted += row.Value.Transmit.Total.Packets;
             }

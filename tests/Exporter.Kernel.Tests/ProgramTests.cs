@@ -185,7 +185,7 @@ public sealed class ProgramTests : IClassFixture<ProgramRuns>
         for (var start = Stopwatch.GetTimestamp();
             (counted.Transmit.Sizes[bucket].Segments < 3 || counted.Receive.Sizes[bucket].Segments < 3) && Stopwatch.GetElapsedTime(start).TotalSeconds < 10;)
         {
-            foreach (var row in _runs.Programs.Traffic.Drain(out _))
+            foreach (var row in _runs.Programs.Traffic.Drain())
             {
                 counted.Add(row.Value);
             }
@@ -461,7 +461,7 @@ public sealed class ProgramTests : IClassFixture<ProgramRuns>
         for (var drain = 0; drain < 4; drain++)
         {
             _runs.Run(transmit: true, packet, new SkbContext(Loopback), times: drain + 1);
-            Assert.Equal((ulong)drain + 1, Assert.Single(_runs.Programs.Traffic.Drain(out _).ToArray()).Value.Transmit.Total.Packets);
+            Assert.Equal((ulong)drain + 1, Assert.Single(_runs.Programs.Traffic.Drain().ToArray()).Value.Transmit.Total.Packets);
         }
     }
 
@@ -503,14 +503,18 @@ public sealed class ProgramRuns : IDisposable
 {
     private const int Next = -1;
 
-    private readonly HashReader<TrafficKey, TrafficValue> _reader = new(PerCpu.Count);
+    private readonly HashReader<TrafficKey, TrafficValue> _reader;
 
     public ProgramRuns()
         : this(maxInterfaces: 16)
     {
     }
 
-    internal ProgramRuns(int maxInterfaces) => Programs = PodTrafficPrograms.Load(maxInterfaces);
+    internal ProgramRuns(int maxInterfaces)
+    {
+        Programs = PodTrafficPrograms.Load(maxInterfaces);
+        _reader = new(Programs.Traffic.Active);
+    }
 
     internal PodTrafficPrograms Programs { get; }
 
@@ -572,7 +576,7 @@ public sealed class ProgramRuns : IDisposable
     internal TrafficValue Run(bool transmit, ReadOnlySpan<byte> packet, SkbContext context)
     {
         Run(transmit, packet, context, times: 1);
-        var rows = _reader.ReadAndClear(Programs.Traffic.Active, out _);
+        var rows = _reader.ReadAndClear(Programs.Traffic.Active);
         return rows is [var row] && row.Key.Ifindex == context.Ifindex
             ? row.Value
             : throw new InvalidOperationException($"There are {rows.Length} rows instead of one for interface {context.Ifindex}.");
@@ -590,7 +594,7 @@ public sealed class ProgramRuns : IDisposable
     internal Dictionary<int, TrafficValue> Drain()
     {
         var rows = new Dictionary<int, TrafficValue>();
-        foreach (var row in Programs.Traffic.Drain(out _))
+        foreach (var row in Programs.Traffic.Drain())
         {
             rows.Add(row.Key.Ifindex, row.Value);
         }
@@ -598,7 +602,7 @@ public sealed class ProgramRuns : IDisposable
     }
 
     /// <summary>Throws away what a failed test left.</summary>
-    internal void Clear() => _reader.ReadAndClear(Programs.Traffic.Active, out _);
+    internal void Clear() => _reader.ReadAndClear(Programs.Traffic.Active);
 
     public void Dispose() => Programs.Dispose();
 

@@ -10,6 +10,7 @@ using Exporter.Kernel.Tests.Support;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
+using Exporter.State;
 using Exporter.Traffic;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Hosting;
@@ -85,7 +86,6 @@ public sealed class ReconcilerTests
         private readonly PodLabels _labels;
         private readonly RouteMonitor _monitor = new(addresses: false);
         private readonly LinkWatcher _watcher;
-        private readonly ClsactHook _clsact;
         private readonly InterfaceReconciler _reconciler;
         private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
         private readonly HashSet<string> _known = [];
@@ -93,16 +93,17 @@ public sealed class ReconcilerTests
         internal Node()
         {
             var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().Build()));
+            var ledger = Ledger.Open(null);
             var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
-            var metrics = new ExporterMetrics(factory);
+            var metrics = new ExporterMetrics(factory, ledger);
             var health = new LoopHealth(Time);
             _labels = new(options.Metrics, options.Kubernetes);
-            Pods = new(factory, metrics, Time, _labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake), new(), NullLogger<PodMetrics>.Instance);
-            Reader = new(new KernelTrafficSource(_programs), Table, metrics, Time, options.Identity);
+            Pods = new(factory, metrics, Time, _labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake), new(), ledger, NullLogger<PodMetrics>.Instance);
+            var traffic = new KernelTrafficSource(_programs);
+            Reader = new(traffic, Table, metrics, ledger, Time, options.Identity);
             _watcher = new(_monitor, _changes, metrics, health, Time, NullLogger<LinkWatcher>.Instance);
-            _clsact = new(_programs, _client, options.Attach.Priority);
             _reconciler = new(
-                _watcher, _changes, new TcxHook(_programs), _clsact, _client, this, Table, Pods, Reader, metrics, health, new Readiness(), Time, options.Attach, options.Identity, new StartedLifetime(),
+                _watcher, _changes, new TcxHook(_programs), _client, this, Table, Pods, new(ledger, _labels), Reader, traffic, metrics, health, new Readiness(), Time, options.Attach, options.Identity, new StartedLifetime(),
                 NullLogger<InterfaceReconciler>.Instance);
         }
 
@@ -188,7 +189,6 @@ public sealed class ReconcilerTests
             await _watcher.StopAsync(CancellationToken.None);
             _reconciler.Dispose();
             _watcher.Dispose();
-            _clsact.Dispose();
             _monitor.Dispose();
             _client.Dispose();
             _programs.Dispose();

@@ -219,10 +219,10 @@ public sealed class DrainLoopTests : IDisposable
     }
 
     [Fact]
-    public async Task Traffic_goes_on_while_the_handshakes_are_incomplete()
+    public async Task Traffic_goes_on_while_the_map_of_handshakes_cannot_be_emptied()
     {
         _node.Join(7, CountingNode.Web);
-        _node.HandshakeSource.IsCutShort = true;
+        _node.HandshakeSource.FailsToClear = true;
         _node.HandshakeSource.Put(7, Counted.Handshakes(Counted.Resent(1)));
         await StartAsync();
         _node.Source.Put(7, Counted.Sent(1, 100));
@@ -233,7 +233,7 @@ public sealed class DrainLoopTests : IDisposable
         Assert.Equal(100, scrape.Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
         Assert.Equal(1, scrape.Retransmits(CountingNode.Web, "client"));
         Assert.Equal(3, scrape["podnet_exporter_drain_errors_total"]);
-        Assert.Equal(1, _logger.CountOf("Draining fails, nothing is lost yet: some of it could not be read"));
+        Assert.Equal(1, _logger.CountOf("Draining fails, nothing is lost yet: Cannot empty the map of handshakes"));
     }
 
     [Fact]

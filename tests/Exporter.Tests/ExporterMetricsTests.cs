@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Exporter.Bpf.Contract;
 using Exporter.Metrics;
+using Exporter.State;
 using Exporter.Pods;
 using Exporter.Tests.Support;
 using Prometheus;
@@ -10,9 +11,10 @@ namespace Exporter.Tests;
 public sealed class ExporterMetricsTests
 {
     private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
+    private readonly Ledger _ledger = Ledger.Open(null);
     private readonly ExporterMetrics _metrics;
 
-    public ExporterMetricsTests() => _metrics = new(Prometheus.Metrics.WithCustomRegistry(_registry));
+    public ExporterMetricsTests() => _metrics = new(Prometheus.Metrics.WithCustomRegistry(_registry), _ledger);
 
     [Theory]
     [InlineData("podnet_exporter_attach_errors_total{reason=\"eperm\"}")]
@@ -78,7 +80,7 @@ public sealed class ExporterMetricsTests
 
         var errors = await ScrapeAsync();
         Assert.Equal(2, errors[$"podnet_exporter_attach_errors_total{{reason=\"{label}\"}}"]);
-        Assert.Equal(7, errors.Samples.Count(sample => sample.StartsWith("podnet_exporter_attach_errors_total", StringComparison.Ordinal)));
+        Assert.Equal(8, errors.Samples.Count(sample => sample.StartsWith("podnet_exporter_attach_errors_total", StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -129,6 +131,10 @@ public sealed class ExporterMetricsTests
     {
         _metrics.Unattributed.Add(Counted.Handshakes(Counted.Failed(HandshakeFailure.Refused, 3), Counted.Completed([1000], 7, 5000)));
         _metrics.Unattributed.Add(Counted.Handshakes(Counted.Both(Counted.Failed(HandshakeFailure.Other), Counted.Resent(100))));
+        lock (_ledger.Lock)
+        {
+            _ledger.Commit();
+        }
 
         var scrape = await ScrapeAsync();
         Assert.Equal((4, 2), (scrape.UnattributedHandshakes("client"), scrape.UnattributedHandshakes("server")));

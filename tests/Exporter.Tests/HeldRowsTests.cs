@@ -1,4 +1,5 @@
 using Exporter.Pods;
+using Exporter.State;
 using Exporter.Tests.Support;
 using Exporter.Traffic;
 using Microsoft.Extensions.Time.Testing;
@@ -11,11 +12,11 @@ public sealed class HeldRowsTests : IDisposable
 
     private readonly CountingNode _node = new();
     private readonly FakeTimeProvider _time = new();
-    private readonly HeldRows<int, long> _held;
+    private readonly HeldRows<int> _held;
     private readonly List<long> _credited = [];
     private readonly List<long> _givenUp = [];
 
-    public HeldRowsTests() => _held = new(_time, Wait);
+    public HeldRowsTests() => _held = new(_node.Ledger, RecordKind.HeldTraffic, owner => (ulong)owner, _time, Wait);
 
     public void Dispose() => _node.Dispose();
 
@@ -78,19 +79,21 @@ public sealed class HeldRowsTests : IDisposable
         var web = _node.Acquire(CountingNode.Web);
         Hold(1, 100);
 
-        _held.Settle(_ => web, (IPodCounts counts, in long _) => creditedTo = counts, (in long _) => { });
+        _held.Settle(_ => web, (IPodCounts counts, in LedgerCounts _) => creditedTo = counts, (in LedgerCounts _) => { });
 
         Assert.Same(web, creditedTo);
     }
 
-    private void Hold(int owner, long value) => _held.Hold(owner, value, static (ref long sum, in long more) => sum += more);
+    private void Hold(int owner, long value) => _held.Hold(owner).Add(Counted.Sent((ulong)value, 0));
 
     private void Settle(int[] known)
     {
         var series = _node.Acquire(CountingNode.Web);
         _held.Settle(
             owner => known.Contains(owner) ? series : null,
-            (IPodCounts _, in long value) => _credited.Add(value),
-            (in long value) => _givenUp.Add(value));
+            (IPodCounts _, in LedgerCounts held) => _credited.Add(Packets(held)),
+            (in LedgerCounts held) => _givenUp.Add(Packets(held)));
     }
+
+    private static long Packets(in LedgerCounts held) => (long)held.Traffic.Transmit.Total.Packets;
 }

@@ -213,18 +213,6 @@ public sealed class LateHandshakeTests : IDisposable
     }
 
     [Fact]
-    public async Task A_drain_that_is_cut_short_sweeps_as_well()
-    {
-        _node.Join(Network, CountingNode.Web);
-        PutLate(Server, port: 1, silence: Ages);
-        _node.HandshakeSource.IsCutShort = true;
-
-        Sweep();
-
-        Assert.Equal(1, (await _node.ScrapeAsync()).Failures(CountingNode.Web, "server", "timed_out"));
-    }
-
-    [Fact]
     public async Task Rows_count_once_and_the_late_ones_later_when_these_could_not_be_read()
     {
         _node.Join(Network, CountingNode.Web);

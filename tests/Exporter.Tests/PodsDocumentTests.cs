@@ -190,7 +190,9 @@ public sealed partial class PodsDocumentTests
     {
         public override string Name => "none";
 
-        public override IDisposable? TryAttach(int ifindex, TcDirection direction) => null;
+        public override TcAttachment? TryAttach(int ifindex, TcDirection direction) => null;
+
+        public override IReadOnlyList<TcAttachment> Adopt() => [];
 
         public override bool IsAttached(int ifindex) => false;
     }

@@ -227,6 +227,7 @@ public sealed class SeriesBudgetTests : IDisposable
 
         node.Appear(3, 3, Pod(1));
         node.Count(3, Counted.Sent(1, 10, 1));
+        node.Pods.Settle();
 
         var scrape = await node.ScrapeAsync();
         Assert.Equal(0, scrape.CountSamplesOf(Pod(1)));

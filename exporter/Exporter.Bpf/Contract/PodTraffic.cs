@@ -70,7 +70,26 @@ public struct TrafficValue
     public TrafficDirection Receive;
 
     /// <summary>Adds another value's counters to this one's.</summary>
-    public void Add(in TrafficValue other) => this = PerCpu.Sum([this, other]);
+    public void Add(in TrafficValue other) => PerCpu.Add(ref this, other);
+
+    /// <summary>The counters by names that stay the same whatever is added to the structure.</summary>
+    internal static MapLayout LayoutOf(int maxInterfaces) => new($"interfaces={maxInterfaces}", Counters);
+
+    /// <summary>Their names, in the order of the structure.</summary>
+    public static IReadOnlyList<string> Counters { get; } =
+    [
+        .. from direction in (string[])["transmit", "receive"]
+           from counter in (IEnumerable<string>)
+           [
+               .. from transport in Enum.GetNames<Transport>()
+                  from unit in (string[])["packets", "bytes", "segments"]
+                  select $"{transport.ToLowerInvariant()}.{unit}",
+               .. from bound in (IEnumerable<string>)[.. TrafficSize.Bounds.ToArray().Select(bound => bound.ToString(System.Globalization.CultureInfo.InvariantCulture)), "larger"]
+                  from unit in (string[])["segments", "bytes"]
+                  select $"{bound}.{unit}",
+           ]
+           select $"{direction}.{counter}",
+    ];
 }
 
 /// <summary>TRAFFIC_TRANSPORTS counts.</summary>

@@ -74,6 +74,23 @@ public struct HandshakeRole
     /// <summary>SYNs, or SYN-ACKs, that were sent again.</summary>
     public ulong Retransmits;
 
+    /// <summary>As <see cref="HandshakeValue.Regroup"/>.</summary>
+    internal readonly HandshakeRole Regroup(IReadOnlyList<ulong> to)
+    {
+        var role = this;
+        role.Durations = default;
+        foreach (var range in (ReadOnlySpan<HandshakeDuration>)Durations)
+        {
+            if (range.Handshakes > 0)
+            {
+                var mean = range.Nanoseconds / range.Handshakes;
+                ref var target = ref role.Durations[to.TakeWhile(bound => mean > bound).Count()];
+                target = new(target.Handshakes + range.Handshakes, target.Nanoseconds + range.Nanoseconds);
+            }
+        }
+        return role;
+    }
+
     /// <summary>Handshakes, completed and failed.</summary>
     public readonly ulong Total
     {
@@ -103,8 +120,36 @@ public struct HandshakeValue
     /// <summary>Of those who answered one.</summary>
     public HandshakeRole Server;
 
+    private const int Ranges = 32;
+
     /// <summary>Adds another value's counters to this one's.</summary>
-    public void Add(in HandshakeValue other) => this = PerCpu.Sum([this, other]);
+    public void Add(in HandshakeValue other) => PerCpu.Add(ref this, other);
+
+    /// <summary>
+    /// The same, with its durations in the ranges of other bounds: each range goes where its mean belongs, so that numbers and sums stay.
+    /// </summary>
+    /// <param name="from">The bounds that it was counted by, in nanoseconds, ascending.</param>
+    /// <param name="to">Those that it is to have.</param>
+    public readonly HandshakeValue Regroup(IReadOnlyList<ulong> from, IReadOnlyList<ulong> to) =>
+        from.SequenceEqual(to) ? this : new() { Client = Client.Regroup(to), Server = Server.Regroup(to) };
+
+    /// <summary>The counters by names that stay the same whatever is added to the structure.</summary>
+    internal static MapLayout LayoutOf(string settings) => new(settings, Counters);
+
+    /// <summary>Their names, in the order of the structure.</summary>
+    public static IReadOnlyList<string> Counters { get; } =
+    [
+        .. from role in (string[])["client", "server"]
+           from counter in (IEnumerable<string>)
+           [
+               .. from range in Enumerable.Range(0, Ranges)
+                  from unit in (string[])["count", "ns"]
+                  select $"{range}.{unit}",
+               .. Enum.GetNames<HandshakeFailure>().Select(reason => reason.ToLowerInvariant()),
+               "resent",
+           ]
+           select $"{role}.{counter}",
+    ];
 }
 
 /// <summary>struct handshake_address: IPv6, or IPv4 mapped into it, in network order.</summary>

@@ -69,6 +69,14 @@ internal static unsafe partial class Libbpf
         [FieldOffset(4)]
         internal uint id;
 
+        /// <summary>A digest of the instructions.</summary>
+        [FieldOffset(8)]
+        internal ulong tag;
+
+        /// <summary>Nanoseconds since the machine started.</summary>
+        [FieldOffset(40)]
+        internal ulong load_time;
+
         [FieldOffset(192)]
         internal ulong run_time_ns;
 
@@ -79,6 +87,51 @@ internal static unsafe partial class Libbpf
         internal ulong recursion_misses;
     }
 
+    /// <summary>struct bpf_map_info (linux/bpf.h), as far as it is used.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct bpf_map_info
+    {
+        internal uint type;
+        internal uint id;
+        internal uint key_size;
+        internal uint value_size;
+        internal uint max_entries;
+        internal uint map_flags;
+    }
+
+    /// <summary>struct bpf_link_info (linux/bpf.h), as far as it is used: of a tcx link.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 32)]
+    internal struct bpf_link_info
+    {
+        [FieldOffset(0)]
+        internal uint type;
+
+        [FieldOffset(8)]
+        internal uint prog_id;
+
+        [FieldOffset(16)]
+        internal uint tcx_ifindex;
+
+        [FieldOffset(20)]
+        internal uint tcx_attach_type;
+    }
+
+    /// <summary>struct bpf_map_create_opts, as far as it is used.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct bpf_map_create_opts
+    {
+        internal nuint sz;
+        internal uint btf_fd;
+        internal uint btf_key_type_id;
+        internal uint btf_value_type_id;
+        internal uint btf_vmlinux_value_type_id;
+        internal uint inner_map_fd;
+        internal uint map_flags;
+    }
+
+    internal const int BPF_MAP_TYPE_ARRAY = 2;
+    internal const uint BPF_F_MMAPABLE = 1 << 10;
+    internal const int BPF_LINK_TYPE_TCX = 11;
     internal const int BPF_MAP_TYPE_PERCPU_HASH = 5;
     internal const int BPF_MAP_TYPE_PERCPU_ARRAY = 6;
     internal const int BPF_STATS_RUN_TIME = 0;
@@ -165,6 +218,30 @@ internal static unsafe partial class Libbpf
     [LibraryImport(Library)]
     internal static partial int bpf_map_lookup_batch(
         int fd, void* inBatch, void* outBatch, void* keys, void* values, uint* count, bpf_map_batch_opts* opts);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_map_delete_batch(int fd, void* keys, uint* count, bpf_map_batch_opts* opts);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int bpf_map_create(
+        int type, string name, uint keySize, uint valueSize, uint maxEntries, bpf_map_create_opts* opts);
+
+    /// <summary>The map's descriptor is duplicated.</summary>
+    [LibraryImport(Library)]
+    internal static partial int bpf_map__reuse_fd(nint map, int fd);
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int bpf_obj_pin(int fd, string path);
+
+    /// <summary>Returns a descriptor of what is pinned there.</summary>
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int bpf_obj_get(string path);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_link_update(int link, int program, void* opts);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_link__fd(BpfLinkHandle link);
 
     [LibraryImport(Library)]
     internal static partial int bpf_link_create(int program, int target, int attachType, bpf_link_create_opts* opts);

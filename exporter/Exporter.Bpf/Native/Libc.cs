@@ -72,6 +72,35 @@ internal static unsafe partial class Libc
     }
 
     internal const int RLIMIT_NOFILE = 7;
+    internal const int F_DUPFD_CLOEXEC = 1030;
+    internal const int O_RDONLY = 0;
+    internal const int O_CLOEXEC = 0x80000;
+    internal const int LOCK_EX = 2;
+    internal const int LOCK_NB = 4;
+    internal const int PROT_READ = 1;
+    internal const int PROT_WRITE = 2;
+    internal const int MAP_SHARED = 1;
+    internal const int AT_FDCWD = -100;
+    internal const uint STATX_BASIC_STATS = 0x7ff;
+
+    /// <summary>struct statx, statx(2), as far as it is used; the same on every architecture.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    internal struct statx_t
+    {
+        [FieldOffset(20)]
+        internal uint stx_uid;
+
+        [FieldOffset(28)]
+        internal ushort stx_mode;
+    }
+
+    /// <summary>struct statfs, statfs(2), as far as it is used.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    internal struct statfs_t
+    {
+        [FieldOffset(0)]
+        internal long f_type;
+    }
 
     /// <summary>struct rlimit, getrlimit(2).</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -89,6 +118,30 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library)]
     internal static partial int close(int fd);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial FileDescriptor open(string path, int flags);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial FileDescriptor fcntl(int fd, int command, int argument);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int flock(FileDescriptor fd, int operation);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int statx(int directory, string path, int flags, uint mask, statx_t* result);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int statfs(string path, statfs_t* result);
+
+    [LibraryImport(Library)]
+    internal static partial uint geteuid();
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial nint mmap(nint address, nuint length, int protection, int flags, FileDescriptor fd, nint offset);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int munmap(nint address, nuint length);
 
     [LibraryImport(Library, SetLastError = true)]
     internal static partial FileDescriptor socket(int domain, int type, int protocol);

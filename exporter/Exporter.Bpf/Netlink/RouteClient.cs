@@ -174,9 +174,18 @@ public sealed unsafe class RouteClient : IDisposable
     }
 
     /// <summary>Adds a direct-action BPF filter. Returns the errno, or 0.</summary>
-    internal int AddFilter(int ifindex, TcDirection direction, in TcFilter filter, int programFd, out string reason)
+    internal int AddFilter(int ifindex, TcDirection direction, in TcFilter filter, int programFd, out string reason) =>
+        SetFilter(NLM_F_CREATE | NLM_F_EXCL, ifindex, direction, filter, programFd, out reason);
+
+    /// <summary>
+    /// Gives a filter that is there another program and name, in one step (net/sched/cls_bpf.c, cls_bpf_change). Returns the errno, or 0.
+    /// </summary>
+    internal int ReplaceFilter(int ifindex, TcDirection direction, in TcFilter filter, int programFd, out string reason) =>
+        SetFilter(0, ifindex, direction, filter, programFd, out reason);
+
+    private int SetFilter(ushort flags, int ifindex, TcDirection direction, in TcFilter filter, int programFd, out string reason)
     {
-        var writer = new NetlinkWriter(_request, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK);
+        var writer = new NetlinkWriter(_request, RTM_NEWTFILTER, (ushort)(flags | NLM_F_ACK));
         writer.Body(FilterMessage(ifindex, direction, filter));
         writer.Attribute(TCA_KIND, "bpf");
         var options = writer.BeginNested(TCA_OPTIONS);

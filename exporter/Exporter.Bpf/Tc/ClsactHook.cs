@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 using Exporter.Bpf.Native;
 using Exporter.Bpf.Netlink;
@@ -7,23 +8,35 @@ namespace Exporter.Bpf.Tc;
 /// <summary>
 /// Direct-action filters on the clsact qdisc, for kernels before 6.6. The qdisc is made where there is none and never
 /// deleted: others may have started to use it. Filters outlive a killed exporter; the next one finds them by name, and by the
-/// socket of that name, which a living exporter has bound, whether it is still somebody's.
+/// socket of that name, which a living exporter has bound, whether it is still somebody's. With pins the programs are pinned, and filters
+/// of a pinned program are taken over.
 /// </summary>
 /// <param name="priority">Lower runs earlier. Where another kind of classifier has it, the next free one is taken.</param>
-public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, ushort priority) : TcHook, IDisposable
+/// <param name="pins">Null: programs are not pinned.</param>
+public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, ushort priority, PinDirectory? pins = null) : TcHook, IDisposable
 {
     /// <summary>"pn" in ASCII; any number would do that nobody else is likely to use.</summary>
     private const uint FirstHandle = 0x706e;
 
     private const int Attempts = 16;
 
-    private readonly Socket?[] _claims = [Claim(FilterName(programs.Transmit)), Claim(FilterName(programs.Receive))];
+    private const string ProgramsPart = "filters";
+
+    private static readonly string[] ProgramNames = ["podnet_transmit", "podnet_receive"];
+
+    private readonly PodTrafficPrograms _programs = programs;
+    private readonly RouteClient _client = client;
+    private readonly List<Socket?> _claims = [];
+
+    /// <summary>The last that is pinned and claimed.</summary>
+    private int _claimed;
 
     public override string Name => "clsact";
 
-    public override IDisposable? TryAttach(int ifindex, TcDirection direction)
+    public override TcAttachment? TryAttach(int ifindex, TcDirection direction)
     {
-        switch (client.EnsureClsact(ifindex))
+        Claim();
+        switch (_client.EnsureClsact(ifindex))
         {
             case 0:
                 break;
@@ -32,34 +45,114 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
             case var errno:
                 throw new BpfException($"make a clsact qdisc on interface {ifindex}", errno);
         }
-        return TryAdd(ifindex, direction) is { } filter ? new Filter(client, ifindex, direction, filter) : null;
+        return TryAdd(ifindex, direction) is { } filter ? new Attachment(this, ifindex, direction, filter) : null;
+    }
+
+    /// <summary>A filter stays with its interface; its program is known by its id, which does not come back.</summary>
+    public override IReadOnlyList<TcAttachment> Adopt()
+    {
+        var ids = ReadPinned();
+        var adopted = new List<TcAttachment>();
+        if (ids.Count > 0)
+        {
+            Claim();
+            foreach (var ifindex in _client.GetClsactInterfaces())
+            {
+                foreach (var direction in (ReadOnlySpan<TcDirection>)[TcDirection.Ingress, TcDirection.Egress])
+                {
+                    Adopt(ifindex, direction, ids, adopted);
+                }
+            }
+            ForgetPinned();
+        }
+        if (pins is not null)
+        {
+            TcxHook.RemovePinned(pins);
+        }
+        return adopted;
     }
 
     public override bool IsAttached(int ifindex) => IsAttached(ifindex, TcDirection.Ingress) && IsAttached(ifindex, TcDirection.Egress);
 
-    public void Dispose() => Array.ForEach(_claims, claim => claim?.Dispose());
+    public void Dispose() => _claims.ForEach(claim => claim?.Dispose());
 
     /// <summary>
     /// Removes the filters that a killed exporter left, with either hook in use now: they count into maps that nobody reads. Only
     /// filters with our programs' names are touched, and not those of an exporter that still runs.
     /// </summary>
     /// <returns>How many were removed.</returns>
-    public int RemoveLeftovers()
+    public static int RemoveLeftovers(RouteClient client)
     {
         var removed = 0;
         foreach (var ifindex in client.GetClsactInterfaces())
         {
-            removed += RemoveLeftovers(ifindex, TcDirection.Ingress);
-            removed += RemoveLeftovers(ifindex, TcDirection.Egress);
+            removed += RemoveLeftovers(client, ifindex, TcDirection.Ingress);
+            removed += RemoveLeftovers(client, ifindex, TcDirection.Egress);
         }
         return removed;
     }
 
-    private int RemoveLeftovers(int ifindex, TcDirection direction) =>
-        client.GetFilters(ifindex, direction).Count(filter =>
-            filter.Name.StartsWith(programs.For(direction).Name + ":", StringComparison.Ordinal)
+    /// <summary>Forgets which programs were pinned: their filters are left to <see cref="RemoveLeftovers(RouteClient)"/>.</summary>
+    public static void RemovePinned(PinDirectory pins) => pins.Remove(ProgramsPart);
+
+    private static int RemoveLeftovers(RouteClient client, int ifindex, TcDirection direction)
+    {
+        var name = ProgramNames[(int)direction];
+        return client.GetFilters(ifindex, direction).Count(filter =>
+            filter.Name.StartsWith(name + ":", StringComparison.Ordinal)
             && !IsClaimed(filter.Name)
             && client.DeleteFilter(ifindex, direction, filter) == 0);
+    }
+
+    private void Adopt(int ifindex, TcDirection direction, HashSet<int> ids, List<TcAttachment> adopted)
+    {
+        var isFirst = true;
+        foreach (var filter in _client.GetFilters(ifindex, direction).Where(filter => ids.Contains(filter.ProgramId)))
+        {
+            if (!isFirst)
+            {
+                _client.DeleteFilter(ifindex, direction, filter);
+                continue;
+            }
+            var attachment = new Attachment(this, ifindex, direction, filter);
+            attachment.Renew();
+            adopted.Add(attachment);
+            isFirst = false;
+        }
+    }
+
+    /// <summary>Before a filter of theirs can be seen, that it is somebody's.</summary>
+    private void Claim()
+    {
+        if (_claimed == _programs.Receive.Id)
+        {
+            return;
+        }
+        foreach (var program in (ReadOnlySpan<BpfProgram>)[_programs.Transmit, _programs.Receive])
+        {
+            if (pins is not null)
+            {
+                pins.MakePart(ProgramsPart);
+                pins.Pin(program.Fd, PinName(program));
+            }
+            _claims.Add(Claim(FilterName(program)));
+        }
+        _claimed = _programs.Receive.Id;
+    }
+
+    private static string PinName(BpfProgram program) => $"{ProgramsPart}/{program.Id.ToString(CultureInfo.InvariantCulture)}";
+
+    /// <summary>The ids of the programs whose filters are taken over. An id does not come back while the program is pinned.</summary>
+    private HashSet<int> ReadPinned() => [.. (pins?.List(ProgramsPart) ?? []).Select(name => int.Parse(name, CultureInfo.InvariantCulture))];
+
+    /// <summary>No filter has any other than those of now.</summary>
+    private void ForgetPinned()
+    {
+        foreach (var id in ReadPinned().Where(id => id != _programs.Transmit.Id && id != _programs.Receive.Id))
+        {
+            pins!.Remove($"{ProgramsPart}/{id.ToString(CultureInfo.InvariantCulture)}");
+        }
+    }
 
     /// <summary>
     /// Binds the filters' name in the abstract namespace of unix(7), which belongs to the network namespace, as the interfaces do, and
@@ -87,7 +180,7 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     }
 
     private bool IsAttached(int ifindex, TcDirection direction) =>
-        client.GetFilters(ifindex, direction).Any(filter => filter.ProgramId == programs.For(direction).Id);
+        _client.GetFilters(ifindex, direction).Any(filter => filter.ProgramId == _programs.For(direction).Id);
 
     /// <summary>What tells our filters from everybody else's, and one exporter's from another's: no two loaded programs have one id.</summary>
     private static string FilterName(BpfProgram program) => $"{program.Name}:[{program.Id}]";
@@ -95,11 +188,11 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     /// <summary>Null where the interface is gone.</summary>
     private TcFilter? TryAdd(int ifindex, TcDirection direction)
     {
-        var program = programs.For(direction);
+        var program = _programs.For(direction);
         var filter = new TcFilter(priority, FirstHandle, FilterName(program), program.Id);
         for (var attempt = 1; ; attempt++)
         {
-            var errno = client.AddFilter(ifindex, direction, filter, program.Fd, out var reason);
+            var errno = _client.AddFilter(ifindex, direction, filter, program.Fd, out var reason);
             switch (errno)
             {
                 case 0:
@@ -123,14 +216,29 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     private static bool HasOtherKind(string reason) =>
         reason.Contains("kind", StringComparison.Ordinal) || reason.Contains("protocol", StringComparison.Ordinal);
 
-    private sealed class Filter(RouteClient client, int ifindex, TcDirection direction, TcFilter filter) : IDisposable
+    private sealed class Attachment(ClsactHook hook, int ifindex, TcDirection direction, TcFilter filter) : TcAttachment(ifindex, direction)
     {
-        public void Dispose()
+        private TcFilter _filter = filter;
+
+        public override void Renew()
+        {
+            hook.Claim();
+            var program = hook._programs.For(Direction);
+            var renewed = _filter with { Name = FilterName(program), ProgramId = program.Id };
+            var errno = hook._client.ReplaceFilter(Ifindex, Direction, renewed, program.Fd, out var reason);
+            if (errno != 0)
+            {
+                throw new BpfException($"put {program.Name} in its predecessor's place on interface {Ifindex}", errno, reason);
+            }
+            _filter = renewed;
+        }
+
+        public override void Dispose()
         {
             // Somebody may have removed it and put another in its place.
-            if (client.GetFilters(ifindex, direction).Contains(filter))
+            if (hook._client.GetFilters(Ifindex, Direction).Contains(_filter))
             {
-                client.DeleteFilter(ifindex, direction, filter);
+                hook._client.DeleteFilter(Ifindex, Direction, _filter);
             }
         }
     }

@@ -23,10 +23,38 @@ public abstract class TcHook
     public virtual bool HoldsLockLong => false;
 
     /// <summary>Attaches one of the programs. Whatever others attached stays as it is.</summary>
-    /// <returns>Detaches when disposed; null where the interface is gone.</returns>
+    /// <returns>Null where the interface is gone.</returns>
     /// <exception cref="BpfException">The kernel refused.</exception>
-    public abstract IDisposable? TryAttach(int ifindex, TcDirection direction);
+    public abstract TcAttachment? TryAttach(int ifindex, TcDirection direction);
+
+    /// <summary>
+    /// Takes over what an earlier process has left attached, with the programs of this one in the place of its own; what does not belong to
+    /// any interface any more is removed. Nothing is missed, and nothing counted twice, meanwhile.
+    /// </summary>
+    /// <exception cref="BpfException">The kernel refused.</exception>
+    public abstract IReadOnlyList<TcAttachment> Adopt();
 
     /// <summary>Whether both programs are (still) attached: somebody else may have removed them.</summary>
     public abstract bool IsAttached(int ifindex);
+}
+
+/// <summary>
+/// One of the programs, attached to an interface. Disposing detaches it. Without that, what is pinned goes on, and everything else ends with
+/// the process.
+/// </summary>
+public abstract class TcAttachment(int ifindex, TcDirection direction) : IDisposable
+{
+    public int Ifindex => ifindex;
+
+    public TcDirection Direction => direction;
+
+    /// <summary>Why it is not pinned although it should be, and ends with the process; null where all is well.</summary>
+    public string? PinProblem { get; init; }
+
+    /// <summary>Puts the program that is loaded now in the place of the one that is attached, in one step: no packet is missed or seen by both.</summary>
+    /// <exception cref="BpfException">The kernel refused; the former goes on.</exception>
+    public abstract void Renew();
+
+    /// <summary>Detaches.</summary>
+    public abstract void Dispose();
 }

@@ -1,12 +1,14 @@
+using System.Globalization;
 using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf.Tc;
 
 /// <summary>
 /// tcx links (Linux 6.6), at the head of the chain: a program before ours could end it, and its packets would be missed. A
-/// link ends with its file descriptor, so a killed exporter leaves nothing.
+/// link ends with its file descriptor, so a killed exporter leaves nothing, unless it is pinned.
 /// </summary>
-public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
+/// <param name="pins">Null: links are not pinned.</param>
+public sealed unsafe class TcxHook(PodTrafficPrograms programs, PinDirectory? pins = null) : TcHook
 {
     /// <summary>Before the program it is given relative to, and without one at the head (include/uapi/linux/bpf.h).</summary>
     internal const uint BPF_F_BEFORE = 1 << 3;
@@ -17,6 +19,11 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
 
     /// <summary>More programs than the kernel allows on one hook (include/linux/bpf_mprog.h, BPF_MPROG_MAX).</summary>
     private const int MaxPrograms = 64;
+
+    private const string LinksPart = "links";
+
+    private readonly PodTrafficPrograms _programs = programs;
+    private readonly PinDirectory? _pins = pins;
 
     public override string Name => "tcx";
 
@@ -30,8 +37,62 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
         return Libbpf.bpf_prog_query(LoopbackIfindex, BPF_TCX_INGRESS, 0, null, null, &count) == 0;
     }
 
-    public override IDisposable? TryAttach(int ifindex, TcDirection direction) =>
-        TryLink(programs.For(direction), ifindex, direction);
+    /// <summary>Removes all pinned links, which detaches them.</summary>
+    /// <returns>How many there were.</returns>
+    public static int RemovePinned(PinDirectory pins)
+    {
+        var count = pins.List(LinksPart).Count;
+        pins.Remove(LinksPart);
+        return count;
+    }
+
+    public override TcAttachment? TryAttach(int ifindex, TcDirection direction)
+    {
+        if (TryLink(_programs.For(direction), ifindex, direction) is not { } link)
+        {
+            return null;
+        }
+        var name = PinName(ifindex, direction);
+        string? problem = null;
+        if (_pins is not null)
+        {
+            try
+            {
+                _pins.MakePart(LinksPart);
+                _pins.Pin(Fd(link), name);
+            }
+            catch (PinException e)
+            {
+                problem = e.Message;
+            }
+        }
+        return new Attachment(this, ifindex, direction, link, name) { PinProblem = problem };
+    }
+
+    /// <summary>
+    /// A link stays with its interface, so an index that a link has is that of the interface it was attached to; it has 0 when that is gone.
+    /// </summary>
+    public override IReadOnlyList<TcAttachment> Adopt()
+    {
+        var adopted = new List<TcAttachment>();
+        foreach (var file in _pins?.List(LinksPart) ?? [])
+        {
+            var name = $"{LinksPart}/{file}";
+            if (TryAdopt(name) is { } attachment)
+            {
+                adopted.Add(attachment);
+            }
+            else
+            {
+                _pins!.Remove(name);
+            }
+        }
+        if (_pins is not null)
+        {
+            ClsactHook.RemovePinned(_pins);
+        }
+        return adopted;
+    }
 
     public override bool IsAttached(int ifindex) =>
         IsAttached(ifindex, TcDirection.Ingress) && IsAttached(ifindex, TcDirection.Egress);
@@ -58,11 +119,61 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs) : TcHook
 
     private static int AttachType(TcDirection direction) => direction == TcDirection.Ingress ? BPF_TCX_INGRESS : BPF_TCX_EGRESS;
 
+    private static string PinName(int ifindex, TcDirection direction) =>
+        $"{LinksPart}/{ifindex.ToString(CultureInfo.InvariantCulture)}_{direction.ToString().ToLowerInvariant()}";
+
+    private static int Fd(FileDescriptor descriptor) => (int)descriptor.DangerousGetHandle();
+
+    private Attachment? TryAdopt(string name)
+    {
+        if (_pins!.Get(name) is not { } link)
+        {
+            return null;
+        }
+        Libbpf.bpf_link_info info = default;
+        var size = (uint)sizeof(Libbpf.bpf_link_info);
+        if (Libbpf.bpf_obj_get_info_by_fd(Fd(link), &info, &size) == 0 && info.type == Libbpf.BPF_LINK_TYPE_TCX && info.tcx_ifindex != 0)
+        {
+            var direction = info.tcx_attach_type == BPF_TCX_INGRESS ? TcDirection.Ingress : TcDirection.Egress;
+            var attachment = new Attachment(this, (int)info.tcx_ifindex, direction, link, name);
+            try
+            {
+                attachment.Renew();
+                return attachment;
+            }
+            catch (BpfException)
+            {
+                // The interface has gone just now, or somebody has detached the link (bpftool link detach).
+            }
+        }
+        link.Dispose();
+        return null;
+    }
+
     private bool IsAttached(int ifindex, TcDirection direction)
     {
         var ids = stackalloc uint[MaxPrograms];
         var count = (uint)MaxPrograms;
         return Libbpf.bpf_prog_query(ifindex, AttachType(direction), 0, null, ids, &count) == 0
-            && new ReadOnlySpan<uint>(ids, (int)Math.Min(count, MaxPrograms)).Contains((uint)programs.For(direction).Id);
+            && new ReadOnlySpan<uint>(ids, (int)Math.Min(count, MaxPrograms)).Contains((uint)_programs.For(direction).Id);
+    }
+
+    private sealed class Attachment(TcxHook hook, int ifindex, TcDirection direction, FileDescriptor link, string pinName) : TcAttachment(ifindex, direction)
+    {
+        public override void Renew()
+        {
+            var program = hook._programs.For(Direction);
+            var error = Libbpf.bpf_link_update(Fd(link), program.Fd, null);
+            if (error < 0)
+            {
+                throw new BpfException($"put {program.Name} in its predecessor's place on interface {Ifindex}", -error);
+            }
+        }
+
+        public override void Dispose()
+        {
+            hook._pins?.Remove(pinName);
+            link.Dispose();
+        }
     }
 }

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
@@ -11,9 +10,8 @@ using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
-using Exporter.Security;
+using Exporter.State;
 using Exporter.Traffic;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Prometheus;
 
 namespace Exporter.Commands;
@@ -26,6 +24,8 @@ internal static partial class RunCommand
     /// there are CPUs, which may be two: scrapes must not wait behind the loops.
     /// </summary>
     private const int MinThreads = 8;
+
+    private static readonly TimeSpan RemovalPause = TimeSpan.FromMilliseconds(250);
 
     internal static async Task<int> RunAsync(ExporterOptions options, IConfiguration configuration, TextWriter errors)
     {
@@ -44,47 +44,32 @@ internal static partial class RunCommand
         }
         try
         {
-            // libbpf reads the kernel's types anew for each object, which is most of what a start takes: both at once.
-            var attaching = Task.Run(() => HandshakeHooks.Attach(options.Handshake, options.Bpf));
-            using var programs = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces);
-            using var handshakes = await attaching;
             FileDescriptorLimit.Raise();
             ThreadPool.SetMinThreads(MinThreads, MinThreads);
-            WebApplication app;
-            try
+            var pins = PinnedState.TryOpen(options.Bpf.PinDirectory, out var unpinned);
+            if (pins is not null && !pins.TryLock())
             {
-                app = Build(options, configuration, programs, hook, handshakes, api);
+                var isEnding = await Standby.RunAsync(options, configuration, StandbyReason.Waiting, () => TryLockAnew(options, ref pins));
+                if (isEnding)
+                {
+                    pins?.Dispose();
+                    return ExitCode.Success;
+                }
             }
-            catch (FormatException e)
+            var (exitCode, isRemovalAskedFor) = await CountAsync(options, configuration, hook, api, pins, unpinned, errors);
+            if (isRemovalAskedFor)
             {
-                return Fail(ExitCode.BadOptions, errors, e.Message);
+                using var client = new RouteClient();
+                PinnedState.Remove(pins!, client);
+                pins!.Dispose();
+                await Standby.RunAsync(options, configuration, StandbyReason.Uninstalled, () => false);
             }
-            await using var running = app;
-            if (handshakes is { Programs: null, Problems.Count: > 0 })
-            {
-                LogNoHandshakes(app.Logger, string.Join("; ", handshakes.Problems));
-            }
-            else if (handshakes.Problems.Count > 0)
-            {
-                LogSomeHandshakes(app.Logger, string.Join("; ", handshakes.Problems));
-            }
-            using var statistics = options.Bpf.RunStatistics ? TryEnableStatistics(app.Logger) : null;
-            var loops = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToList();
-            try
-            {
-                await app.StartAsync();
-            }
-            catch
-            {
-                // The loops that were started before the one that failed.
-                await app.StopAsync();
-                throw;
-            }
-            await app.WaitForShutdownAsync();
-            // A loop that failed has stopped the host.
-            return loops.Select(loop => loop.ExecuteTask?.Exception).FirstOrDefault(exception => exception is not null) is { } failure
-                ? Fail(ExitCode.Failure, errors, failure.ToString())
-                : ExitCode.Success;
+            pins?.Dispose();
+            return exitCode;
+        }
+        catch (FormatException e)
+        {
+            return Fail(ExitCode.BadOptions, errors, e.Message);
         }
         catch (BpfException e)
         {
@@ -94,6 +79,75 @@ internal static partial class RunCommand
         {
             // Kestrel: the address is taken, is none of this machine's, or is not for this user.
             return Fail(ExitCode.Failure, errors, e.Message);
+        }
+    }
+
+    /// <summary>The directory may be gone, and another be there in its place: whoever has the lock of one that is gone has nothing.</summary>
+    private static bool TryLockAnew(ExporterOptions options, ref PinDirectory? pins)
+    {
+        pins?.Dispose();
+        pins = PinnedState.TryOpen(options.Bpf.PinDirectory, out _);
+        return pins is null || pins.TryLock();
+    }
+
+    /// <summary>Counts and serves until the process is to end, or somebody asks that everything be removed.</summary>
+    private static async Task<(int ExitCode, bool IsRemovalAskedFor)> CountAsync(
+        ExporterOptions options, IConfiguration configuration, HookChoice hook, ApiConnection? api, PinDirectory? pins, string unpinned, TextWriter errors)
+    {
+        using var kernel = LoadedKernel.Load(options, ref pins, ref unpinned);
+        await using var app = Build(options, configuration, kernel, hook, api, pins);
+        Tell(app.Logger, kernel.Handshakes, pins, unpinned);
+        using var statistics = options.Bpf.RunStatistics ? TryEnableStatistics(app.Logger) : null;
+        var reconciler = app.Services.GetRequiredService<InterfaceReconciler>();
+        reconciler.Restore();
+        var loops = app.Services.GetServices<IHostedService>().OfType<BackgroundService>().ToList();
+        try
+        {
+            await app.StartAsync();
+        }
+        catch
+        {
+            // The loops that were started before the one that failed.
+            await app.StopAsync();
+            kernel.Abandon();
+            throw;
+        }
+        var isRemovalAskedFor = await WaitAsync(app.Lifetime, pins);
+        reconciler.LeavesAttached = pins is not null && !isRemovalAskedFor;
+        await app.StopAsync();
+        // A loop that failed has stopped the host.
+        var failure = loops.Select(loop => loop.ExecuteTask?.Exception).FirstOrDefault(exception => exception is not null);
+        return (failure is null ? ExitCode.Success : Fail(ExitCode.Failure, errors, failure.ToString()), isRemovalAskedFor);
+    }
+
+    /// <returns>Whether somebody has asked for everything to be removed; else the process is to end.</returns>
+    private static async Task<bool> WaitAsync(IHostApplicationLifetime lifetime, PinDirectory? pins)
+    {
+        var stopping = lifetime.ApplicationStopping;
+        while (!stopping.IsCancellationRequested)
+        {
+            await Task.Delay(RemovalPause, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (pins is not null && PinnedState.IsRemovalAskedFor(pins))
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private static void Tell(ILogger logger, HandshakeAttachment handshakes, PinDirectory? pins, string unpinned)
+    {
+        if (handshakes is { Programs: null, Problems.Count: > 0 })
+        {
+            LogNoHandshakes(logger, string.Join("; ", handshakes.Problems));
+        }
+        else if (handshakes.Problems.Count > 0)
+        {
+            LogSomeHandshakes(logger, string.Join("; ", handshakes.Problems));
+        }
+        if (pins is null)
+        {
+            LogUnpinned(logger, unpinned);
         }
     }
 
@@ -112,37 +166,21 @@ internal static partial class RunCommand
 
     /// <exception cref="FormatException">The certificate, or what is wanted to be shown, cannot be used.</exception>
     private static WebApplication Build(
-        ExporterOptions options, IConfiguration configuration, PodTrafficPrograms programs, HookChoice hook, HandshakeAttachment attachment, ApiConnection? api)
+        ExporterOptions options, IConfiguration configuration, LoadedKernel kernel, HookChoice hook, ApiConnection? api, PinDirectory? pins)
     {
+        var (programs, attachment) = (kernel.Traffic, kernel.Handshakes);
         var handshakes = attachment.Programs;
-        // Nothing is served from files; the working directory, which is the default, need not be one that this user may enter.
-        var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = AppContext.BaseDirectory });
-        builder.Configuration.AddConfiguration(configuration);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            if (options.Server.HasTls)
-            {
-                Listen(kestrel, options.Server, kestrel.ApplicationServices.GetRequiredService<ServerCertificate>());
-            }
-        });
-        builder.Logging.AddConfiguration(configuration.GetSection("Logging"));
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
-        // It would print what ends the program, with its stack, before RunAsync does in one line.
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
-        builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, "yyyy-MM-ddTHH:mm:ss.fffZ ", true));
-
         var registry = Prometheus.Metrics.NewCustomRegistry();
         DotNetStats.Register(registry);
+        var builder = ServerHost.CreateBuilder(options, configuration, registry);
         var services = builder.Services;
-        services.AddRoutingCore();
-        services.AddSingleton(TimeProvider.System);
-        services.AddSingleton<IMetricFactory>(Prometheus.Metrics.WithCustomRegistry(registry));
+        services.AddSingleton(kernel.Ledger);
+        if (pins is not null)
+        {
+            services.AddSingleton(pins);
+        }
         services.AddSingleton(options.Attach).AddSingleton(options.Drain).AddSingleton(options.Handshake);
         services.AddSingleton(options.Identity).AddSingleton(options.Kubernetes).AddSingleton(options.Metrics);
-        services.AddSingleton<SecretFiles>();
-        services.AddSingleton(provider => AccessControl.Open(provider.GetRequiredService<SecretFiles>(), options.Server));
-        services.AddSingleton(provider => ServerCertificate.Open(provider.GetRequiredService<SecretFiles>(), options.Server));
         services.AddSingleton<LoopHealth>();
         services.AddSingleton<Readiness>();
         services.AddSingleton<ExporterMetrics>();
@@ -166,8 +204,10 @@ internal static partial class RunCommand
         }
         services.AddSingleton<RouteClient>();
         services.AddSingleton(_ => new RouteMonitor(addresses: false));
-        services.AddSingleton(provider => new ClsactHook(programs, provider.GetRequiredService<RouteClient>(), options.Attach.Priority));
-        services.AddSingleton<TcHook>(provider => hook == HookChoice.Tcx ? new TcxHook(programs) : provider.GetRequiredService<ClsactHook>());
+        services.AddSingleton<TcHook>(provider => hook == HookChoice.Tcx
+            ? new TcxHook(programs, pins)
+            : new ClsactHook(programs, provider.GetRequiredService<RouteClient>(), options.Attach.Priority, pins));
+        services.AddSingleton<InterfaceRecords>();
         services.AddSingleton<ChangeSignal>();
         services.AddSingleton<LinkWatcher>();
         services.AddSingleton<InterfaceReconciler>();
@@ -178,43 +218,13 @@ internal static partial class RunCommand
         AddPodSource(services, options, api);
         services.AddHostedService(provider => provider.GetRequiredService<InterfaceReconciler>());
 
-        var app = builder.Build();
-        var access = app.Services.GetRequiredService<AccessControl>();
-        if (options.Server.HasTls)
-        {
-            app.Services.GetRequiredService<ServerCertificate>();
-        }
-        if (!options.Server.HasTls)
-        {
-            options.Server.Urls.ToList().ForEach(app.Urls.Add);
-        }
-        app.Use((context, next) => access.HandleAsync(context, next));
+        var app = ServerHost.Build(builder, options.Server);
         var metrics = app.Services.GetRequiredService<ExporterMetrics>();
         metrics.SetHook("traffic", app.Services.GetRequiredService<TcHook>().Name);
         metrics.SetHook("handshake", handshakes is not null ? HandshakeHooks.Name(handshakes.Hook) : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
         metrics.SetHook("handshake_requests", attachment.SeesRequests ? "kprobe" : options.Handshake.Hook is HandshakeChoice.Off or HandshakeChoice.Tracepoint ? "off" : "unavailable");
         ExporterEndpoints.Map(app, registry);
         return app;
-    }
-
-    private static void Listen(KestrelServerOptions kestrel, ServerOptions options, ServerCertificate certificate)
-    {
-        foreach (var address in options.Urls.Select(BindingAddress.Parse))
-        {
-            void UseTls(ListenOptions listen) => listen.UseHttps(certificate.CreateOptions());
-            if (IPAddress.TryParse(address.Host, out var ip))
-            {
-                kestrel.Listen(ip, address.Port, UseTls);
-            }
-            else if (address.Host is "*" or "+")
-            {
-                kestrel.ListenAnyIP(address.Port, UseTls);
-            }
-            else
-            {
-                kestrel.ListenLocalhost(address.Port, UseTls);
-            }
-        }
     }
 
     /// <param name="api">Null: without Kubernetes.</param>
@@ -252,6 +262,9 @@ internal static partial class RunCommand
 
     [LoggerMessage(32, LogLevel.Information, "TCP handshakes are seen, but not in every way: {Reasons}")]
     private static partial void LogSomeHandshakes(ILogger logger, string reasons);
+
+    [LoggerMessage(35, LogLevel.Information, "Nothing outlives this process: what is counted until it ends is lost with it, and nothing is counted until the next is there ({Reason})")]
+    private static partial void LogUnpinned(ILogger logger, string reason);
 
     [LoggerMessage(31, LogLevel.Warning, "Bpf:RunStatistics needs CAP_SYS_ADMIN, or somebody who sets the sysctl kernel.bpf_stats_enabled: {Reason}")]
     private static partial void LogNoStatistics(ILogger logger, string reason);

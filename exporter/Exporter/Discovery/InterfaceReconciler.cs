@@ -17,16 +17,18 @@ namespace Exporter.Discovery;
 /// something may have changed, and publishes whose they are.
 /// </summary>
 /// <param name="networks">Null where handshakes are not counted, as <paramref name="handshakes"/>.</param>
+/// <param name="pins">Null: what is attached ends with the process.</param>
 internal sealed partial class InterfaceReconciler(
     LinkWatcher watcher,
     ChangeSignal changes,
     TcHook hook,
-    ClsactHook clsact,
     RouteClient client,
     IPodSource pods,
     PodTable table,
     PodMetrics podMetrics,
+    InterfaceRecords records,
     TrafficReader reader,
+    ITrafficSource traffic,
     ExporterMetrics metrics,
     LoopHealth health,
     Readiness readiness,
@@ -36,7 +38,8 @@ internal sealed partial class InterfaceReconciler(
     IHostApplicationLifetime lifetime,
     ILogger<InterfaceReconciler> logger,
     NetworkOwners? networks = null,
-    HandshakeReader? handshakes = null) : BackgroundService
+    HandshakeReader? handshakes = null,
+    PinDirectory? pins = null) : BackgroundService
 {
     private const string LoopName = "reconcile";
 
@@ -60,11 +63,20 @@ internal sealed partial class InterfaceReconciler(
     /// <summary>What pods were counted in that are shown otherwise now; the drain may be adding to it still.</summary>
     private readonly List<(IPodCounts Counts, Settlement Settlement)> _replaced = [];
 
+    /// <summary>Interfaces that a former process has counted, until the first round.</summary>
+    private readonly List<PodInterface> _restored = [];
+
+    /// <summary>What a former process has attached, and no interface was given yet.</summary>
+    private readonly Dictionary<(int Ifindex, TcDirection Direction), TcAttachment> _adopted = [];
+
     private readonly CoverageCheck _coverage = new();
     private long _coverageCheckedAt = time.GetTimestamp();
     private long _coverageCheckedAtDrain;
     private bool _failing;
     private bool _hasStarted;
+
+    /// <summary>Whether what is attached stays so when this stops.</summary>
+    internal bool LeavesAttached { get; set; }
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -72,9 +84,44 @@ internal sealed partial class InterfaceReconciler(
         return base.StartAsync(cancellationToken);
     }
 
+    /// <summary>
+    /// Knows again what a former process has known: whose interfaces there were, also those that are gone by now. Called before anything is
+    /// drained, so that what was counted meanwhile finds its owner.
+    /// </summary>
+    internal void Restore()
+    {
+        var restored = records.Restore();
+        var links = new List<TrackedLink>();
+        // Who has series goes before those that had no room.
+        foreach (var (owner, _) in restored.OrderBy(record => record.Owner.Pod is { } pod && podMetrics.HasSeries(pod) ? 0 : 1))
+        {
+            owner.Counts = owner.Pod is { } pod ? podMetrics.Acquire(pod) : null;
+            // Of two that had the index, the older was gone, and nothing of it is in the maps that is not of the newer.
+            if (table.Current.GetValueOrDefault(owner.Ifindex) is not { } other || other.Generation < owner.Generation)
+            {
+                table.Current = table.Current.SetItem(owner.Ifindex, owner);
+            }
+            links.Add(new(owner.Link, owner.Generation, IsNew: false, owner.SeenAt));
+            _restored.Add(owner);
+        }
+        if (restored.Count > 0)
+        {
+            watcher.Links.Restore(links);
+            LogRestored(restored.Count);
+        }
+        networks?.Restore(restored);
+        reader.Restore(generation => _restored.Find(owner => owner.Generation == generation));
+        handshakes?.Restore();
+    }
+
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
+        if (LeavesAttached && pins is not null)
+        {
+            LogLeft(_attachments.Count, pins.Path);
+            return;
+        }
         var started = time.GetTimestamp();
         var detached = 0;
         foreach (var attachment in _attachments.Values.TakeWhile(_ => time.GetElapsedTime(started) < StopBudget))
@@ -139,7 +186,7 @@ internal sealed partial class InterfaceReconciler(
         {
             if (!_hasStarted)
             {
-                RemoveLeftovers();
+                Adopt();
             }
             var pending = Reconcile(stoppingToken);
             _failing = false;
@@ -160,13 +207,46 @@ internal sealed partial class InterfaceReconciler(
         }
     }
 
-    /// <summary>Also with tcx: an earlier run may have used clsact.</summary>
-    private void RemoveLeftovers()
+    /// <summary>
+    /// Takes over what a former process has left attached, and removes what it has left otherwise. The programs of this process are in the
+    /// place of the former's when this returns.
+    /// </summary>
+    private void Adopt()
     {
-        var leftovers = clsact.RemoveLeftovers();
+        foreach (var adopted in hook.Adopt())
+        {
+            _adopted[(adopted.Ifindex, adopted.Direction)] = adopted;
+        }
+        traffic.EndFormer();
+        // Also with tcx: an earlier run may have used clsact.
+        var leftovers = ClsactHook.RemoveLeftovers(client);
         if (leftovers > 0)
         {
             LogLeftovers(leftovers);
+        }
+        var links = watcher.Links.Current;
+        foreach (var owner in _restored)
+        {
+            var attachment = new Attachment(owner, time);
+            if (links.TryGetValue(owner.Ifindex, out var link) && link.Generation == owner.Generation && options.IsPodInterface(link.Link))
+            {
+                owner.Link = link.Link;
+                _attachments[owner.Ifindex] = attachment;
+                while (attachment.Egress is null && _adopted.Remove((owner.Ifindex, attachment.Next), out var handle))
+                {
+                    attachment.Add(handle);
+                }
+            }
+            else
+            {
+                Close(attachment);
+            }
+        }
+        _restored.Clear();
+        foreach (var (key, handle) in _adopted.Where(entry => !links.TryGetValue(entry.Key.Ifindex, out var link) || !options.IsPodInterface(link.Link)).ToList())
+        {
+            handle.Dispose();
+            _adopted.Remove(key);
         }
     }
 
@@ -212,7 +292,10 @@ internal sealed partial class InterfaceReconciler(
         attachment.ClosedAt = time.GetTimestamp();
         attachment.Owner.GoneAt = time.GetUtcNow();
         attachment.Settlement = SettleAfterNextDrain();
-        _attachments.Remove(attachment.Owner.Ifindex);
+        if (_attachments.GetValueOrDefault(attachment.Owner.Ifindex) == attachment)
+        {
+            _attachments.Remove(attachment.Owner.Ifindex);
+        }
         _closing.Add(attachment);
     }
 
@@ -236,6 +319,7 @@ internal sealed partial class InterfaceReconciler(
             }
             Release(owner.Counts);
             owner.Counts = null;
+            records.Remove(owner);
             pods.Forget(owner);
             return true;
         });
@@ -309,6 +393,7 @@ internal sealed partial class InterfaceReconciler(
         var before = owner.Counts;
         owner.Counts = podMetrics.Acquire(pod);
         owner.Pod = pod;
+        records.Save(owner);
         // What was held until now is credited by the next drain.
         attachment.Settlement = SettleAfterNextDrain();
         if (before is not null)
@@ -378,6 +463,7 @@ internal sealed partial class InterfaceReconciler(
             }
             _attachments[link.Ifindex] = attachment = new(new(link, tracked.Generation, tracked.SeenAt, FindSibling(link)), time);
             LookForAddresses(attachment, now: true);
+            records.Save(attachment.Owner, networks?.Find(link.PeerNamespaceId) ?? 0);
             Identify(attachment);
             // Before it is attached: no row may come whose owner is unknown.
             table.Current = table.Current.SetItem(link.Ifindex, attachment.Owner);
@@ -385,7 +471,12 @@ internal sealed partial class InterfaceReconciler(
         try
         {
             // One at a time: with tcx each waits for a grace period, and a newer interface should not wait for more than one.
-            var direction = attachment.Ingress is null ? TcDirection.Ingress : TcDirection.Egress;
+            var direction = attachment.Next;
+            if (_adopted.Remove((link.Ifindex, direction), out var adopted))
+            {
+                attachment.Add(adopted);
+                return true;
+            }
             if (tracked.IsNew)
             {
                 CountMissed(attachment, direction);
@@ -395,6 +486,11 @@ internal sealed partial class InterfaceReconciler(
                 // Gone already; its event is on the way.
                 attachment.RetryLater();
                 return false;
+            }
+            if (handle.PinProblem is { } problem)
+            {
+                metrics.CountAttachError("pin");
+                LogNotPinned(link.Name, problem);
             }
             var before = attachment.State;
             attachment.Add(handle);
@@ -458,10 +554,6 @@ internal sealed partial class InterfaceReconciler(
             for (var attempt = 0; attempt < 2 && reader.Completed <= closed; attempt++)
             {
                 reader.Drain();
-            }
-            if (reader.Completed <= closed)
-            {
-                return false;
             }
         }
         catch (BpfException)
@@ -531,6 +623,15 @@ internal sealed partial class InterfaceReconciler(
     [LoggerMessage(8, LogLevel.Information, "Removed {Count} filters that an earlier run had left")]
     private partial void LogLeftovers(int count);
 
+    [LoggerMessage(12, LogLevel.Information, "Goes on with {Count} interfaces that were counted before")]
+    private partial void LogRestored(int count);
+
+    [LoggerMessage(14, LogLevel.Warning, "{Interface} is counted, but only until this process ends: {Reason}")]
+    private partial void LogNotPinned(string @interface, string reason);
+
+    [LoggerMessage(13, LogLevel.Information, "{Count} interfaces are counted on by the kernel, what was counted is kept in {Directory}; 'podnet-exporter uninstall' ends that")]
+    private partial void LogLeft(int count, string directory);
+
     [LoggerMessage(9, LogLevel.Warning, "The addresses behind {Interface} cannot be asked for, trying again: {Reason}")]
     private partial void LogAddressesUnknown(string @interface, string reason);
 
@@ -558,9 +659,12 @@ internal sealed partial class InterfaceReconciler(
         internal bool IsSecretive { get; set; }
 
         /// <summary>What keeps the programs attached; null where they are not yet.</summary>
-        internal IDisposable? Ingress { get; private set; }
+        internal TcAttachment? Ingress { get; private set; }
 
-        internal IDisposable? Egress { get; private set; }
+        internal TcAttachment? Egress { get; private set; }
+
+        /// <summary>Which of the two is to be attached.</summary>
+        internal TcDirection Next => Ingress is null ? TcDirection.Ingress : TcDirection.Egress;
 
         internal long ClosedAt { get; set; }
 
@@ -573,7 +677,7 @@ internal sealed partial class InterfaceReconciler(
         internal bool IsDue => Egress is null && time.GetElapsedTime(_triedAt) >= _retryAfter;
 
         /// <summary>Takes over the first, and then the second.</summary>
-        internal void Add(IDisposable handle)
+        internal void Add(TcAttachment handle)
         {
             if (Ingress is null)
             {

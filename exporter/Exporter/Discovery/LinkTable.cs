@@ -14,8 +14,17 @@ internal sealed class LinkTable(TimeProvider time)
 {
     private ImmutableDictionary<int, TrackedLink> _current = ImmutableDictionary<int, TrackedLink>.Empty;
     private long _generation;
+    private bool _isRestored;
 
     internal ImmutableDictionary<int, TrackedLink> Current => Volatile.Read(ref _current);
+
+    /// <summary>Before the first list: the interfaces that a former process knew. One that is not among them has come since.</summary>
+    internal void Restore(IReadOnlyList<TrackedLink> links)
+    {
+        _isRestored = true;
+        _generation = links.Max(link => link.Generation);
+        Volatile.Write(ref _current, links.OrderBy(link => link.Generation).GroupBy(link => link.Link.Ifindex).ToImmutableDictionary(same => same.Key, same => same.Last()));
+    }
 
     internal void Set(Link link) =>
         Volatile.Write(ref _current, _current.SetItem(
@@ -45,8 +54,9 @@ internal sealed class LinkTable(TimeProvider time)
         {
             table[link.Ifindex] = _current.TryGetValue(link.Ifindex, out var known) && IsSame(known.Link, link)
                 ? known with { Link = link }
-                : new(link, ++_generation, IsNew: false, now);
+                : new(link, ++_generation, IsNew: _isRestored, now);
         }
+        _isRestored = false;
         Volatile.Write(ref _current, table.ToImmutable());
     }
 

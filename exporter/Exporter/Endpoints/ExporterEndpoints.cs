@@ -12,6 +12,22 @@ internal static class ExporterEndpoints
 {
     internal static void Map(WebApplication app, CollectorRegistry registry)
     {
+        MapHealth(app, registry);
+        Get(app, "/api/v1/pods", static context =>
+        {
+            context.Response.ContentType = "application/json; charset=utf-8";
+            return JsonSerializer.SerializeAsync(context.Response.Body, FindPods(context), PodsDocumentContext.Default.PodsDocument, context.RequestAborted);
+        });
+        Get(app, "/", static context =>
+        {
+            context.Response.ContentType = "text/html; charset=utf-8";
+            return context.Response.WriteAsync(LandingPage.Write(FindPods(context)));
+        });
+    }
+
+    /// <summary>What is served in any case.</summary>
+    internal static void MapHealth(WebApplication app, CollectorRegistry registry)
+    {
         var scrapes = app.Services.GetRequiredService<RunningScrapes>();
         app.MapMetrics(registry: registry).Add(endpoint =>
         {
@@ -31,16 +47,6 @@ internal static class ExporterEndpoints
         {
             var reasons = context.RequestServices.GetRequiredService<Readiness>().Reasons;
             return Answer(context, reasons.Count == 0, $"not ready: {string.Join("; ", reasons)}");
-        });
-        Get(app, "/api/v1/pods", static context =>
-        {
-            context.Response.ContentType = "application/json; charset=utf-8";
-            return JsonSerializer.SerializeAsync(context.Response.Body, FindPods(context), PodsDocumentContext.Default.PodsDocument, context.RequestAborted);
-        });
-        Get(app, "/", static context =>
-        {
-            context.Response.ContentType = "text/html; charset=utf-8";
-            return context.Response.WriteAsync(LandingPage.Write(FindPods(context)));
         });
     }
 

@@ -28,18 +28,23 @@ internal static class HandshakeHooks
     /// Attaches the first hook that works. Tracepoints come first: the kernel leaves kprobes' programs out whenever the same CPU is in any
     /// other of their kind, or in an operation on a map.
     /// </summary>
-    internal static HandshakeAttachment Attach(HandshakeOptions options, BpfOptions bpfOptions)
+    internal static HandshakeAttachment Attach(HandshakeOptions options, BpfOptions bpfOptions, PinDirectory? pins = null, Func<int, bool>? kept = null)
     {
         var problems = new List<string>();
         foreach (var hook in Candidates(options.Hook))
         {
-            if (TryAttach(hook, options, bpfOptions, out var problem) is { } programs)
+            if (TryAttach(hook, options, bpfOptions, pins, kept, out var problem) is { } programs)
             {
                 // Whoever asks for tracepoints gets no kprobes.
                 var sees = options.Hook != HandshakeChoice.Tracepoint && TryAttachRequests(programs, problems);
+                programs.Activate();
                 return new(programs, sees, problems);
             }
             problems.Add($"{Name(hook)}: {problem}");
+        }
+        if (pins is not null)
+        {
+            TcpHandshakePrograms.RemovePinned(pins);
         }
         return new(null, false, problems);
     }
@@ -69,12 +74,13 @@ internal static class HandshakeHooks
         }
     }
 
-    private static TcpHandshakePrograms? TryAttach(HandshakeHook hook, HandshakeOptions options, BpfOptions bpfOptions, out string problem)
+    private static TcpHandshakePrograms? TryAttach(
+        HandshakeHook hook, HandshakeOptions options, BpfOptions bpfOptions, PinDirectory? pins, Func<int, bool>? kept, out string problem)
     {
         TcpHandshakePrograms programs;
         try
         {
-            programs = TcpHandshakePrograms.Attach(hook, options.Buckets.ToArray(), bpfOptions.MaxInterfaces, options.MaxLate);
+            programs = TcpHandshakePrograms.Attach(hook, options.Buckets.ToArray(), bpfOptions.MaxInterfaces, options.MaxLate, pins, kept);
         }
         catch (BpfException e)
         {

@@ -3,6 +3,7 @@ using Exporter.Bpf.Contract;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
+using Exporter.State;
 using Exporter.Traffic;
 
 namespace Exporter.Handshakes;
@@ -10,9 +11,14 @@ namespace Exporter.Handshakes;
 /// <summary>Fetches the handshakes that the kernel counted. The seam behind which the maps are.</summary>
 internal interface IHandshakeSource
 {
-    /// <summary>What was counted since the last call; valid until the next.</summary>
-    /// <param name="complete">Whether it is everything; if not, or after an exception, the next call goes on where this one ended.</param>
-    ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Drain(out bool complete);
+    /// <summary>What was counted since the last call that was followed by <see cref="Clear"/>; valid until the next.</summary>
+    /// <param name="kept">What is to be committed with it.</param>
+    /// <param name="bounds">Those that the durations were counted by, in nanoseconds; null: the options'.</param>
+    /// <param name="isLast">Whether it is everything; if not, another call follows.</param>
+    ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out KeptMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast);
+
+    /// <summary>What was read is committed, and need not be read again.</summary>
+    void Clear();
 
     /// <summary>What could not be counted, since the programs were loaded.</summary>
     ulong ReadLoss(HandshakeLoss reason);
@@ -32,7 +38,33 @@ internal interface IHandshakeSource
 /// <inheritdoc/>
 internal sealed class KernelHandshakeSource(TcpHandshakePrograms programs) : IHandshakeSource
 {
-    public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Drain(out bool complete) => programs.Handshakes.Drain(out complete);
+    private int _next;
+
+    public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out KeptMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast)
+    {
+        var map = Map;
+        isLast = map == programs.Handshakes;
+        bounds = isLast ? null : programs.Former[_next].Bounds;
+        var rows = map.Read();
+        kept = new(map.Pair, map.ReadFrom);
+        return rows;
+    }
+
+    public void Clear()
+    {
+        var map = Map;
+        map.Clear();
+        _next++;
+        if (map == programs.Handshakes)
+        {
+            _next = 0;
+            // Nobody counts into the former since these were activated.
+            if (programs.Former.Count > 0)
+            {
+                programs.RemoveFormer();
+            }
+        }
+    }
 
     public ulong ReadLoss(HandshakeLoss reason) => programs.Losses.Read((int)reason);
 
@@ -41,6 +73,9 @@ internal sealed class KernelHandshakeSource(TcpHandshakePrograms programs) : IHa
     public ReadOnlySpan<DrainedRow<HandshakeFlow, HandshakeLate>> ReadLate() => programs.Late.Read();
 
     public bool RemoveLate(in HandshakeFlow flow) => programs.Late.Remove(flow);
+
+    /// <summary>Those of a former process come first.</summary>
+    private DoubleBufferedMap<HandshakeKey, HandshakeValue> Map => _next < programs.Former.Count ? programs.Former[_next].Handshakes : programs.Handshakes;
 }
 
 /// <summary>
@@ -48,7 +83,7 @@ internal sealed class KernelHandshakeSource(TcpHandshakePrograms programs) : IHa
 /// known yet are held until it is, or until the wait is over. Used by the drain loop alone.
 /// </summary>
 internal sealed class HandshakeReader(
-    IHandshakeSource source, PodTable pods, ExporterMetrics metrics, TimeProvider time, IdentityOptions options)
+    IHandshakeSource source, PodTable pods, ExporterMetrics metrics, Ledger ledger, TimeProvider time, IdentityOptions options, HandshakeOptions handshakeOptions)
 {
     private const ulong Server = 1;
     private const ulong NanosecondsPerSecond = 1_000_000_000;
@@ -58,9 +93,9 @@ internal sealed class HandshakeReader(
     /// <summary>Reading them takes a moment in which the kernel leaves kprobes' programs out on this CPU.</summary>
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
-    private readonly HeldRows<ulong, HandshakeValue> _held = new(time, options.Wait);
+    private readonly HeldRows<ulong> _held = new(ledger, RecordKind.HeldHandshakes, static network => network, time, options.Wait);
     private readonly Func<ulong, IPodCounts?> _findCounts = network => FindCounts(pods, network);
-    private readonly HeldRows<ulong, HandshakeValue>.Taker _giveUp = metrics.Unattributed.Add;
+    private readonly HeldRows<ulong>.Taker _giveUp = (in LedgerCounts held) => metrics.Unattributed.Add(held.Handshakes);
     private long _sweptAt = time.GetTimestamp();
     private bool _unfinished;
     private long _started;
@@ -74,44 +109,58 @@ internal sealed class HandshakeReader(
     /// <summary>The number of the last drain that has ended well.</summary>
     internal long Completed => Volatile.Read(ref _completed);
 
-    /// <returns>Whether everything could be fetched; what could not is fetched by the next call.</returns>
-    /// <exception cref="BpfException">As if it returned false.</exception>
-    internal bool Drain()
+    /// <summary>Reads, commits and clears.</summary>
+    /// <exception cref="BpfException">
+    /// Something could not be read, or not be cleared. What was read is committed; the rest stays in the kernel for the next drain.
+    /// </exception>
+    internal void Drain()
     {
         if (!_unfinished)
         {
             Volatile.Write(ref _started, _started + 1);
         }
         _unfinished = true;
-        var rows = source.Drain(out var complete);
-        foreach (ref readonly var row in rows)
+        for (var isLast = false; !isLast;)
         {
-            Credit(row.Key.Network, row.Value);
-        }
-        try
-        {
-            if (time.GetElapsedTime(_sweptAt) >= SweepInterval)
+            var rows = source.Read(out var kept, out var bounds, out isLast);
+            lock (ledger.Lock)
             {
-                SweepLate();
-                _sweptAt = time.GetTimestamp();
+                foreach (ref readonly var row in rows)
+                {
+                    Credit(row.Key.Network, bounds is null ? row.Value : row.Value.Regroup(bounds, handshakeOptions.Buckets));
+                }
+                Settle();
+                ledger.Commit(kept);
             }
+            source.Clear();
         }
-        finally
+        _unfinished = false;
+        Volatile.Write(ref _completed, _started);
+        if (time.GetElapsedTime(_sweptAt) >= SweepInterval)
         {
-            _held.Settle(_findCounts, static (IPodCounts counts, in HandshakeValue value) => counts.Add(value), _giveUp);
-        }
-        if (complete)
-        {
-            _unfinished = false;
-            Volatile.Write(ref _completed, _started);
+            SweepLate();
+            _sweptAt = time.GetTimestamp();
         }
         foreach (var reason in Losses)
         {
             metrics.SetLoss(reason, source.ReadLoss(reason));
         }
         metrics.MissedHandshakes.IncTo(source.ReadMissed());
-        return complete;
     }
+
+    /// <summary>Goes on holding what a former process has held.</summary>
+    internal void Restore()
+    {
+        lock (ledger.Lock)
+        {
+            foreach (var entry in ledger.FindRestored(RecordKind.HeldHandshakes))
+            {
+                _held.Hold(RecordKey.ReadNumber(entry.Key));
+            }
+        }
+    }
+
+    private void Settle() => _held.Settle(_findCounts, static (IPodCounts owner, in LedgerCounts held) => owner.Add(held.Handshakes), _giveUp);
 
     private static IPodCounts? FindCounts(PodTable pods, ulong network) => pods.Networks.GetValueOrDefault(network)?.Counts;
 
@@ -123,7 +172,7 @@ internal sealed class HandshakeReader(
         }
         else
         {
-            _held.Hold(network, handshakes, static (ref HandshakeValue sum, in HandshakeValue more) => sum.Add(more));
+            _held.Hold(network).Add(handshakes);
         }
     }
 
@@ -145,7 +194,12 @@ internal sealed class HandshakeReader(
             {
                 HandshakeValue failed = default;
                 failed.Server.Failures[(int)HandshakeFailure.TimedOut] = 1;
-                Credit(row.Key.Network, failed);
+                lock (ledger.Lock)
+                {
+                    Credit(row.Key.Network, failed);
+                    Settle();
+                    ledger.Commit();
+                }
             }
             else if (row.Value.Resent > 0)
             {

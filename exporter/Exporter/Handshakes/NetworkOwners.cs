@@ -27,6 +27,20 @@ internal sealed class NetworkOwners
         _table.Networks = _table.Networks.SetItem(_hostNetwork, _host);
     }
 
+    /// <summary>The number of the namespace that an interface leads to; 0 where there is none.</summary>
+    /// <exception cref="BpfException">The kernel does not tell.</exception>
+    internal ulong Find(int? namespaceId) => _programs.FindNetwork(namespaceId);
+
+    /// <summary>Goes on from what a former process knew; the ids of those that are gone may be others' by now.</summary>
+    internal void Restore(IReadOnlyList<(PodInterface Owner, ulong Network)> interfaces)
+    {
+        foreach (var (owner, network) in interfaces.Where(record => record.Network != 0 && record.Network != _hostNetwork))
+        {
+            _networks[(owner, owner.Link.PeerNamespaceId)] = network;
+            _table.Networks = _table.Networks.SetItem(network, owner);
+        }
+    }
+
     /// <summary>Publishes the namespaces of these interfaces; of several that lead to one, the last counts.</summary>
     /// <param name="interfaces">With the ids of the namespaces that they lead to.</param>
     /// <exception cref="BpfException">The kernel does not tell.</exception>

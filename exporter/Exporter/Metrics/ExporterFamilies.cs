@@ -30,7 +30,7 @@ internal static class ExporterFamilies
     /// <summary>By <see cref="Bpf.Contract.LossReason"/>.</summary>
     internal static readonly MetricLabel PacketLoss = new("reason", "map_full", "map_busy", "map_error");
 
-    internal static readonly MetricLabel AttachError = new("reason", "eperm", "einval", "emfile", "enomem", "enospc", "removed", "other");
+    internal static readonly MetricLabel AttachError = new("reason", "eperm", "einval", "emfile", "enomem", "enospc", "removed", "pin", "other");
 
     /// <summary>By <see cref="Pods.InterfaceState"/>.</summary>
     internal static readonly MetricLabel InterfaceState = new("state", "pending", "attached", "failed", "shadowed");
@@ -46,6 +46,13 @@ internal static class ExporterFamilies
         Details = "For traffic: tcx, clsact; for handshake: tracepoint, kprobe, off, unavailable (the log says why); for handshake_requests, how servers' failed requests are seen: kprobe, off, unavailable.",
     };
 
+    internal static readonly MetricDefinition Standby = new(
+        Gauge, "podnet_exporter_standby", "0 or 1", "1 while this process counts nothing, for this reason.", new MetricLabel("reason", "waiting", "uninstalled"))
+    {
+        Query = "podnet_exporter_standby == 1",
+        Details = "waiting: another exporter on this machine has the lock; uninstalled: `podnet-exporter uninstall` has asked it to remove everything.",
+    };
+
     internal static readonly MetricDefinition Interfaces = new(Gauge, "podnet_exporter_interfaces", "interfaces", "Interfaces of pods, by what the exporter does with them.", InterfaceState)
     {
         Query = "podnet_exporter_interfaces{state=~\"failed|shadowed\"} > 0",
@@ -56,7 +63,7 @@ internal static class ExporterFamilies
         Counter, "podnet_exporter_attach_errors_total", "programs", "Programs that could not be attached, or that somebody else removed.", AttachError)
     {
         Query = "sum by (instance, reason) (increase(podnet_exporter_attach_errors_total[1h])) > 0",
-        Details = "removed: somebody else took them away, they were attached again.",
+        Details = "removed: somebody else took them away, they were attached again; pin: attached, but not pinned: it ends with the process.",
     };
 
     internal static readonly MetricDefinition LostPackets = new(
@@ -194,7 +201,7 @@ internal static class ExporterFamilies
     /// <summary>What there is always.</summary>
     internal static readonly IReadOnlyList<MetricDefinition> All =
     [
-        BuildInfo, HookInfo, Interfaces, AttachErrors,
+        BuildInfo, HookInfo, Standby, Interfaces, AttachErrors,
         LostPackets, LostBytes, MissedPackets, .. Unattributed.Families, .. Excluded.Families, LostHandshakes,
         Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
         DrainDuration, DrainErrors, Resyncs,

@@ -2,9 +2,20 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using Exporter.Bpf.Contract;
 using Exporter.Pods;
+using Exporter.State;
 using Prometheus;
 
 namespace Exporter.Metrics;
+
+/// <summary>Why an exporter counts nothing.</summary>
+internal enum StandbyReason
+{
+    /// <summary>Another one has the lock.</summary>
+    Waiting,
+
+    /// <summary>It was asked to remove everything.</summary>
+    Uninstalled,
+}
 
 /// <summary>The exporter's families about itself. Every error has a counter, which is there, at zero, from the start.</summary>
 internal sealed class ExporterMetrics
@@ -17,19 +28,20 @@ internal sealed class ExporterMetrics
     private readonly Counter _missedPackets;
     private readonly Counter.Child[] _lostHandshakes;
 
-    public ExporterMetrics(IMetricFactory metrics)
+    public ExporterMetrics(IMetricFactory metrics, Ledger ledger)
     {
-        ExporterFamilies.BuildInfo.CreateGauge(metrics).WithLabels(Version, RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()).Set(1);
+        ShowBuild(metrics);
+        ShowStandby(metrics, null);
         _hookInfo = ExporterFamilies.HookInfo.CreateGauge(metrics);
         _interfaces = ExporterFamilies.Interfaces.CreateGauge(metrics);
         _attachErrors = ExporterFamilies.AttachErrors.CreateCounter(metrics);
         _lostPackets = ExporterFamilies.LostPackets.CreateCounter(metrics);
         _lostBytes = ExporterFamilies.LostBytes.CreateCounter(metrics);
         _missedPackets = ExporterFamilies.MissedPackets.CreateCounter(metrics);
-        Unattributed = new(metrics, ExporterFamilies.Unattributed);
-        Excluded = new(metrics, ExporterFamilies.Excluded);
-        Folded = new(metrics, ExporterFamilies.Folded);
-        Retired = new(metrics, ExporterFamilies.Retired);
+        Unattributed = new(metrics, ExporterFamilies.Unattributed, ledger);
+        Excluded = new(metrics, ExporterFamilies.Excluded, ledger);
+        Folded = new(metrics, ExporterFamilies.Folded, ledger);
+        Retired = new(metrics, ExporterFamilies.Retired, ledger);
         var lostHandshakes = ExporterFamilies.LostHandshakes.CreateCounter(metrics);
         _lostHandshakes = [.. ExporterFamilies.HandshakeLoss.Values.Select(reason => lostHandshakes.WithLabels(reason))];
         (UnseenHandshakes, MissedHandshakes) = (_lostHandshakes[^2], _lostHandshakes[^1]);
@@ -60,6 +72,19 @@ internal sealed class ExporterMetrics
 
     internal static string Version { get; } =
         typeof(ExporterMetrics).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+
+    internal static void ShowBuild(IMetricFactory metrics) =>
+        ExporterFamilies.BuildInfo.CreateGauge(metrics).WithLabels(Version, RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()).Set(1);
+
+    /// <param name="reason">Null: it counts.</param>
+    internal static void ShowStandby(IMetricFactory metrics, StandbyReason? reason)
+    {
+        var standby = ExporterFamilies.Standby.CreateGauge(metrics);
+        foreach (var one in Enum.GetValues<StandbyReason>())
+        {
+            standby.WithLabels(one.ToString().ToLowerInvariant()).Set(one == reason ? 1 : 0);
+        }
+    }
 
     internal Histogram DrainDuration { get; }
 

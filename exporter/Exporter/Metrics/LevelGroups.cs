@@ -1,4 +1,5 @@
 using Exporter.Pods;
+using Exporter.State;
 using Prometheus;
 
 namespace Exporter.Metrics;
@@ -18,11 +19,16 @@ internal sealed class LevelGroups(
     int maxPods,
     TimeSpan retention,
     TimeProvider time,
+    Ledger ledger,
     TotalCounts folded,
     TotalCounts retired)
 {
     private readonly LevelFamilies _families = new(metrics, plan, labels.Names);
     private readonly Dictionary<LabelValues, SeriesGroup> _groups = [];
+
+    /// <summary>With the next commit their records are gone, and then their series.</summary>
+    private readonly List<SeriesGroup> _leaving = [];
+
     private int _admitted;
 
     /// <summary>Sample lines.</summary>
@@ -35,12 +41,51 @@ internal sealed class LevelGroups(
             {
                 lines += group.IsFolded ? 0 : group.Series.Lines;
             }
+            foreach (var group in _leaving)
+            {
+                lines += group.Series.Lines;
+            }
             return lines;
         }
     }
 
     /// <summary>Groups that have no series of their own.</summary>
     internal int Folded { get; private set; }
+
+    /// <summary>
+    /// Takes over what a former process has counted for a group, which has no users yet. What cannot be shown here is retired.
+    /// </summary>
+    /// <returns>Whether it is of this level.</returns>
+    internal bool TryRestore(GroupKey key, LedgerEntry entry)
+    {
+        if (key.Level != plan.Level || !key.LabelNames.SequenceEqual(labels.Names))
+        {
+            return false;
+        }
+        var pool = key.Room switch
+        {
+            GroupRoom.Pods => pods,
+            GroupRoom.Namespaces => namespaces,
+            _ => null,
+        };
+        var series = _families.Create(key.Labels, key.HasTraffic);
+        series.Restore(entry.Committed);
+        if (pool is not null && (!pool.TryTake(series.Lines) || (pool == pods && _admitted >= maxPods)))
+        {
+            series.Remove();
+            return false;
+        }
+        _ = ledger.Open(RecordKind.Group, entry.Key, null);
+        entry.View = series;
+        var group = new SeriesGroup(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp() };
+        group.Admit(series, entry, pool, pool is null ? plan.Lines : series.Lines);
+        _admitted += pool == pods ? 1 : 0;
+        _groups[key.Labels] = group;
+        return true;
+    }
+
+    /// <summary>Whether the pod's group has series of its own.</summary>
+    internal bool HasOwn(LabelValues pod) => _groups.TryGetValue(labels.Select(pod), out var group) && !group.IsFolded;
 
     /// <summary>The pod's group, for one more interface. Nobody overtakes those that wait for series of their own.</summary>
     internal SeriesGroup Acquire(LabelValues pod)
@@ -56,7 +101,8 @@ internal sealed class LevelGroups(
         }
         else if (!TryResume(group))
         {
-            Remove(group);
+            _leaving.Add(group);
+            _groups[own] = group = new(own, plan, folded);
             Fold(group);
         }
         group.Users++;
@@ -87,8 +133,8 @@ internal sealed class LevelGroups(
         }
     }
 
-    /// <summary>Removes what nobody has used for the retention, and gives the room to those that wait. Allocates only when something changes.</summary>
-    internal void Settle()
+    /// <summary>Has those leave that nobody has used for the retention, or whose room was taken. Allocates only when something changes, as the two that follow.</summary>
+    internal void Expire()
     {
         foreach (var (key, group) in _groups)
         {
@@ -105,19 +151,48 @@ internal sealed class LevelGroups(
             else if (time.GetElapsedTime(group.ReleasedAt) >= retention)
             {
                 _groups.Remove(key);
-                Remove(group);
+                _leaving.Add(group);
             }
         }
+        lock (ledger.Lock)
+        {
+            _leaving.ForEach(Retire);
+        }
+    }
+
+    /// <summary>Takes away the series of those whose leaving was committed.</summary>
+    internal void RemoveLeft()
+    {
+        foreach (var group in _leaving)
+        {
+            group.Series.Remove();
+            group.Pool?.Return(group.HeldLines);
+            _admitted -= group.Pool == pods ? 1 : 0;
+        }
+        _leaving.Clear();
+    }
+
+    /// <summary>Gives room to those that wait.</summary>
+    internal void AdmitWaiting()
+    {
         while (Folded > 0 && FindNext() is { } next && TryAdmit(next))
         {
         }
     }
 
-    private void Remove(SeriesGroup group)
+    /// <summary>What it has counted is in the total of what has left with the same commit.</summary>
+    private void Retire(SeriesGroup group)
     {
-        group.Series.Remove(retired);
-        group.Pool?.Return(group.HeldLines);
-        _admitted -= group.Pool == pods ? 1 : 0;
+        var total = group.Entry.Total;
+        group.Entry.Remove();
+        if (plan.HasTraffic)
+        {
+            retired.Add(total.Traffic);
+        }
+        if (plan.Durations is not null)
+        {
+            retired.Add(total.Handshakes);
+        }
     }
 
     private bool TryAdmit(SeriesGroup group)
@@ -132,7 +207,7 @@ internal sealed class LevelGroups(
             Release(other);
             Folded--;
         }
-        group.Admit(_families.Create(group.Labels, hasTraffic: true), pods);
+        Admit(group, hasTraffic: true, pods, GroupRoom.Pods);
         return true;
     }
 
@@ -185,7 +260,7 @@ internal sealed class LevelGroups(
             }
             else if (namespaces.TryTake(plan.Lines))
             {
-                return Add(key, hasTraffic: true, namespaces);
+                return Add(key, hasTraffic: true, namespaces, GroupRoom.Namespaces);
             }
         }
         return AcquireFixed(labels.Fold(own), hasTraffic: true);
@@ -195,17 +270,25 @@ internal sealed class LevelGroups(
     {
         if (!_groups.TryGetValue(key, out var group))
         {
-            return Add(key, hasTraffic, null);
+            return Add(key, hasTraffic, null, GroupRoom.Fixed);
         }
         group.Users++;
         return group;
     }
 
-    private SeriesGroup Add(LabelValues key, bool hasTraffic, SeriesPool? pool)
+    private SeriesGroup Add(LabelValues key, bool hasTraffic, SeriesPool? pool, GroupRoom room)
     {
         var group = new SeriesGroup(key, plan, folded) { Users = 1 };
-        group.Admit(_families.Create(key, hasTraffic), pool);
+        Admit(group, hasTraffic, pool, room);
         _groups[key] = group;
         return group;
+    }
+
+    /// <summary>With series and a record that start at zero.</summary>
+    private void Admit(SeriesGroup group, bool hasTraffic, SeriesPool? pool, GroupRoom room)
+    {
+        var series = _families.Create(group.Labels, hasTraffic);
+        var key = new GroupKey(plan.Level, labels.Names, room, hasTraffic, group.Labels);
+        group.Admit(series, ledger.Open(RecordKind.Group, key.Write(), series), pool, plan.Lines);
     }
 }

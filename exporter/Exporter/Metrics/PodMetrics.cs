@@ -1,6 +1,7 @@
 using Exporter.Bpf.Contract;
 using Exporter.Options;
 using Exporter.Pods;
+using Exporter.State;
 using Prometheus;
 
 namespace Exporter.Metrics;
@@ -14,6 +15,7 @@ internal sealed partial class PodMetrics
     private readonly ExporterMetrics _metrics;
     private readonly PodLabels _labels;
     private readonly LevelGroups[] _levels;
+    private readonly Ledger _ledger;
     private readonly ILogger<PodMetrics> _logger;
 
     /// <summary>Taken when pods come and go, and once for each drain; never while counting.</summary>
@@ -28,18 +30,21 @@ internal sealed partial class PodMetrics
         MetricsOptions options,
         SeriesPlan plan,
         RunningScrapes scrapes,
+        Ledger ledger,
         ILogger<PodMetrics> logger)
     {
         _metrics = exporterMetrics;
+        _ledger = ledger;
         _labels = labels;
         _logger = logger;
         var (pods, namespaces) = (new SeriesPool(plan.PodLines, scrapes), new SeriesPool(plan.NamespaceLines, scrapes));
         _levels =
         [
             .. plan.Levels.Select(level => new LevelGroups(
-                metrics, level, labels.At(level.Level), pods, namespaces, plan.MaxPods, options.Retention, time, exporterMetrics.Folded, exporterMetrics.Retired)),
+                metrics, level, labels.At(level.Level), pods, namespaces, plan.MaxPods, options.Retention, time, ledger, exporterMetrics.Folded, exporterMetrics.Retired)),
         ];
         exporterMetrics.SeriesLimit.Set(plan.MaxSeries);
+        Restore();
     }
 
     /// <summary>How many sample lines the pods' series have.</summary>
@@ -67,6 +72,15 @@ internal sealed partial class PodMetrics
         lock (_lock)
         {
             return new PodCounts([.. _levels.Select(level => (level, level.Acquire(pod.Labels)))]);
+        }
+    }
+
+    /// <summary>Whether there are series that the pod would go on with.</summary>
+    internal bool HasSeries(PodIdentity pod)
+    {
+        lock (_lock)
+        {
+            return !pod.IsExcluded && _levels.All(level => level.HasOwn(pod.Labels));
         }
     }
 
@@ -105,7 +119,16 @@ internal sealed partial class PodMetrics
         {
             foreach (var level in _levels)
             {
-                level.Settle();
+                level.Expire();
+            }
+            lock (_ledger.Lock)
+            {
+                _ledger.Commit();
+            }
+            foreach (var level in _levels)
+            {
+                level.RemoveLeft();
+                level.AdmitWaiting();
                 folded += level.Folded;
             }
             _metrics.Series.Set(CountLines());
@@ -120,6 +143,32 @@ internal sealed partial class PodMetrics
             LogUnfolded();
         }
         _isFolding = folded > 0;
+    }
+
+    /// <summary>
+    /// What a former process has counted goes on where it was. What is shown otherwise now, or has no room any more, is in the total of what
+    /// has left.
+    /// </summary>
+    private void Restore()
+    {
+        foreach (var entry in _ledger.FindRestored(RecordKind.Group))
+        {
+            var key = GroupKey.Read(entry.Key);
+            if (_levels.Any(level => level.TryRestore(key, entry)))
+            {
+                continue;
+            }
+            lock (_ledger.Lock)
+            {
+                _metrics.Retired.Add(entry.Committed.Traffic);
+                _metrics.Retired.Add(entry.Committed.Handshakes);
+                _ledger.Open(RecordKind.Group, entry.Key, null).Remove();
+            }
+        }
+        lock (_ledger.Lock)
+        {
+            _ledger.Commit();
+        }
     }
 
     private int CountLines()

@@ -1,5 +1,6 @@
 using Exporter.Bpf.Contract;
 using Exporter.Pods;
+using Exporter.State;
 using Prometheus;
 
 namespace Exporter.Metrics;
@@ -37,16 +38,16 @@ internal sealed class LevelFamilies
                 durations.CreateHistogram(metrics, labels),
                 PodFamilies.HandshakeFailures.CreateCounter(metrics, labels),
                 PodFamilies.HandshakeRetransmits.CreateCounter(metrics, labels),
-                durations.Bounds.Count + 3);
+                durations.Bounds);
     }
 
     /// <param name="hasTraffic">Else handshakes alone.</param>
     internal PodSeries Create(LabelValues pod, bool hasTraffic) => new(pod, hasTraffic ? _transmit : null, hasTraffic ? _receive : null, _handshakes);
 }
 
-/// <summary>The series of one pod, workload or namespace at one level. Counting into it is for the drain alone.</summary>
+/// <summary>The series of one pod, workload or namespace at one level, which show what is in its record.</summary>
 /// <param name="transmit">Null where this is not counted, as <paramref name="receive"/> and <paramref name="handshakes"/>.</param>
-internal sealed class PodSeries(LabelValues pod, TrafficFamilies? transmit, TrafficFamilies? receive, HandshakeFamilies? handshakes)
+internal sealed class PodSeries(LabelValues pod, TrafficFamilies? transmit, TrafficFamilies? receive, HandshakeFamilies? handshakes) : ILedgerView
 {
     private readonly DirectionSeries? _transmit = transmit is null ? null : new(transmit, pod);
     private readonly DirectionSeries? _receive = receive is null ? null : new(receive, pod);
@@ -56,28 +57,32 @@ internal sealed class PodSeries(LabelValues pod, TrafficFamilies? transmit, Traf
     internal int Lines => (_transmit?.Lines ?? 0) + (_receive?.Lines ?? 0) + (_client?.Lines ?? 0) + (_server?.Lines ?? 0);
 
     /// <summary>Adds what was counted. Allocates only for a transport's first packet.</summary>
-    internal void Add(in TrafficValue traffic)
+    public void Show(in TrafficValue traffic)
     {
         _transmit?.Add(traffic.Transmit);
         _receive?.Add(traffic.Receive);
     }
 
     /// <summary>Adds what was counted. Allocates only for a role's first handshake, failure of a kind or retransmission.</summary>
-    internal void Add(in HandshakeValue handshakes)
+    public void Show(in HandshakeValue handshakes)
     {
         _client?.Add(handshakes.Client);
         _server?.Add(handshakes.Server);
     }
 
+    public void Restore(in LedgerCounts counts)
+    {
+        Show(counts.Traffic);
+        _client?.Restore(counts.Handshakes.Client);
+        _server?.Restore(counts.Handshakes.Server);
+    }
+
     /// <summary>Takes the series away.</summary>
-    /// <param name="total">Where their sums go.</param>
-    internal void Remove(TotalCounts total)
+    internal void Remove()
     {
         _transmit?.Remove();
         _receive?.Remove();
         _client?.Remove();
         _server?.Remove();
-        total.Add(_transmit?.Total ?? default, _receive?.Total ?? default);
-        total.Add(_client?.Total ?? 0, _server?.Total ?? 0);
     }
 }

@@ -1,18 +1,21 @@
+using System.Text;
 using Exporter.Bpf.Contract;
 using Exporter.Pods;
+using Exporter.State;
 using Prometheus;
 
 namespace Exporter.Metrics;
 
-/// <summary>One total of what was counted, beside the pods' series.</summary>
-internal sealed class TotalCounts : IPodCounts
+/// <summary>One total of what was counted, beside the pods' series. Its record has sums alone: all transports' are under other ones.</summary>
+internal sealed class TotalCounts : IPodCounts, ILedgerView
 {
+    private readonly LedgerEntry _entry;
     private readonly Direction _transmit;
     private readonly Direction _receive;
     private readonly Counter.Child _clients;
     private readonly Counter.Child _servers;
 
-    internal TotalCounts(IMetricFactory metrics, TotalFamilies families)
+    internal TotalCounts(IMetricFactory metrics, TotalFamilies families, Ledger ledger)
     {
         var (packets, bytes, roles) = (families.Packets.CreateCounter(metrics), families.Bytes.CreateCounter(metrics), families.Handshakes.CreateCounter(metrics));
         _transmit = new(packets.WithLabels(PodFamilies.TransmitDirection), bytes.WithLabels(PodFamilies.TransmitDirection));
@@ -20,6 +23,7 @@ internal sealed class TotalCounts : IPodCounts
         (_clients, _servers) = (roles.WithLabels(PodFamilies.Client), roles.WithLabels(PodFamilies.Server));
         _clients.Publish();
         _servers.Publish();
+        _entry = ledger.Open(RecordKind.Total, Encoding.UTF8.GetBytes(families.Packets.Name), this);
     }
 
     public bool IsFolded => false;
@@ -28,16 +32,38 @@ internal sealed class TotalCounts : IPodCounts
 
     public void Add(in HandshakeValue handshakes) => Add(handshakes.Client.Total, handshakes.Server.Total);
 
+    public void Show(in TrafficValue traffic)
+    {
+        _transmit.Add(traffic.Transmit.Total);
+        _receive.Add(traffic.Receive.Total);
+    }
+
+    public void Show(in HandshakeValue handshakes)
+    {
+        _clients.Inc(handshakes.Client.Total);
+        _servers.Inc(handshakes.Server.Total);
+    }
+
+    public void Restore(in LedgerCounts counts)
+    {
+        Show(counts.Traffic);
+        Show(counts.Handshakes);
+    }
+
     internal void Add(TrafficCount transmitted, TrafficCount received)
     {
-        _transmit.Add(transmitted);
-        _receive.Add(received);
+        TrafficValue sums = default;
+        sums.Transmit.Transports[(int)Transport.Other] = transmitted;
+        sums.Receive.Transports[(int)Transport.Other] = received;
+        _entry.Add(sums);
     }
 
     internal void Add(ulong clients, ulong servers)
     {
-        _clients.Inc(clients);
-        _servers.Inc(servers);
+        HandshakeValue sums = default;
+        sums.Client.Failures[(int)HandshakeFailure.Other] = clients;
+        sums.Server.Failures[(int)HandshakeFailure.Other] = servers;
+        _entry.Add(sums);
     }
 
     private sealed class Direction

@@ -29,20 +29,6 @@ internal sealed class DirectionSeries(TrafficFamilies families, LabelValues pod)
         }
     }
 
-    /// <summary>What was counted in bytes and packets; zero where these are not counted.</summary>
-    internal TrafficCount Total
-    {
-        get
-        {
-            var total = default(TrafficCount);
-            foreach (var transport in _transports)
-            {
-                total += transport?.Total ?? default;
-            }
-            return total;
-        }
-    }
-
     internal void Add(in TrafficDirection traffic)
     {
         for (var transport = 0; transport < _transports.Length; transport++)
@@ -92,8 +78,6 @@ internal sealed class DirectionSeries(TrafficFamilies families, LabelValues pod)
         private readonly Counter.Child? _segments = families.Segments?.WithLabels(pod.With(transport));
 
         internal int Lines => (_bytes is null ? 0 : 1) + (_packets is null ? 0 : 1) + (_segments is null ? 0 : 1);
-
-        internal TrafficCount Total => new((ulong)(_packets?.Value ?? 0), (ulong)(_bytes?.Value ?? 0), (ulong)(_segments?.Value ?? 0));
 
         internal void Add(in TrafficCount count)
         {

@@ -32,6 +32,7 @@ internal sealed record ExporterOptions(
             "Metrics:MaxSeries",
             $"is less than the {plan.FixedLines} sample lines that have to be set aside for the host and for what is folded; raise it, or count less per pod");
         CheckServer(reader, options.Server);
+        reader.Require(options.Bpf.PinDirectory is "" or ['/', ..], "Bpf:PinDirectory", "is not a path from the root on, like /sys/fs/bpf/podnet");
         return options;
     }
 
@@ -141,7 +142,12 @@ internal sealed record ExporterOptions(
             reader.Switch(
                 "Bpf:RunStatistics",
                 false,
-                "Have the kernel measure the run time of BPF programs, of all on the machine; needs CAP_SYS_ADMIN.")));
+                "Have the kernel measure the run time of BPF programs, of all on the machine; needs CAP_SYS_ADMIN."),
+            reader.Text(
+                "Bpf:PinDirectory",
+                "a path in a BPF file system",
+                "Where programs, maps and totals are pinned, so that they outlive the process: a restart or an upgrade misses nothing, and counters go on where they were; empty: nothing outlives it.",
+                "/sys/fs/bpf/podnet")));
 
     private static PodLabel[] ParsePodLabels(IReadOnlyList<string> texts)
     {
@@ -229,7 +235,8 @@ internal sealed record MetricsOptions(
     };
 }
 
-internal sealed record BpfOptions(int MaxInterfaces, bool RunStatistics);
+/// <param name="PinDirectory">Empty: nothing is pinned.</param>
+internal sealed record BpfOptions(int MaxInterfaces, bool RunStatistics, string PinDirectory);
 
 internal enum HookChoice
 {

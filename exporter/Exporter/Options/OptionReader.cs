@@ -68,7 +68,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     internal IReadOnlyList<ulong> Bounds(string key, string byDefault, int most, string description) =>
         Read(key, $"1 to {most} numbers of seconds from 0.000001 to 600, ascending", ParseBounds(byDefault, most), byDefault, description, text => ParseBounds(text, most));
 
-    internal string Text(string key, string values, string description) => Read(key, values, "", "", description, text => text);
+    internal string Text(string key, string values, string description, string byDefault = "") => Read(key, values, byDefault, byDefault, description, text => text);
 
     /// <summary>Parts separated by semicolons.</summary>
     /// <param name="parse">Throws <see cref="FormatException"/>.</param>

@@ -25,16 +25,7 @@ internal sealed partial class DrainLoop(
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     /// <summary>Each is tried, whatever becomes of the others.</summary>
-    private readonly Func<bool>[] _drains =
-    [
-        .. handshakes is null ? Array.Empty<Func<bool>>() : [handshakes.Drain],
-        reader.Drain,
-        () =>
-        {
-            bpfMetrics.Update();
-            return true;
-        },
-    ];
+    private readonly Action[] _drains = [.. handshakes is null ? Array.Empty<Action>() : [handshakes.Drain], reader.Drain, bpfMetrics.Update];
 
     private bool _failing;
 
@@ -93,11 +84,12 @@ internal sealed partial class DrainLoop(
     }
 
     /// <summary>Returns what is wrong, or null.</summary>
-    private static string? Try(Func<bool> drain)
+    private static string? Try(Action drain)
     {
         try
         {
-            return drain() ? null : "some of it could not be read";
+            drain();
+            return null;
         }
         catch (BpfException e)
         {

@@ -1,32 +1,29 @@
 using Exporter.Pods;
+using Exporter.State;
 
 namespace Exporter.Traffic;
 
-/// <summary>What was counted for somebody whose pod is not known yet, kept until it is, or until the wait is over.</summary>
+/// <summary>What was counted for somebody whose pod is not known yet, kept until it is, or until the wait is over. Used with the ledger's lock.</summary>
 /// <typeparam name="TOwner">What tells whose it is.</typeparam>
-/// <typeparam name="TValue">The counters.</typeparam>
-internal sealed class HeldRows<TOwner, TValue>(TimeProvider time, TimeSpan wait)
+/// <param name="kind">Of its records.</param>
+/// <param name="number">What the owner's record is found by.</param>
+internal sealed class HeldRows<TOwner>(Ledger ledger, RecordKind kind, Func<TOwner, ulong> number, TimeProvider time, TimeSpan wait)
     where TOwner : notnull
-    where TValue : struct
 {
     private readonly Dictionary<TOwner, Held> _held = [];
 
-    internal delegate void Adder(ref TValue sum, in TValue more);
+    internal delegate void Taker(in LedgerCounts counts);
 
-    internal delegate void Taker(in TValue value);
+    internal delegate void Crediter(IPodCounts owner, in LedgerCounts counts);
 
-    internal delegate void Crediter(IPodCounts counts, in TValue value);
-
-    internal void Hold(TOwner owner, in TValue value, Adder add)
+    /// <summary>The record that is added to; it is there with the next commit.</summary>
+    internal LedgerEntry Hold(TOwner owner)
     {
-        if (_held.TryGetValue(owner, out var held))
+        if (!_held.TryGetValue(owner, out var held))
         {
-            add(ref held.Value, value);
+            _held[owner] = held = new(ledger.Open(kind, RecordKey.Of(number(owner)), null), time.GetTimestamp());
         }
-        else
-        {
-            _held.Add(owner, new(value, time.GetTimestamp()));
-        }
+        return held.Entry;
     }
 
     /// <summary>Hands over what has found its pod, and what nobody waits for any more.</summary>
@@ -34,27 +31,23 @@ internal sealed class HeldRows<TOwner, TValue>(TimeProvider time, TimeSpan wait)
     {
         foreach (var (owner, held) in _held)
         {
-            if (find(owner) is { } series)
+            if (find(owner) is { } counts)
             {
-                credit(series, held.Value);
+                credit(counts, held.Entry.Total);
             }
             else if (time.GetElapsedTime(held.Since) >= wait)
             {
-                giveUp(held.Value);
+                giveUp(held.Entry.Total);
             }
             else
             {
                 continue;
             }
+            held.Entry.Remove();
             // Removing does not disturb the enumeration of a Dictionary.
             _held.Remove(owner);
         }
     }
 
-    private sealed class Held(TValue value, long since)
-    {
-        internal TValue Value = value;
-
-        internal long Since => since;
-    }
+    private sealed record Held(LedgerEntry Entry, long Since);
 }

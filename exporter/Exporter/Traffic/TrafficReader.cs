@@ -3,26 +3,70 @@ using Exporter.Bpf.Contract;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
+using Exporter.State;
 
 namespace Exporter.Traffic;
 
 /// <summary>Fetches what the kernel counted. The seam behind which the maps are.</summary>
 internal interface ITrafficSource
 {
-    /// <summary>What was counted since the last call; valid until the next.</summary>
-    /// <param name="complete">Whether it is everything; if not, or after an exception, the next call goes on where this one ended.</param>
-    ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain(out bool complete);
+    /// <summary>What was counted since the last call that was followed by <see cref="Clear"/>; valid until the next.</summary>
+    /// <param name="kept">What is to be committed with it.</param>
+    /// <param name="isLast">Whether it is everything; if not, another call follows.</param>
+    ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out KeptMap kept, out bool isLast);
+
+    /// <summary>What was read is committed, and need not be read again.</summary>
+    void Clear();
 
     /// <summary>What could not be counted, since the programs were loaded.</summary>
     Loss ReadLoss(LossReason reason);
+
+    /// <summary>The programs of a former process are replaced: what they have counted is to be read once more, and then forgotten.</summary>
+    void EndFormer();
 }
 
 /// <inheritdoc/>
 internal sealed class KernelTrafficSource(PodTrafficPrograms programs) : ITrafficSource
 {
-    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain(out bool complete) => programs.Traffic.Drain(out complete);
+    private int _next;
+    private bool _isEnding;
+    private bool _isLastTime;
+
+    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out KeptMap kept, out bool isLast)
+    {
+        if (_next == 0)
+        {
+            // Before the maps are swapped: then nothing can come after what is read now.
+            _isLastTime = Volatile.Read(ref _isEnding);
+        }
+        var map = Map;
+        isLast = map == programs.Traffic;
+        var rows = map.Read();
+        kept = new(map.Pair, map.ReadFrom);
+        return rows;
+    }
+
+    public void Clear()
+    {
+        var map = Map;
+        map.Clear();
+        _next++;
+        if (map == programs.Traffic)
+        {
+            _next = 0;
+            if (_isLastTime && programs.Former.Count > 0)
+            {
+                programs.RemoveFormer();
+            }
+        }
+    }
+
+    public void EndFormer() => Volatile.Write(ref _isEnding, true);
 
     public Loss ReadLoss(LossReason reason) => programs.Losses.Read((int)reason);
+
+    /// <summary>Those of a former process come first.</summary>
+    private DoubleBufferedMap<TrafficKey, TrafficValue> Map => _next < programs.Former.Count ? programs.Former[_next] : programs.Traffic;
 }
 
 /// <summary>
@@ -30,17 +74,17 @@ internal sealed class KernelTrafficSource(PodTrafficPrograms programs) : ITraffi
 /// until it is, or until the wait is over.
 /// </summary>
 internal sealed class TrafficReader(
-    ITrafficSource source, PodTable pods, ExporterMetrics metrics, TimeProvider time, IdentityOptions options)
+    ITrafficSource source, PodTable pods, ExporterMetrics metrics, Ledger ledger, TimeProvider time, IdentityOptions options)
 {
     private static readonly LossReason[] LossReasons = Enum.GetValues<LossReason>();
 
-    private readonly HeldRows<PodInterface, TrafficValue> _held = new(time, options.Wait);
+    private readonly HeldRows<PodInterface> _held = new(ledger, RecordKind.HeldTraffic, static owner => (ulong)owner.Generation, time, options.Wait);
 
     /// <summary>Drains come from the drain loop, and in a rare case from the reconciler.</summary>
     private readonly Lock _lock = new();
 
-    private HeldRows<PodInterface, TrafficValue>.Crediter? _credit;
-    private HeldRows<PodInterface, TrafficValue>.Taker? _giveUp;
+    private HeldRows<PodInterface>.Crediter? _credit;
+    private HeldRows<PodInterface>.Taker? _giveUp;
     private bool _unfinished;
     private long _started;
     private long _completed;
@@ -56,9 +100,11 @@ internal sealed class TrafficReader(
     /// <summary>Everything credited since the start, in packets and bytes of both directions.</summary>
     internal (ulong Packets, ulong Bytes) Credited { get; private set; }
 
-    /// <returns>Whether everything could be fetched; what could not is fetched by the next drain, which is the same one going on.</returns>
-    /// <exception cref="BpfException">As if it returned false.</exception>
-    internal bool Drain()
+    /// <summary>Reads, commits and clears.</summary>
+    /// <exception cref="BpfException">
+    /// Something could not be read, or not be cleared. What was read is committed; the rest stays in the kernel for the next drain.
+    /// </exception>
+    internal void Drain()
     {
         lock (_lock)
         {
@@ -68,44 +114,75 @@ internal sealed class TrafficReader(
             }
             _unfinished = true;
             var started = time.GetTimestamp();
-            var rows = source.Drain(out var complete);
-            // Taken after the rows: an interface is in the table before its first packet can be counted.
-            var table = pods.Current;
-            foreach (ref readonly var row in rows)
+            for (var isLast = false; !isLast;)
             {
-                if (table.TryGetValue(row.Key.Ifindex, out var owner))
+                var rows = source.Read(out var kept, out isLast);
+                lock (ledger.Lock)
                 {
-                    owner.Totals.Add(row.Value.Transmit.Total, row.Value.Receive.Total);
-                    if (owner.Counts is { } counts)
-                    {
-                        Credit(counts, row.Value);
-                    }
-                    else
-                    {
-                        _held.Hold(owner, row.Value, static (ref TrafficValue sum, in TrafficValue more) => sum.Add(more));
-                    }
+                    Credit(rows);
+                    ledger.Commit(kept);
                 }
-                else
-                {
-                    metrics.Unattributed.Add(row.Value);
-                }
+                source.Clear();
             }
-            // An interface may be gone by the time that its pod becomes known: its traffic is still that pod's.
-            _credit ??= Credit;
-            _giveUp ??= metrics.Unattributed.Add;
-            _held.Settle(static owner => owner.Counts, _credit, _giveUp);
-            if (complete)
-            {
-                _unfinished = false;
-                Volatile.Write(ref _completed, _started);
-            }
+            _unfinished = false;
+            Volatile.Write(ref _completed, _started);
             metrics.DrainDuration.Observe(time.GetElapsedTime(started).TotalSeconds);
             foreach (var reason in LossReasons)
             {
                 metrics.SetLoss(reason, source.ReadLoss(reason));
             }
-            return complete;
         }
+    }
+
+    /// <summary>Goes on holding what a former process has held.</summary>
+    /// <param name="find">The interface of this generation, or null where there is none.</param>
+    internal void Restore(Func<long, PodInterface?> find)
+    {
+        lock (ledger.Lock)
+        {
+            foreach (var entry in ledger.FindRestored(RecordKind.HeldTraffic))
+            {
+                if (find((long)RecordKey.ReadNumber(entry.Key)) is { } owner)
+                {
+                    _held.Hold(owner);
+                }
+                else
+                {
+                    metrics.Unattributed.Add(entry.Committed.Traffic);
+                    ledger.Open(RecordKind.HeldTraffic, entry.Key, null).Remove();
+                }
+            }
+            ledger.Commit();
+        }
+    }
+
+    private void Credit(ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> rows)
+    {
+        // Taken after the rows: an interface is in the table before its first packet can be counted.
+        var table = pods.Current;
+        foreach (ref readonly var row in rows)
+        {
+            if (table.TryGetValue(row.Key.Ifindex, out var owner))
+            {
+                owner.Totals.Add(row.Value.Transmit.Total, row.Value.Receive.Total);
+                if (owner.Counts is { } counts)
+                {
+                    Credit(counts, row.Value);
+                }
+                else
+                {
+                    _held.Hold(owner).Add(row.Value);
+                }
+            }
+            else
+            {
+                metrics.Unattributed.Add(row.Value);
+            }
+        }
+        // An interface may be gone by the time that its pod becomes known: its traffic is still that pod's.
+        _credit ??= (IPodCounts owner, in LedgerCounts held) => Credit(owner, held.Traffic);
+        _giveUp ??= (in LedgerCounts held) => metrics.Unattributed.Add(held.Traffic);
+        _held.Settle(static owner => owner.Counts, _credit, _giveUp);
     }
 
     private void Credit(IPodCounts counts, in TrafficValue traffic)

@@ -71,7 +71,7 @@ internal sealed class Counting : IDisposable
     {
         lock (_totals)
         {
-            foreach (var row in _programs.Traffic.Drain(out _))
+            foreach (var row in _programs.Traffic.Drain())
             {
                 var total = _totals.GetValueOrDefault(row.Key.Ifindex);
                 total.Add(row.Value);

@@ -81,7 +81,7 @@ internal sealed class HandshakeCounting : IDisposable
     {
         lock (_totals)
         {
-            foreach (var row in _programs.Handshakes.Drain(out _))
+            foreach (var row in _programs.Handshakes.Drain())
             {
                 var total = _totals.GetValueOrDefault(row.Key.Network);
                 total.Add(row.Value);

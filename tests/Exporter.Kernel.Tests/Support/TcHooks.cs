@@ -8,7 +8,7 @@ internal static class TcHooks
     internal static IDisposable AttachBoth(this TcHook hook, int ifindex) =>
         new Both(Attach(hook, ifindex, TcDirection.Ingress), Attach(hook, ifindex, TcDirection.Egress));
 
-    private static IDisposable Attach(TcHook hook, int ifindex, TcDirection direction) =>
+    private static TcAttachment Attach(TcHook hook, int ifindex, TcDirection direction) =>
         hook.TryAttach(ifindex, direction) ?? throw new InvalidOperationException($"Interface {ifindex} is gone");
 
     private sealed class Both(IDisposable ingress, IDisposable egress) : IDisposable

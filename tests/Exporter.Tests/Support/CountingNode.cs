@@ -3,6 +3,7 @@ using Exporter.Handshakes;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
+using Exporter.State;
 using Exporter.Traffic;
 using Microsoft.Extensions.Time.Testing;
 using Prometheus;
@@ -25,11 +26,11 @@ internal sealed class CountingNode : IDisposable
     {
         Options = TestOptions.Read(settings);
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
-        Metrics = new(Factory);
+        Metrics = new(Factory, Ledger);
         Labels = new(Options.Metrics, Options.Kubernetes);
-        Pods = new(Factory, Metrics, Time, Labels, Options.Metrics, plan ?? SeriesPlan.Create(Options.Metrics, Options.Handshake), Scrapes, Logger);
-        Reader = new(Source, Table, Metrics, Time, Options.Identity);
-        Handshakes = new(HandshakeSource, Table, Metrics, Time, Options.Identity);
+        Pods = new(Factory, Metrics, Time, Labels, Options.Metrics, plan ?? SeriesPlan.Create(Options.Metrics, Options.Handshake), Scrapes, Ledger, Logger);
+        Reader = new(Source, Table, Metrics, Ledger, Time, Options.Identity);
+        Handshakes = new(HandshakeSource, Table, Metrics, Ledger, Time, Options.Identity, Options.Handshake);
     }
 
     internal static PodName Web { get; } = new("shop", "web");
@@ -44,6 +45,8 @@ internal sealed class CountingNode : IDisposable
     internal CollectorRegistry Registry { get; } = Prometheus.Metrics.NewCustomRegistry();
 
     internal IMetricFactory Factory { get; }
+
+    internal Ledger Ledger { get; } = Ledger.Open(null);
 
     internal ExporterMetrics Metrics { get; }
 
@@ -136,7 +139,20 @@ internal sealed class CountingNode : IDisposable
         Count((ulong)ifindex, Counted.Everything);
     }
 
-    internal Task<Exposition> ScrapeAsync() => Exposition.OfAsync(Registry);
+    /// <summary>After a drain, which commits what a test has added itself.</summary>
+    internal Task<Exposition> ScrapeAsync()
+    {
+        Commit();
+        return Exposition.OfAsync(Registry);
+    }
+
+    internal void Commit()
+    {
+        lock (Ledger.Lock)
+        {
+            Ledger.Commit();
+        }
+    }
 
     /// <summary>A pod's series, as its interface has them.</summary>
     internal IPodCounts Acquire(PodName pod) => Pods.Acquire(Labels.Identify(new(pod.Namespace, pod.Name)));

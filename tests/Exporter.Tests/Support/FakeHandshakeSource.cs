@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.Handshakes;
+using Exporter.State;
 
 namespace Exporter.Tests.Support;
 
@@ -10,8 +11,7 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
 {
     private readonly Dictionary<HandshakeLoss, ulong> _losses = [];
     private readonly List<DrainedRow<HandshakeFlow, HandshakeLate>> _late = [];
-    private List<DrainedRow<HandshakeKey, HandshakeValue>> _rows = [];
-    private List<DrainedRow<HandshakeKey, HandshakeValue>> _handedOut = [];
+    private readonly List<DrainedRow<HandshakeKey, HandshakeValue>> _rows = [];
     private int _drains;
 
     internal int Drains => Volatile.Read(ref _drains);
@@ -25,8 +25,8 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
     /// <summary>The kernel refuses, from now on.</summary>
     internal bool Fails { get; set; }
 
-    /// <summary>The kernel refuses after the first rows, from now on.</summary>
-    internal bool IsCutShort { get; set; }
+    /// <summary>The kernel refuses to empty the map, from now on.</summary>
+    internal bool FailsToClear { get; set; }
 
     /// <summary>The kernel refuses to tell the losses, from now on.</summary>
     internal bool FailsToReadLosses { get; set; }
@@ -40,19 +40,25 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
     /// <summary>Runs when the late handshakes have been read and none is removed yet.</summary>
     internal Action AfterReadingLate { get; set; } = () => { };
 
+    /// <summary>The bounds that the rows were counted by; null: the options'.</summary>
+    internal IReadOnlyList<ulong>? Bounds { get; set; }
+
     /// <summary>Allocates nothing, so that a test can tell what its caller allocates.</summary>
-    public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Drain(out bool complete)
+    public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out KeptMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast)
     {
-        complete = !IsCutShort;
+        (kept, bounds, isLast) = (default, Bounds, true);
         Interlocked.Increment(ref _drains);
         WhileDraining();
-        if (Fails)
-        {
-            throw new BpfException("drain the map of handshakes", 12);
-        }
-        (_handedOut, _rows) = (_rows, _handedOut);
+        return Fails ? throw new BpfException("drain the map of handshakes", 12) : CollectionsMarshal.AsSpan(_rows);
+    }
+
+    public void Clear()
+    {
         _rows.Clear();
-        return CollectionsMarshal.AsSpan(_handedOut);
+        if (FailsToClear)
+        {
+            throw new BpfException("empty the map of handshakes", 12);
+        }
     }
 
     /// <summary>What the kernel has left out.</summary>

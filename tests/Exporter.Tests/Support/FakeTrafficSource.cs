@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
+using Exporter.State;
 using Exporter.Traffic;
 
 namespace Exporter.Tests.Support;
@@ -19,8 +21,8 @@ internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
     /// <summary>The kernel refuses, from now on.</summary>
     internal bool Fails { get; set; }
 
-    /// <summary>The kernel refuses after the first rows, from now on.</summary>
-    internal bool IsCutShort { get; set; }
+    /// <summary>The kernel refuses to empty the map, from now on.</summary>
+    internal bool FailsToClear { get; set; }
 
     /// <summary>The kernel refuses to tell the losses, from now on.</summary>
     internal bool FailsToReadLosses { get; set; }
@@ -28,25 +30,32 @@ internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
     /// <summary>Runs while the reader waits for the rows.</summary>
     internal Action WhileDraining { get; set; } = () => { };
 
-    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Drain(out bool complete)
+    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out KeptMap kept, out bool isLast)
     {
-        complete = !IsCutShort;
+        (kept, isLast) = (default, true);
         Interlocked.Increment(ref _drains);
         try
         {
             WhileDraining();
-            if (Fails)
-            {
-                throw new BpfException("drain the map", 12);
-            }
-            DrainedRow<TrafficKey, TrafficValue>[] rows = [.. _rows];
-            _rows.Clear();
-            return rows;
+            return Fails ? throw new BpfException("drain the map", 12) : CollectionsMarshal.AsSpan(_rows);
         }
         finally
         {
             _drained.Release();
         }
+    }
+
+    public void Clear()
+    {
+        _rows.Clear();
+        if (FailsToClear)
+        {
+            throw new BpfException("empty the map", 12);
+        }
+    }
+
+    public void EndFormer()
+    {
     }
 
     public Loss ReadLoss(LossReason reason) =>

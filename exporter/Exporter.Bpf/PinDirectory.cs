@@ -1,0 +1,184 @@
+using System.Runtime.InteropServices;
+using Exporter.Bpf.Native;
+
+namespace Exporter.Bpf;
+
+/// <summary>The directory for pins cannot be used.</summary>
+/// <param name="message">Why, and what to do about it.</param>
+public sealed class PinException(string message) : BpfException(message);
+
+/// <summary>
+/// A directory in a BPF file system. What is pinned there lives on without a process, until it is removed or the machine stops. Only its
+/// owner may change it: whoever could exchange a map would decide what is counted.
+/// </summary>
+public sealed unsafe class PinDirectory : IDisposable
+{
+    /// <summary>BPF_FS_MAGIC (include/uapi/linux/magic.h).</summary>
+    private const long BpfFsMagic = 0xcafe4a11;
+
+    private const int GroupOrOthersMayWrite = 0x12;
+
+    private const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    private readonly FileDescriptor _directory;
+
+    private PinDirectory(string path, FileDescriptor directory)
+    {
+        Path = path;
+        _directory = directory;
+    }
+
+    public string Path { get; }
+
+    /// <summary>Whether there is something at this path that could be opened.</summary>
+    public static bool Exists(string path) => Directory.Exists(path);
+
+    /// <summary>Opens the directory, and makes it where there is none.</summary>
+    /// <exception cref="PinException">It is in no BPF file system, or others may change it, or this process may not.</exception>
+    public static PinDirectory Open(string path)
+    {
+        var parent = path;
+        while (parent is not null && !Directory.Exists(parent))
+        {
+            parent = System.IO.Path.GetDirectoryName(parent);
+        }
+        Libc.statfs_t fileSystem;
+        if (parent is null || Libc.statfs(parent, &fileSystem) != 0 || fileSystem.f_type != BpfFsMagic)
+        {
+            throw new PinException($"{path} is in no BPF file system; mount one with 'mount -t bpf bpf /sys/fs/bpf'");
+        }
+        try
+        {
+            Directory.CreateDirectory(path, Mode);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new PinException($"{path} cannot be made: {e.Message}");
+        }
+        RequireOwner(path);
+        var probe = System.IO.Path.Combine(path, "probe");
+        try
+        {
+            Directory.CreateDirectory(probe, Mode);
+            Directory.Delete(probe);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new PinException($"{path} cannot be written to: {e.Message}");
+        }
+        var directory = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC);
+        if (directory.IsInvalid)
+        {
+            directory.Dispose();
+            throw new PinException($"{path} cannot be opened");
+        }
+        return new PinDirectory(path, directory);
+    }
+
+    /// <summary>
+    /// Takes the lock of the directory, which ends with the process at the latest (flock(2)): who has it is the only one that attaches, drains
+    /// and pins here.
+    /// </summary>
+    /// <returns>Whether nobody else has it.</returns>
+    public bool TryLock() => Libc.flock(_directory, Libc.LOCK_EX | Libc.LOCK_NB) == 0;
+
+    /// <summary>The names of what is pinned, of directories and of notes, in a part of it.</summary>
+    /// <param name="part">The name of a directory; empty for this one.</param>
+    public IReadOnlyList<string> List(string part = "")
+    {
+        var directory = Resolve(part);
+        return Directory.Exists(directory) ? [.. Directory.EnumerateFileSystemEntries(directory).Select(entry => System.IO.Path.GetFileName(entry))] : [];
+    }
+
+    /// <summary>Whether there is a pin, a directory or a note of this name.</summary>
+    public bool Has(string name) => System.IO.Path.Exists(Resolve(name)) || ReadNote(name) is not null;
+
+    public void MakePart(string part) => Try($"make {part}", () => Directory.CreateDirectory(Resolve(part), Mode));
+
+    /// <summary>Keeps a text, as the target of a symbolic link: the one thing besides pins and directories that this file system can have.</summary>
+    public void WriteNote(string name, string text) => Try($"write {name}", () => File.CreateSymbolicLink(Resolve(name), text));
+
+    /// <summary>Null where there is none.</summary>
+    public string? ReadNote(string name) => new FileInfo(Resolve(name)).LinkTarget;
+
+    /// <summary>Removes a pin, a note, or a directory with all that is in it; none is no error.</summary>
+    public void Remove(string name)
+    {
+        var path = Resolve(name);
+        Try($"remove {name}", () =>
+        {
+            if (Directory.Exists(path) && new FileInfo(path).LinkTarget is null)
+            {
+                Directory.Delete(path, recursive: true);
+            }
+            else
+            {
+                File.Delete(path);
+            }
+        });
+    }
+
+    /// <summary>Removes the directory itself, which must be empty.</summary>
+    public void RemoveAll() => Try("remove it", () => Directory.Delete(Path, recursive: true));
+
+    public void Dispose() => _directory.Dispose();
+
+    /// <summary>Pins a map, program or link; what has this name already is replaced.</summary>
+    /// <exception cref="PinException">The kernel refused.</exception>
+    internal void Pin(int fd, string name)
+    {
+        var path = Resolve(name);
+        var error = Libbpf.bpf_obj_pin(fd, path);
+        if (error == -Errno.EEXIST)
+        {
+            File.Delete(path);
+            error = Libbpf.bpf_obj_pin(fd, path);
+        }
+        if (error < 0)
+        {
+            throw new PinException($"Cannot pin {path}: {Errno.Describe(-error)}") { ErrorNumber = -error };
+        }
+    }
+
+    /// <summary>What is pinned there, or null.</summary>
+    /// <exception cref="BpfException">The kernel refused.</exception>
+    /// <exception cref="PinException">It belongs to somebody else.</exception>
+    internal FileDescriptor? Get(string name)
+    {
+        var path = Resolve(name);
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+        RequireOwner(path);
+        var fd = Libbpf.bpf_obj_get(path);
+        return fd >= 0 ? new FileDescriptor(fd) : fd == -Errno.ENOENT ? null : throw new BpfException($"open the pin {path}", -fd);
+    }
+
+    private static void RequireOwner(string path)
+    {
+        Libc.statx_t status;
+        if (Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_BASIC_STATS, &status) != 0)
+        {
+            throw new PinException($"{path} cannot be looked at: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
+        }
+        if ((status.stx_uid != 0 && status.stx_uid != Libc.geteuid()) || (status.stx_mode & GroupOrOthersMayWrite) != 0)
+        {
+            throw new PinException($"{path} can be changed by others than root and this user; remove it, or give it to root with mode 0700");
+        }
+    }
+
+    private string Resolve(string name) => System.IO.Path.Combine(Path, name);
+
+    private void Try(string operation, Action action)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new PinException($"In {Path}, cannot {operation}: {e.Message}");
+        }
+    }
+}

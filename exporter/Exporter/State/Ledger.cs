@@ -1,0 +1,459 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Exporter.Bpf;
+using Exporter.Bpf.Contract;
+
+namespace Exporter.State;
+
+/// <summary>What a record is of. The numbers are in ledgers that outlive the program.</summary>
+internal enum RecordKind
+{
+    /// <summary>One total beside the pods' series.</summary>
+    Total = 1,
+
+    /// <summary>The series of one pod, workload or namespace.</summary>
+    Group = 2,
+
+    /// <summary>An interface, and whose it is. It has no counts.</summary>
+    Interface = 3,
+
+    /// <summary>Traffic of an interface whose pod is not known yet.</summary>
+    HeldTraffic = 4,
+
+    /// <summary>Handshakes of a network namespace whose pod is not known yet.</summary>
+    HeldHandshakes = 5,
+}
+
+/// <summary>Shows what was committed.</summary>
+internal interface ILedgerView
+{
+    /// <summary>Called for what a commit has added, when it is in force.</summary>
+    void Show(in TrafficValue traffic);
+
+    /// <summary>As the other.</summary>
+    void Show(in HandshakeValue handshakes);
+
+    /// <summary>Called once at the most, before all others, with what a former process had shown.</summary>
+    void Restore(in LedgerCounts counts);
+}
+
+/// <summary>
+/// All that was counted, so that it survives the process: memory that is pinned (without pins it is the process's own, and ends with it).
+/// Every record has two copies of its counts, each with the number of the commit that it came with. A commit writes the copy that is not in
+/// force of every record that has changed, and then one number: from that store on all of it is in force, before it nothing. ADR 6 has the
+/// argument. What is shown to a scrape is what was committed.
+/// </summary>
+internal sealed class Ledger : IDisposable
+{
+    private const int RecordsPerSegment = 128;
+
+    private readonly PinDirectory? _pins;
+    private readonly List<Segment> _segments = [];
+    private readonly Stack<Slot> _free = [];
+    private readonly List<LedgerEntry> _changed = [];
+    private readonly List<LedgerEntry> _restored = [];
+    private ulong _commit;
+
+    private Ledger(PinDirectory? pins)
+    {
+        _pins = pins;
+    }
+
+    /// <summary>
+    /// Whoever adds to entries, or commits, has it from the first addition to the commit, so that no commit has half of something. A drain has
+    /// it while it credits what it has read.
+    /// </summary>
+    internal Lock Lock { get; } = new();
+
+    /// <summary>Whether it goes on from where a former process has ended.</summary>
+    internal bool IsRestored { get; private set; }
+
+    /// <summary>Records that did not get a place in pinned memory: they are not there after a restart.</summary>
+    internal int Unkept { get; private set; }
+
+    /// <summary>How large a record's key can be, in bytes.</summary>
+    internal static int KeyRoom => MappedArray.ElementBytes - KeyOffset(CopyBytes);
+
+    private static int CopyBytes => Marshal.SizeOf<RecordCopy>();
+
+    private static string Prefix(MapLayout layout) => $"ledger_{layout.Digest.ToString("x16", CultureInfo.InvariantCulture)}_";
+
+    /// <summary>Opens the ledger that is pinned, in whatever layout, or makes one.</summary>
+    /// <param name="pins">Null: it ends with the process.</param>
+    /// <exception cref="BpfException">The kernel has no room for it.</exception>
+    internal static Ledger Open(PinDirectory? pins)
+    {
+        var ledger = new Ledger(pins);
+        if (!ledger.TryOpenSegments(LedgerCounts.Layout))
+        {
+            ledger.AddSegment();
+        }
+        ledger.ReadRecords();
+        ledger.TakeFromOthers();
+        ledger.IsRestored = ledger._commit > 0;
+        return ledger;
+    }
+
+    /// <summary>Forgets pairs that are not there any more.</summary>
+    internal void KeepOnly(IReadOnlyCollection<int> pairs)
+    {
+        lock (Lock)
+        {
+            var inForce = KeptInForce;
+            ref var next = ref KeptAt(1 - inForce);
+            next.Maps = default;
+            var count = 0;
+            foreach (var map in (ReadOnlySpan<KeptMap>)KeptAt(inForce).Maps)
+            {
+                if (pairs.Contains(map.Pair))
+                {
+                    next.Maps[count++] = map;
+                }
+            }
+            next.Commit = _commit + 1;
+            Flip();
+        }
+    }
+
+    /// <summary>Whether what is in the map of this id was committed.</summary>
+    internal bool IsKept(int map)
+    {
+        foreach (var kept in (ReadOnlySpan<KeptMap>)Kept.Maps)
+        {
+            if (kept.Map == map)
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>What a former process has left, and nobody has asked for.</summary>
+    internal IReadOnlyList<LedgerEntry> FindRestored(RecordKind kind) => [.. _restored.Where(entry => entry.Kind == kind)];
+
+    /// <summary>
+    /// The record of this key: one that a former process has left, whose counts are shown at once, or a new one, which is there with the next
+    /// commit. Two that are open at once have different keys.
+    /// </summary>
+    internal LedgerEntry Open(RecordKind kind, byte[] key, ILedgerView? view)
+    {
+        lock (Lock)
+        {
+            var index = _restored.FindIndex(entry => entry.Kind == kind && entry.Key.AsSpan().SequenceEqual(key));
+            if (index >= 0)
+            {
+                var restored = _restored[index];
+                _restored.RemoveAt(index);
+                restored.View = view;
+                view?.Restore(restored.Committed);
+                return restored;
+            }
+            var slot = key.Length <= KeyRoom ? TakeSlot() : null;
+            if (slot is null)
+            {
+                Unkept++;
+            }
+            var entry = new LedgerEntry(this, slot ?? new Slot(new Segment(new byte[MappedArray.ElementBytes]), 0), kind, key, isKept: slot is not null) { View = view };
+            if (slot is not null)
+            {
+                WriteKey(entry);
+            }
+            entry.Touch();
+            return entry;
+        }
+    }
+
+    /// <summary>The same, there at once; for what has no counts.</summary>
+    internal LedgerEntry OpenNow(RecordKind kind, byte[] key)
+    {
+        var entry = Open(kind, key, null);
+        lock (Lock)
+        {
+            Write(entry, _commit + 1);
+            _changed.Remove(entry);
+            entry.IsChanged = false;
+            Flip();
+        }
+        return entry;
+    }
+
+    /// <summary>
+    /// Puts all additions since the last commit in force, and with them that the content of a map is among them. Called with
+    /// <see cref="Lock"/>.
+    /// </summary>
+    /// <param name="kept">Null: no map was read.</param>
+    internal void Commit(KeptMap? kept = null)
+    {
+        if (kept is null && _changed.Count == 0)
+        {
+            return;
+        }
+        foreach (var entry in _changed)
+        {
+            Write(entry, _commit + 1);
+        }
+        if (kept is { } map)
+        {
+            Keep(map);
+        }
+        Flip();
+        foreach (var entry in _changed)
+        {
+            entry.Publish();
+            if (entry.IsRemoved && entry.IsKept)
+            {
+                _free.Push(entry.Slot);
+            }
+        }
+        _changed.Clear();
+    }
+
+    public void Dispose() => _segments.ForEach(segment => segment.Dispose());
+
+    internal void Touch(LedgerEntry entry) => _changed.Add(entry);
+
+    /// <summary>What was committed; nothing of a record that is not in use.</summary>
+    internal LedgerCounts Read(Slot slot)
+    {
+        ref var copy = ref Copy(slot.Bytes, InForce(slot.Bytes));
+        return Age(copy.Commit) > 0 && copy.IsUsed != 0 ? copy.Counts : default;
+    }
+
+    private ref LedgerHead Head => ref MemoryMarshal.AsRef<LedgerHead>(_segments[0].Record(0));
+
+    private ref KeptCopy Kept => ref KeptAt(KeptInForce);
+
+    private int KeptInForce => Age(Head.One.Commit) >= Age(Head.Other.Commit) ? 0 : 1;
+
+    private static int KeyOffset(int copyBytes) => Marshal.SizeOf<RecordHead>() + (2 * copyBytes);
+
+    private static ref RecordCopy Copy(Span<byte> record, int index) =>
+        ref MemoryMarshal.AsRef<RecordCopy>(record[(Marshal.SizeOf<RecordHead>() + (index * CopyBytes))..]);
+
+    private ref KeptCopy KeptAt(int index) => ref index == 0 ? ref Head.One : ref Head.Other;
+
+    /// <summary>Which of the two copies.</summary>
+    private int InForce(Span<byte> record) => Age(Copy(record, 0).Commit) >= Age(Copy(record, 1).Commit) ? 0 : 1;
+
+    /// <summary>A copy of a commit that never was in force is older than all.</summary>
+    private ulong Age(ulong commit) => commit <= _commit ? commit : 0;
+
+    private static void WriteKey(LedgerEntry entry)
+    {
+        var record = entry.Slot.Bytes;
+        MemoryMarshal.AsRef<RecordHead>(record) = new() { Kind = (ulong)entry.Kind, KeyLength = (ulong)entry.Key.Length };
+        entry.Key.CopyTo(record[KeyOffset(CopyBytes)..]);
+    }
+
+    private void Write(LedgerEntry entry, ulong commit)
+    {
+        var record = entry.Slot.Bytes;
+        ref var next = ref Copy(record, 1 - InForce(record));
+        next.Counts = Read(entry.Slot);
+        entry.AddPendingTo(ref next.Counts);
+        next.IsUsed = entry.IsRemoved ? 0u : 1u;
+        next.Commit = commit;
+    }
+
+    private void Keep(KeptMap map)
+    {
+        var inForce = KeptInForce;
+        ref var next = ref KeptAt(1 - inForce);
+        next.Maps = KeptAt(inForce).Maps;
+        Span<KeptMap> maps = next.Maps;
+        var index = maps.Length - 1;
+        while (index > 0 && maps[index].Pair != map.Pair)
+        {
+            index--;
+        }
+        if (maps[index].Pair != map.Pair)
+        {
+            index = maps.IndexOf(default(KeptMap));
+        }
+        maps[index] = map;
+        next.Commit = _commit + 1;
+    }
+
+    /// <summary>A store of eight bytes, after all others: whoever is killed has done it, or has not.</summary>
+    private void Flip() => Volatile.Write(ref Head.Commit, ++_commit);
+
+    private Slot? TakeSlot()
+    {
+        if (_free.Count == 0 && !TryAddSegment())
+        {
+            return null;
+        }
+        return _free.Pop();
+    }
+
+    private bool TryAddSegment()
+    {
+        try
+        {
+            AddSegment();
+            return true;
+        }
+        catch (Exception e) when (e is BpfException or PinException)
+        {
+            return false;
+        }
+    }
+
+    private void AddSegment()
+    {
+        var segment = _pins is null
+            ? new Segment(new byte[RecordsPerSegment * MappedArray.ElementBytes])
+            : new Segment(MappedArray.Create(_pins, Prefix(LedgerCounts.Layout) + _segments.Count.ToString(CultureInfo.InvariantCulture), RecordsPerSegment));
+        _segments.Add(segment);
+        // The first record is the head.
+        for (var record = RecordsPerSegment - 1; record >= (_segments.Count == 1 ? 1 : 0); record--)
+        {
+            _free.Push(new(segment, record));
+        }
+        if (_pins is not null && _segments.Count == 1)
+        {
+            _pins.Remove(LayoutNote(LedgerCounts.Layout));
+            _pins.WriteNote(LayoutNote(LedgerCounts.Layout), LedgerCounts.Layout.Text);
+        }
+    }
+
+    private static string LayoutNote(MapLayout layout) => Prefix(layout) + "layout";
+
+    private bool TryOpenSegments(MapLayout layout)
+    {
+        while (_pins is not null && MappedArray.Open(_pins, Prefix(layout) + _segments.Count.ToString(CultureInfo.InvariantCulture)) is { } array)
+        {
+            _segments.Add(new(array));
+        }
+        return _segments.Count > 0;
+    }
+
+    private void ReadRecords()
+    {
+        _commit = Head.Commit;
+        _free.Clear();
+        for (var i = _segments.Count - 1; i >= 0; i--)
+        {
+            for (var record = RecordsPerSegment - 1; record >= (i == 0 ? 1 : 0); record--)
+            {
+                var slot = new Slot(_segments[i], record);
+                ref var copy = ref Copy(slot.Bytes, InForce(slot.Bytes));
+                if (Age(copy.Commit) > 0 && copy.IsUsed != 0)
+                {
+                    _restored.Add(ReadEntry(slot, CopyBytes));
+                }
+                else
+                {
+                    _free.Push(slot);
+                }
+            }
+        }
+    }
+
+    private LedgerEntry ReadEntry(Slot slot, int copyBytes)
+    {
+        var record = slot.Bytes;
+        var head = MemoryMarshal.AsRef<RecordHead>(record);
+        var key = record.Slice(KeyOffset(copyBytes), (int)Math.Min(head.KeyLength, (ulong)(record.Length - KeyOffset(copyBytes)))).ToArray();
+        return new(this, slot, (RecordKind)head.Kind, key, isKept: true);
+    }
+
+    /// <summary>
+    /// A ledger of another version has its counters otherwise. All of it is taken over in one commit; whoever is killed before that finds it
+    /// as it was, and after that finds this one, and has it removed.
+    /// </summary>
+    private void TakeFromOthers()
+    {
+        if (_pins is null)
+        {
+            return;
+        }
+        foreach (var note in _pins.List().Where(name => name.StartsWith("ledger_", StringComparison.Ordinal) && name.EndsWith("_layout", StringComparison.Ordinal)))
+        {
+            var layout = MapLayout.Parse(_pins.ReadNote(note)!);
+            if (layout.Digest == LedgerCounts.Layout.Digest)
+            {
+                continue;
+            }
+            if (_commit == 0)
+            {
+                TakeFrom(layout);
+            }
+            foreach (var name in _pins.List().Where(name => name.StartsWith(Prefix(layout), StringComparison.Ordinal)))
+            {
+                _pins.Remove(name);
+            }
+        }
+    }
+
+    private void TakeFrom(MapLayout layout)
+    {
+        using var other = new Ledger(_pins);
+        if (!other.TryOpenSegments(layout))
+        {
+            return;
+        }
+        var sources = LedgerCounts.Layout.Find(layout);
+        var copyBytes = (2 + layout.Counters.Count) * sizeof(ulong);
+        var commit = other._commit = other.Head.Commit;
+        lock (Lock)
+        {
+            foreach (var segment in other._segments)
+            {
+                for (var record = segment == other._segments[0] ? 1 : 0; record < RecordsPerSegment; record++)
+                {
+                    var slot = new Slot(segment, record);
+                    var copies = MemoryMarshal.Cast<byte, ulong>(slot.Bytes[Marshal.SizeOf<RecordHead>()..]);
+                    var one = copies[..(copyBytes / sizeof(ulong))];
+                    var two = copies.Slice(one.Length, one.Length);
+                    var inForce = (one[0] <= commit ? one[0] : 0) >= (two[0] <= commit ? two[0] : 0) ? one : two;
+                    if (inForce[0] == 0 || inForce[0] > commit || inForce[1] == 0)
+                    {
+                        continue;
+                    }
+                    var taken = ReadEntry(slot, copyBytes);
+                    var entry = Open(taken.Kind, taken.Key, null);
+                    entry.Add(LedgerCounts.Read(inForce[2..], sources));
+                    _restored.Add(entry);
+                }
+            }
+            foreach (var map in (ReadOnlySpan<KeptMap>)other.Kept.Maps)
+            {
+                if (map.Pair != 0)
+                {
+                    Keep(map);
+                }
+            }
+            Commit();
+        }
+    }
+
+    /// <summary>A row of records.</summary>
+    internal sealed class Segment : IDisposable
+    {
+        private readonly MappedArray? _array;
+        private readonly byte[] _own;
+
+        internal Segment(MappedArray array)
+        {
+            (_array, _own) = (array, []);
+        }
+
+        internal Segment(byte[] own)
+        {
+            _own = own;
+        }
+
+        internal Span<byte> Record(int index) => _array is null
+            ? _own.AsSpan(index * MappedArray.ElementBytes, MappedArray.ElementBytes)
+            : _array.Bytes.Slice(index * MappedArray.ElementBytes, MappedArray.ElementBytes);
+
+        public void Dispose() => _array?.Dispose();
+    }
+
+    /// <summary>Where a record is.</summary>
+    internal sealed record Slot(Segment Segment, int Index)
+    {
+        internal Span<byte> Bytes => Segment.Record(Index);
+    }
+}

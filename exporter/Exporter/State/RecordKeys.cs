@@ -1,0 +1,122 @@
+using Exporter.Bpf.Netlink;
+using Exporter.Options;
+using Exporter.Pods;
+
+namespace Exporter.State;
+
+/// <summary>Which part of the budget the lines of a group are from.</summary>
+internal enum GroupRoom : byte
+{
+    /// <summary>Set aside for it.</summary>
+    Fixed,
+
+    Pods,
+    Namespaces,
+}
+
+/// <summary>What the record of a group is found by.</summary>
+/// <param name="HasTraffic">Else it has handshakes alone.</param>
+internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNames, GroupRoom Room, bool HasTraffic, LabelValues Labels)
+{
+    internal byte[] Write() => RecordKey.Write(writer =>
+    {
+        writer.Write((byte)Level);
+        writer.Write((byte)Room);
+        writer.Write(HasTraffic);
+        RecordKey.Write(writer, LabelNames);
+        RecordKey.Write(writer, Labels.Values);
+    });
+
+    internal static GroupKey Read(byte[] key) => RecordKey.Read(key, reader =>
+    {
+        var (level, room, hasTraffic) = ((SeriesLevel)reader.ReadByte(), (GroupRoom)reader.ReadByte(), reader.ReadBoolean());
+        return new GroupKey(level, RecordKey.ReadTexts(reader), room, hasTraffic, new(RecordKey.ReadTexts(reader)));
+    });
+}
+
+/// <summary>What the record of an interface says.</summary>
+/// <param name="Network">The namespace that it leads to, by the number that the BPF programs know it by; 0 where that is not known.</param>
+/// <param name="LabelNames">Those that <paramref name="Pod"/> has values of.</param>
+/// <param name="Pod">Null: not known.</param>
+internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset SeenAt, ulong Network, IReadOnlyList<string> LabelNames, PodIdentity? Pod)
+{
+    internal byte[] Write() => RecordKey.Write(writer =>
+    {
+        writer.Write(Generation);
+        writer.Write(Link.Ifindex);
+        writer.Write(Link.Name);
+        writer.Write(Link.Kind);
+        writer.Write(Link.HardwareAddress);
+        writer.Write(Link.PeerIfindex);
+        writer.Write(Link.PeerNamespaceId ?? -1);
+        writer.Write(SeenAt.UtcTicks);
+        writer.Write(Network);
+        writer.Write(Pod is not null);
+        if (Pod is not null)
+        {
+            writer.Write(Pod.Namespace);
+            writer.Write(Pod.Name);
+            writer.Write(Pod.IsExcluded);
+            RecordKey.Write(writer, LabelNames);
+            RecordKey.Write(writer, Pod.Labels.Values);
+        }
+    });
+
+    internal static InterfaceKey Read(byte[] key) => RecordKey.Read(key, reader =>
+    {
+        var generation = reader.ReadInt64();
+        var (ifindex, name, kind, address, peer, ns) = (reader.ReadInt32(), reader.ReadString(), reader.ReadString(), reader.ReadUInt64(), reader.ReadInt32(), reader.ReadInt32());
+        var (seenAt, network) = (new DateTimeOffset(reader.ReadInt64(), TimeSpan.Zero), reader.ReadUInt64());
+        var link = new Link(ifindex, name, kind, address, peer, ns < 0 ? null : ns);
+        if (!reader.ReadBoolean())
+        {
+            return new InterfaceKey(generation, link, seenAt, network, [], null);
+        }
+        var (podNamespace, podName, isExcluded) = (reader.ReadString(), reader.ReadString(), reader.ReadBoolean());
+        var names = RecordKey.ReadTexts(reader);
+        return new InterfaceKey(generation, link, seenAt, network, names, new(podNamespace, podName, new(RecordKey.ReadTexts(reader)), isExcluded));
+    });
+}
+
+/// <summary>How keys are written.</summary>
+internal static class RecordKey
+{
+    /// <summary>Of what is held for an interface or a namespace.</summary>
+    internal static byte[] Of(ulong number) => BitConverter.GetBytes(number);
+
+    internal static ulong ReadNumber(byte[] key) => BitConverter.ToUInt64(key);
+
+    internal static byte[] Write(Action<BinaryWriter> write)
+    {
+        using var stream = new MemoryStream();
+        using var writer = new BinaryWriter(stream);
+        write(writer);
+        writer.Flush();
+        return stream.ToArray();
+    }
+
+    internal static T Read<T>(byte[] key, Func<BinaryReader, T> read)
+    {
+        using var reader = new BinaryReader(new MemoryStream(key));
+        return read(reader);
+    }
+
+    internal static void Write(BinaryWriter writer, IReadOnlyList<string> texts)
+    {
+        writer.Write((ushort)texts.Count);
+        foreach (var text in texts)
+        {
+            writer.Write(text);
+        }
+    }
+
+    internal static string[] ReadTexts(BinaryReader reader)
+    {
+        var texts = new string[reader.ReadUInt16()];
+        for (var i = 0; i < texts.Length; i++)
+        {
+            texts[i] = reader.ReadString();
+        }
+        return texts;
+    }
+}

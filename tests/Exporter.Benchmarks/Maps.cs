@@ -1,0 +1,16 @@
+using Exporter.Bpf;
+
+namespace Exporter.Benchmarks;
+
+internal static class Maps
+{
+    /// <summary>Reads and clears, as a drain does when what it has read is kept.</summary>
+    internal static ReadOnlySpan<DrainedRow<TKey, TValue>> Drain<TKey, TValue>(this DoubleBufferedMap<TKey, TValue> map)
+        where TKey : unmanaged
+        where TValue : unmanaged
+    {
+        var rows = map.Read();
+        map.Clear();
+        return rows;
+    }
+}
