@@ -145,12 +145,12 @@ public sealed class BpfObject : IDisposable
     private nint FindProgram(string name)
     {
         var program = Libbpf.bpf_object__find_program_by_name(_handle, name);
-        return program == 0 ? throw new ArgumentException($"The BPF object {_name} has no program {name}.", nameof(name)) : program;
+        return program == 0 ? throw new BpfException($"find the program {name} in the BPF object {_name}", Errno.ENOENT) : program;
     }
 
     private nint FindMap(string name)
     {
         var map = Libbpf.bpf_object__find_map_by_name(_handle, name);
-        return map == 0 ? throw new ArgumentException($"The BPF object {_name} has no map {name}.", nameof(name)) : map;
+        return map == 0 ? throw new BpfException($"find the map {name} in the BPF object {_name}", Errno.ENOENT) : map;
     }
 }

@@ -25,7 +25,9 @@ public sealed unsafe class BpfProgram
         _program = program;
         Name = name;
         Fd = Libbpf.bpf_program__fd(program);
-        Id = (int)ReadInfo().id;
+        var info = ReadInfo();
+        Id = (int)info.id;
+        Tag = BinaryPrimitives.ReverseEndianness(info.tag).ToString("x16", CultureInfo.InvariantCulture);
     }
 
     public string Name { get; }
@@ -34,6 +36,9 @@ public sealed unsafe class BpfProgram
 
     /// <summary>The kernel's number of this loaded program, as bpftool shows it.</summary>
     public int Id { get; }
+
+    /// <summary>The kernel's digest of its instructions: two programs with one tag do the same.</summary>
+    public string Tag { get; }
 
     /// <summary>Attaches a kprobe program to the beginning of a kernel function.</summary>
     /// <returns>Detaches when disposed.</returns>
@@ -75,9 +80,6 @@ public sealed unsafe class BpfProgram
             throw new BpfException($"run the program {Name}", -error);
         }
     }
-
-    /// <summary>What the kernel made of its instructions: two programs with one tag do the same.</summary>
-    public string Tag => BinaryPrimitives.ReverseEndianness(ReadInfo().tag).ToString("x16", CultureInfo.InvariantCulture);
 
     public ProgramStatistics ReadStatistics()
     {

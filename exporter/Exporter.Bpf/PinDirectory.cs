@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
@@ -15,8 +14,6 @@ public sealed unsafe class PinDirectory : IDisposable
 {
     /// <summary>BPF_FS_MAGIC (include/uapi/linux/magic.h).</summary>
     private const long BpfFsMagic = 0xcafe4a11;
-
-    private const int GroupOrOthersMayWrite = 0x12;
 
     private const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
@@ -157,14 +154,9 @@ public sealed unsafe class PinDirectory : IDisposable
 
     private static void RequireOwner(string path)
     {
-        Libc.statx_t status;
-        if (Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_BASIC_STATS, &status) != 0)
+        if (FileOwner.FindProblem(path) is { } problem)
         {
-            throw new PinException($"{path} cannot be looked at: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
-        }
-        if ((status.stx_uid != 0 && status.stx_uid != Libc.geteuid()) || (status.stx_mode & GroupOrOthersMayWrite) != 0)
-        {
-            throw new PinException($"{path} can be changed by others than root and this user; remove it, or give it to root with mode 0700");
+            throw new PinException($"{problem}; remove it, or give it to root with mode 0700");
         }
     }
 

@@ -25,7 +25,7 @@ public sealed class PodTrafficPrograms : IDisposable
         _maps = maps;
         Traffic = OpenTraffic(maps, maps.IsAdopted ? kept : null);
         Losses = new(maps["traffic_losses"]);
-        (_object, Transmit, Receive) = Take(loaded);
+        (_object, Programs) = (loaded, Find(loaded));
         foreach (var former in maps.OpenFormer(MapKind))
         {
             _formerMaps.Add(former);
@@ -34,11 +34,14 @@ public sealed class PodTrafficPrograms : IDisposable
         }
     }
 
+    /// <summary>The two; another list when they are replaced.</summary>
+    public IReadOnlyList<BpfProgram> Programs { get; private set; }
+
     /// <summary>For TC ingress: what comes out of the pod.</summary>
-    public BpfProgram Transmit { get; private set; }
+    public BpfProgram Transmit => Programs[0];
 
     /// <summary>For TC egress: what goes into the pod.</summary>
-    public BpfProgram Receive { get; private set; }
+    public BpfProgram Receive => Programs[1];
 
     public DoubleBufferedMap<TrafficKey, TrafficValue> Traffic { get; }
 
@@ -105,7 +108,7 @@ public sealed class PodTrafficPrograms : IDisposable
     public BpfObject Replace(BpfObject loaded)
     {
         var former = _object;
-        (_object, Transmit, Receive) = Take(loaded);
+        (_object, Programs) = (loaded, Find(loaded));
         return former;
     }
 
@@ -127,8 +130,7 @@ public sealed class PodTrafficPrograms : IDisposable
     private static DoubleBufferedMap<TrafficKey, TrafficValue> OpenTraffic(MapSet maps, Func<int, bool>? kept) => new(
         maps["traffic_active"], maps["traffic_a"], maps["traffic_b"], kept, TrafficValue.LayoutOf(0).Find(maps.Layout));
 
-    private static (BpfObject Object, BpfProgram Transmit, BpfProgram Receive) Take(BpfObject loaded) =>
-        (loaded, loaded.Program("podnet_transmit"), loaded.Program("podnet_receive"));
+    private static BpfProgram[] Find(BpfObject loaded) => [loaded.Program("podnet_transmit"), loaded.Program("podnet_receive")];
 
     /// <summary>The new maps go on from where the former are.</summary>
     private void AddLosses(PerCpuArray<Loss> former)

@@ -59,31 +59,24 @@ public sealed class TcpHandshakePrograms : IDisposable
         ("podnet_kp_free6", "tcp_v6_reqsk_destructor"),
     ];
 
-    private readonly BpfObject _object;
     private readonly MapSet _maps;
     private readonly List<MapSet> _formerMaps = [];
     private readonly List<FormerHandshakes> _former = [];
     private readonly PinDirectory? _pins;
-    private readonly ulong _generation;
-    private readonly BpfProgram _network;
-    private readonly BpfMap _networkFound;
-    private readonly List<(string Name, BpfLink Link)> _links = [];
-    private readonly List<BpfProgram> _programs = [];
+    private readonly ulong[] _bounds;
+
+    /// <summary>Taken while programs are replaced, or another is attached.</summary>
+    private readonly Lock _lock = new();
+    private Loaded _loaded;
     private ulong? _missed;
     private bool _isActive;
 
-    private TcpHandshakePrograms(BpfObject loaded, MapSet maps, PinDirectory? pins, ulong generation, HandshakeHook hook, Func<int, bool> kept)
+    private TcpHandshakePrograms(HandshakeHook hook, ulong[] bounds, MapSet maps, PinDirectory? pins, Loaded loaded, Func<int, bool> kept)
     {
-        _object = loaded;
-        (_maps, _pins, _generation) = (maps, pins, generation);
-        _network = loaded.Program("podnet_network");
-        _networkFound = loaded.Map("network_found");
-        _networkFound.RequireLayout<uint, ulong>();
-        Hook = hook;
+        (Hook, _bounds, _maps, _pins, _loaded) = (hook, bounds, maps, pins, loaded);
         Handshakes = OpenHandshakes(maps, maps.IsAdopted ? kept : null);
         Late = new(maps["handshakes_late"]);
         Losses = new(maps["handshake_losses"]);
-        Steps = new(loaded.Map("handshake_steps"));
         foreach (var former in maps.OpenFormer(MapKind))
         {
             _formerMaps.Add(former);
@@ -94,10 +87,8 @@ public sealed class TcpHandshakePrograms : IDisposable
 
     public HandshakeHook Hook { get; }
 
-    private string Part => $"{LinksPart}_{_generation.ToString(CultureInfo.InvariantCulture)}";
-
     /// <summary>Those that are attached.</summary>
-    public IReadOnlyList<BpfProgram> Programs => _programs;
+    public IReadOnlyList<BpfProgram> Programs => Volatile.Read(ref _loaded).Programs;
 
     public DoubleBufferedMap<HandshakeKey, HandshakeValue> Handshakes { get; }
 
@@ -114,7 +105,7 @@ public sealed class TcpHandshakePrograms : IDisposable
     public PerCpuArray<ulong> Losses { get; }
 
     /// <summary>Indexed by <see cref="HandshakeStep"/>.</summary>
-    public PerCpuArray<ulong> Steps { get; }
+    public PerCpuArray<ulong> Steps => _loaded.Steps;
 
     /// <param name="bounds">Upper bounds of the ranges of durations, inclusive, in nanoseconds; ascending, at most <see cref="MaxBounds"/>.</param>
     /// <param name="maxNetworks">How many network namespaces can have handshakes between two drains; about 2.5 KiB of kernel memory each.</param>
@@ -128,38 +119,76 @@ public sealed class TcpHandshakePrograms : IDisposable
     {
         var opened = elf is null ? BpfObject.OpenEmbedded(ObjectName) : BpfObject.Open(ObjectName, elf);
         MapSet? maps = null;
-        TcpHandshakePrograms? programs = null;
+        Loaded? loaded = null;
         try
         {
-            Span<ulong> constants = stackalloc ulong[MaxBounds];
-            constants.Fill(ulong.MaxValue);
-            bounds.CopyTo(constants);
-            opened.SetConstants<ulong>(".rodata.bounds", constants);
-            var generation = (ulong)DateTime.UtcNow.Ticks;
-            opened.SetConstants<ulong>(".rodata.generation", [generation]);
+            var generation = Prepare(opened, hook, bounds);
             opened.SetMaxEntries("handshakes_a", maxNetworks);
             opened.SetMaxEntries("handshakes_b", maxNetworks);
             opened.SetMaxEntries("handshakes_late", maxLate);
-            foreach (var (program, _) in Hooks.Where(entry => entry.Key != hook).SelectMany(entry => entry.Value))
-            {
-                opened.Omit(program);
-            }
-            if (hook != HandshakeHook.Tracepoint)
-            {
-                opened.Omit(SecondState);
-            }
             maps = MapSet.Load(opened, pins, MapKind, HandshakeValue.LayoutOf(WriteSettings(maxNetworks, maxLate, bounds)), MapNames);
-            programs = new TcpHandshakePrograms(opened, maps, pins, generation, hook, kept ?? (_ => false));
-            programs.Attach(Hooks[hook]);
-            return programs;
+            loaded = new Loaded(opened, generation);
+            loaded.Attach(Hooks[hook]);
+            return new TcpHandshakePrograms(hook, bounds.ToArray(), maps, pins, loaded, kept ?? (_ => false));
         }
         catch
         {
-            programs?.Dispose();
+            loaded?.Dispose();
             maps?.Dispose();
             opened.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// Has another object's programs take the place of these, on the same maps, once they have proven to work: no handshake is missed, and
+    /// none counted twice.
+    /// </summary>
+    /// <param name="elf">The object.</param>
+    /// <param name="tryOut">Says what its programs, which are attached and do not count yet, do not see; empty is good. It is given <see cref="Steps"/>.</param>
+    /// <exception cref="BpfException">The kernel refused it, or it does not work; nothing has changed.</exception>
+    public void Replace(byte[] elf, Func<PerCpuArray<ulong>, string> tryOut)
+    {
+        var opened = BpfObject.Open(ObjectName, elf);
+        Loaded? next = null;
+        try
+        {
+            var generation = Prepare(opened, Hook, _bounds);
+            foreach (var name in MapNames)
+            {
+                opened.Reuse(_maps[name]);
+            }
+            opened.Load();
+            next = new Loaded(opened, generation);
+            next.Attach(Hooks[Hook]);
+            var names = _loaded.Programs.Select(program => program.Name).ToHashSet();
+            foreach (var more in (ReadOnlySpan<(string Program, string? Function)>)[.. RequestHooks, (SecondState, null)])
+            {
+                if (names.Contains(more.Program))
+                {
+                    next.Attach([more]);
+                }
+            }
+            var problem = next.FindNetwork(null) == 0 ? "it does not find the network namespace" : tryOut(next.Steps);
+            if (problem.Length > 0)
+            {
+                throw new BpfException($"use the BPF object {ObjectName}: {problem}", Errno.EINVAL);
+            }
+        }
+        catch
+        {
+            next?.Dispose();
+            opened.Dispose();
+            throw;
+        }
+        Loaded former;
+        lock (_lock)
+        {
+            (former, _loaded) = (_loaded, next);
+            _missed = null;
+            Activate();
+        }
+        former.Dispose();
     }
 
     /// <summary>Removes everything of it that is pinned, which detaches it.</summary>
@@ -177,20 +206,21 @@ public sealed class TcpHandshakePrograms : IDisposable
     /// </summary>
     public void Activate()
     {
+        var part = PartOf(_loaded);
         if (_pins is not null)
         {
-            _pins.MakePart(Part);
-            _links.ForEach(link => TryPin(link.Name, link.Link));
+            _pins.MakePart(part);
+            _loaded.Links.ForEach(TryPin);
         }
         foreach (var former in _formerMaps)
         {
             SetCurrent(former, 0);
         }
-        SetCurrent(_maps, _generation);
+        SetCurrent(_maps, _loaded.Generation);
         _isActive = true;
         foreach (var name in _pins?.List() ?? [])
         {
-            if (name.StartsWith(LinksPart, StringComparison.Ordinal) && name != Part)
+            if (name.StartsWith(LinksPart, StringComparison.Ordinal) && name != part)
             {
                 _pins!.Remove(name);
             }
@@ -210,7 +240,7 @@ public sealed class TcpHandshakePrograms : IDisposable
     /// noticed by the silence of its handshake, and only if its SYN-ACK was sent again.
     /// </summary>
     /// <exception cref="BpfException">The kernel lacks kprobes, or does not allow them; nothing else has changed.</exception>
-    public void AttachRequests() => Attach(RequestHooks);
+    public void AttachRequests() => AttachMore(RequestHooks);
 
     /// <summary>
     /// Attaches the second of the tracepoint's programs if the kernel has left the first out. From then on nothing is missed.
@@ -219,13 +249,16 @@ public sealed class TcpHandshakePrograms : IDisposable
     /// <exception cref="BpfException">The kernel refused.</exception>
     public ulong Reinforce()
     {
-        var state = _programs[0];
-        if (_missed is null && state.Name == FirstState && state.ReadStatistics().Misses > 0)
+        lock (_lock)
         {
-            AttachSecond();
-            _missed = state.ReadStatistics().Misses;
+            var state = _loaded.Programs[0];
+            if (_missed is null && state.Name == FirstState && _loaded.Programs.All(program => program.Name != SecondState) && state.ReadStatistics().Misses > 0)
+            {
+                AttachSecond();
+                _missed = state.ReadStatistics().Misses;
+            }
+            return _missed ?? 0;
         }
-        return _missed ?? 0;
     }
 
     /// <summary>
@@ -233,25 +266,39 @@ public sealed class TcpHandshakePrograms : IDisposable
     /// Used by one thread at a time.
     /// </summary>
     /// <param name="namespaceId">As <see cref="Netlink.Link.PeerNamespaceId"/>; null for the calling thread's own.</param>
-    public unsafe ulong FindNetwork(int? namespaceId)
-    {
-        _network.Run(namespaceId ?? -1);
-        var slot = 0;
-        ulong network;
-        var error = Libbpf.bpf_map_lookup_elem(_networkFound.Fd, &slot, &network);
-        return error < 0 ? throw new BpfException($"read the map {_networkFound.Name}", -error) : network;
-    }
+    public ulong FindNetwork(int? namespaceId) => _loaded.FindNetwork(namespaceId);
 
     public void Dispose()
     {
-        _links.ForEach(link => link.Link.Dispose());
-        _object.Dispose();
+        _loaded.Dispose();
         _maps.Dispose();
         _formerMaps.ForEach(maps => maps.Dispose());
     }
 
     /// <summary>Attaches the second of the tracepoint's programs.</summary>
-    internal void AttachSecond() => Attach([(SecondState, null)]);
+    internal void AttachSecond() => AttachMore([(SecondState, null)]);
+
+    /// <summary>Before it is loaded. Returns the number that tells its programs from others'.</summary>
+    private static ulong Prepare(BpfObject opened, HandshakeHook hook, ReadOnlySpan<ulong> bounds)
+    {
+        Span<ulong> constants = stackalloc ulong[MaxBounds];
+        constants.Fill(ulong.MaxValue);
+        bounds.CopyTo(constants);
+        opened.SetConstants<ulong>(".rodata.bounds", constants);
+        var generation = (ulong)DateTime.UtcNow.Ticks;
+        opened.SetConstants<ulong>(".rodata.generation", [generation]);
+        foreach (var (program, _) in Hooks.Where(entry => entry.Key != hook).SelectMany(entry => entry.Value))
+        {
+            opened.Omit(program);
+        }
+        if (hook != HandshakeHook.Tracepoint)
+        {
+            opened.Omit(SecondState);
+        }
+        return generation;
+    }
+
+    private static string PartOf(Loaded loaded) => $"{LinksPart}_{loaded.Generation.ToString(CultureInfo.InvariantCulture)}";
 
     private static DoubleBufferedMap<HandshakeKey, HandshakeValue> OpenHandshakes(MapSet maps, Func<int, bool>? kept) => new(
         maps["handshakes_active"], maps["handshakes_a"], maps["handshakes_b"], kept, HandshakeValue.LayoutOf("").Find(maps.Layout));
@@ -264,40 +311,23 @@ public sealed class TcpHandshakePrograms : IDisposable
 
     private static void SetCurrent(MapSet maps, ulong generation) => new PerCpuArray<ulong>(maps["handshakes_current"]).Write(0, generation);
 
-    private void Attach(IEnumerable<(string Program, string? Function)> hooks)
+    private void AttachMore((string Program, string? Function)[] hooks)
     {
-        var links = new List<(string Name, BpfLink Link)>();
-        var programs = new List<BpfProgram>();
-        try
-        {
-            foreach (var (name, function) in hooks)
-            {
-                var program = _object.Program(name);
-                links.Add((name, function is null ? program.AttachTracepoint() : program.AttachKprobe(function)));
-                programs.Add(program);
-            }
-        }
-        catch
-        {
-            links.ForEach(link => link.Link.Dispose());
-            throw;
-        }
-        _links.AddRange(links);
-        _programs.AddRange(programs);
+        _loaded.Attach(hooks);
         if (_isActive)
         {
-            links.ForEach(link => TryPin(link.Name, link.Link));
+            _loaded.Links[^hooks.Length..].ForEach(TryPin);
         }
     }
 
     /// <summary>What cannot be pinned, such as a kprobe before Linux 5.15, ends with the process.</summary>
-    private void TryPin(string name, BpfLink link)
+    private void TryPin((string Name, BpfLink Link) attached)
     {
         try
         {
-            _pins?.Pin(link.Fd, $"{Part}/{name}");
+            _pins?.Pin(attached.Link.Fd, $"{PartOf(_loaded)}/{attached.Name}");
         }
-        catch (BpfException e) when (e.ErrorNumber == Errno.EINVAL)
+        catch (PinException e) when (e.ErrorNumber == Errno.EINVAL)
         {
         }
     }
@@ -313,6 +343,71 @@ public sealed class TcpHandshakePrograms : IDisposable
         foreach (var reason in Enum.GetValues<HandshakeLoss>())
         {
             Losses.Write((int)reason, Losses.Read((int)reason) + former.Read((int)reason));
+        }
+    }
+
+    /// <summary>One object's programs, and how they are attached.</summary>
+    private sealed class Loaded : IDisposable
+    {
+        private readonly BpfObject _object;
+        private readonly BpfProgram _network;
+        private readonly BpfMap _networkFound;
+
+        internal Loaded(BpfObject loaded, ulong generation)
+        {
+            (_object, Generation) = (loaded, generation);
+            _network = loaded.Program("podnet_network");
+            _networkFound = loaded.Map("network_found");
+            _networkFound.RequireLayout<uint, ulong>();
+            Steps = new(loaded.Map("handshake_steps"));
+        }
+
+        internal ulong Generation { get; }
+
+        internal PerCpuArray<ulong> Steps { get; }
+
+        internal List<(string Name, BpfLink Link)> Links { get; } = [];
+
+        /// <summary>Those that are attached; another list whenever they change.</summary>
+        internal IReadOnlyList<BpfProgram> Programs { get; private set; } = [];
+
+        public void Dispose()
+        {
+            Links.ForEach(attached => attached.Link.Dispose());
+            _networkFound.Dispose();
+            _object.Dispose();
+        }
+
+        /// <summary>All, or none.</summary>
+        internal void Attach(IReadOnlyList<(string Program, string? Function)> hooks)
+        {
+            var links = new List<(string Name, BpfLink Link)>();
+            var programs = new List<BpfProgram>();
+            try
+            {
+                foreach (var (name, function) in hooks)
+                {
+                    var program = _object.Program(name);
+                    links.Add((name, function is null ? program.AttachTracepoint() : program.AttachKprobe(function)));
+                    programs.Add(program);
+                }
+            }
+            catch
+            {
+                links.ForEach(attached => attached.Link.Dispose());
+                throw;
+            }
+            Links.AddRange(links);
+            Programs = [.. Programs, .. programs];
+        }
+
+        internal unsafe ulong FindNetwork(int? namespaceId)
+        {
+            _network.Run(namespaceId ?? -1);
+            var slot = 0;
+            ulong network;
+            var error = Libbpf.bpf_map_lookup_elem(_networkFound.Fd, &slot, &network);
+            return error < 0 ? throw new BpfException($"read the map {_networkFound.Name}", -error) : network;
         }
     }
 }

@@ -92,7 +92,9 @@ internal static class Handshakes
     private static TcpHandshakePrograms Attach()
     {
         var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().Build())).Handshake;
-        return TcpHandshakePrograms.Attach(HandshakeHook.Tracepoint, options.Buckets.ToArray(), maxNetworks: 1024, options.MaxLate);
+        var programs = TcpHandshakePrograms.Attach(HandshakeHook.Tracepoint, options.Buckets.ToArray(), maxNetworks: 1024, options.MaxLate);
+        programs.Activate();
+        return programs;
     }
 
     private static List<ProgramStatistics> Statistics(TcpHandshakePrograms programs) => [.. programs.Programs.Select(program => program.ReadStatistics())];

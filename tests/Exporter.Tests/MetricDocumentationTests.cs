@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using Exporter.Commands;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
+using Exporter.Programs;
 using Exporter.Security;
 using Exporter.Tests.Support;
 
@@ -26,6 +27,7 @@ public sealed partial class MetricDocumentationTests
         using var node = new CountingNode();
         _ = new KubernetesMetrics(node.Factory);
         _ = new BpfMetrics(node.Factory, [], []);
+        _ = new ProgramObjects(node.Factory);
         _ = new SecretFiles(node.Factory, node.Time, new RecordingLogger<SecretFiles>());
         using var text = new MemoryStream();
         await node.Registry.CollectAndExportAsTextAsync(text);

@@ -142,6 +142,10 @@ internal static unsafe partial class Libbpf
     [LibraryImport(Library)]
     internal static partial int libbpf_num_possible_cpus();
 
+    /// <summary>Says what an errno means, its own from 4000 on among them.</summary>
+    [LibraryImport(Library)]
+    internal static partial int libbpf_strerror(int error, byte* buffer, nuint size);
+
     [LibraryImport(Library, SetLastError = true)]
     internal static partial BpfObjectHandle bpf_object__open_mem(byte* buffer, nuint size, bpf_object_open_opts* opts);
 

@@ -72,6 +72,8 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
         return adopted;
     }
 
+    public override void EndRenewal() => ForgetPinned();
+
     public override bool IsAttached(int ifindex) => IsAttached(ifindex, TcDirection.Ingress) && IsAttached(ifindex, TcDirection.Egress);
 
     public void Dispose() => _claims.ForEach(claim => claim?.Dispose());

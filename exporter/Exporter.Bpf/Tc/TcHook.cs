@@ -34,6 +34,11 @@ public abstract class TcHook
     /// <exception cref="BpfException">The kernel refused.</exception>
     public abstract IReadOnlyList<TcAttachment> Adopt();
 
+    /// <summary>All attachments are renewed: what was kept for the former programs is given up.</summary>
+    public virtual void EndRenewal()
+    {
+    }
+
     /// <summary>Whether both programs are (still) attached: somebody else may have removed them.</summary>
     public abstract bool IsAttached(int ifindex);
 }

@@ -10,6 +10,7 @@ using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
+using Exporter.Programs;
 using Exporter.State;
 using Exporter.Traffic;
 using Prometheus;
@@ -174,7 +175,7 @@ internal static partial class RunCommand
         DotNetStats.Register(registry);
         var builder = ServerHost.CreateBuilder(options, configuration, registry);
         var services = builder.Services;
-        services.AddSingleton(kernel.Ledger);
+        services.AddSingleton(kernel.Ledger).AddSingleton(programs).AddSingleton(options.Bpf);
         if (pins is not null)
         {
             services.AddSingleton(pins);
@@ -193,7 +194,7 @@ internal static partial class RunCommand
         services.AddSingleton<TrafficReader>();
         services.AddSingleton(provider => new BpfMetrics(
             provider.GetRequiredService<IMetricFactory>(),
-            [[programs.Transmit, programs.Receive], handshakes?.Programs ?? []],
+            [() => programs.Programs, () => handshakes?.Programs ?? []],
             MapsOf(programs, handshakes)));
         if (handshakes is not null)
         {
@@ -208,6 +209,7 @@ internal static partial class RunCommand
             ? new TcxHook(programs, pins)
             : new ClsactHook(programs, provider.GetRequiredService<RouteClient>(), options.Attach.Priority, pins));
         services.AddSingleton<InterfaceRecords>();
+        services.AddSingleton<ProgramObjects>();
         services.AddSingleton<ChangeSignal>();
         services.AddSingleton<LinkWatcher>();
         services.AddSingleton<InterfaceReconciler>();
@@ -217,6 +219,10 @@ internal static partial class RunCommand
         services.AddHostedService(provider => provider.GetRequiredService<LinkWatcher>());
         AddPodSource(services, options, api);
         services.AddHostedService(provider => provider.GetRequiredService<InterfaceReconciler>());
+        if (options.Bpf.ObjectDirectory.Length > 0)
+        {
+            services.AddHostedService<ReplacementLoop>();
+        }
 
         var app = ServerHost.Build(builder, options.Server);
         var metrics = app.Services.GetRequiredService<ExporterMetrics>();

@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Bpf.Native;
 using Exporter.Bpf.Netlink;
@@ -8,6 +10,7 @@ using Exporter.Health;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
+using Exporter.Programs;
 using Exporter.Traffic;
 
 namespace Exporter.Discovery;
@@ -38,7 +41,9 @@ internal sealed partial class InterfaceReconciler(
     IHostApplicationLifetime lifetime,
     ILogger<InterfaceReconciler> logger,
     NetworkOwners? networks = null,
+    PodTrafficPrograms? programs = null,
     HandshakeReader? handshakes = null,
+    TcpHandshakePrograms? handshakePrograms = null,
     PinDirectory? pins = null) : BackgroundService
 {
     private const string LoopName = "reconcile";
@@ -63,6 +68,12 @@ internal sealed partial class InterfaceReconciler(
     /// <summary>What pods were counted in that are shown otherwise now; the drain may be adding to it still.</summary>
     private readonly List<(IPodCounts Counts, Settlement Settlement)> _replaced = [];
 
+    /// <summary>What others want done between two rounds, since nobody else attaches.</summary>
+    private readonly ConcurrentQueue<Action> _requests = [];
+
+    /// <summary>Objects whose programs were replaced; the drain may be asking about them still.</summary>
+    private readonly List<(BpfObject Object, Settlement Settlement)> _formerObjects = [];
+
     /// <summary>Interfaces that a former process has counted, until the first round.</summary>
     private readonly List<PodInterface> _restored = [];
 
@@ -77,6 +88,32 @@ internal sealed partial class InterfaceReconciler(
 
     /// <summary>Whether what is attached stays so when this stops.</summary>
     internal bool LeavesAttached { get; set; }
+
+    /// <summary>
+    /// Has an object's traffic programs take the place of those that are attached, on every interface, once it was tried out.
+    /// </summary>
+    /// <exception cref="BpfException">It is refused; the former go on.</exception>
+    internal async Task ReplaceTrafficAsync(byte[] elf, CancellationToken cancellationToken)
+    {
+        await Task.Run(() => ProgramTrial.Run(elf), cancellationToken);
+        await RequestAsync(() => ReplaceTraffic(elf), cancellationToken);
+    }
+
+    /// <summary>The same with the programs of handshakes.</summary>
+    /// <exception cref="BpfException">It is refused; the former go on.</exception>
+    internal Task ReplaceHandshakesAsync(byte[] elf, CancellationToken cancellationToken) => RequestAsync(
+        () =>
+        {
+            try
+            {
+                (handshakePrograms ?? throw new BpfException("replace the programs of handshakes: there are none", Errno.ENOENT)).Replace(elf, HandshakeHooks.FindUnseen);
+            }
+            catch (SocketException e)
+            {
+                throw new BpfException($"try out the programs of handshakes: {e.Message}", Errno.EAGAIN);
+            }
+        },
+        cancellationToken);
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -188,6 +225,10 @@ internal sealed partial class InterfaceReconciler(
             {
                 Adopt();
             }
+            while (_requests.TryDequeue(out var request))
+            {
+                request();
+            }
             var pending = Reconcile(stoppingToken);
             _failing = false;
             return pending > 0;
@@ -269,6 +310,67 @@ internal sealed partial class InterfaceReconciler(
         return pending;
     }
 
+    /// <summary>Done by the loop, between two rounds.</summary>
+    private Task RequestAsync(Action action, CancellationToken cancellationToken)
+    {
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        _requests.Enqueue(() =>
+        {
+            try
+            {
+                action();
+                done.SetResult();
+            }
+            catch (BpfException e)
+            {
+                done.SetException(e);
+            }
+        });
+        changes.Set();
+        return done.Task.WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Where one interface cannot be given the new program, all get the former again.</summary>
+    private void ReplaceTraffic(byte[] elf)
+    {
+        var former = programs!.Replace(elf);
+        var renewed = new List<TcAttachment>();
+        try
+        {
+            foreach (var attached in _attachments.Values.SelectMany(attachment => new[] { attachment.Ingress, attachment.Egress }).OfType<TcAttachment>())
+            {
+                if (TryRenew(attached))
+                {
+                    renewed.Add(attached);
+                }
+            }
+        }
+        catch (BpfException)
+        {
+            var refused = programs.Replace(former);
+            renewed.ForEach(attached => TryRenew(attached));
+            hook.EndRenewal();
+            refused.Dispose();
+            throw;
+        }
+        hook.EndRenewal();
+        _formerObjects.Add((former, SettleAfterNextDrain()));
+    }
+
+    /// <summary>Whether the interface is still there.</summary>
+    private bool TryRenew(TcAttachment attached)
+    {
+        try
+        {
+            attached.Renew();
+            return true;
+        }
+        catch (BpfException) when (client.GetLink(attached.Ifindex) is null)
+        {
+            return false;
+        }
+    }
+
     private void CloseGone(ImmutableDictionary<int, TrackedLink> links)
     {
         foreach (var attachment in _attachments.Values)
@@ -322,6 +424,15 @@ internal sealed partial class InterfaceReconciler(
             records.Remove(owner);
             pods.Forget(owner);
             return true;
+        });
+        _formerObjects.RemoveAll(former =>
+        {
+            var isSettled = IsSettled(former.Settlement);
+            if (isSettled)
+            {
+                former.Object.Dispose();
+            }
+            return isSettled;
         });
         _replaced.RemoveAll(replaced =>
         {

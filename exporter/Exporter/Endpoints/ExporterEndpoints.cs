@@ -1,8 +1,10 @@
 using System.Text.Json;
+using Exporter.Bpf;
 using Exporter.Bpf.Tc;
 using Exporter.Health;
 using Exporter.Metrics;
 using Exporter.Pods;
+using Exporter.Programs;
 using Prometheus;
 
 namespace Exporter.Endpoints;
@@ -17,6 +19,19 @@ internal static class ExporterEndpoints
         {
             context.Response.ContentType = "application/json; charset=utf-8";
             return JsonSerializer.SerializeAsync(context.Response.Body, FindPods(context), PodsDocumentContext.Default.PodsDocument, context.RequestAborted);
+        });
+        Get(app, "/api/v1/bpf", static context =>
+        {
+            context.Response.ContentType = "application/json; charset=utf-8";
+            var services = context.RequestServices;
+            var document = BpfDocument.Create(
+                services.GetRequiredService<TcHook>(),
+                services.GetService<PinDirectory>(),
+                services.GetRequiredService<TimeProvider>(),
+                services.GetRequiredService<ProgramObjects>(),
+                services.GetRequiredService<PodTrafficPrograms>(),
+                services.GetService<TcpHandshakePrograms>());
+            return JsonSerializer.SerializeAsync(context.Response.Body, document, BpfDocumentContext.Default.BpfDocument, context.RequestAborted);
         });
         Get(app, "/", static context =>
         {

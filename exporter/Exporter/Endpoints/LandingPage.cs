@@ -31,6 +31,7 @@ internal static class LandingPage
             <ul>
             <li><a href="/metrics">/metrics</a>: for Prometheus</li>
             <li><a href="/api/v1/pods">/api/v1/pods</a>: the table below as JSON</li>
+            <li><a href="/api/v1/bpf">/api/v1/bpf</a>: the BPF programs, and which were refused</li>
             <li><a href="/healthz">/healthz</a>: whether its loops turn</li>
             <li><a href="/readyz">/readyz</a>: whether it knows interfaces and pods</li>
             </ul>

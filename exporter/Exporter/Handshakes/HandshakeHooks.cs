@@ -90,7 +90,7 @@ internal static class HandshakeHooks
         problem = "";
         try
         {
-            problem = programs.FindNetwork(null) == 0 ? "attached, but it does not find the network namespace" : FindUnseen(programs);
+            problem = programs.FindNetwork(null) == 0 ? "attached, but it does not find the network namespace" : FindUnseen(programs.Steps);
         }
         catch (Exception e) when (e is SocketException or BpfException)
         {
@@ -109,15 +109,15 @@ internal static class HandshakeHooks
     /// connection and a refused one are made on the loopback interface, where none counts, and the programs have to see them.
     /// </summary>
     /// <returns>What was not seen; empty is good.</returns>
-    private static string FindUnseen(TcpHandshakePrograms programs)
+    internal static string FindUnseen(PerCpuArray<ulong> seen)
     {
         var steps = Enum.GetValues<HandshakeStep>();
         List<HandshakeStep> unseen = [.. steps];
         for (var attempt = 0; attempt < Attempts && unseen.Count > 0; attempt++)
         {
-            var before = steps.Select(step => programs.Steps.Read((int)step)).ToArray();
+            var before = steps.Select(step => seen.Read((int)step)).ToArray();
             ConnectAndFail();
-            unseen.RemoveAll(step => programs.Steps.Read((int)step) > before[(int)step]);
+            unseen.RemoveAll(step => seen.Read((int)step) > before[(int)step]);
         }
         return unseen.Count == 0 ? "" : $"attached, but it does not see connections that are {string.Join(" or ", unseen).ToLowerInvariant()}";
     }

@@ -10,16 +10,16 @@ internal sealed record MapUsage(string Name, int MaxEntries, Func<int> Entries);
 /// <summary>The families about the BPF programs and maps themselves.</summary>
 internal sealed class BpfMetrics
 {
-    private readonly IReadOnlyList<IReadOnlyList<BpfProgram>> _programs;
+    private readonly IReadOnlyList<Func<IReadOnlyList<BpfProgram>>> _programs;
     private readonly IReadOnlyList<MapUsage> _maps;
     private readonly Counter _runs;
     private readonly Counter _runTime;
     private readonly Counter _misses;
-    private readonly Dictionary<BpfProgram, (Counter.Child Runs, Counter.Child RunTime, Counter.Child Misses)> _series = [];
+    private readonly Dictionary<string, ProgramSeries> _series = [];
     private readonly Gauge.Child[] _entryGauges;
 
-    /// <param name="programs">Lists that may grow.</param>
-    public BpfMetrics(IMetricFactory metrics, IReadOnlyList<IReadOnlyList<BpfProgram>> programs, IReadOnlyList<MapUsage> maps)
+    /// <param name="programs">Those of each object, which may be replaced.</param>
+    public BpfMetrics(IMetricFactory metrics, IReadOnlyList<Func<IReadOnlyList<BpfProgram>>> programs, IReadOnlyList<MapUsage> maps)
     {
         _programs = programs;
         _maps = maps;
@@ -40,9 +40,10 @@ internal sealed class BpfMetrics
     {
         for (var list = 0; list < _programs.Count; list++)
         {
-            for (var i = 0; i < _programs[list].Count; i++)
+            var programs = _programs[list]();
+            for (var i = 0; i < programs.Count; i++)
             {
-                Update(_programs[list][i]);
+                Update(programs[i]);
             }
         }
         for (var i = 0; i < _maps.Count; i++)
@@ -53,13 +54,27 @@ internal sealed class BpfMetrics
 
     private void Update(BpfProgram program)
     {
-        if (!_series.TryGetValue(program, out var series))
+        if (!_series.TryGetValue(program.Name, out var series))
         {
-            _series[program] = series = (_runs.WithLabels(program.Name), _runTime.WithLabels(program.Name), _misses.WithLabels(program.Name));
+            _series[program.Name] = series = new(_runs.WithLabels(program.Name), _runTime.WithLabels(program.Name), _misses.WithLabels(program.Name));
         }
-        var statistics = program.ReadStatistics();
-        series.Runs.IncTo(statistics.Runs);
-        series.RunTime.IncTo(statistics.RunTime.TotalSeconds);
-        series.Misses.IncTo(statistics.Misses);
+        series.Update(program.Id, program.ReadStatistics());
+    }
+
+    /// <summary>A program's, and those of the programs that take its place.</summary>
+    private sealed class ProgramSeries(Counter.Child runs, Counter.Child runTime, Counter.Child misses)
+    {
+        private int _id;
+        private ProgramStatistics _last;
+
+        internal void Update(int id, in ProgramStatistics now)
+        {
+            // Another one begins at zero.
+            var last = id == _id ? _last : default;
+            runs.Inc(now.Runs - last.Runs);
+            runTime.Inc((now.RunTime - last.RunTime).TotalSeconds);
+            misses.Inc(now.Misses - last.Misses);
+            (_id, _last) = (id, now);
+        }
     }
 }

@@ -161,6 +161,24 @@ internal static class ExporterFamilies
         Query = "podnet_exporter_bpf_map_max_entries",
     };
 
+    internal static readonly MetricDefinition Replacements = new(
+        Counter,
+        "podnet_exporter_bpf_replacements_total",
+        "objects",
+        "BPF objects from Bpf:ObjectDirectory that have taken the place of those that ran, or were refused.",
+        new MetricLabel("object", "pod_traffic", "tcp_handshake"),
+        new MetricLabel("result", "replaced", "refused"))
+    {
+        Query = "increase(podnet_exporter_bpf_replacements_total{result=\"refused\"}[1h]) > 0",
+        Details = "refused: the former go on; the log and /api/v1/bpf have the reason.",
+    };
+
+    internal static readonly MetricDefinition LedgerUnkept = new(
+        Gauge, "podnet_exporter_ledger_unkept", "records", "Records of the ledger that have no place in pinned memory: what they count is not there after a restart.")
+    {
+        Query = "podnet_exporter_ledger_unkept > 0",
+    };
+
     internal static readonly MetricDefinition DrainDuration = new(
         Histogram, "podnet_exporter_drain_duration_seconds", "seconds", "Time to fetch the counters from the kernel, the RCU grace period included.")
     {
@@ -206,7 +224,7 @@ internal static class ExporterFamilies
         Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
         DrainDuration, DrainErrors, Resyncs,
         SecretErrors,
-        ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries,
+        ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries, Replacements, LedgerUnkept,
     ];
 
     internal static readonly MetricDefinition WatchUp = new(

@@ -51,6 +51,7 @@ internal sealed class ExporterMetrics
         Series = ExporterFamilies.Series.CreateGauge(metrics);
         SeriesLimit = ExporterFamilies.SeriesLimit.CreateGauge(metrics);
         SeriesFolded = ExporterFamilies.SeriesFolded.CreateGauge(metrics);
+        LedgerUnkept = ExporterFamilies.LedgerUnkept.CreateGauge(metrics);
 
         foreach (var state in Enum.GetValues<InterfaceState>())
         {
@@ -97,6 +98,8 @@ internal sealed class ExporterMetrics
     internal Gauge SeriesLimit { get; }
 
     internal Gauge SeriesFolded { get; }
+
+    internal Gauge LedgerUnkept { get; }
 
     /// <summary>Of interfaces whose pod did not become known in time.</summary>
     internal TotalCounts Unattributed { get; }

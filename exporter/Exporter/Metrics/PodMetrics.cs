@@ -134,6 +134,7 @@ internal sealed partial class PodMetrics
             _metrics.Series.Set(CountLines());
         }
         _metrics.SeriesFolded.Set(folded);
+        _metrics.LedgerUnkept.Set(_ledger.Unkept);
         if (folded > 0 && !_isFolding)
         {
             LogFolding(folded);

@@ -147,7 +147,17 @@ internal sealed record ExporterOptions(
                 "Bpf:PinDirectory",
                 "a path in a BPF file system",
                 "Where programs, maps and totals are pinned, so that they outlive the process: a restart or an upgrade misses nothing, and counters go on where they were; empty: nothing outlives it.",
-                "/sys/fs/bpf/podnet")));
+                "/sys/fs/bpf/podnet"),
+            reader.Text(
+                "Bpf:ObjectDirectory",
+                "a path",
+                "Where to look for BPF objects, pod_traffic.bpf.o and tcp_handshake.bpf.o, that take the place of those that are built in, whenever they change; only root may be able to write there; empty: nowhere."),
+            reader.List(
+                "Bpf:ObjectHashes",
+                "",
+                "SHA-256 digests in hexadecimal",
+                "The digests of the objects that may be used; empty: any.",
+                ParseHashes)));
 
     private static PodLabel[] ParsePodLabels(IReadOnlyList<string> texts)
     {
@@ -159,6 +169,14 @@ internal sealed record ExporterOptions(
         return labels.GroupBy(label => label.Name).FirstOrDefault(group => group.Count() > 1) is { } same
             ? throw new FormatException($"has the label {same.Key} twice")
             : labels;
+    }
+
+    private static HashSet<string> ParseHashes(IReadOnlyList<string> texts)
+    {
+        const int Digits = 64;
+        return texts.FirstOrDefault(text => text.Length != Digits || !text.All(char.IsAsciiHexDigit)) is { } wrong
+            ? throw new FormatException($"has '{wrong}', which is no SHA-256: that has {Digits} hexadecimal digits, as sha256sum prints them")
+            : [.. texts.Select(text => text.ToLowerInvariant())];
     }
 
     private static HashSet<string> ParseNamespaces(IReadOnlyList<string> texts)
@@ -236,7 +254,9 @@ internal sealed record MetricsOptions(
 }
 
 /// <param name="PinDirectory">Empty: nothing is pinned.</param>
-internal sealed record BpfOptions(int MaxInterfaces, bool RunStatistics, string PinDirectory);
+/// <param name="ObjectDirectory">Empty: there is none.</param>
+/// <param name="ObjectHashes">In lower case; empty: any.</param>
+internal sealed record BpfOptions(int MaxInterfaces, bool RunStatistics, string PinDirectory, string ObjectDirectory, IReadOnlySet<string> ObjectHashes);
 
 internal enum HookChoice
 {

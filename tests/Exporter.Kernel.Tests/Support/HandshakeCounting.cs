@@ -19,6 +19,7 @@ internal sealed class HandshakeCounting : IDisposable
     internal HandshakeCounting(int maxNetworks = 256, int maxLate = 1024)
     {
         _programs = TcpHandshakePrograms.Attach(HandshakeHook.Tracepoint, Bounds, maxNetworks, maxLate);
+        _programs.Activate();
         _thread = new Thread(() =>
         {
             while (!_stop.Wait(100))

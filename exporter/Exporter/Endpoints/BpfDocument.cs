@@ -1,0 +1,35 @@
+using System.Text.Json.Serialization;
+using Exporter.Bpf;
+using Exporter.Bpf.Tc;
+using Exporter.Programs;
+
+namespace Exporter.Endpoints;
+
+/// <summary>/api/v1/bpf: what is in the kernel, and what was refused.</summary>
+/// <param name="Hook">How interfaces are attached to.</param>
+/// <param name="PinDirectory">Where it outlives the process; null: nowhere.</param>
+internal sealed record BpfDocument(string Hook, string? PinDirectory, DateTimeOffset Time, IReadOnlyList<ObjectEntry> Objects)
+{
+    internal static BpfDocument Create(
+        TcHook hook, PinDirectory? pins, TimeProvider time, ProgramObjects objects, PodTrafficPrograms traffic, TcpHandshakePrograms? handshakes) => new(
+        hook.Name,
+        pins?.Path,
+        time.GetUtcNow(),
+        [.. objects.Status.Select(status => ObjectEntry.Of(status, (status.Name == PodTrafficPrograms.ObjectName ? traffic.Programs : handshakes?.Programs) ?? []))]);
+}
+
+/// <param name="Source">A file, or "built in".</param>
+/// <param name="Refusal">Of the last that was refused since, with what the verifier said.</param>
+internal sealed record ObjectEntry(string Name, string Source, DateTimeOffset? ReplacedAt, IReadOnlyList<ProgramEntry> Programs, string? Refusal, DateTimeOffset? RefusedAt)
+{
+    internal static ObjectEntry Of(ObjectStatus status, IEnumerable<BpfProgram> programs) => new(
+        status.Name, status.Source ?? "built in", status.ReplacedAt, [.. programs.Select(program => new ProgramEntry(program.Name, program.Id, program.Tag))], status.Refusal, status.RefusedAt);
+}
+
+/// <param name="Id">As bpftool shows it.</param>
+/// <param name="Tag">The kernel's digest of its instructions.</param>
+internal sealed record ProgramEntry(string Name, int Id, string Tag);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(BpfDocument))]
+internal sealed partial class BpfDocumentContext : JsonSerializerContext;

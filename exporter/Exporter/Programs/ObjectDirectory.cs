@@ -1,0 +1,72 @@
+using System.Security.Cryptography;
+using Exporter.Bpf;
+using Exporter.Options;
+
+namespace Exporter.Programs;
+
+/// <summary>The directory of BPF objects that take the place of those that are built in.</summary>
+internal sealed class ObjectDirectory(BpfOptions options)
+{
+    /// <summary>What an object is called behind its name, as the build has it.</summary>
+    private const string Ending = ".bpf.o";
+
+    /// <summary>Ours have some ten thousand bytes.</summary>
+    private const int MostBytes = 16 << 20;
+
+    private readonly Dictionary<string, byte[]> _seen = [];
+
+    /// <summary>An object that was not there, or was otherwise, when this was last called.</summary>
+    /// <param name="content">Null: it must not be used, and <paramref name="problem"/> says why.</param>
+    /// <returns>Whether there is such.</returns>
+    internal bool TryTakeNew(string name, out string path, out byte[]? content, out string problem)
+    {
+        path = Path.Combine(options.ObjectDirectory, name + Ending);
+        (content, problem) = (null, "");
+        byte[] bytes;
+        try
+        {
+            var file = new FileInfo(path);
+            if (!file.Exists)
+            {
+                return false;
+            }
+            if (file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target)
+            {
+                file = target;
+            }
+            bytes = file.Length > MostBytes ? [] : File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It is being exchanged; or it cannot be read, which is told once.
+            bytes = [];
+        }
+        if (_seen.TryGetValue(name, out var seen) && seen.AsSpan().SequenceEqual(bytes))
+        {
+            return false;
+        }
+        _seen[name] = bytes;
+        problem = FindProblem(path, bytes) ?? "";
+        content = problem.Length == 0 ? bytes : null;
+        return true;
+    }
+
+    private string? FindProblem(string path, byte[] bytes)
+    {
+        if (bytes.Length == 0)
+        {
+            return $"{path} cannot be read, is empty, or is larger than {MostBytes} bytes";
+        }
+        // Whoever can exchange the directory can exchange the file.
+        if ((FileOwner.FindProblem(options.ObjectDirectory) ?? FileOwner.FindProblem(path)) is { } problem)
+        {
+            return problem;
+        }
+        if (options.ObjectHashes.Count == 0)
+        {
+            return null;
+        }
+        var hash = Convert.ToHexStringLower(SHA256.HashData(bytes));
+        return options.ObjectHashes.Contains(hash) ? null : $"{path} has the SHA-256 {hash}, which is none of Bpf:ObjectHashes";
+    }
+}

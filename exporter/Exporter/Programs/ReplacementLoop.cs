@@ -1,0 +1,81 @@
+using Exporter.Bpf;
+using Exporter.Discovery;
+using Exporter.Health;
+using Exporter.Options;
+
+namespace Exporter.Programs;
+
+/// <summary>
+/// Looks into the directory of objects, and has each that is new take the place of the one that runs: once the kernel has verified it, and
+/// it has proven to let packets pass. One that is refused changes nothing.
+/// </summary>
+internal sealed partial class ReplacementLoop(
+    BpfOptions options, ProgramObjects objects, InterfaceReconciler reconciler, LoopHealth health, TimeProvider time, ILogger<ReplacementLoop> logger) : BackgroundService
+{
+    private const string LoopName = "objects";
+
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
+
+    /// <summary>The kernel verifies some ten thousand instructions, on a node that may be out of breath.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly ObjectDirectory _directory = new(options);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Pause, time);
+        do
+        {
+            health.Beat(LoopName, Pause + Patience);
+            await LookAsync(PodTrafficPrograms.ObjectName, reconciler.ReplaceTrafficAsync, stoppingToken);
+            await LookAsync(TcpHandshakePrograms.ObjectName, reconciler.ReplaceHandshakesAsync, stoppingToken);
+        }
+        while (await WaitAsync(timer, stoppingToken));
+    }
+
+    private static async ValueTask<bool> WaitAsync(PeriodicTimer timer, CancellationToken stoppingToken)
+    {
+        try
+        {
+            return await timer.WaitForNextTickAsync(stoppingToken);
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private async Task LookAsync(string name, Func<byte[], CancellationToken, Task> replace, CancellationToken stoppingToken)
+    {
+        if (!_directory.TryTakeNew(name, out var path, out var content, out var problem))
+        {
+            return;
+        }
+        try
+        {
+            if (content is not null)
+            {
+                await replace(content, stoppingToken);
+                objects.SetReplaced(name, path, time.GetUtcNow());
+                LogReplaced(name, path);
+                return;
+            }
+        }
+        catch (BpfException e)
+        {
+            problem = e.Log.Length > 0 ? $"{e.Message}\n{e.Log}" : e.Message;
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+        objects.SetRefused(name, problem, time.GetUtcNow());
+        LogRefused(name, path, problem);
+    }
+
+    [LoggerMessage(70, LogLevel.Information, "The BPF object {Name} was replaced by {Path}")]
+    private partial void LogReplaced(string name, string path);
+
+    [LoggerMessage(71, LogLevel.Error, "The BPF object {Name} stays as it is, {Path} is refused: {Reason}")]
+    private partial void LogRefused(string name, string path, string reason);
+}
