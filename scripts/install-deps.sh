@@ -6,7 +6,7 @@ set -euo pipefail
 declare -A groups=(
 	[build]="clang llvm libbpf-dev libelf-dev zlib1g-dev gcc libc6-dev"
 	[demo]="iproute2 iputils-ping iperf3 curl"
-	[test]="iproute2 iputils-ping ethtool bpftool prometheus prometheus-alertmanager python3-prometheus-client util-linux nftables"
+	[test]="iproute2 iputils-ping ethtool bpftool prometheus prometheus-alertmanager python3-prometheus-client util-linux nftables strace"
 	[image]="jq libc-bin openssl"
 	[chart]="unzip"
 	[container]="containerd runc golang-github-containers-common"

@@ -62,7 +62,7 @@ internal sealed partial class ExporterProcess : IDisposable
     internal static Task<ExporterProcess> StartBehindAsync(string[] command, params string[] options)
     {
         var port = FreePort();
-        return StartCommandAsync(port, [.. command, $"--Server:Urls=http://127.0.0.1:{port}", "--Drain:Interval=00:00:00.1", .. options]);
+        return StartCommandAsync(port, [.. command, .. CommonOptions(port), .. options]);
     }
 
     /// <summary>As <see cref="StartAsync"/>, with a command that makes it listen on this port.</summary>
@@ -80,6 +80,9 @@ internal sealed partial class ExporterProcess : IDisposable
             throw;
         }
     }
+
+    /// <summary>Starts it and waits for nothing.</summary>
+    internal static ExporterProcess Launch(int port, params string[] options) => new(port, [Binary, .. CommonOptions(port), .. options]);
 
     /// <summary>Runs it to its end.</summary>
     internal static (int ExitCode, string Output, string Error) Run(params string[] arguments) => Shell.TryRun(Binary, arguments);
@@ -158,6 +161,13 @@ internal sealed partial class ExporterProcess : IDisposable
         return _process.ExitCode;
     }
 
+    /// <summary>Returns the exit code of one that is ended by somebody.</summary>
+    internal int WaitForExit()
+    {
+        _process.WaitForExit();
+        return _process.ExitCode;
+    }
+
     internal void Kill()
     {
         _process.Kill();
@@ -173,6 +183,8 @@ internal sealed partial class ExporterProcess : IDisposable
         _process.Dispose();
         _http.Dispose();
     }
+
+    private static string[] CommonOptions(int port) => [$"--Server:Urls=http://127.0.0.1:{port}", "--Drain:Interval=00:00:00.1"];
 
     private async Task<T> AskUntilAsync<T>(Func<Task<T>> ask, Func<T, bool> wanted)
     {
@@ -216,6 +228,8 @@ internal sealed partial class MetricSamples(string text)
         .ToDictionary(line => line[..line.LastIndexOf(' ')], line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
 
     internal string Text => text;
+
+    internal IEnumerable<KeyValuePair<string, double>> All => _samples;
 
     /// <summary>One series by its exact name with labels; null where there is none.</summary>
     internal double? this[string series] => _samples.TryGetValue(series, out var value) ? value : null;
