@@ -68,9 +68,10 @@ public sealed class BpfMap : IDisposable
         // The kernel hands out per-CPU values at multiples of eight bytes.
         if (KeySize != Unsafe.SizeOf<TKey>() || ValueSize != Unsafe.SizeOf<TValue>() || ValueSize % sizeof(ulong) != 0)
         {
-            throw new InvalidOperationException(
-                $"The map {Name} has keys of {KeySize} and values of {ValueSize} bytes, but {typeof(TKey).Name} has " +
-                $"{Unsafe.SizeOf<TKey>()} and {typeof(TValue).Name} {Unsafe.SizeOf<TValue>()}.");
+            throw new BpfException(
+                $"use the map {Name}: it has keys of {KeySize} and values of {ValueSize} bytes, but {typeof(TKey).Name} has " +
+                $"{Unsafe.SizeOf<TKey>()} and {typeof(TValue).Name} {Unsafe.SizeOf<TValue>()}",
+                Errno.EINVAL);
         }
     }
 
