@@ -4,21 +4,13 @@ using Exporter.Metrics;
 using Exporter.Options;
 
 var commandLine = CommandLine.Parse(args);
-IConfiguration configuration;
-try
+var files = OptionFiles.Read(commandLine.Options);
+if (files.Error is { } error)
 {
-    configuration = new ConfigurationBuilder()
-        .AddJsonFile(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), optional: true)
-        .AddEnvironmentVariables("PODNET__")
-        .AddInMemoryCollection(commandLine.Options)
-        .Build();
-}
-catch (InvalidDataException e)
-{
-    Console.Error.WriteLine($"{e.Message} {e.InnerException?.Message}");
+    Console.Error.WriteLine(error);
     return ExitCode.BadOptions;
 }
-var reader = new OptionReader(configuration);
+var reader = new OptionReader(files.Configuration);
 var options = ExporterOptions.Read(reader);
 
 switch (commandLine.Command)
@@ -52,5 +44,5 @@ switch (commandLine.Command)
     case "uninstall":
         return await UninstallCommand.RunAsync(options, Console.Out, Console.Error);
     default:
-        return await RunCommand.RunAsync(options, configuration, Console.Error);
+        return await RunCommand.RunAsync(options, files, Console.Error);
 }

@@ -13,7 +13,6 @@ using Exporter.Pods;
 using Exporter.State;
 using Exporter.Traffic;
 using Microsoft.Extensions.Configuration;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Prometheus;
@@ -103,7 +102,7 @@ public sealed class ReconcilerTests
             Reader = new(traffic, Table, metrics, ledger, Time, options.Identity);
             _watcher = new(_monitor, _changes, metrics, health, Time, NullLogger<LinkWatcher>.Instance);
             _reconciler = new(
-                _watcher, _changes, new TcxHook(_programs), _client, this, Table, Pods, new(ledger, _labels), Reader, traffic, metrics, health, new Readiness(), Time, options.Attach, options.Identity, new StartedLifetime(),
+                _watcher, _changes, new TcxHook(_programs), _client, this, Table, Pods, new(ledger, _labels), Reader, traffic, metrics, health, new Readiness(), Time, options.Attach, options.Identity,
                 NullLogger<InterfaceReconciler>.Instance);
         }
 
@@ -192,20 +191,6 @@ public sealed class ReconcilerTests
             _monitor.Dispose();
             _client.Dispose();
             _programs.Dispose();
-        }
-    }
-
-    /// <summary>A host that has started and never stops.</summary>
-    private sealed class StartedLifetime : IHostApplicationLifetime
-    {
-        public CancellationToken ApplicationStarted { get; } = new(canceled: true);
-
-        public CancellationToken ApplicationStopping => CancellationToken.None;
-
-        public CancellationToken ApplicationStopped => CancellationToken.None;
-
-        public void StopApplication()
-        {
         }
     }
 }

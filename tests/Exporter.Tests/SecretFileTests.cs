@@ -72,7 +72,15 @@ public sealed class SecretFileTests : IDisposable
         Assert.StartsWith($"Server:Thing: {Path()} cannot be read", Assert.Throws<FormatException>(Open).Message, StringComparison.Ordinal);
     }
 
-    private SecretFile<string> Open() => new SecretFiles(Prometheus.Metrics.WithCustomRegistry(_registry), _time, _logger).Open(
+    private SecretFile<string> Open()
+    {
+        var files = new SecretFiles(_time, _logger);
+        var file = Open(files);
+        files.ShowIn(Prometheus.Metrics.WithCustomRegistry(_registry));
+        return file;
+    }
+
+    private SecretFile<string> Open(SecretFiles files) => files.Open(
         "thing", "Server:Thing", [Path()], texts => texts[0].Contains("bad", StringComparison.Ordinal) ? throw new FormatException("is bad") : texts[0]);
 
     private async Task<double> CountErrorsAsync() => (await Exposition.OfAsync(_registry))["podnet_exporter_secret_errors_total{secret=\"thing\"}"];

@@ -13,6 +13,8 @@ public enum TcDirection
 /// <summary>A way to have the kernel run the traffic programs on an interface. Used by one thread at a time.</summary>
 public abstract class TcHook
 {
+    private IReadOnlyList<TcAttachment>? _left;
+
     /// <summary>As the option and the metrics spell it.</summary>
     public abstract string Name { get; }
 
@@ -33,6 +35,12 @@ public abstract class TcHook
     /// </summary>
     /// <exception cref="BpfException">The kernel refused.</exception>
     public abstract IReadOnlyList<TcAttachment> Adopt();
+
+    /// <summary>Leaves attachments to who comes next in this process.</summary>
+    public void Leave(IEnumerable<TcAttachment> attachments) => _left = [.. attachments];
+
+    /// <summary>What was left, once; null where nobody has come before.</summary>
+    public IReadOnlyList<TcAttachment>? TakeLeft() => Interlocked.Exchange(ref _left, null);
 
     /// <summary>All attachments are renewed: what was kept for the former programs is given up.</summary>
     public virtual void EndRenewal()

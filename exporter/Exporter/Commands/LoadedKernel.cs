@@ -1,43 +1,59 @@
 using Exporter.Bpf;
+using Exporter.Bpf.Netlink;
+using Exporter.Bpf.Tc;
 using Exporter.Handshakes;
 using Exporter.Options;
+using Exporter.Programs;
 using Exporter.State;
 
 namespace Exporter.Commands;
 
-/// <summary>What is in the kernel for one process: the programs and their maps, those of a former process among them, and the ledger.</summary>
-internal sealed record LoadedKernel(Ledger Ledger, PodTrafficPrograms Traffic, HandshakeAttachment Handshakes, PinDirectory? Pins) : IDisposable
+/// <summary>
+/// What is in the kernel for one process: the programs and their maps, those of a former process among them, and the ledger. With pins all of
+/// it is there for the next process, too.
+/// </summary>
+internal sealed class LoadedKernel : IDisposable
 {
-    /// <param name="pins">Becomes null where nothing can be pinned.</param>
-    /// <param name="unpinned">Then, why.</param>
+    private readonly RouteClient _client = new();
+
+    private LoadedKernel(ExporterOptions options, HookChoice hook, PinDirectory? pins, Ledger ledger, PodTrafficPrograms traffic, HandshakeAttachment handshakes)
+    {
+        (Pins, Ledger, Traffic, Handshakes) = (pins, ledger, traffic, handshakes);
+        Hook = hook == HookChoice.Tcx ? new TcxHook(traffic, pins) : new ClsactHook(traffic, _client, options.Attach.Priority, pins);
+        Objects = new(options.Bpf);
+    }
+
+    /// <summary>Null where nothing is pinned.</summary>
+    internal PinDirectory? Pins { get; }
+
+    internal Ledger Ledger { get; }
+
+    internal PodTrafficPrograms Traffic { get; }
+
+    internal HandshakeAttachment Handshakes { get; }
+
+    internal TcHook Hook { get; }
+
+    internal ProgramObjects Objects { get; }
+
+    /// <param name="pins">Null: nothing is pinned.</param>
+    /// <param name="unpinned">Why nothing is pinned, where it is not.</param>
     /// <exception cref="BpfException">The kernel refused the programs.</exception>
-    internal static LoadedKernel Load(ExporterOptions options, ref PinDirectory? pins, ref string unpinned)
+    internal static LoadedKernel Load(ExporterOptions options, HookChoice hook, PinDirectory? pins, ref string unpinned)
     {
         if (pins is not null)
         {
             try
             {
                 PinnedState.RemoveForeign(pins);
-                return Load(options, pins);
+                return Load(options, hook, pins);
             }
             catch (PinException e)
             {
-                pins.Dispose();
-                (pins, unpinned) = (null, e.Message);
+                unpinned = e.Message;
             }
         }
-        return Load(options, null);
-    }
-
-    /// <summary>The start has failed: what was not there before is removed.</summary>
-    internal void Abandon()
-    {
-        if (Pins is not null && !Ledger.IsRestored)
-        {
-            Handshakes.Dispose();
-            TcpHandshakePrograms.RemovePinned(Pins);
-            Pins.RemoveAll();
-        }
+        return Load(options, hook, null);
     }
 
     /// <summary>What is pinned goes on.</summary>
@@ -47,11 +63,13 @@ internal sealed record LoadedKernel(Ledger Ledger, PodTrafficPrograms Traffic, H
         {
             Handshakes.Dispose();
         }
+        (Hook as IDisposable)?.Dispose();
         Traffic.Dispose();
         Ledger.Dispose();
+        _client.Dispose();
     }
 
-    private static LoadedKernel Load(ExporterOptions options, PinDirectory? pins)
+    private static LoadedKernel Load(ExporterOptions options, HookChoice hook, PinDirectory? pins)
     {
         var ledger = Ledger.Open(pins);
         // libbpf reads the kernel's types anew for each object, which is most of what a start takes: both at once.
@@ -62,7 +80,7 @@ internal sealed record LoadedKernel(Ledger Ledger, PodTrafficPrograms Traffic, H
             traffic = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces, pins, ledger.IsKept);
             var handshakes = attaching.GetAwaiter().GetResult();
             ledger.KeepOnly([.. traffic.Pairs, .. handshakes.Programs?.Pairs ?? []]);
-            return new(ledger, traffic, handshakes, pins);
+            return new(options, hook, pins, ledger, traffic, handshakes);
         }
         catch
         {

@@ -1,4 +1,6 @@
 using System.Net;
+using Exporter.Endpoints;
+using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Security;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -6,11 +8,34 @@ using Prometheus;
 
 namespace Exporter.Commands;
 
-/// <summary>The server around whatever is served: where it listens, to whom it answers, how it logs.</summary>
-internal static class ServerHost
+/// <summary>
+/// The server: where it listens, to whom it answers, how it logs. It is there from the start to the end, whatever is counted meanwhile.
+/// </summary>
+internal sealed class ServerHost : IAsyncDisposable
 {
-    /// <param name="registry">Of the metrics that are served.</param>
-    internal static WebApplicationBuilder CreateBuilder(ExporterOptions options, IConfiguration configuration, CollectorRegistry registry)
+    private readonly WebApplication _app;
+
+    private ServerHost(WebApplication app, ServedContent content)
+    {
+        (_app, Content) = (app, content);
+        Secrets = app.Services.GetRequiredService<SecretFiles>();
+    }
+
+    internal ServedContent Content { get; }
+
+    internal SecretFiles Secrets { get; }
+
+    internal ILogger Logger => _app.Logger;
+
+    internal ILoggerFactory LoggerFactory => _app.Services.GetRequiredService<ILoggerFactory>();
+
+    /// <summary>The process is to end.</summary>
+    internal CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
+
+    /// <summary>Binds the port, and serves.</summary>
+    /// <exception cref="FormatException">The certificate, or what is wanted to be shown, cannot be used.</exception>
+    /// <exception cref="IOException">The port cannot be had.</exception>
+    internal static async Task<ServerHost> StartAsync(ServerOptions options, IConfiguration configuration)
     {
         // Nothing is served from files; the working directory, which is the default, need not be one that this user may enter.
         var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = AppContext.BaseDirectory });
@@ -18,9 +43,9 @@ internal static class ServerHost
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            if (options.Server.HasTls)
+            if (options.HasTls)
             {
-                Listen(kestrel, options.Server, kestrel.ApplicationServices.GetRequiredService<ServerCertificate>());
+                Listen(kestrel, options, kestrel.ApplicationServices.GetRequiredService<ServerCertificate>());
             }
         });
         builder.Logging.AddConfiguration(configuration.GetSection("Logging"));
@@ -28,32 +53,55 @@ internal static class ServerHost
         // It would print what ends the program, with its stack, before RunAsync does in one line.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, "yyyy-MM-ddTHH:mm:ss.fffZ ", true));
+        builder.Services.AddRoutingCore();
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton<SecretFiles>();
+        builder.Services.AddSingleton(provider => AccessControl.Open(provider.GetRequiredService<SecretFiles>(), options));
+        builder.Services.AddSingleton(provider => ServerCertificate.Open(provider.GetRequiredService<SecretFiles>(), options));
 
-        var services = builder.Services;
-        services.AddRoutingCore();
-        services.AddSingleton(TimeProvider.System);
-        services.AddSingleton<IMetricFactory>(Prometheus.Metrics.WithCustomRegistry(registry));
-        services.AddSingleton<SecretFiles>();
-        services.AddSingleton(provider => AccessControl.Open(provider.GetRequiredService<SecretFiles>(), options.Server));
-        services.AddSingleton(provider => ServerCertificate.Open(provider.GetRequiredService<SecretFiles>(), options.Server));
-        return builder;
+        var app = builder.Build();
+        try
+        {
+            var access = app.Services.GetRequiredService<AccessControl>();
+            if (options.HasTls)
+            {
+                app.Services.GetRequiredService<ServerCertificate>();
+            }
+            else
+            {
+                options.Urls.ToList().ForEach(app.Urls.Add);
+            }
+            app.Use((context, next) => access.HandleAsync(context, next));
+            var content = new ServedContent();
+            ExporterEndpoints.Map(app, content);
+            await app.StartAsync();
+            return new ServerHost(app, content);
+        }
+        catch
+        {
+            await app.DisposeAsync();
+            throw;
+        }
     }
 
-    /// <exception cref="FormatException">The certificate, or what is wanted to be shown, cannot be used.</exception>
-    internal static WebApplication Build(WebApplicationBuilder builder, ServerOptions options)
+    /// <summary>Serves that nothing is counted.</summary>
+    /// <param name="show">Puts more into the metrics.</param>
+    internal void ShowStandby(StandbyReason reason, Action<IMetricFactory> show)
     {
-        var app = builder.Build();
-        var access = app.Services.GetRequiredService<AccessControl>();
-        if (options.HasTls)
-        {
-            app.Services.GetRequiredService<ServerCertificate>();
-        }
-        else
-        {
-            options.Urls.ToList().ForEach(app.Urls.Add);
-        }
-        app.Use((context, next) => access.HandleAsync(context, next));
-        return app;
+        var registry = Prometheus.Metrics.NewCustomRegistry();
+        var metrics = Prometheus.Metrics.WithCustomRegistry(registry);
+        ExporterMetrics.ShowBuild(metrics);
+        ExporterMetrics.ShowStandby(metrics, reason);
+        show(metrics);
+        var services = new ServiceCollection();
+        services.AddSingleton(TimeProvider.System).AddSingleton<Health.LoopHealth>().AddSingleton<Health.Readiness>().AddSingleton<RunningScrapes>();
+        Content.Set(new(services.BuildServiceProvider(), registry));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.StopAsync();
+        await _app.DisposeAsync();
     }
 
     private static void Listen(KestrelServerOptions kestrel, ServerOptions options, ServerCertificate certificate)

@@ -20,7 +20,6 @@ namespace Exporter.Discovery;
 /// something may have changed, and publishes whose they are.
 /// </summary>
 /// <param name="networks">Null where handshakes are not counted, as <paramref name="handshakes"/>.</param>
-/// <param name="pins">Null: what is attached ends with the process.</param>
 internal sealed partial class InterfaceReconciler(
     LinkWatcher watcher,
     ChangeSignal changes,
@@ -38,13 +37,11 @@ internal sealed partial class InterfaceReconciler(
     TimeProvider time,
     AttachOptions options,
     IdentityOptions identityOptions,
-    IHostApplicationLifetime lifetime,
     ILogger<InterfaceReconciler> logger,
     NetworkOwners? networks = null,
     PodTrafficPrograms? programs = null,
     HandshakeReader? handshakes = null,
-    TcpHandshakePrograms? handshakePrograms = null,
-    PinDirectory? pins = null) : BackgroundService
+    TcpHandshakePrograms? handshakePrograms = null) : BackgroundService
 {
     private const string LoopName = "reconcile";
 
@@ -154,9 +151,10 @@ internal sealed partial class InterfaceReconciler(
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        if (LeavesAttached && pins is not null)
+        if (LeavesAttached)
         {
-            LogLeft(_attachments.Count, pins.Path);
+            hook.Leave(_attachments.Values.SelectMany(attachment => new[] { attachment.Ingress, attachment.Egress }).OfType<TcAttachment>());
+            LogLeft(_attachments.Count);
             return;
         }
         var started = time.GetTimestamp();
@@ -172,8 +170,8 @@ internal sealed partial class InterfaceReconciler(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         health.Beat(LoopName, Idle + Patience);
-        // A start that fails, because the port is taken, must not have touched anything.
-        await WaitForAsync(lifetime.ApplicationStarted, stoppingToken);
+        // What follows takes long, and must not run inside of the one who starts this.
+        await Task.Yield();
         while (!stoppingToken.IsCancellationRequested)
         {
             if (!TryReconcile(stoppingToken))
@@ -181,15 +179,6 @@ internal sealed partial class InterfaceReconciler(
                 await WaitForChangeAsync(stoppingToken);
             }
         }
-    }
-
-    private static async Task WaitForAsync(CancellationToken token, CancellationToken stoppingToken)
-    {
-        // What follows takes long, and must not run inside of the one who says that the host has started.
-        var source = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var came = token.Register(() => source.TrySetResult());
-        using var stopping = stoppingToken.Register(() => source.TrySetResult());
-        await source.Task;
     }
 
     private async Task WaitForChangeAsync(CancellationToken stoppingToken)
@@ -254,7 +243,7 @@ internal sealed partial class InterfaceReconciler(
     /// </summary>
     private void Adopt()
     {
-        foreach (var adopted in hook.Adopt())
+        foreach (var adopted in hook.TakeLeft() ?? hook.Adopt())
         {
             _adopted[(adopted.Ifindex, adopted.Direction)] = adopted;
         }
@@ -740,8 +729,8 @@ internal sealed partial class InterfaceReconciler(
     [LoggerMessage(14, LogLevel.Warning, "{Interface} is counted, but only until this process ends: {Reason}")]
     private partial void LogNotPinned(string @interface, string reason);
 
-    [LoggerMessage(13, LogLevel.Information, "{Count} interfaces are counted on by the kernel, what was counted is kept in {Directory}; 'podnet-exporter uninstall' ends that")]
-    private partial void LogLeft(int count, string directory);
+    [LoggerMessage(13, LogLevel.Information, "{Count} interfaces are counted on by the kernel")]
+    private partial void LogLeft(int count);
 
     [LoggerMessage(9, LogLevel.Warning, "The addresses behind {Interface} cannot be asked for, trying again: {Reason}")]
     private partial void LogAddressesUnknown(string @interface, string reason);

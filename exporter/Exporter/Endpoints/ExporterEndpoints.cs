@@ -1,82 +1,76 @@
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using Exporter.Bpf;
 using Exporter.Bpf.Tc;
 using Exporter.Health;
-using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.Programs;
-using Prometheus;
 
 namespace Exporter.Endpoints;
 
 /// <summary>What the program serves.</summary>
 internal static class ExporterEndpoints
 {
-    internal static void Map(WebApplication app, CollectorRegistry registry)
+    internal static void Map(WebApplication app, ServedContent content)
     {
-        MapHealth(app, registry);
-        Get(app, "/api/v1/pods", static context =>
+        Get("/metrics", static (served, context) => served.WriteMetricsAsync(context));
+        Get("/healthz", static (served, context) =>
         {
-            context.Response.ContentType = "application/json; charset=utf-8";
-            return JsonSerializer.SerializeAsync(context.Response.Body, FindPods(context), PodsDocumentContext.Default.PodsDocument, context.RequestAborted);
-        });
-        Get(app, "/api/v1/bpf", static context =>
-        {
-            context.Response.ContentType = "application/json; charset=utf-8";
-            var services = context.RequestServices;
-            var document = BpfDocument.Create(
-                services.GetRequiredService<TcHook>(),
-                services.GetService<PinDirectory>(),
-                services.GetRequiredService<TimeProvider>(),
-                services.GetRequiredService<ProgramObjects>(),
-                services.GetRequiredService<PodTrafficPrograms>(),
-                services.GetService<TcpHandshakePrograms>());
-            return JsonSerializer.SerializeAsync(context.Response.Body, document, BpfDocumentContext.Default.BpfDocument, context.RequestAborted);
-        });
-        Get(app, "/", static context =>
-        {
-            context.Response.ContentType = "text/html; charset=utf-8";
-            return context.Response.WriteAsync(LandingPage.Write(FindPods(context)));
-        });
-    }
-
-    /// <summary>What is served in any case.</summary>
-    internal static void MapHealth(WebApplication app, CollectorRegistry registry)
-    {
-        var scrapes = app.Services.GetRequiredService<RunningScrapes>();
-        app.MapMetrics(registry: registry).Add(endpoint =>
-        {
-            var write = endpoint.RequestDelegate!;
-            endpoint.RequestDelegate = async context =>
-            {
-                using var scrape = scrapes.Begin();
-                await write(context);
-            };
-        });
-        Get(app, "/healthz", static context =>
-        {
-            var stuck = context.RequestServices.GetRequiredService<LoopHealth>().Stuck();
+            var stuck = served.Services.GetRequiredService<LoopHealth>().Stuck();
             return Answer(context, stuck.Count == 0, $"stuck: {string.Join(", ", stuck)}");
         });
-        Get(app, "/readyz", static context =>
+        Get("/readyz", static (served, context) =>
         {
-            var reasons = context.RequestServices.GetRequiredService<Readiness>().Reasons;
+            var reasons = served.Services.GetRequiredService<Readiness>().Reasons;
             return Answer(context, reasons.Count == 0, $"not ready: {string.Join("; ", reasons)}");
         });
+        Get("/api/v1/pods", static (served, context) => FindPods(served) is { } pods ? Write(context, pods, PodsDocumentContext.Default.PodsDocument) : NotFound(context));
+        Get("/api/v1/bpf", static (served, context) => FindBpf(served) is { } bpf ? Write(context, bpf, BpfDocumentContext.Default.BpfDocument) : NotFound(context));
+        Get("/", static (served, context) =>
+        {
+            context.Response.ContentType = "text/html; charset=utf-8";
+            return context.Response.WriteAsync(LandingPage.Write(FindPods(served)));
+        });
+
+        // Says which of the overloads is meant: the one that binds nothing.
+        void Get(string path, Func<Served, HttpContext, Task> answer) =>
+            app.MapGet(path, (RequestDelegate)(async context => await answer(await content.GetAsync(context), context)));
     }
 
-    /// <summary>Says which of the overloads is meant: the one that binds nothing.</summary>
-    private static void Get(WebApplication app, string path, RequestDelegate answer) => app.MapGet(path, answer);
-
-    private static PodsDocument FindPods(HttpContext context)
+    /// <summary>Null where nothing is counted.</summary>
+    private static PodsDocument? FindPods(Served served)
     {
-        var services = context.RequestServices;
-        return PodsDocument.Create(
-            services.GetRequiredService<IPodSource>(),
+        var services = served.Services;
+        return services.GetService<IPodSource>() is not { } source ? null : PodsDocument.Create(
+            source,
             services.GetRequiredService<PodTable>(),
             services.GetRequiredService<PodLabels>(),
             services.GetRequiredService<TcHook>(),
             services.GetRequiredService<TimeProvider>());
+    }
+
+    private static BpfDocument? FindBpf(Served served)
+    {
+        var services = served.Services;
+        return services.GetService<PodTrafficPrograms>() is not { } programs ? null : BpfDocument.Create(
+            services.GetRequiredService<TcHook>(),
+            services.GetService<PinDirectory>(),
+            services.GetRequiredService<TimeProvider>(),
+            services.GetRequiredService<ProgramObjects>(),
+            programs,
+            services.GetService<TcpHandshakePrograms>());
+    }
+
+    private static Task Write<T>(HttpContext context, T document, JsonTypeInfo<T> type)
+    {
+        context.Response.ContentType = "application/json; charset=utf-8";
+        return JsonSerializer.SerializeAsync(context.Response.Body, document, type, context.RequestAborted);
+    }
+
+    private static Task NotFound(HttpContext context)
+    {
+        context.Response.StatusCode = StatusCodes.Status404NotFound;
+        return Task.CompletedTask;
     }
 
     private static Task Answer(HttpContext context, bool good, string problem)

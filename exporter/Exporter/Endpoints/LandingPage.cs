@@ -8,15 +8,16 @@ namespace Exporter.Endpoints;
 /// <summary>What a browser shows: where to go, and the pods.</summary>
 internal static class LandingPage
 {
-    internal static string Write(PodsDocument document)
+    /// <param name="document">Null: nothing is counted.</param>
+    internal static string Write(PodsDocument? document)
     {
         var rows = new StringBuilder();
-        foreach (var pod in document.Pods)
+        foreach (var pod in document?.Pods ?? [])
         {
             var remark = pod.Excluded ? "left out" : pod.HostNetwork ? "in the host's network" : pod.Interfaces.Count == 0 ? "no interface" : pod.Folded ? "under __other__" : "";
             Row(rows, pod.Namespace, pod.Pod, pod.Interfaces, remark);
         }
-        foreach (var unknown in document.Unknown)
+        foreach (var unknown in document?.Unknown ?? [])
         {
             Row(rows, "", "", [unknown], "not known yet");
         }
@@ -36,7 +37,7 @@ internal static class LandingPage
             <li><a href="/readyz">/readyz</a>: whether it knows interfaces and pods</li>
             </ul>
             <h2>Pods</h2>
-            <p>Known from {Encode(document.Source)}, counted by {Encode(document.Hook)} since the exporter runs.</p>
+            <p>{(document is null ? "This exporter counts nothing now; the metrics say why." : $"Known from {Encode(document.Source)}, counted by {Encode(document.Hook)} since the exporter runs.")}</p>
             <table>
             <tr><th>namespace</th><th>pod</th><th>interface</th><th>addresses</th><th>transmitted</th><th>received</th><th>since</th><th></th></tr>
             {rows}</table>

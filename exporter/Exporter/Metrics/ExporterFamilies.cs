@@ -173,6 +173,19 @@ internal static class ExporterFamilies
         Details = "refused: the former go on; the log and /api/v1/bpf have the reason.",
     };
 
+    internal static readonly MetricDefinition OptionErrors = new(
+        Counter, "podnet_exporter_option_errors_total", "changes", "Times that the files of options had changed and could not be used.")
+    {
+        Query = "increase(podnet_exporter_option_errors_total[1h]) > 0",
+        Details = "The former stay in force; the log has the reasons.",
+    };
+
+    internal static readonly MetricDefinition OptionsPending = new(
+        Gauge, "podnet_exporter_options_pending_restart", "options", "Options that have changed in the files and will be in force after the next start.")
+    {
+        Query = "podnet_exporter_options_pending_restart > 0",
+    };
+
     internal static readonly MetricDefinition LedgerUnkept = new(
         Gauge, "podnet_exporter_ledger_unkept", "records", "Records of the ledger that have no place in pinned memory: what they count is not there after a restart.")
     {
@@ -224,7 +237,7 @@ internal static class ExporterFamilies
         Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
         DrainDuration, DrainErrors, Resyncs,
         SecretErrors,
-        ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries, Replacements, LedgerUnkept,
+        ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries, Replacements, LedgerUnkept, OptionErrors, OptionsPending,
     ];
 
     internal static readonly MetricDefinition WatchUp = new(

@@ -46,7 +46,14 @@ internal sealed record ExporterOptions(
         static bool IsHttps(string url) => url.StartsWith("https:", StringComparison.OrdinalIgnoreCase);
     }
 
-    private static ExporterOptions ReadAll(OptionReader reader) => new(
+    private static ExporterOptions ReadAll(OptionReader reader)
+    {
+        // Read before all others, by OptionFiles.
+        reader.Text(OptionFiles.FileKey, "a path", "A file with options, as appsettings.json has them, which wins over that; read again when it changes; empty: there is none. It cannot be set in a file.");
+        return ReadOptions(reader);
+    }
+
+    private static ExporterOptions ReadOptions(OptionReader reader) => new(
         new(
             reader.Urls(UrlsKey, "http://*:9969", "Where to listen; several addresses are separated by semicolons. With a certificate they are https://, also the default, and without it http://."),
             reader.Text("Server:CertificateFile", "a path", "The server's certificate in PEM, followed by those of its issuers; empty: no TLS. Read anew when it changes, as the three that follow."),

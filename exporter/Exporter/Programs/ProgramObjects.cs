@@ -1,5 +1,6 @@
 using Exporter.Bpf;
 using Exporter.Metrics;
+using Exporter.Options;
 using Prometheus;
 
 namespace Exporter.Programs;
@@ -8,41 +9,54 @@ namespace Exporter.Programs;
 /// <param name="Source">The file that it is from; null: it is the one that is built in.</param>
 /// <param name="ReplacedAt">Null: never.</param>
 /// <param name="Refusal">Why the last one was refused, with the verifier's log where there is one; null: none was, since the last replacement.</param>
-internal sealed record ObjectStatus(string Name, string? Source, DateTimeOffset? ReplacedAt, string? Refusal, DateTimeOffset? RefusedAt);
+/// <param name="Replacements">How often it was replaced.</param>
+/// <param name="Refusals">How often another was refused.</param>
+internal sealed record ObjectStatus(
+    string Name, string? Source = null, DateTimeOffset? ReplacedAt = null, string? Refusal = null, DateTimeOffset? RefusedAt = null, int Replacements = 0, int Refusals = 0);
 
 /// <summary>What is loaded of each object, for whoever asks. Written by the loop that replaces them.</summary>
-internal sealed class ProgramObjects
+internal sealed class ProgramObjects(BpfOptions options)
 {
-    internal const string Replaced = "replaced";
-    internal const string Refused = "refused";
+    private Counter? _replacements;
+    private ObjectStatus[] _status = [new(PodTrafficPrograms.ObjectName), new(TcpHandshakePrograms.ObjectName)];
 
-    private readonly Counter _replacements;
-    private ObjectStatus[] _status = [new(PodTrafficPrograms.ObjectName, null, null, null, null), new(TcpHandshakePrograms.ObjectName, null, null, null, null)];
+    /// <summary>What is there to replace them; remembers what it has offered.</summary>
+    internal ObjectDirectory Directory { get; } = new(options);
 
-    public ProgramObjects(IMetricFactory metrics)
+    internal IReadOnlyList<ObjectStatus> Status => Volatile.Read(ref _status);
+
+    /// <summary>Shows what was counted in these metrics, from now on in these alone.</summary>
+    internal void ShowIn(IMetricFactory metrics)
     {
         _replacements = ExporterFamilies.Replacements.CreateCounter(metrics);
         foreach (var status in _status)
         {
-            _replacements.WithLabels(status.Name, Replaced).Publish();
-            _replacements.WithLabels(status.Name, Refused).Publish();
+            Show(status);
         }
     }
 
-    internal IReadOnlyList<ObjectStatus> Status => Volatile.Read(ref _status);
-
     internal void SetReplaced(string name, string source, DateTimeOffset now)
     {
-        Set(name, status => status with { Source = source, ReplacedAt = now, Refusal = null, RefusedAt = null });
-        _replacements.WithLabels(name, Replaced).Inc();
+        Set(name, status => status with { Source = source, ReplacedAt = now, Refusal = null, RefusedAt = null, Replacements = status.Replacements + 1 });
     }
 
     internal void SetRefused(string name, string reason, DateTimeOffset now)
     {
-        Set(name, status => status with { Refusal = reason, RefusedAt = now });
-        _replacements.WithLabels(name, Refused).Inc();
+        Set(name, status => status with { Refusal = reason, RefusedAt = now, Refusals = status.Refusals + 1 });
     }
 
-    private void Set(string name, Func<ObjectStatus, ObjectStatus> change) =>
+    private void Set(string name, Func<ObjectStatus, ObjectStatus> change)
+    {
         Volatile.Write(ref _status, [.. _status.Select(status => status.Name == name ? change(status) : status)]);
+        Show(_status.First(status => status.Name == name));
+    }
+
+    private void Show(ObjectStatus status)
+    {
+        foreach (var (result, count) in ((string, int)[])[("replaced", status.Replacements), ("refused", status.Refusals)])
+        {
+            _replacements?.WithLabels(status.Name, result).IncTo(count);
+            _replacements?.WithLabels(status.Name, result).Publish();
+        }
+    }
 }

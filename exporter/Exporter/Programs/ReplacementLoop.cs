@@ -1,7 +1,6 @@
 using Exporter.Bpf;
 using Exporter.Discovery;
 using Exporter.Health;
-using Exporter.Options;
 
 namespace Exporter.Programs;
 
@@ -10,7 +9,7 @@ namespace Exporter.Programs;
 /// it has proven to let packets pass. One that is refused changes nothing.
 /// </summary>
 internal sealed partial class ReplacementLoop(
-    BpfOptions options, ProgramObjects objects, InterfaceReconciler reconciler, LoopHealth health, TimeProvider time, ILogger<ReplacementLoop> logger) : BackgroundService
+    ProgramObjects objects, InterfaceReconciler reconciler, LoopHealth health, TimeProvider time, ILogger<ReplacementLoop> logger) : BackgroundService
 {
     private const string LoopName = "objects";
 
@@ -18,8 +17,6 @@ internal sealed partial class ReplacementLoop(
 
     /// <summary>The kernel verifies some ten thousand instructions, on a node that may be out of breath.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-
-    private readonly ObjectDirectory _directory = new(options);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -47,7 +44,7 @@ internal sealed partial class ReplacementLoop(
 
     private async Task LookAsync(string name, Func<byte[], CancellationToken, Task> replace, CancellationToken stoppingToken)
     {
-        if (!_directory.TryTakeNew(name, out var path, out var content, out var problem))
+        if (!objects.Directory.TryTakeNew(name, out var path, out var content, out var problem))
         {
             return;
         }

@@ -1,12 +1,26 @@
+using System.Collections.Concurrent;
 using Exporter.Metrics;
 using Prometheus;
 
 namespace Exporter.Security;
 
 /// <summary>Makes what is read from files, and counts what could not be used.</summary>
-internal sealed partial class SecretFiles(IMetricFactory metrics, TimeProvider time, ILogger<SecretFiles> logger)
+internal sealed partial class SecretFiles(TimeProvider time, ILogger<SecretFiles> logger)
 {
-    private readonly Counter _errors = ExporterFamilies.SecretErrors.CreateCounter(metrics);
+    private readonly ConcurrentDictionary<string, ulong> _errors = [];
+    private Counter? _counter;
+
+    /// <summary>Shows what was counted in these metrics, from now on in these alone.</summary>
+    internal void ShowIn(IMetricFactory metrics)
+    {
+        var counter = ExporterFamilies.SecretErrors.CreateCounter(metrics);
+        foreach (var (name, errors) in _errors)
+        {
+            counter.WithLabels(name).IncTo(errors);
+            counter.WithLabels(name).Publish();
+        }
+        Volatile.Write(ref _counter, counter);
+    }
 
     /// <param name="name">As the metric calls it.</param>
     /// <param name="key">The option, for the error at the beginning.</param>
@@ -16,13 +30,12 @@ internal sealed partial class SecretFiles(IMetricFactory metrics, TimeProvider t
     internal SecretFile<T> Open<T>(string name, string key, IReadOnlyList<string> paths, Func<IReadOnlyList<string>, T> parse)
         where T : class
     {
-        var errors = _errors.WithLabels(name);
-        errors.Publish();
+        _errors[name] = 0;
         try
         {
             return new(paths, parse, time, problem =>
             {
-                errors.Inc();
+                _counter?.WithLabels(name).IncTo(_errors.AddOrUpdate(name, 1, static (_, errors) => errors + 1));
                 LogKept(name, problem);
             });
         }

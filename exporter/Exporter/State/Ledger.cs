@@ -94,6 +94,22 @@ internal sealed class Ledger : IDisposable
         return ledger;
     }
 
+    /// <summary>
+    /// Begins anew with what was committed, for who comes next in this process: every record is one that was left. Whoever has counted into it
+    /// has ended.
+    /// </summary>
+    internal void Restart()
+    {
+        lock (Lock)
+        {
+            _changed.Clear();
+            _restored.Clear();
+            Unkept = 0;
+            ReadRecords();
+            IsRestored = true;
+        }
+    }
+
     /// <summary>Forgets pairs that are not there any more.</summary>
     internal void KeepOnly(IReadOnlyCollection<int> pairs)
     {
