@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
@@ -45,18 +44,20 @@ internal interface ILedgerView
 /// </summary>
 internal sealed class Ledger : IDisposable
 {
+    internal const int SegmentBytes = RecordsPerSegment * MappedArray.ElementBytes;
+
     private const int RecordsPerSegment = 128;
 
-    private readonly PinDirectory? _pins;
+    private readonly ILedgerMemory _memory;
     private readonly List<Segment> _segments = [];
     private readonly Stack<Slot> _free = [];
     private readonly List<LedgerEntry> _changed = [];
     private readonly List<LedgerEntry> _restored = [];
     private ulong _commit;
 
-    private Ledger(PinDirectory? pins)
+    private Ledger(ILedgerMemory memory)
     {
-        _pins = pins;
+        _memory = memory;
     }
 
     /// <summary>
@@ -76,14 +77,15 @@ internal sealed class Ledger : IDisposable
 
     private static int CopyBytes => Marshal.SizeOf<RecordCopy>();
 
-    private static string Prefix(MapLayout layout) => $"ledger_{layout.Digest.ToString("x16", CultureInfo.InvariantCulture)}_";
-
     /// <summary>Opens the ledger that is pinned, in whatever layout, or makes one.</summary>
     /// <param name="pins">Null: it ends with the process.</param>
     /// <exception cref="BpfException">The kernel has no room for it.</exception>
-    internal static Ledger Open(PinDirectory? pins)
+    internal static Ledger Open(PinDirectory? pins) => OpenIn(pins is null ? new OwnMemory() : new PinnedMemory(pins));
+
+    /// <summary>The same, in memory that is elsewhere.</summary>
+    internal static Ledger OpenIn(ILedgerMemory memory)
     {
-        var ledger = new Ledger(pins);
+        var ledger = new Ledger(memory);
         if (!ledger.TryOpenSegments(LedgerCounts.Layout))
         {
             ledger.AddSegment();
@@ -301,29 +303,20 @@ internal sealed class Ledger : IDisposable
 
     private void AddSegment()
     {
-        var segment = _pins is null
-            ? new Segment(new byte[RecordsPerSegment * MappedArray.ElementBytes])
-            : new Segment(MappedArray.Create(_pins, Prefix(LedgerCounts.Layout) + _segments.Count.ToString(CultureInfo.InvariantCulture), RecordsPerSegment));
+        var segment = _memory.Create(LedgerCounts.Layout, _segments.Count);
         _segments.Add(segment);
         // The first record is the head.
         for (var record = RecordsPerSegment - 1; record >= (_segments.Count == 1 ? 1 : 0); record--)
         {
             _free.Push(new(segment, record));
         }
-        if (_pins is not null && _segments.Count == 1)
-        {
-            _pins.Remove(LayoutNote(LedgerCounts.Layout));
-            _pins.WriteNote(LayoutNote(LedgerCounts.Layout), LedgerCounts.Layout.Text);
-        }
     }
-
-    private static string LayoutNote(MapLayout layout) => Prefix(layout) + "layout";
 
     private bool TryOpenSegments(MapLayout layout)
     {
-        while (_pins is not null && MappedArray.Open(_pins, Prefix(layout) + _segments.Count.ToString(CultureInfo.InvariantCulture)) is { } array)
+        while (_memory.Open(layout, _segments.Count) is { } segment)
         {
-            _segments.Add(new(array));
+            _segments.Add(segment);
         }
         return _segments.Count > 0;
     }
@@ -364,31 +357,19 @@ internal sealed class Ledger : IDisposable
     /// </summary>
     private void TakeFromOthers()
     {
-        if (_pins is null)
+        foreach (var layout in _memory.Layouts.Where(layout => layout.Digest != LedgerCounts.Layout.Digest))
         {
-            return;
-        }
-        foreach (var note in _pins.List().Where(name => name.StartsWith("ledger_", StringComparison.Ordinal) && name.EndsWith("_layout", StringComparison.Ordinal)))
-        {
-            var layout = MapLayout.Parse(_pins.ReadNote(note)!);
-            if (layout.Digest == LedgerCounts.Layout.Digest)
-            {
-                continue;
-            }
             if (_commit == 0)
             {
                 TakeFrom(layout);
             }
-            foreach (var name in _pins.List().Where(name => name.StartsWith(Prefix(layout), StringComparison.Ordinal)))
-            {
-                _pins.Remove(name);
-            }
+            _memory.Remove(layout);
         }
     }
 
     private void TakeFrom(MapLayout layout)
     {
-        using var other = new Ledger(_pins);
+        using var other = new Ledger(_memory);
         if (!other.TryOpenSegments(layout))
         {
             return;
