@@ -240,6 +240,9 @@ internal sealed class Ledger : IDisposable
     /// <summary>A copy of a commit that never was in force is older than all.</summary>
     private ulong Age(ulong commit) => commit <= _commit ? commit : 0;
 
+    /// <summary>A copy of a commit that a former process did not come to the end of: the next commit has the same number, and is another.</summary>
+    private void Forget(ref ulong commit) => commit = Age(commit);
+
     private static void WriteKey(LedgerEntry entry)
     {
         var record = entry.Slot.Bytes;
@@ -324,12 +327,16 @@ internal sealed class Ledger : IDisposable
     private void ReadRecords()
     {
         _commit = Head.Commit;
+        Forget(ref Head.One.Commit);
+        Forget(ref Head.Other.Commit);
         _free.Clear();
         for (var i = _segments.Count - 1; i >= 0; i--)
         {
             for (var record = RecordsPerSegment - 1; record >= (i == 0 ? 1 : 0); record--)
             {
                 var slot = new Slot(_segments[i], record);
+                Forget(ref Copy(slot.Bytes, 0).Commit);
+                Forget(ref Copy(slot.Bytes, 1).Commit);
                 ref var copy = ref Copy(slot.Bytes, InForce(slot.Bytes));
                 if (Age(copy.Commit) > 0 && copy.IsUsed != 0)
                 {
