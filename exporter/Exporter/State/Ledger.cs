@@ -264,7 +264,11 @@ internal sealed class Ledger : IDisposable
     {
         var inForce = KeptInForce;
         ref var next = ref KeptAt(1 - inForce);
-        next.Maps = KeptAt(inForce).Maps;
+        if (next.Commit != _commit + 1)
+        {
+            next.Maps = KeptAt(inForce).Maps;
+            next.Commit = _commit + 1;
+        }
         Span<KeptMap> maps = next.Maps;
         var index = maps.Length - 1;
         while (index > 0 && maps[index].Pair != map.Pair)
@@ -276,7 +280,6 @@ internal sealed class Ledger : IDisposable
             index = maps.IndexOf(default(KeptMap));
         }
         maps[index] = map;
-        next.Commit = _commit + 1;
     }
 
     /// <summary>A store of eight bytes, after all others: whoever is killed has done it, or has not.</summary>
@@ -405,14 +408,16 @@ internal sealed class Ledger : IDisposable
                     _restored.Add(entry);
                 }
             }
+            KeptMap? last = null;
             foreach (var map in (ReadOnlySpan<KeptMap>)other.Kept.Maps)
             {
                 if (map.Pair != 0)
                 {
                     Keep(map);
+                    last = map;
                 }
             }
-            Commit();
+            Commit(last);
         }
     }
 
