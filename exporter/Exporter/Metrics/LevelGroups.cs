@@ -70,7 +70,7 @@ internal sealed class LevelGroups(
         };
         var series = _families.Create(key.Labels, key.HasTraffic);
         series.Restore(entry.Committed);
-        if (pool is not null && (!pool.TryTake(series.Lines) || (pool == pods && _admitted >= maxPods)))
+        if (pool is not null && ((pool == pods && _admitted >= maxPods) || !pool.TryTake(series.Lines)))
         {
             series.Remove();
             return false;
