@@ -46,6 +46,17 @@ internal sealed class KeptMemory : ILedgerMemory
         return copy;
     }
 
+    /// <summary>With another's ledgers beside its own.</summary>
+    internal KeptMemory With(KeptMemory other)
+    {
+        var (both, copy) = (Copy(), other.Copy());
+        foreach (var (layout, segments) in copy._ledgers)
+        {
+            both._ledgers.Add(layout, segments);
+        }
+        return both;
+    }
+
     /// <summary>
     /// What a process that was killed on the way from this memory to the other may have left: any of the eight-byte words that differ are
     /// stored already, only not the one of the commit, which comes after all of them.
