@@ -33,7 +33,7 @@ public sealed class LedgerCrashTests
                 drawn.steps.ForEach(step => step(history));
                 history.Restart();
             },
-            iter: 60,
+            iter: 25,
             print: drawn => $"{drawn.others} others, {drawn.steps.Count} steps, seed {drawn.seed}");
 
     /// <summary>The same, and there the next process goes on, and is killed again.</summary>
@@ -46,7 +46,7 @@ public sealed class LedgerCrashTests
                 drawn.steps.ForEach(step => step(history));
                 history.Restart();
             },
-            iter: 100,
+            iter: 50,
             print: drawn => $"{drawn.steps.Count} steps, seed {drawn.seed}");
 
     /// <summary>
@@ -71,7 +71,7 @@ public sealed class LedgerCrashTests
                 }
                 node.Finish();
             },
-            iter: 200,
+            iter: 120,
             print: drawn => $"{drawn.traffic.Count} steps, seed {drawn.seed}, killed at one of {drawn.patience}");
 
     private static LedgerCounts Full(ulong count)
@@ -94,17 +94,17 @@ public sealed class LedgerCrashTests
     {
         internal State Copy() => new(new(Records), new(Kept));
 
-        internal void AssertEqual(KeptMemory memory) => AssertEqual(Ledger.OpenIn(memory.Copy()));
+        internal void AssertEqual(KeptMemory memory) => Assert.Equal(ToString(), Read(Ledger.OpenIn(memory.Copy())));
 
-        internal void AssertEqual(Ledger ledger)
-        {
-            Assert.Equal(
-                Records.OrderBy(record => record.Key).Select(record => (record.Key, record.Value)),
-                Enum.GetValues<RecordKind>().SelectMany(ledger.FindRestored)
-                    .Select(entry => (Key: (entry.Kind, (int)RecordKey.ReadNumber(entry.Key)), AnyOf(entry.Committed)))
-                    .OrderBy(record => record.Key));
-            Assert.Equal(Kept.Values.Order(), Enumerable.Range(1, (Pairs * 10) + 9).Where(ledger.IsKept));
-        }
+        public override string ToString() => Write(Records.Select(record => (record.Key.Kind, record.Key.Key, record.Value)), Kept.Values);
+
+        /// <summary>What the next process would find.</summary>
+        internal static string Read(Ledger ledger) => Write(
+            Enum.GetValues<RecordKind>().SelectMany(ledger.FindRestored).Select(entry => (entry.Kind, (int)RecordKey.ReadNumber(entry.Key), AnyOf(entry.Committed))),
+            Enumerable.Range(1, (Pairs * 10) + 9).Where(ledger.IsKept));
+
+        private static string Write(IEnumerable<(RecordKind Kind, int Key, ulong Count)> records, IEnumerable<int> kept) =>
+            $"{string.Join(' ', records.Order().Select(record => $"{record.Kind}{record.Key}={record.Count}"))}; {string.Join(' ', kept.Order())}";
     }
 
     /// <summary>A ledger, and beside it what was committed and what will be.</summary>
@@ -204,7 +204,7 @@ public sealed class LedgerCrashTests
             (_memory, _committed, _next) = (memory, state, state.Copy());
             _open.Clear();
             _ledger = Ledger.OpenIn(_memory);
-            _committed.AssertEqual(_ledger);
+            Assert.Equal(_committed.ToString(), State.Read(_ledger));
             // Opening is a store, too.
             _committed.AssertEqual(_memory);
             _before = _memory.Copy();
@@ -212,7 +212,7 @@ public sealed class LedgerCrashTests
 
         private void Commit(Action commit, State after)
         {
-            commit();
+            CheckEveryPoint(commit, after);
             after.AssertEqual(_memory);
             if (_goesOnFromTorn)
             {
@@ -231,6 +231,19 @@ public sealed class LedgerCrashTests
             }
             _committed = after;
             _before = _memory.Copy();
+        }
+
+        /// <summary>Before the first, between any two and after the last of the records that are written there is the state before, or the one after.</summary>
+        private void CheckEveryPoint(Action commit, State after)
+        {
+            var found = new List<string>();
+            if (_next.Records.Count <= Keys * 2)
+            {
+                _memory.OnAccess = () => found.Add(State.Read(Ledger.OpenIn(_memory.Copy())));
+            }
+            commit();
+            _memory.OnAccess = null;
+            Assert.All(found.SkipWhile(state => state == _committed.ToString()), state => Assert.Equal(after.ToString(), state));
         }
 
         private KeptMemory Tear()

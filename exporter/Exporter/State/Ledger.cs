@@ -155,7 +155,7 @@ internal sealed class Ledger : IDisposable
             {
                 Unkept++;
             }
-            var entry = new LedgerEntry(this, slot ?? new Slot(new Segment(new byte[MappedArray.ElementBytes]), 0), kind, key, isKept: slot is not null) { View = view };
+            var entry = new LedgerEntry(this, slot ?? new Slot(new OwnSegment(MappedArray.ElementBytes), 0), kind, key, isKept: slot is not null) { View = view };
             if (slot is not null)
             {
                 WriteKey(entry);
@@ -422,26 +422,13 @@ internal sealed class Ledger : IDisposable
     }
 
     /// <summary>A row of records.</summary>
-    internal sealed class Segment : IDisposable
+    internal abstract class Segment : IDisposable
     {
-        private readonly MappedArray? _array;
-        private readonly byte[] _own;
+        protected abstract Span<byte> Bytes { get; }
 
-        internal Segment(MappedArray array)
-        {
-            (_array, _own) = (array, []);
-        }
+        internal Span<byte> Record(int index) => Bytes.Slice(index * MappedArray.ElementBytes, MappedArray.ElementBytes);
 
-        internal Segment(byte[] own)
-        {
-            _own = own;
-        }
-
-        internal Span<byte> Record(int index) => _array is null
-            ? _own.AsSpan(index * MappedArray.ElementBytes, MappedArray.ElementBytes)
-            : _array.Bytes.Slice(index * MappedArray.ElementBytes, MappedArray.ElementBytes);
-
-        public void Dispose() => _array?.Dispose();
+        public abstract void Dispose();
     }
 
     /// <summary>Where a record is.</summary>

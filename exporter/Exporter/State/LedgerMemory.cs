@@ -26,9 +26,20 @@ internal sealed class OwnMemory : ILedgerMemory
 
     public Ledger.Segment? Open(MapLayout layout, int segment) => null;
 
-    public Ledger.Segment Create(MapLayout layout, int segment) => new(new byte[Ledger.SegmentBytes]);
+    public Ledger.Segment Create(MapLayout layout, int segment) => new OwnSegment(Ledger.SegmentBytes);
 
     public void Remove(MapLayout layout)
+    {
+    }
+}
+
+internal sealed class OwnSegment(int bytes) : Ledger.Segment
+{
+    private readonly byte[] _bytes = new byte[bytes];
+
+    protected override Span<byte> Bytes => _bytes;
+
+    public override void Dispose()
     {
     }
 }
@@ -46,7 +57,7 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
             .Select(name => MapLayout.Parse(pins.ReadNote(name)!)),
     ];
 
-    public Ledger.Segment? Open(MapLayout layout, int segment) => MappedArray.Open(pins, Name(layout, segment)) is { } array ? new(array) : null;
+    public Ledger.Segment? Open(MapLayout layout, int segment) => MappedArray.Open(pins, Name(layout, segment)) is { } array ? new PinnedSegment(array) : null;
 
     public Ledger.Segment Create(MapLayout layout, int segment)
     {
@@ -56,7 +67,7 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
             pins.Remove(Prefix(layout) + NoteEnd);
             pins.WriteNote(Prefix(layout) + NoteEnd, layout.Text);
         }
-        return new(MappedArray.Create(pins, Name(layout, segment), Ledger.SegmentBytes / MappedArray.ElementBytes));
+        return new PinnedSegment(MappedArray.Create(pins, Name(layout, segment), Ledger.SegmentBytes / MappedArray.ElementBytes));
     }
 
     public void Remove(MapLayout layout)
@@ -71,4 +82,11 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
     private static string Prefix(MapLayout layout) => Beginning + layout.Digest.ToString("x16", CultureInfo.InvariantCulture);
 
     private static string Name(MapLayout layout, int segment) => $"{Prefix(layout)}_{segment.ToString(CultureInfo.InvariantCulture)}";
+}
+
+internal sealed class PinnedSegment(MappedArray array) : Ledger.Segment
+{
+    protected override Span<byte> Bytes => array.Bytes;
+
+    public override void Dispose() => array.Dispose();
 }

@@ -12,12 +12,15 @@ internal sealed class KeptMemory : ILedgerMemory
     /// <summary>How many segments there is room for.</summary>
     internal int Room { get; set; } = int.MaxValue;
 
+    /// <summary>Called whenever the ledger asks for a record, which it does before each that it writes.</summary>
+    internal Action? OnAccess { get; set; }
+
     internal int Segments => _ledgers.Values.Sum(segments => segments.Count);
 
     public IReadOnlyList<MapLayout> Layouts => [.. _ledgers.Keys.Select(MapLayout.Parse)];
 
     public Ledger.Segment? Open(MapLayout layout, int segment) =>
-        _ledgers.TryGetValue(layout.Text, out var segments) && segment < segments.Count ? new(segments[segment]) : null;
+        _ledgers.TryGetValue(layout.Text, out var segments) && segment < segments.Count ? new KeptSegment(this, segments[segment]) : null;
 
     public Ledger.Segment Create(MapLayout layout, int segment)
     {
@@ -31,7 +34,7 @@ internal sealed class KeptMemory : ILedgerMemory
         }
         Assert.Equal(segments.Count, segment);
         segments.Add(new byte[Ledger.SegmentBytes]);
-        return new(segments[segment]);
+        return new KeptSegment(this, segments[segment]);
     }
 
     public void Remove(MapLayout layout) => _ledgers.Remove(layout.Text);
@@ -127,5 +130,21 @@ internal sealed class KeptMemory : ILedgerMemory
             (copy._ledgers.TryGetValue(layout.Text, out var segments) ? segments : copy._ledgers[layout.Text] = []).Add(other);
         }
         return copy;
+    }
+
+    private sealed class KeptSegment(KeptMemory memory, byte[] bytes) : Ledger.Segment
+    {
+        protected override Span<byte> Bytes
+        {
+            get
+            {
+                memory.OnAccess?.Invoke();
+                return bytes;
+            }
+        }
+
+        public override void Dispose()
+        {
+        }
     }
 }
