@@ -188,4 +188,81 @@ public sealed class LinkTableTests
 
         Assert.True(_table.Current[7].Generation > before);
     }
+
+    [Fact]
+    public void What_a_former_process_knew_keeps_its_generation_and_when_it_was_seen_over_the_first_list()
+    {
+        var seenAt = DateTimeOffset.UnixEpoch;
+        _table.Restore([new(First, 40, IsNew: false, seenAt), new(First with { Ifindex = 8 }, 30, IsNew: false, seenAt)]);
+        Assert.Equal([7, 8], _table.Current.Keys.Order());
+
+        _table.Reset([First with { Name = "renamed" }, First with { Ifindex = 8 }]);
+
+        Assert.Equal([(40, false, seenAt), (30, false, seenAt)], ((int[])[7, 8]).Select(index => (_table.Current[index].Generation, _table.Current[index].IsNew, _table.Current[index].SeenAt)));
+        Assert.Equal("renamed", _table.Current[7].Link.Name);
+    }
+
+    [Fact]
+    public void What_is_not_among_those_that_a_former_process_knew_has_come_since()
+    {
+        _table.Restore([new(First, 40, IsNew: false, default)]);
+
+        _table.Reset([First, First with { Ifindex = 8 }]);
+
+        Assert.Equal((false, true), (_table.Current[7].IsNew, _table.Current[8].IsNew));
+        Assert.True(_table.Current[8].Generation > 40);
+    }
+
+    [Fact]
+    public void Another_interface_of_an_index_that_a_former_process_knew_has_come_since_and_is_a_new_generation()
+    {
+        _table.Restore([new(First, 40, IsNew: false, default)]);
+
+        _table.Reset([First with { HardwareAddress = 5 }]);
+
+        Assert.True(_table.Current[7].IsNew);
+        Assert.True(_table.Current[7].Generation > 40);
+    }
+
+    [Fact]
+    public void What_a_former_process_knew_and_is_not_in_the_list_is_gone()
+    {
+        _table.Restore([new(First, 40, IsNew: false, default), new(First with { Ifindex = 8 }, 50, IsNew: false, default)]);
+
+        _table.Reset([First]);
+
+        Assert.Equal([7], _table.Current.Keys);
+        _table.Set(First with { Ifindex = 9 });
+        Assert.True(_table.Current[9].Generation > 50);
+    }
+
+    [Fact]
+    public void Of_two_of_one_index_that_a_former_process_knew_the_later_is_there()
+    {
+        _table.Restore([new(First with { HardwareAddress = 5 }, 50, IsNew: false, default), new(First, 40, IsNew: false, default)]);
+
+        Assert.Equal(50, _table.Current[7].Generation);
+        _table.Reset([First with { HardwareAddress = 5 }]);
+        Assert.Equal((50, false), (_table.Current[7].Generation, _table.Current[7].IsNew));
+    }
+
+    [Fact]
+    public void After_the_first_list_a_list_does_not_say_what_has_come()
+    {
+        _table.Restore([new(First, 40, IsNew: false, default)]);
+        _table.Reset([First]);
+
+        _table.Reset([First, First with { Ifindex = 8 }]);
+
+        Assert.False(_table.Current[8].IsNew);
+    }
+
+    [Fact]
+    public void Without_a_former_process_what_is_in_the_first_list_was_there_before()
+    {
+        _table.Reset([First]);
+        _table.Set(First with { Ifindex = 8 });
+
+        Assert.Equal((false, true), (_table.Current[7].IsNew, _table.Current[8].IsNew));
+    }
 }

@@ -74,7 +74,7 @@ public struct HandshakeRole
     /// <summary>SYNs, or SYN-ACKs, that were sent again.</summary>
     public ulong Retransmits;
 
-    /// <summary>As <see cref="HandshakeValue.Regroup"/>.</summary>
+    /// <summary>As <see cref="HandshakeValue.Regroup(IReadOnlyList{ulong})"/>.</summary>
     internal readonly HandshakeRole Regroup(IReadOnlyList<ulong> to)
     {
         var role = this;
@@ -131,7 +131,10 @@ public struct HandshakeValue
     /// <param name="from">The bounds that it was counted by, in nanoseconds, ascending.</param>
     /// <param name="to">Those that it is to have.</param>
     public readonly HandshakeValue Regroup(IReadOnlyList<ulong> from, IReadOnlyList<ulong> to) =>
-        from.SequenceEqual(to) ? this : new() { Client = Client.Regroup(to), Server = Server.Regroup(to) };
+        from.SequenceEqual(to) ? this : Regroup(to);
+
+    /// <summary>The same, whatever it was counted by; it stays as it is where that were these bounds.</summary>
+    public readonly HandshakeValue Regroup(IReadOnlyList<ulong> to) => new() { Client = Client.Regroup(to), Server = Server.Regroup(to) };
 
     /// <summary>The counters by names that stay the same whatever is added to the structure.</summary>
     internal static MapLayout LayoutOf(string settings) => new(settings, Counters);

@@ -95,6 +95,9 @@ internal sealed class HandshakeReader(
 
     private readonly HeldRows<ulong> _held = new(ledger, RecordKind.HeldHandshakes, static network => network, time, options.Wait);
     private readonly Func<ulong, IPodCounts?> _findCounts = network => FindCounts(pods, network);
+    /// <summary>A former process may have held them by other bounds.</summary>
+    private readonly HeldRows<ulong>.Crediter _credit = (IPodCounts owner, in LedgerCounts held) => owner.Add(held.Handshakes.Regroup(handshakeOptions.Buckets));
+
     private readonly HeldRows<ulong>.Taker _giveUp = (in LedgerCounts held) => metrics.Unattributed.Add(held.Handshakes);
     private long _sweptAt = time.GetTimestamp();
     private bool _unfinished;
@@ -160,7 +163,7 @@ internal sealed class HandshakeReader(
         }
     }
 
-    private void Settle() => _held.Settle(_findCounts, static (IPodCounts owner, in LedgerCounts held) => owner.Add(held.Handshakes), _giveUp);
+    private void Settle() => _held.Settle(_findCounts, _credit, _giveUp);
 
     private static IPodCounts? FindCounts(PodTable pods, ulong network) => pods.Networks.GetValueOrDefault(network)?.Counts;
 

@@ -68,17 +68,22 @@ internal sealed class LevelGroups(
             GroupRoom.Namespaces => namespaces,
             _ => null,
         };
+        var counts = FindShown(key, entry.Committed);
         var series = _families.Create(key.Labels, key.HasTraffic);
-        series.Restore(entry.Committed);
-        if (pool is not null && (!pool.TryTake(series.Lines) || (pool == pods && _admitted >= maxPods)))
+        series.Restore(counts);
+        if (pool is not null && ((pool == pods && _admitted >= maxPods) || !pool.TryTake(series.Lines)))
         {
             series.Remove();
             return false;
         }
-        _ = ledger.Open(RecordKind.Group, entry.Key, null);
-        entry.View = series;
+        var record = ledger.Open(RecordKind.Group, entry.Key, null);
+        if (!counts.IsSame(record.Committed) || key.Totals != plan.Totals)
+        {
+            record = Replace(record, key, counts);
+        }
+        record.View = series;
         var group = new SeriesGroup(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp() };
-        group.Admit(series, entry, pool, pool is null ? plan.Lines : series.Lines);
+        group.Admit(series, record, pool, pool is null ? plan.Lines : series.Lines);
         _admitted += pool == pods ? 1 : 0;
         _groups[key.Labels] = group;
         return true;
@@ -183,15 +188,31 @@ internal sealed class LevelGroups(
     /// <summary>What it has counted is in the total of what has left with the same commit.</summary>
     private void Retire(SeriesGroup group)
     {
-        var total = group.Entry.Total;
+        retired.Add(group.Entry.Total, plan.Totals);
         group.Entry.Remove();
-        if (plan.HasTraffic)
+    }
+
+    /// <summary>
+    /// What goes on of what a former process has counted, which may have had other families at this level: what it has shown here as well, by
+    /// the bounds of today.
+    /// </summary>
+    private LedgerCounts FindShown(GroupKey key, in LedgerCounts counts) => new()
+    {
+        Traffic = key.Totals.HasFlag(GroupTotals.Traffic) == plan.HasTraffic ? counts.Traffic : default,
+        Handshakes = key.Totals.HasFlag(GroupTotals.Handshakes) && plan.Bounds is { } bounds ? counts.Handshakes.Regroup(bounds) : default,
+    };
+
+    /// <summary>In one commit, with which what does not go on is in the total of what has left.</summary>
+    private LedgerEntry Replace(LedgerEntry former, GroupKey key, in LedgerCounts counts)
+    {
+        lock (ledger.Lock)
         {
-            retired.Add(total.Traffic);
-        }
-        if (plan.Durations is not null)
-        {
-            retired.Add(total.Handshakes);
+            retired.Add(former.Committed, key.Totals & ~plan.Totals);
+            former.Remove();
+            var record = ledger.Open(RecordKind.Group, (key with { Totals = plan.Totals }).Write(), null);
+            record.Add(counts);
+            ledger.Commit();
+            return record;
         }
     }
 
@@ -288,7 +309,7 @@ internal sealed class LevelGroups(
     private void Admit(SeriesGroup group, bool hasTraffic, SeriesPool? pool, GroupRoom room)
     {
         var series = _families.Create(group.Labels, hasTraffic);
-        var key = new GroupKey(plan.Level, labels.Names, room, hasTraffic, group.Labels);
+        var key = new GroupKey(plan.Level, labels.Names, room, plan.Totals, hasTraffic, group.Labels);
         group.Admit(series, ledger.Open(RecordKind.Group, key.Write(), series), pool, plan.Lines);
     }
 }

@@ -161,8 +161,7 @@ internal sealed partial class PodMetrics
             }
             lock (_ledger.Lock)
             {
-                _metrics.Retired.Add(entry.Committed.Traffic);
-                _metrics.Retired.Add(entry.Committed.Handshakes);
+                _metrics.Retired.Add(entry.Committed, key.Totals);
                 _ledger.Open(RecordKind.Group, entry.Key, null).Remove();
             }
         }

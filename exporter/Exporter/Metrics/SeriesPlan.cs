@@ -1,16 +1,20 @@
 using Exporter.Options;
+using Exporter.State;
 
 namespace Exporter.Metrics;
 
 /// <summary>The families of one level, and what they cost.</summary>
 /// <param name="Durations">Null: there are no families of handshakes.</param>
-internal sealed record LevelPlan(SeriesLevel Level, bool HasTraffic, bool HasSegments, bool HasSizes, MetricDefinition? Durations)
+/// <param name="Bounds">Those of the durations in nanoseconds; null as these.</param>
+internal sealed record LevelPlan(SeriesLevel Level, bool HasTraffic, bool HasSegments, bool HasSizes, MetricDefinition? Durations, IReadOnlyList<ulong>? Bounds)
 {
     /// <summary>The most sample lines that one pod, workload or namespace can have. All of them are set aside for it.</summary>
     internal int Lines { get; } = Traffic(HasTraffic, HasSegments, HasSizes).Sum(family => family.Lines) + Handshakes(Durations).Sum(family => family.Lines);
 
     /// <summary>Of these, those of handshakes, which are all that the host has.</summary>
     internal int HandshakeLines { get; } = Handshakes(Durations).Sum(family => family.Lines);
+
+    internal GroupTotals Totals { get; } = (HasTraffic ? GroupTotals.Traffic : 0) | (Durations is null ? 0 : GroupTotals.Handshakes);
 
     internal IEnumerable<MetricDefinition> Families => [.. Traffic(HasTraffic, HasSegments, HasSizes), .. Handshakes(Durations)];
 
@@ -51,7 +55,12 @@ internal sealed record SeriesPlan(IReadOnlyList<LevelPlan> Levels, int MaxSeries
             [
                 .. Enum.GetValues<SeriesLevel>()
                     .Select(level => new LevelPlan(
-                        level, options.Aggregation == level, segments == level, sizes == level, durations == level ? PodFamilies.HandshakeDurations(handshakes.Buckets) : null))
+                        level,
+                        options.Aggregation == level,
+                        segments == level,
+                        sizes == level,
+                        durations == level ? PodFamilies.HandshakeDurations(handshakes.Buckets) : null,
+                        durations == level ? handshakes.Buckets : null))
                     .Where(level => level.Lines > 0),
             ],
             options.MaxSeries,

@@ -50,6 +50,19 @@ internal sealed class TotalCounts : IPodCounts, ILedgerView
         Show(counts.Handshakes);
     }
 
+    /// <summary>These of it alone.</summary>
+    internal void Add(in LedgerCounts counts, GroupTotals totals)
+    {
+        if (totals.HasFlag(GroupTotals.Traffic))
+        {
+            Add(counts.Traffic);
+        }
+        if (totals.HasFlag(GroupTotals.Handshakes))
+        {
+            Add(counts.Handshakes);
+        }
+    }
+
     internal void Add(TrafficCount transmitted, TrafficCount received)
     {
         TrafficValue sums = default;

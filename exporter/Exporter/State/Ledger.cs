@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
@@ -45,18 +44,20 @@ internal interface ILedgerView
 /// </summary>
 internal sealed class Ledger : IDisposable
 {
+    internal const int SegmentBytes = RecordsPerSegment * MappedArray.ElementBytes;
+
     private const int RecordsPerSegment = 128;
 
-    private readonly PinDirectory? _pins;
+    private readonly ILedgerMemory _memory;
     private readonly List<Segment> _segments = [];
     private readonly Stack<Slot> _free = [];
     private readonly List<LedgerEntry> _changed = [];
     private readonly List<LedgerEntry> _restored = [];
     private ulong _commit;
 
-    private Ledger(PinDirectory? pins)
+    private Ledger(ILedgerMemory memory)
     {
-        _pins = pins;
+        _memory = memory;
     }
 
     /// <summary>
@@ -76,14 +77,15 @@ internal sealed class Ledger : IDisposable
 
     private static int CopyBytes => Marshal.SizeOf<RecordCopy>();
 
-    private static string Prefix(MapLayout layout) => $"ledger_{layout.Digest.ToString("x16", CultureInfo.InvariantCulture)}_";
-
     /// <summary>Opens the ledger that is pinned, in whatever layout, or makes one.</summary>
     /// <param name="pins">Null: it ends with the process.</param>
     /// <exception cref="BpfException">The kernel has no room for it.</exception>
-    internal static Ledger Open(PinDirectory? pins)
+    internal static Ledger Open(PinDirectory? pins) => OpenIn(pins is null ? new OwnMemory() : new PinnedMemory(pins));
+
+    /// <summary>The same, in memory that is elsewhere.</summary>
+    internal static Ledger OpenIn(ILedgerMemory memory)
     {
-        var ledger = new Ledger(pins);
+        var ledger = new Ledger(memory);
         if (!ledger.TryOpenSegments(LedgerCounts.Layout))
         {
             ledger.AddSegment();
@@ -169,7 +171,7 @@ internal sealed class Ledger : IDisposable
             {
                 Unkept++;
             }
-            var entry = new LedgerEntry(this, slot ?? new Slot(new Segment(new byte[MappedArray.ElementBytes]), 0), kind, key, isKept: slot is not null) { View = view };
+            var entry = new LedgerEntry(this, slot ?? new Slot(new OwnSegment(MappedArray.ElementBytes), 0), kind, key, isKept: slot is not null) { View = view };
             if (slot is not null)
             {
                 WriteKey(entry);
@@ -254,6 +256,9 @@ internal sealed class Ledger : IDisposable
     /// <summary>A copy of a commit that never was in force is older than all.</summary>
     private ulong Age(ulong commit) => commit <= _commit ? commit : 0;
 
+    /// <summary>A copy of a commit that a former process did not come to the end of: the next commit has the same number, and is another.</summary>
+    private void Forget(ref ulong commit) => commit = Age(commit);
+
     private static void WriteKey(LedgerEntry entry)
     {
         var record = entry.Slot.Bytes;
@@ -275,7 +280,11 @@ internal sealed class Ledger : IDisposable
     {
         var inForce = KeptInForce;
         ref var next = ref KeptAt(1 - inForce);
-        next.Maps = KeptAt(inForce).Maps;
+        if (next.Commit != _commit + 1)
+        {
+            next.Maps = KeptAt(inForce).Maps;
+            next.Commit = _commit + 1;
+        }
         Span<KeptMap> maps = next.Maps;
         var index = maps.Length - 1;
         while (index > 0 && maps[index].Pair != map.Pair)
@@ -287,7 +296,6 @@ internal sealed class Ledger : IDisposable
             index = maps.IndexOf(default(KeptMap));
         }
         maps[index] = map;
-        next.Commit = _commit + 1;
     }
 
     /// <summary>A store of eight bytes, after all others: whoever is killed has done it, or has not.</summary>
@@ -317,29 +325,20 @@ internal sealed class Ledger : IDisposable
 
     private void AddSegment()
     {
-        var segment = _pins is null
-            ? new Segment(new byte[RecordsPerSegment * MappedArray.ElementBytes])
-            : new Segment(MappedArray.Create(_pins, Prefix(LedgerCounts.Layout) + _segments.Count.ToString(CultureInfo.InvariantCulture), RecordsPerSegment));
+        var segment = _memory.Create(LedgerCounts.Layout, _segments.Count);
         _segments.Add(segment);
         // The first record is the head.
         for (var record = RecordsPerSegment - 1; record >= (_segments.Count == 1 ? 1 : 0); record--)
         {
             _free.Push(new(segment, record));
         }
-        if (_pins is not null && _segments.Count == 1)
-        {
-            _pins.Remove(LayoutNote(LedgerCounts.Layout));
-            _pins.WriteNote(LayoutNote(LedgerCounts.Layout), LedgerCounts.Layout.Text);
-        }
     }
-
-    private static string LayoutNote(MapLayout layout) => Prefix(layout) + "layout";
 
     private bool TryOpenSegments(MapLayout layout)
     {
-        while (_pins is not null && MappedArray.Open(_pins, Prefix(layout) + _segments.Count.ToString(CultureInfo.InvariantCulture)) is { } array)
+        while (_memory.Open(layout, _segments.Count) is { } segment)
         {
-            _segments.Add(new(array));
+            _segments.Add(segment);
         }
         return _segments.Count > 0;
     }
@@ -347,12 +346,16 @@ internal sealed class Ledger : IDisposable
     private void ReadRecords()
     {
         _commit = Head.Commit;
+        Forget(ref Head.One.Commit);
+        Forget(ref Head.Other.Commit);
         _free.Clear();
         for (var i = _segments.Count - 1; i >= 0; i--)
         {
             for (var record = RecordsPerSegment - 1; record >= (i == 0 ? 1 : 0); record--)
             {
                 var slot = new Slot(_segments[i], record);
+                Forget(ref Copy(slot.Bytes, 0).Commit);
+                Forget(ref Copy(slot.Bytes, 1).Commit);
                 ref var copy = ref Copy(slot.Bytes, InForce(slot.Bytes));
                 if (Age(copy.Commit) > 0 && copy.IsUsed != 0)
                 {
@@ -380,31 +383,19 @@ internal sealed class Ledger : IDisposable
     /// </summary>
     private void TakeFromOthers()
     {
-        if (_pins is null)
+        foreach (var layout in _memory.Layouts.Where(layout => layout.Digest != LedgerCounts.Layout.Digest))
         {
-            return;
-        }
-        foreach (var note in _pins.List().Where(name => name.StartsWith("ledger_", StringComparison.Ordinal) && name.EndsWith("_layout", StringComparison.Ordinal)))
-        {
-            var layout = MapLayout.Parse(_pins.ReadNote(note)!);
-            if (layout.Digest == LedgerCounts.Layout.Digest)
-            {
-                continue;
-            }
             if (_commit == 0)
             {
                 TakeFrom(layout);
             }
-            foreach (var name in _pins.List().Where(name => name.StartsWith(Prefix(layout), StringComparison.Ordinal)))
-            {
-                _pins.Remove(name);
-            }
+            _memory.Remove(layout);
         }
     }
 
     private void TakeFrom(MapLayout layout)
     {
-        using var other = new Ledger(_pins);
+        using var other = new Ledger(_memory);
         if (!other.TryOpenSegments(layout))
         {
             return;
@@ -433,38 +424,27 @@ internal sealed class Ledger : IDisposable
                     _restored.Add(entry);
                 }
             }
+            KeptMap? last = null;
             foreach (var map in (ReadOnlySpan<KeptMap>)other.Kept.Maps)
             {
                 if (map.Pair != 0)
                 {
                     Keep(map);
+                    last = map;
                 }
             }
-            Commit();
+            Commit(last);
         }
     }
 
     /// <summary>A row of records.</summary>
-    internal sealed class Segment : IDisposable
+    internal abstract class Segment : IDisposable
     {
-        private readonly MappedArray? _array;
-        private readonly byte[] _own;
+        protected abstract Span<byte> Bytes { get; }
 
-        internal Segment(MappedArray array)
-        {
-            (_array, _own) = (array, []);
-        }
+        internal Span<byte> Record(int index) => Bytes.Slice(index * MappedArray.ElementBytes, MappedArray.ElementBytes);
 
-        internal Segment(byte[] own)
-        {
-            _own = own;
-        }
-
-        internal Span<byte> Record(int index) => _array is null
-            ? _own.AsSpan(index * MappedArray.ElementBytes, MappedArray.ElementBytes)
-            : _array.Bytes.Slice(index * MappedArray.ElementBytes, MappedArray.ElementBytes);
-
-        public void Dispose() => _array?.Dispose();
+        public abstract void Dispose();
     }
 
     /// <summary>Where a record is.</summary>

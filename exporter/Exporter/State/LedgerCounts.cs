@@ -29,11 +29,16 @@ internal struct LedgerCounts
         return counts;
     }
 
+    internal readonly bool IsSame(in LedgerCounts other) => Words(this).SequenceEqual(Words(other));
+
     internal void Add(in LedgerCounts other)
     {
         Traffic.Add(other.Traffic);
         Handshakes.Add(other.Handshakes);
     }
+
+    private static ReadOnlySpan<ulong> Words(in LedgerCounts counts) =>
+        MemoryMarshal.Cast<LedgerCounts, ulong>(MemoryMarshal.CreateReadOnlySpan(in counts, 1));
 }
 
 /// <summary>One of the two copies of a record's counts.</summary>

@@ -14,14 +14,25 @@ internal enum GroupRoom : byte
     Namespaces,
 }
 
+/// <summary>What of a record its series show, in part at least. The sum of these over all levels is all that was counted.</summary>
+[Flags]
+internal enum GroupTotals : byte
+{
+    None = 0,
+    Traffic = 1,
+    Handshakes = 2,
+}
+
 /// <summary>What the record of a group is found by.</summary>
+/// <param name="Totals">Those of its level: what is not among them is in the records of another level, and counted there.</param>
 /// <param name="HasTraffic">Else it has handshakes alone.</param>
-internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNames, GroupRoom Room, bool HasTraffic, LabelValues Labels)
+internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNames, GroupRoom Room, GroupTotals Totals, bool HasTraffic, LabelValues Labels)
 {
     internal byte[] Write() => RecordKey.Write(writer =>
     {
         writer.Write((byte)Level);
         writer.Write((byte)Room);
+        writer.Write((byte)Totals);
         writer.Write(HasTraffic);
         RecordKey.Write(writer, LabelNames);
         RecordKey.Write(writer, Labels.Values);
@@ -29,8 +40,8 @@ internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNa
 
     internal static GroupKey Read(byte[] key) => RecordKey.Read(key, reader =>
     {
-        var (level, room, hasTraffic) = ((SeriesLevel)reader.ReadByte(), (GroupRoom)reader.ReadByte(), reader.ReadBoolean());
-        return new GroupKey(level, RecordKey.ReadTexts(reader), room, hasTraffic, new(RecordKey.ReadTexts(reader)));
+        var (level, room, totals, hasTraffic) = ((SeriesLevel)reader.ReadByte(), (GroupRoom)reader.ReadByte(), (GroupTotals)reader.ReadByte(), reader.ReadBoolean());
+        return new GroupKey(level, RecordKey.ReadTexts(reader), room, totals, hasTraffic, new(RecordKey.ReadTexts(reader)));
     });
 }
 

@@ -22,8 +22,11 @@ internal sealed class CountingNode : IDisposable
     }
 
     /// <param name="plan">Null: the options'.</param>
-    internal CountingNode(SeriesPlan? plan, (string Key, string? Value)[] settings)
+    /// <param name="memory">Of a ledger that a former process has left; null: there is none.</param>
+    internal CountingNode(SeriesPlan? plan, (string Key, string? Value)[] settings, KeptMemory? memory = null)
     {
+        Memory = memory ?? new();
+        Ledger = Ledger.OpenIn(Memory);
         Options = TestOptions.Read(settings);
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
         Metrics = new(Factory, Ledger);
@@ -46,7 +49,10 @@ internal sealed class CountingNode : IDisposable
 
     internal IMetricFactory Factory { get; }
 
-    internal Ledger Ledger { get; } = Ledger.Open(null);
+    /// <summary>What stays of the ledger when the process ends.</summary>
+    internal KeptMemory Memory { get; }
+
+    internal Ledger Ledger { get; }
 
     internal ExporterMetrics Metrics { get; }
 
@@ -69,6 +75,9 @@ internal sealed class CountingNode : IDisposable
     internal HandshakeReader Handshakes { get; }
 
     public void Dispose() => Source.Dispose();
+
+    /// <summary>The process was killed, and this is the next one. Nothing of what it had in its own memory is left.</summary>
+    internal CountingNode StartAgain(params (string Key, string? Value)[] settings) => new(null, settings, Memory.Copy());
 
     internal static PodInterface NewInterface(int ifindex, long generation, IPodCounts? counts = null) =>
         new(new(ifindex, $"veth{ifindex}", "veth", 0, 0, null), generation, seenAt: default) { Counts = counts };

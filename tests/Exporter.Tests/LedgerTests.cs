@@ -1,0 +1,590 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Exporter.Bpf;
+using Exporter.Bpf.Contract;
+using Exporter.State;
+using Exporter.Tests.Support;
+
+namespace Exporter.Tests;
+
+public sealed class LedgerTests
+{
+    private static readonly byte[] One = [1];
+    private static readonly byte[] Two = [2];
+
+    private KeptMemory _memory = new();
+    private Ledger _ledger;
+
+    public LedgerTests() => _ledger = Ledger.OpenIn(_memory);
+
+    [Fact]
+    public void A_commit_puts_all_additions_in_force_at_once()
+    {
+        var (one, two) = (Open(One, new Shown()), Open(Two, new Shown()));
+        one.Add(Counted.Sent(3, 300));
+        one.Add(Counted.Delivered(1, 60));
+        one.Add(Counted.Handshakes(Counted.Resent(5)));
+        two.Add(Counted.Sent(7, 700));
+        Assert.Equal((0, 0), (Packets(one.Committed), Packets(two.Committed)));
+        Assert.Equal((4, 7), (Packets(one.Total), Packets(two.Total)));
+        Assert.Empty(Reopened());
+
+        Commit();
+
+        Assert.Equal((4, 7), (Packets(one.Committed), Packets(two.Committed)));
+        Assert.Equal([("1", 4), ("2", 7)], Reopened());
+        Assert.Equal(5ul, one.Committed.Handshakes.Client.Retransmits);
+        Assert.Equal(360ul, one.Committed.Traffic.Transmit.Total.Bytes + one.Committed.Traffic.Receive.Total.Bytes);
+    }
+
+    [Fact]
+    public void Every_commit_adds_to_the_ones_before()
+    {
+        var one = Open(One);
+        for (ulong i = 1; i <= 10; i++)
+        {
+            one.Add(Counted.Sent(i, 0));
+            Commit();
+        }
+
+        Assert.Equal([("1", 55)], Reopened());
+    }
+
+    [Fact]
+    public void A_record_that_nothing_was_added_to_is_there_after_a_commit_and_stays_through_others()
+    {
+        Open(One);
+        Commit();
+        var two = Open(Two);
+        for (var i = 0; i < 5; i++)
+        {
+            two.Add(Counted.Sent(1, 0));
+            Commit();
+        }
+
+        Assert.Equal([("1", 0), ("2", 5)], Reopened());
+    }
+
+    [Fact]
+    public void What_is_shown_is_what_was_committed()
+    {
+        var shown = new Shown();
+        var one = Open(One, shown);
+        one.Add(Counted.Sent(3, 300));
+        one.Add(Counted.Sent(4, 300));
+        Assert.Equal(0, shown.Packets);
+
+        Commit();
+        Assert.Equal(7, shown.Packets);
+
+        Commit();
+        _ledger.OpenNow(RecordKind.Interface, Two);
+        Assert.Equal(7, shown.Packets);
+
+        one.Add(Counted.Handshakes(Counted.Resent(2)));
+        Assert.Equal(0, shown.Retransmits);
+        Commit();
+        Assert.Equal((7, 2), (shown.Packets, shown.Retransmits));
+    }
+
+    [Fact]
+    public void A_removed_record_is_gone_with_the_next_commit_and_not_before()
+    {
+        var one = Open(One);
+        one.Add(Counted.Sent(3, 0));
+        Commit();
+
+        one.Add(Counted.Sent(4, 0));
+        one.Remove();
+        Assert.Equal([("1", 3)], Reopened());
+        Assert.Equal(7, Packets(one.Total));
+
+        Commit();
+        Assert.Empty(Reopened());
+    }
+
+    [Fact]
+    public void The_place_of_a_removed_record_is_used_again_and_begins_at_zero()
+    {
+        for (var i = 0; i < 1000; i++)
+        {
+            var entry = Open(One);
+            entry.Add(Counted.Sent(1, 0));
+            Commit();
+            Assert.Equal([("1", 1)], Reopened());
+            entry.Remove();
+            Commit();
+        }
+
+        Assert.Equal(1, _memory.Segments);
+        Assert.Equal(0, _ledger.Unkept);
+    }
+
+    [Fact]
+    public void The_place_of_a_removed_record_is_not_used_before_the_commit()
+    {
+        var one = Open(One);
+        one.Add(Counted.Sent(3, 0));
+        Commit();
+
+        one.Remove();
+        Open(Two);
+
+        Assert.Equal([("1", 3)], Reopened());
+    }
+
+    [Fact]
+    public void A_key_may_come_back_in_the_commit_that_removes_it()
+    {
+        var one = Open(One);
+        one.Add(Counted.Sent(3, 0));
+        Commit();
+
+        one.Remove();
+        Open(One).Add(Counted.Sent(4, 0));
+        Commit();
+
+        Assert.Equal([("1", 4)], Reopened());
+    }
+
+    [Fact]
+    public void A_key_that_fills_its_room_is_kept()
+    {
+        var key = Enumerable.Range(0, Ledger.KeyRoom).Select(i => (byte)i).ToArray();
+        var entry = Open(key);
+        entry.Add(Counted.Sent(3, 0));
+        Commit();
+
+        Assert.True(entry.IsKept);
+        var found = Assert.Single(Ledger.OpenIn(_memory.Copy()).FindRestored(RecordKind.Group));
+        Assert.Equal(key, found.Key);
+        Assert.Equal(3, Packets(found.Committed));
+    }
+
+    [Fact]
+    public void A_record_whose_key_is_too_long_is_not_kept_but_shown_and_told_of()
+    {
+        var shown = new Shown();
+        var entry = Open(new byte[Ledger.KeyRoom + 1], shown);
+        entry.Add(Counted.Sent(3, 0));
+        Commit();
+        entry.Add(Counted.Sent(4, 0));
+        Commit();
+
+        Assert.Equal((7, 7), (shown.Packets, Packets(entry.Committed)));
+        Assert.Equal((false, 1), (entry.IsKept, _ledger.Unkept));
+        Assert.Empty(Reopened());
+    }
+
+    [Fact]
+    public void Removing_what_is_not_kept_gives_nobody_its_place()
+    {
+        Open(new byte[Ledger.KeyRoom + 1]).Remove();
+        Commit();
+        for (byte i = 0; i < 10; i++)
+        {
+            Open([i]).Add(Counted.Sent(1, 0));
+        }
+        Commit();
+
+        Assert.Equal(10, Reopened().Length);
+    }
+
+    [Fact]
+    public void It_grows_when_it_is_full()
+    {
+        const int Records = 300;
+        Fill(Records);
+
+        Assert.Equal(3, _memory.Segments);
+        Assert.Equal(Enumerable.Range(0, Records), Reopened().Select(record => record.Packets));
+        Assert.Equal(0, _ledger.Unkept);
+    }
+
+    [Fact]
+    public void Where_it_cannot_grow_what_has_no_place_is_shown_and_told_of()
+    {
+        _memory.Room = 1;
+        var shown = Fill(130);
+
+        Assert.Equal(Enumerable.Range(0, 130), shown.Select(one => one.Packets));
+        Assert.Equal(3, _ledger.Unkept);
+        Assert.Equal(127, Reopened().Length);
+    }
+
+    [Fact]
+    public void A_ledger_that_has_grown_is_used_again_where_it_is_free()
+    {
+        Fill(300);
+        Restart();
+        foreach (var entry in _ledger.FindRestored(RecordKind.Group))
+        {
+            Open(entry.Key).Remove();
+        }
+        Commit();
+        Fill(300);
+        Restart();
+        Fill(50, first: 300);
+
+        Assert.Equal(3, _memory.Segments);
+        Assert.Equal(Enumerable.Range(0, 350), Reopened().Select(record => record.Packets));
+    }
+
+    [Fact]
+    public void What_is_opened_now_is_there_at_once_and_commits_nothing_else()
+    {
+        var shown = new Shown();
+        var one = Open(One, shown);
+        one.Add(Counted.Sent(1, 0));
+        Commit();
+        one.Add(Counted.Sent(3, 0));
+        var two = Open(Two);
+        two.Remove();
+
+        _ledger.OpenNow(RecordKind.Interface, [9]);
+
+        Assert.Equal([("1", 1)], Reopened());
+        Assert.Equal([9], Assert.Single(Ledger.OpenIn(_memory.Copy()).FindRestored(RecordKind.Interface)).Key);
+        Assert.Equal((1, 1), (shown.Packets, Packets(one.Committed)));
+        Commit();
+        Assert.Equal([("1", 4)], Reopened());
+        Assert.Equal(4, shown.Packets);
+    }
+
+    [Fact]
+    public void What_was_opened_now_can_be_removed()
+    {
+        _ledger.OpenNow(RecordKind.Interface, [9]).Remove();
+        Assert.Single(Ledger.OpenIn(_memory.Copy()).FindRestored(RecordKind.Interface));
+
+        Commit();
+
+        Assert.Empty(Ledger.OpenIn(_memory.Copy()).FindRestored(RecordKind.Interface));
+    }
+
+    [Fact]
+    public void Of_each_pair_the_map_that_was_committed_last_is_kept()
+    {
+        Commit(new(10, 11));
+        Assert.Equal([11], Kept(11, 12, 21));
+        Commit(new(20, 21));
+        Assert.Equal([11, 21], Kept(11, 12, 21));
+        Commit(new(10, 12));
+        Assert.Equal([12, 21], Kept(11, 12, 21));
+        Open(One).Add(Counted.Sent(1, 0));
+        Commit();
+        Assert.Equal([12, 21], Kept(11, 12, 21));
+    }
+
+    [Fact]
+    public void A_map_is_kept_with_the_additions_of_its_commit()
+    {
+        Open(One).Add(Counted.Sent(1, 0));
+        Assert.False(_ledger.IsKept(11));
+
+        Commit(new(10, 11));
+
+        Assert.Equal([("1", 1)], Reopened());
+        Assert.Equal([11], Kept(11));
+    }
+
+    [Fact]
+    public void Pairs_that_are_not_there_any_more_are_forgotten()
+    {
+        for (var i = 1; i <= 8; i++)
+        {
+            Commit(new(i * 10, (i * 10) + 1));
+        }
+
+        _ledger.KeepOnly([20, 80]);
+
+        Assert.Equal([21, 81], Kept(11, 21, 31, 41, 51, 61, 71, 81));
+    }
+
+    [Fact]
+    public void There_is_room_for_new_pairs_however_many_came_before()
+    {
+        for (var i = 1; i <= 100; i++)
+        {
+            Commit(new(i * 10, (i * 10) + 1));
+            Commit(new(i * 10, (i * 10) + 2));
+            _ledger.KeepOnly([i * 10, (i - 1) * 10]);
+        }
+
+        Assert.Equal([992, 1002], Kept([.. Enumerable.Range(1, 1010)]));
+    }
+
+    [Fact]
+    public void Forgetting_pairs_commits_nothing_else()
+    {
+        var one = Open(One);
+        one.Add(Counted.Sent(1, 0));
+        Commit(new(10, 11));
+        one.Add(Counted.Sent(3, 0));
+
+        _ledger.KeepOnly([]);
+        Assert.Equal([("1", 1)], Reopened());
+
+        Commit();
+        Assert.Equal([("1", 4)], Reopened());
+    }
+
+    [Fact]
+    public void A_former_process_s_record_is_given_back_by_its_key_with_its_counts()
+    {
+        Open(One).Add(Counted.Sent(3, 0));
+        Open(Two).Add(Counted.Both(Counted.Sent(7, 0), Counted.Delivered(1, 0)));
+        Commit();
+
+        Restart();
+        var shown = new Shown();
+        var two = Open(Two, shown);
+        Assert.Equal((8, 1), (shown.Packets, shown.Restorations));
+        two.Add(Counted.Sent(2, 0));
+        Commit();
+
+        Assert.Equal((10, 1), (shown.Packets, shown.Restorations));
+        Assert.Equal([("1", 3), ("2", 10)], Reopened());
+    }
+
+    [Fact]
+    public void What_nobody_asks_for_is_found_stays_and_is_not_shown()
+    {
+        Open(One).Add(Counted.Sent(3, 0));
+        _ledger.Open(RecordKind.HeldTraffic, One, null).Add(Counted.Sent(5, 0));
+        Open(Two).Add(Counted.Sent(7, 0));
+        Commit();
+
+        Restart();
+        Open(Two);
+        Commit();
+
+        var found = Assert.Single(_ledger.FindRestored(RecordKind.Group));
+        Assert.Equal(One, found.Key);
+        Assert.Equal(3, Packets(found.Committed));
+        Assert.Equal(5, Packets(Assert.Single(_ledger.FindRestored(RecordKind.HeldTraffic)).Committed));
+        Assert.Empty(_ledger.FindRestored(RecordKind.Interface));
+        Assert.Equal([("1", 3), ("2", 7)], Reopened());
+    }
+
+    [Fact]
+    public void A_record_of_another_kind_is_another_record()
+    {
+        Open(One).Add(Counted.Sent(3, 0));
+        Commit();
+
+        Restart();
+        var held = _ledger.Open(RecordKind.HeldTraffic, One, null);
+
+        Assert.Equal(0, Packets(held.Committed));
+        Assert.Single(_ledger.FindRestored(RecordKind.Group));
+    }
+
+    [Fact]
+    public void What_is_restored_is_given_back_once()
+    {
+        Open(One).Add(Counted.Sent(3, 0));
+        Commit();
+        Restart();
+        Open(One).Remove();
+        Commit();
+
+        var shown = new Shown();
+        Open(One, shown);
+        Commit();
+
+        Assert.Equal((0, 0), (shown.Packets, shown.Restorations));
+        Assert.Equal([("1", 0)], Reopened());
+    }
+
+    [Fact]
+    public void It_says_whether_it_goes_on_from_a_former_process()
+    {
+        Assert.False(_ledger.IsRestored);
+        Restart();
+        Assert.False(_ledger.IsRestored);
+        Open(One);
+        Commit();
+        Assert.False(_ledger.IsRestored);
+        Restart();
+        Assert.True(_ledger.IsRestored);
+    }
+
+    /// <summary>A process may be killed when some of a commit is stored. What the next one commits must not put that in force.</summary>
+    [Fact]
+    public void What_a_killed_process_had_stored_never_comes_in_force()
+    {
+        var (one, two) = (Open(One), Open(Two));
+        one.Add(Counted.Sent(3, 0));
+        two.Add(Counted.Sent(4, 0));
+        Commit(new(10, 11));
+        var before = _memory.Copy();
+        one.Add(Counted.Sent(100, 0));
+        two.Remove();
+        Open([3]).Add(Counted.Sent(200, 0));
+        Commit(new(10, 12));
+        var torn = before.Tear(_memory, () => true);
+
+        _ledger = Ledger.OpenIn(torn);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.Equal([("1", 3), ("2", 4)], Reopened(torn));
+            Assert.Equal((true, false), (_ledger.IsKept(11), _ledger.IsKept(12)));
+            _ledger.OpenNow(RecordKind.Interface, [(byte)i]);
+        }
+    }
+
+    public static TheoryData<string, MapLayout> Layouts => new()
+    {
+        { "reordered", LedgerCounts.Layout with { Counters = [.. LedgerCounts.Layout.Counters.Reverse()] } },
+        { "with counters between that are not known", LedgerCounts.Layout with { Counters = ["new", .. LedgerCounts.Layout.Counters.SelectMany(name => (string[])[name, $"{name}.new"]).Take(230)] } },
+        { "with fewer counters", LedgerCounts.Layout with { Counters = [.. LedgerCounts.Layout.Counters.Where(name => !name.EndsWith("resent", StringComparison.Ordinal))] } },
+    };
+
+    [Theory]
+    [MemberData(nameof(Layouts))]
+    public void A_ledger_of_another_version_is_taken_over_by_the_names_of_its_counters(string difference, MapLayout layout)
+    {
+        var counts = Counted.Sent(3, 300);
+        Fill(200);
+        var one = Open(One);
+        one.Add(counts);
+        one.Add(Counted.Handshakes(Counted.Resent(5)));
+        Commit(new(10, 11));
+        Commit(new(20, 21));
+        var had = Restored();
+        _memory = _memory.As(layout);
+
+        _ledger = Ledger.OpenIn(_memory);
+
+        Assert.Equal((difference, LedgerCounts.Layout.Text), (difference, Assert.Single(_memory.Layouts).Text));
+        Assert.True(_ledger.IsRestored);
+        Assert.Equal([11, 21], Kept(11, 12, 21, 22));
+        var shared = LedgerCounts.Layout.Counters.Select(layout.Counters.Contains).ToArray();
+        var expected = had.Select(record => (record.Key, Words: string.Join(' ', record.Words.Split(' ').Zip(shared, (word, isShared) => isShared ? word : "0")))).ToList();
+        Assert.Equal(expected, Restored());
+        Assert.Equal(201, expected.Count);
+    }
+
+    [Fact]
+    public void What_is_taken_over_from_another_version_is_given_back_by_key_and_goes_on()
+    {
+        Open(One).Add(Counted.Sent(3, 300));
+        Commit();
+        _memory = _memory.As(LedgerCounts.Layout with { Counters = [.. LedgerCounts.Layout.Counters.Reverse()] });
+        Restart();
+
+        var shown = new Shown();
+        Open(One, shown).Add(Counted.Sent(4, 0));
+        Commit();
+
+        Assert.Equal((7, 1), (shown.Packets, shown.Restorations));
+        Assert.Equal([("1", 7)], Reopened());
+    }
+
+    /// <summary>The process is killed when it has taken over all and the former ledger is still there.</summary>
+    [Fact]
+    public void A_ledger_of_another_version_is_taken_over_once()
+    {
+        Open(One).Add(Counted.Sent(3, 300));
+        Commit();
+        var former = _memory.As(LedgerCounts.Layout with { Counters = [.. LedgerCounts.Layout.Counters.Reverse()] });
+        _memory = former.Copy();
+        Restart();
+        Open(One).Add(Counted.Sent(1, 0));
+        Commit();
+
+        _memory = _memory.With(former);
+        Restart();
+
+        Assert.Equal([("1", 4)], Reopened());
+        Assert.Single(_memory.Layouts);
+    }
+
+    /// <summary>The process is killed on the way to the commit that takes all over.</summary>
+    [Fact]
+    public void A_ledger_of_another_version_is_taken_over_again_where_that_did_not_come_to_its_end()
+    {
+        Open(One).Add(Counted.Sent(3, 300));
+        Commit();
+        var former = _memory.As(LedgerCounts.Layout with { Counters = [.. LedgerCounts.Layout.Counters.Reverse()] });
+        var after = former.Copy();
+        Ledger.OpenIn(after);
+        _memory = former.Tear(after, () => true);
+        Assert.Equal(2, _memory.Layouts.Count);
+
+        Restart();
+
+        Assert.Equal([("1", 3)], Reopened());
+        Assert.Single(_memory.Layouts);
+    }
+
+    private LedgerEntry Open(byte[] key, ILedgerView? view = null) => _ledger.Open(RecordKind.Group, key, view);
+
+    private void Commit(KeptMap? kept = null)
+    {
+        lock (_ledger.Lock)
+        {
+            _ledger.Commit(kept);
+        }
+    }
+
+    private void Restart() => _ledger = Ledger.OpenIn(_memory);
+
+    /// <summary>Records whose numbers are what they count.</summary>
+    private Shown[] Fill(int records, int first = 0)
+    {
+        var shown = Enumerable.Range(first, records).Select(_ => new Shown()).ToArray();
+        for (var i = 0; i < records; i++)
+        {
+            Open(BitConverter.GetBytes(first + i), shown[i]).Add(Counted.Sent((ulong)(first + i), 0));
+        }
+        Commit();
+        return shown;
+    }
+
+    private int[] Kept(params int[] maps)
+    {
+        var now = maps.Where(_ledger.IsKept).ToArray();
+        var next = Ledger.OpenIn(_memory.Copy());
+        Assert.Equal(now, maps.Where(next.IsKept));
+        return now;
+    }
+
+    /// <summary>The groups as the next process would find them.</summary>
+    private (string Key, int Packets)[] Reopened(KeptMemory? memory = null) =>
+    [
+        .. Ledger.OpenIn((memory ?? _memory).Copy()).FindRestored(RecordKind.Group)
+            .Select(entry => (string.Concat(entry.Key.Reverse().SkipWhile(part => part == 0).Select(part => part.ToString(CultureInfo.InvariantCulture))), Packets(entry.Committed)))
+            .OrderBy(record => record.Item2),
+    ];
+
+    private (string Key, string Words)[] Restored() =>
+    [
+        .. Ledger.OpenIn(_memory.Copy()).FindRestored(RecordKind.Group)
+            .Select(entry => (Convert.ToHexString(entry.Key), string.Join(' ', MemoryMarshal.Cast<LedgerCounts, ulong>([entry.Committed]).ToArray())))
+            .OrderBy(record => record.Item1),
+    ];
+
+    private static int Packets(in LedgerCounts counts) => (int)(counts.Traffic.Transmit.Total.Packets + counts.Traffic.Receive.Total.Packets);
+
+    private sealed class Shown : ILedgerView
+    {
+        internal int Packets { get; private set; }
+
+        internal int Retransmits { get; private set; }
+
+        internal int Restorations { get; private set; }
+
+        public void Show(in TrafficValue traffic) => Packets += LedgerTests.Packets(new() { Traffic = traffic });
+
+        public void Show(in HandshakeValue handshakes) => Retransmits += (int)handshakes.Client.Retransmits;
+
+        public void Restore(in LedgerCounts counts)
+        {
+            Restorations++;
+            Show(counts.Traffic);
+            Show(counts.Handshakes);
+        }
+    }
+}

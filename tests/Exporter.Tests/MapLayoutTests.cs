@@ -1,0 +1,134 @@
+using System.Runtime.InteropServices;
+using CsCheck;
+using Exporter.Bpf;
+using Exporter.Bpf.Contract;
+using Exporter.State;
+using Exporter.Tests.Support;
+
+namespace Exporter.Tests;
+
+/// <summary>Counters have names, by which the next version of the program finds them.</summary>
+public sealed class MapLayoutTests
+{
+    [Fact]
+    public void A_layout_is_read_as_it_was_written()
+    {
+        foreach (var layout in (MapLayout[])[LedgerCounts.Layout, TrafficValue.LayoutOf(300), HandshakeValue.LayoutOf("bounds=1,2;interfaces=3")])
+        {
+            var read = MapLayout.Parse(layout.Text);
+            Assert.Equal((layout.Settings, layout.Digest), (read.Settings, read.Digest));
+            Assert.Equal(layout.Counters, read.Counters);
+        }
+    }
+
+    [Fact]
+    public void Layouts_that_differ_have_different_digests()
+    {
+        MapLayout[] layouts = [new("a", ["x", "y"]), new("b", ["x", "y"]), new("a", ["y", "x"]), new("a", ["x"]), new("a", ["x", "y", "z"]), new("", ["x", "y"])];
+
+        Assert.Equal(layouts.Length, layouts.Select(layout => layout.Digest).Distinct().Count());
+    }
+
+    [Fact]
+    public void Where_the_counters_are_the_same_there_is_nothing_to_find() =>
+        Assert.Null(new MapLayout("a", ["x", "y"]).Find(new("b", ["x", "y"])));
+
+    [Fact]
+    public void Each_counter_is_found_by_its_name()
+    {
+        var layout = new MapLayout("", ["x", "y", "z"]);
+
+        Assert.Equal([2, 1, 0], layout.Find(new("", ["z", "y", "x"]))!);
+        Assert.Equal([1, -1, 0], layout.Find(new("", ["z", "x"]))!);
+        Assert.Equal([0, 2, 4], layout.Find(new("", ["x", "a", "y", "b", "z"]))!);
+        Assert.Equal([-1, -1, -1], layout.Find(new("", ["a"]))!);
+    }
+
+    [Fact]
+    public void Counts_are_read_by_name_whatever_the_order_of_the_counters() =>
+        (from names in Gen.Shuffle(LedgerCounts.Layout.Counters.ToArray())
+         from gone in Gen.Int[0, 20]
+         from more in Gen.Int[0, 5]
+         from values in Gen.ULong.Array[names.Length + more]
+         select (Names: (string[])[.. names[gone..], .. Enumerable.Range(0, more).Select(i => $"new{i}")], values))
+        .Sample(drawn =>
+        {
+            var (names, values) = drawn;
+            var counts = LedgerCounts.Read(values, LedgerCounts.Layout.Find(new("", names)));
+            Assert.Equal(
+                LedgerCounts.Layout.Counters.Select(name => Array.IndexOf(names, name) is >= 0 and var index ? values[index] : 0),
+                MemoryMarshal.Cast<LedgerCounts, ulong>([counts]).ToArray());
+        });
+
+    [Fact]
+    public void Counts_of_the_same_layout_are_read_as_they_are()
+    {
+        var words = Enumerable.Range(1, LedgerCounts.Layout.Counters.Count).Select(i => (ulong)i).ToArray();
+
+        Assert.Equal(words, MemoryMarshal.Cast<LedgerCounts, ulong>([LedgerCounts.Read(words, null)]).ToArray());
+    }
+
+    [Fact]
+    public void There_are_as_many_names_as_counters_and_no_two_are_the_same()
+    {
+        Assert.Equal(Marshal.SizeOf<TrafficValue>() / sizeof(ulong), TrafficValue.Counters.Count);
+        Assert.Equal(Marshal.SizeOf<HandshakeValue>() / sizeof(ulong), HandshakeValue.Counters.Count);
+        Assert.Equal(Marshal.SizeOf<LedgerCounts>() / sizeof(ulong), LedgerCounts.Layout.Counters.Count);
+        Assert.Equal(LedgerCounts.Layout.Counters.Count, LedgerCounts.Layout.Counters.Distinct().Count());
+    }
+
+    [Fact]
+    public void The_names_are_free_of_what_divides_them() =>
+        Assert.DoesNotContain(LedgerCounts.Layout.Counters, name => name.AsSpan().IndexOfAny(",|\n") >= 0);
+
+    [Fact]
+    public void Each_counter_of_traffic_has_its_name()
+    {
+        foreach (var transport in Enum.GetValues<Transport>())
+        {
+            var name = transport.ToString().ToLowerInvariant();
+            AssertNames(Counted.Sent(1, 2, 3, transport), ($"transmit.{name}.packets", 1), ($"transmit.{name}.bytes", 2), ($"transmit.{name}.segments", 3));
+            AssertNames(Counted.Delivered(1, 2, 3, transport), ($"receive.{name}.packets", 1), ($"receive.{name}.bytes", 2), ($"receive.{name}.segments", 3));
+        }
+        string[] ranges = ["64", "128", "256", "512", "1024", "1518", "9018", "larger"];
+        for (var range = 0; range < ranges.Length; range++)
+        {
+            TrafficDirection direction = default;
+            direction.Sizes[range] = new(1, 2);
+            AssertNames(new TrafficValue { Transmit = direction }, ($"transmit.{ranges[range]}.segments", 1), ($"transmit.{ranges[range]}.bytes", 2));
+            AssertNames(new TrafficValue { Receive = direction }, ($"receive.{ranges[range]}.segments", 1), ($"receive.{ranges[range]}.bytes", 2));
+        }
+    }
+
+    [Fact]
+    public void Each_counter_of_handshakes_has_its_name()
+    {
+        for (var range = 0; range < 32; range++)
+        {
+            HandshakeRole role = default;
+            role.Durations[range] = new(1, 2);
+            AssertNames(role, ($"{range}.count", 1), ($"{range}.ns", 2));
+        }
+        foreach (var reason in Enum.GetValues<HandshakeFailure>())
+        {
+            AssertNames(Counted.Failed(reason, 7), (reason.ToString().ToLowerInvariant(), 7));
+        }
+        AssertNames(Counted.Resent(7), ("resent", 7));
+    }
+
+    /// <summary>They are in pinned memory, which the next version reads. Another digest is right where a counter was added; another name loses what was counted.</summary>
+    [Fact]
+    public void Names_stay_as_they_are() => Assert.Equal(14124764250426625788ul, LedgerCounts.Layout.Digest);
+
+    private static void AssertNames(HandshakeRole role, params (string Name, ulong Value)[] expected)
+    {
+        AssertNames<HandshakeValue>(new() { Client = role }, HandshakeValue.Counters, [.. expected.Select(counter => ($"client.{counter.Name}", counter.Value))]);
+        AssertNames<HandshakeValue>(new() { Server = role }, HandshakeValue.Counters, [.. expected.Select(counter => ($"server.{counter.Name}", counter.Value))]);
+    }
+
+    private static void AssertNames(TrafficValue traffic, params (string, ulong)[] expected) => AssertNames(traffic, TrafficValue.Counters, expected);
+
+    private static void AssertNames<T>(T value, IReadOnlyList<string> names, (string, ulong)[] expected)
+        where T : unmanaged =>
+        Assert.Equal(expected, names.Zip(MemoryMarshal.Cast<T, ulong>([value]).ToArray()).Where(counter => counter.Second != 0));
+}
