@@ -15,11 +15,23 @@
 -}}
 {{- range $key, $range := $ranges -}}
 {{- $path := splitList "." $key -}}
-{{- $value := index (index $.Values.options (first $path) | default dict) (last $path) -}}
+{{- range list $.Values.options $.Values.liveOptions -}}
+{{- $value := index (index . (first $path) | default dict) (last $path) -}}
 {{- if $value -}}
 {{- $ticks := include "podnet.ticks" $value | int64 -}}
 {{- if or (lt $ticks (include "podnet.ticks" (first $range) | int64)) (gt $ticks (include "podnet.ticks" (last $range) | int64)) -}}
 {{- fail (printf "options.%s: '%s' is out of range; it can be from %s to %s" $key $value (first $range) (last $range)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.liveOptions (.Values.options.Options | default dict).File -}}
+{{- fail "liveOptions: options.Options.File is another file of options; leave one of them" -}}
+{{- end -}}
+{{- range $section, $options := .Values.liveOptions -}}
+{{- range $key, $value := $options -}}
+{{- if hasKey (index $.Values.options $section | default dict) $key -}}
+{{- fail (printf "liveOptions.%s.%s: is in options as well, which would win; leave it in one of them" $section $key) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -93,6 +93,83 @@ true
 {{- end -}}
 {{- end -}}
 
+{{/* An option's value as the program reads it. Arguments: key, value. */}}
+{{- define "podnet.value" -}}
+{{- $key := index . 0 -}}
+{{- $value := index . 1 -}}
+{{- if kindIs "slice" $value -}}
+{{- $parts := list -}}
+{{- range $value -}}
+{{- $parts = append $parts (include "podnet.text" .) -}}
+{{- end -}}
+{{- join ";" $parts -}}
+{{- else if and (has $key (list "Hook" "Segments" "Sizes" "Handshakes")) (kindIs "bool" $value) -}}
+{{- /* What YAML makes of a bare off. */ -}}
+off
+{{- else -}}
+{{- include "podnet.text" $value -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A map of options as the JSON of a file. */}}
+{{- define "podnet.optionsFile" -}}
+{{- $sections := dict -}}
+{{- range $section, $options := . -}}
+{{- $texts := dict -}}
+{{- range $key, $value := $options -}}
+{{- if kindIs "map" $value -}}
+{{- $_ := set $texts $key $value -}}
+{{- else -}}
+{{- $_ := set $texts $key (include "podnet.value" (list $key $value)) -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $sections $section $texts -}}
+{{- end -}}
+{{- toPrettyJson $sections -}}
+{{- end -}}
+
+{{/* Where the nodes' BPF file system has what outlives a pod; nothing where that is off. */}}
+{{- define "podnet.pins" -}}
+{{- $bpf := .Values.options.Bpf | default dict -}}
+{{- if hasKey $bpf "PinDirectory" -}}
+{{- $bpf.PinDirectory -}}
+{{- else -}}
+/sys/fs/bpf/podnet
+{{- end -}}
+{{- end -}}
+
+{{- define "podnet.bpfMount" -}}
+- name: bpf
+  mountPath: /sys/fs/bpf
+  # One that is mounted later is seen, too.
+  mountPropagation: HostToContainer
+{{- end -}}
+
+{{- define "podnet.bpfVolume" -}}
+- name: bpf
+  hostPath:
+    path: /sys/fs/bpf
+    type: Directory
+{{- end -}}
+
+{{- define "podnet.securityContext" -}}
+privileged: false
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsUser: {{ .Values.runAsUser }}
+capabilities:
+  drop:
+    - ALL
+  add:
+    {{- include "podnet.capabilities" . | nindent 4 }}
+seccompProfile:
+  {{- toYaml .Values.seccompProfile | nindent 2 }}
+{{- with .Values.seLinuxOptions }}
+seLinuxOptions:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
 {{/* A map of options as environment variables. Arguments: prefix, map. */}}
 {{- define "podnet.environment" -}}
 {{- $prefix := index . 0 -}}
@@ -102,18 +179,7 @@ true
 {{- include "podnet.environment" (list $name $value) }}
 {{- else }}
 - name: {{ $name }}
-  {{- if kindIs "slice" $value }}
-  {{- $parts := list }}
-  {{- range $value }}
-  {{- $parts = append $parts (include "podnet.text" .) }}
-  {{- end }}
-  value: {{ join ";" $parts | quote }}
-  {{- else if and (has $key (list "Hook" "Segments" "Sizes" "Handshakes")) (kindIs "bool" $value) }}
-  # What YAML makes of a bare off.
-  value: "off"
-  {{- else }}
-  value: {{ include "podnet.text" $value | quote }}
-  {{- end }}
+  value: {{ include "podnet.value" (list $key $value) | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}

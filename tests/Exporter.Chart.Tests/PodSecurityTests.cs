@@ -14,11 +14,13 @@ public sealed class PodSecurityTests
         ("baseline: capability PERFMON", "programs for tracing, and those that follow pointers of the kernel"),
         ("baseline: hostNetwork", "the pods' interfaces are in the node's network namespace, and only there"),
         ("baseline: hostPort 9969", "a port of a pod on the host's network is the host's"),
+        ("baseline: volume hostPath", "the node's BPF file system, where what is counted outlives the pod; not with options.Bpf.PinDirectory empty"),
         ("restricted: capability BPF", "as above"),
         ("restricted: capability NET_ADMIN", "as above"),
         ("restricted: capability PERFMON", "as above"),
         ("restricted: runAsNonRoot", "Kubernetes sets no ambient capabilities: a program that another user runs would have none"),
         ("restricted: runAsUser 0", "as above"),
+        ("restricted: volume hostPath", "as above"),
     ];
 
     /// <summary>What older kernels and some runtimes need besides.</summary>
@@ -39,6 +41,10 @@ public sealed class PodSecurityTests
         Assert.Equal(
             Deviations.Concat(MoreOnOlderKernels).Select(each => each.Deviation).Order(StringComparer.Ordinal),
             Find(Helm.RenderWith("capabilities.olderKernels=true").PodSpec));
+
+    [Fact]
+    public void Without_pins_nothing_of_the_host_is_mounted() => Assert.Equal(
+        Deviations.Select(each => each.Deviation).Where(each => !each.Contains("hostPath", StringComparison.Ordinal)), Find(Helm.RenderWith("options.Bpf.PinDirectory=").PodSpec));
 
     [Fact]
     public void A_Secret_for_TLS_is_no_deviation() =>

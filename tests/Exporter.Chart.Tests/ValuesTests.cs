@@ -29,7 +29,7 @@ public sealed class ValuesTests
             manifest.SecurityContext);
         Assert.True((bool?)manifest.PodSpec["hostNetwork"]);
         Assert.Null(manifest.PodSpec["hostPID"]);
-        Assert.Null(manifest.PodSpec["volumes"]);
+        AssertJson("""[{"name": "bpf", "hostPath": {"path": "/sys/fs/bpf", "type": "Directory"}}]""", manifest.PodSpec["volumes"]!);
     }
 
     [Theory]
@@ -131,8 +131,8 @@ public sealed class ValuesTests
 
         Assert.Equal("/etc/podnet-exporter/tls/tls.crt", manifest.Environment["PODNET__Server__CertificateFile"]);
         Assert.Equal("/etc/podnet-exporter/tls/key.pem", manifest.Environment["PODNET__Server__KeyFile"]);
-        AssertJson("""[{"name": "tls", "secret": {"secretName": "cert"}}]""", manifest.PodSpec["volumes"]!);
-        AssertJson("""[{"name": "tls", "mountPath": "/etc/podnet-exporter/tls", "readOnly": true}]""", manifest.Container["volumeMounts"]!);
+        AssertJson("""{"name": "tls", "secret": {"secretName": "cert"}}""", manifest.PodSpec["volumes"]![1]!);
+        AssertJson("""{"name": "tls", "mountPath": "/etc/podnet-exporter/tls", "readOnly": true}""", manifest.Container["volumeMounts"]![1]!);
         foreach (var probe in new[] { "startupProbe", "livenessProbe", "readinessProbe" })
         {
             Assert.Equal("HTTPS", (string?)manifest.Container[probe]!["httpGet"]!["scheme"]);
@@ -151,8 +151,8 @@ public sealed class ValuesTests
         var manifest = Helm.RenderWith("auth.existingSecret=access", "auth.bearerTokenKey=token", "podMonitor.enabled=true", "serviceMonitor.enabled=true");
 
         Assert.Equal(new Dictionary<string, string> { ["PODNET__Server__BearerTokenFile"] = "/etc/podnet-exporter/auth/token" }, manifest.Environment);
-        AssertJson("""[{"name": "auth", "secret": {"secretName": "access"}}]""", manifest.PodSpec["volumes"]!);
-        AssertJson("""[{"name": "auth", "mountPath": "/etc/podnet-exporter/auth", "readOnly": true}]""", manifest.Container["volumeMounts"]!);
+        AssertJson("""{"name": "auth", "secret": {"secretName": "access"}}""", manifest.PodSpec["volumes"]![1]!);
+        AssertJson("""{"name": "auth", "mountPath": "/etc/podnet-exporter/auth", "readOnly": true}""", manifest.Container["volumeMounts"]![1]!);
         foreach (var endpoint in Endpoints(manifest))
         {
             AssertJson("""{"type": "Bearer", "credentials": {"name": "access", "key": "token"}}""", endpoint["authorization"]!);
@@ -225,7 +225,7 @@ public sealed class ValuesTests
 
         var constraints = manifest["SecurityContextConstraints"].AsObject();
         Assert.Equal(manifest.AddedCapabilities, constraints["allowedCapabilities"]!.AsArray().Select(name => (string)name!));
-        Assert.Equal(["allowHostNetwork", "allowHostPorts"], constraints.Where(field => field.Key.StartsWith("allow", StringComparison.Ordinal) && field.Value!.GetValueKind() == System.Text.Json.JsonValueKind.True).Select(field => field.Key));
+        Assert.Equal(["allowHostNetwork", "allowHostPorts", "allowHostDirVolumePlugin"], constraints.Where(field => field.Key.StartsWith("allow", StringComparison.Ordinal) && field.Value!.GetValueKind() == System.Text.Json.JsonValueKind.True).Select(field => field.Key));
         AssertJson("""["system:serviceaccount:monitoring:r-podnet-exporter"]""", constraints["users"]!);
         AssertJson("""["runtime/default"]""", constraints["seccompProfiles"]!);
     }
@@ -257,9 +257,9 @@ public sealed class ValuesTests
     [InlineData("tolerations[0].key=k", "tolerations", """[{"key": "k"}]""")]
     [InlineData("nodeSelector.disk=ssd", "nodeSelector", """{"kubernetes.io/os": "linux", "disk": "ssd"}""")]
     [InlineData("affinity.nodeAffinity.x=y", "affinity", """{"nodeAffinity": {"x": "y"}}""")]
-    [InlineData("extraVolumes[0].name=v", "volumes", """[{"name": "v"}]""")]
+    [InlineData("extraVolumes[0].name=v", "volumes/1", """{"name": "v"}""")]
     [InlineData("extraEnv[0].name=A", "containers/0/env/2", """{"name": "A"}""")]
-    [InlineData("extraVolumeMounts[0].name=v", "containers/0/volumeMounts", """[{"name": "v"}]""")]
+    [InlineData("extraVolumeMounts[0].name=v", "containers/0/volumeMounts/1", """{"name": "v"}""")]
     [InlineData("runAsUser=1", "containers/0/securityContext/runAsUser", "1")]
     [InlineData("seccompProfile.type=Unconfined", "containers/0/securityContext/seccompProfile", """{"type": "Unconfined"}""")]
     [InlineData("seLinuxOptions.type=spc_t", "containers/0/securityContext/seLinuxOptions", """{"type": "spc_t"}""")]
