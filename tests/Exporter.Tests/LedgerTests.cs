@@ -434,17 +434,20 @@ public sealed class LedgerTests
         }
     }
 
-    public static TheoryData<string, MapLayout> Layouts => new()
-    {
-        { "reordered", LedgerCounts.Layout with { Counters = [.. LedgerCounts.Layout.Counters.Reverse()] } },
-        { "with counters between that are not known", LedgerCounts.Layout with { Counters = ["new", .. LedgerCounts.Layout.Counters.SelectMany(name => (string[])[name, $"{name}.new"]).Take(230)] } },
-        { "with fewer counters", LedgerCounts.Layout with { Counters = [.. LedgerCounts.Layout.Counters.Where(name => !name.EndsWith("resent", StringComparison.Ordinal))] } },
-    };
-
     [Theory]
-    [MemberData(nameof(Layouts))]
-    public void A_ledger_of_another_version_is_taken_over_by_the_names_of_its_counters(string difference, MapLayout layout)
+    [InlineData("reordered")]
+    [InlineData("with counters between that are not known")]
+    [InlineData("with fewer counters")]
+    public void A_ledger_of_another_version_is_taken_over_by_the_names_of_its_counters(string difference)
     {
+        var today = LedgerCounts.Layout.Counters;
+        var layout = new MapLayout("", difference switch
+        {
+            "reordered" => [.. today.Reverse()],
+            "with fewer counters" => [.. today.Where(name => !name.EndsWith("resent", StringComparison.Ordinal))],
+            // As many as a record has room for.
+            _ => [.. today.SelectMany(name => (string[])[$"{name}.new", name]).Take(230)],
+        });
         var counts = Counted.Sent(3, 300);
         Fill(200);
         var one = Open(One);
