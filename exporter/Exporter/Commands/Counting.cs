@@ -34,6 +34,9 @@ internal sealed class Counting : IAsyncDisposable
 
     internal Served Content { get; }
 
+    /// <summary>Who says which pod an interface belongs to.</summary>
+    internal string PodSource => _services.GetRequiredService<IPodSource>().Name;
+
     /// <summary>Ends when one of the loops has failed.</summary>
     internal Task<Exception> Failure { get; private set; } = new TaskCompletionSource<Exception>().Task;
 

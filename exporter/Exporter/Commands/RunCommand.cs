@@ -87,12 +87,14 @@ internal static partial class RunCommand
         Tell(server.Logger, kernel, unpinned);
         using var statistics = bpf.RunStatistics ? TryEnableStatistics(server.Logger) : null;
         var outcome = Outcome.Anew;
+        Counting? former = null;
         while (outcome == Outcome.Anew)
         {
             using var changed = new CancellationTokenSource();
             using var listening = live.OnChange((_, _) => changed.Cancel());
-            await using var counting = await Counting.StartAsync(live.CurrentValue, kernel, api, server.LoggerFactory, ShowIn);
+            var counting = await Counting.StartAsync(live.CurrentValue, kernel, api, server.LoggerFactory, ShowIn);
             server.Content.Set(counting.Content);
+            LogCounting(server.Logger, kernel.Hook.Name, counting.PodSource);
             outcome = await WaitAsync(counting, kernel.Pins, server.Stopping, changed.Token);
             await counting.StopAsync(leavesAttached: outcome == Outcome.Anew || (kernel.Pins is not null && outcome != Outcome.Remove));
             if (outcome == Outcome.Failed)
@@ -100,6 +102,12 @@ internal static partial class RunCommand
                 return Fail(ExitCode.Failure, errors, (await counting.Failure).ToString());
             }
             kernel.Ledger.Restart();
+            // Whoever has asked just before is still answered by this one, and by the one before it nobody.
+            if (former is not null)
+            {
+                await former.DisposeAsync();
+            }
+            former = counting;
         }
         await watching.CancelAsync();
         await looking;
@@ -183,6 +191,9 @@ internal static partial class RunCommand
 
     [LoggerMessage(32, LogLevel.Information, "TCP handshakes are seen, but not in every way: {Reasons}")]
     private static partial void LogSomeHandshakes(ILogger logger, string reasons);
+
+    [LoggerMessage(36, LogLevel.Information, "Counting by {Hook}; pods are known from {Source}")]
+    private static partial void LogCounting(ILogger logger, string hook, string source);
 
     [LoggerMessage(35, LogLevel.Information, "Nothing outlives this process: what is counted until it ends is lost with it, and nothing is counted until the next is there ({Reason})")]
     private static partial void LogUnpinned(ILogger logger, string reason);

@@ -71,7 +71,7 @@ internal sealed partial class ExporterProcess : IDisposable
         var exporter = new ExporterProcess(port, command);
         try
         {
-            await exporter.WaitForLogAsync("Now listening on");
+            await exporter.WaitUntilRunningAsync();
             return exporter;
         }
         catch
@@ -94,23 +94,27 @@ internal sealed partial class ExporterProcess : IDisposable
         return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
-    /// <summary>Waits for a line that contains the text, which may have come already.</summary>
-    internal async Task WaitForLogAsync(string text)
+    /// <summary>Waits until it counts, or waits for another one to end.</summary>
+    internal Task WaitUntilRunningAsync() => WaitForLogAsync("Counting by", "Another exporter has the lock");
+
+    /// <summary>Waits for a line that contains one of the texts, which may have come already.</summary>
+    internal async Task WaitForLogAsync(params string[] texts)
     {
+        bool Has(string line) => texts.Any(text => line.Contains(text, StringComparison.Ordinal));
         using var deadline = new CancellationTokenSource(Patience);
-        if (Log.Any(line => line.Contains(text, StringComparison.Ordinal)))
+        if (Log.Any(Has))
         {
             return;
         }
         try
         {
-            while (!(await _lines.Reader.ReadAsync(deadline.Token)).Contains(text, StringComparison.Ordinal))
+            while (!Has(await _lines.Reader.ReadAsync(deadline.Token)))
             {
             }
         }
         catch (Exception e) when (e is ChannelClosedException or OperationCanceledException)
         {
-            throw new InvalidOperationException($"No line with '{text}' came:\n{string.Join('\n', Log)}");
+            throw new InvalidOperationException($"No line with '{string.Join("' or '", texts)}' came:\n{string.Join('\n', Log)}");
         }
     }
 

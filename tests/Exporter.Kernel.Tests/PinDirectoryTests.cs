@@ -1,0 +1,162 @@
+using System.Net.Sockets;
+using Exporter.Kernel.Tests.Support;
+
+namespace Exporter.Kernel.Tests;
+
+/// <summary>Places for pins that cannot be used, or have something else in them; and how everything is removed.</summary>
+public sealed class PinDirectoryTests
+{
+    [Fact]
+    public async Task Without_a_BPF_file_system_it_counts_and_says_once_that_nothing_outlives_it()
+    {
+        using var exporter = await ExporterProcess.StartAsync();
+        await CountAsync(exporter);
+
+        Assert.Equal(1, exporter.Log.Count(line => line.Contains("Nothing outlives this process", StringComparison.Ordinal) && line.Contains("is in no BPF file system", StringComparison.Ordinal)));
+        Assert.Equal(0, exporter.Terminate());
+    }
+
+    [Theory]
+    [InlineData("cannot be made", "mount -o remount,ro DIR")]
+    [InlineData("cannot be written to", "mkdir DIR/podnet", "mount -o remount,ro DIR")]
+    [InlineData("can be changed by others", "mkdir DIR/podnet", "chown 12345 DIR/podnet")]
+    [InlineData("can be changed by others", "mkdir DIR/podnet", "chmod 0770 DIR/podnet")]
+    public async Task A_place_that_cannot_be_trusted_or_written_to_is_not_used(string reason, params string[] preparation)
+    {
+        using var node = new PinnedNode();
+        foreach (var line in preparation)
+        {
+            var words = line.Replace("DIR", node.MountPoint, StringComparison.Ordinal).Split(' ');
+            Shell.Run(words[0], words[1..]);
+        }
+
+        using (var exporter = await node.StartAsync())
+        {
+            await CountAsync(exporter);
+            Assert.Contains(exporter.Log, line => line.Contains("Nothing outlives this process", StringComparison.Ordinal) && line.Contains(reason, StringComparison.Ordinal));
+            Assert.Equal(0, exporter.Terminate());
+        }
+        Shell.TryRun("mount", "-o", "remount,rw", node.MountPoint);
+        Shell.TryRun("rm", "-rf", node.Pins);
+    }
+
+    /// <summary>A file system for pins has no limit of its own: what it can be full of is a name that somebody else has.</summary>
+    [Theory]
+    [InlineData("links", "is counted, but only until this process ends")]
+    [InlineData("handshake_losses", null)]
+    public async Task Where_a_pin_cannot_be_made_it_counts_all_the_same(string taken, string? warning)
+    {
+        using var node = new PinnedNode();
+        using (await node.StartAsync())
+        {
+        }
+        var path = taken == "links" ? Path.Combine(node.Pins, taken) : Directory.GetDirectories(node.Pins, "handshakes_*").Select(set => Path.Combine(set, taken)).Single();
+        File.Delete(path);
+        File.CreateSymbolicLink(path, "taken");
+
+        using var exporter = await node.StartAsync();
+
+        await CountAsync(exporter);
+        if (warning is not null)
+        {
+            await exporter.WaitForLogAsync(warning);
+            Assert.True((await exporter.ScrapeAsync())["podnet_exporter_attach_errors_total{reason=\"pin\"}"] > 0);
+        }
+    }
+
+    [Fact]
+    public async Task A_ledger_of_somebody_else_is_not_read_and_counting_begins_anew()
+    {
+        using var node = new PinnedNode();
+        using var pod = new Pod();
+        using (var first = await node.StartAsync())
+        {
+            await first.WaitForAttachedAsync(pod.Interface);
+            pod.Up();
+            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+            await PinnedNode.AssertExactAsync(first, pod);
+            first.Kill();
+        }
+        var ledger = Directory.GetFiles(node.Pins, "ledger_*_0").Single();
+        File.Delete(ledger);
+        Shell.Run("bpftool", "map", "create", ledger, "type", "hash", "key", "4", "value", "4", "entries", "1", "name", "others");
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, 50, 100, fromPod: true);
+
+        using var exporter = await node.StartAsync();
+
+        // What was counted before is gone with the ledger; what nobody had read is still there.
+        await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_packets_total", $"pod=\"{pod.Name}\"", "transport=\"udp\"") + samples.Sum("podnet_exporter_unattributed_packets_total", "transmit") == 50);
+    }
+
+    /// <summary>Its interfaces have the same indexes, and are others.</summary>
+    [Fact]
+    public async Task What_an_exporter_in_another_network_namespace_has_left_is_removed()
+    {
+        using var node = new PinnedNode();
+        using var elsewhere = new NetworkNamespace("elsewhere");
+        using (var first = await ExporterProcess.StartCommandAsync(node.Port, ["ip", "netns", "exec", elsewhere.Name, ExporterProcess.Binary, $"--Server:Urls=http://127.0.0.1:{node.Port}", .. node.Options]))
+        {
+            Shell.Run("pkill", "-9", "-f", $"127.0.0.1:{node.Port}");
+            first.WaitForExit();
+        }
+        var before = Directory.GetDirectories(node.Pins, "handshake_links_*").Single();
+
+        using var exporter = await node.StartAsync();
+
+        await CountAsync(exporter);
+        Assert.DoesNotContain("Goes on", string.Join('\n', exporter.Log), StringComparison.Ordinal);
+        Assert.False(Directory.Exists(before));
+    }
+
+    [Theory]
+    [InlineData("tcx", true)]
+    [InlineData("tcx", false)]
+    [InlineData("clsact", true)]
+    [InlineData("clsact", false)]
+    public async Task Uninstall_removes_everything_of_ours_and_nothing_else(string hook, bool isRunning)
+    {
+        using var node = new PinnedNode($"--Attach:Hook={hook}");
+        using var pod = new Pod();
+        using var foreign = new ForeignPrograms();
+        foreign.AddFilter(pod, 5);
+        foreign.AddLink(pod);
+        using var exporter = await node.StartAsync();
+        await exporter.WaitForAttachedAsync(pod.Interface);
+        pod.Up();
+        if (!isRunning)
+        {
+            exporter.Kill();
+        }
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, 10, 100, fromPod: true);
+        var seen = foreign.Packets;
+
+        var (exitCode, output, error) = node.Uninstall();
+
+        Assert.True(exitCode == 0, error);
+        Assert.Contains("removed", output, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(node.Pins));
+        Assert.DoesNotContain("podnet_", Shell.Tc($"filter show dev {pod.Interface} ingress"), StringComparison.Ordinal);
+        Assert.DoesNotContain("podnet_", Shell.Tc($"filter show dev {pod.Interface} egress"), StringComparison.Ordinal);
+        Assert.Equal(1, Bpf.Tc.TcxHook.CountPrograms(pod.Ifindex, Bpf.Tc.TcDirection.Ingress));
+        Assert.Equal(1, foreign.CountFilters(pod));
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, 10, 100, fromPod: true);
+        Assert.True(foreign.Packets >= seen + 20);
+        if (isRunning)
+        {
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_standby{reason=\"uninstalled\"}"] == 1);
+            Assert.Equal(0, exporter.Terminate());
+        }
+        // A second time there is nothing to do.
+        Assert.Equal(0, node.Uninstall().ExitCode);
+    }
+
+    /// <summary>One pod's packets are counted.</summary>
+    private static async Task CountAsync(ExporterProcess exporter)
+    {
+        using var pod = new Pod();
+        await exporter.WaitForAttachedAsync(pod.Interface);
+        pod.Up();
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+        await PinnedNode.AssertExactAsync(exporter, pod);
+    }
+}
