@@ -13,27 +13,44 @@
   "Identity.Wait" (list "00:00:00" "01:00:00")
   "Metrics.Retention" (list "00:00:00" "1.00:00:00")
 -}}
+{{- range $name := list "options" "liveOptions" -}}
 {{- range $key, $range := $ranges -}}
 {{- $path := splitList "." $key -}}
-{{- range list $.Values.options $.Values.liveOptions -}}
-{{- $value := index (index . (first $path) | default dict) (last $path) -}}
+{{- $value := index (index (get $.Values $name) (first $path) | default dict) (last $path) -}}
 {{- if $value -}}
 {{- $ticks := include "podnet.ticks" $value | int64 -}}
 {{- if or (lt $ticks (include "podnet.ticks" (first $range) | int64)) (gt $ticks (include "podnet.ticks" (last $range) | int64)) -}}
-{{- fail (printf "options.%s: '%s' is out of range; it can be from %s to %s" $key $value (first $range) (last $range)) -}}
+{{- fail (printf "%s.%s: '%s' is out of range; it can be from %s to %s" $name $key $value (first $range) (last $range)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and .Values.liveOptions (.Values.options.Options | default dict).File -}}
-{{- fail "liveOptions: options.Options.File is another file of options; leave one of them" -}}
+{{- if and .Values.liveOptions (not (include "podnet.hasOptionsFile" .)) -}}
+{{- fail "options.Options.File: has another file than liveOptions; leave one of the two out" -}}
 {{- end -}}
-{{- range $section, $options := .Values.liveOptions -}}
-{{- range $key, $value := $options -}}
-{{- if hasKey (index $.Values.options $section | default dict) $key -}}
-{{- fail (printf "liveOptions.%s.%s: is in options as well, which would win; leave it in one of them" $section $key) -}}
+{{- range list "Server" "Kubernetes" "Bpf" "Options" -}}
+{{- if hasKey $.Values.liveOptions . -}}
+{{- fail (printf "liveOptions.%s: the pods are made by it; set options.%s" . .) -}}
 {{- end -}}
 {{- end -}}
+{{- if hasKey (.Values.liveOptions.Identity | default dict) "Source" -}}
+{{- fail "liveOptions.Identity.Source: the pods are made by it; set options.Identity.Source" -}}
+{{- end -}}
+{{- $fixed := list -}}
+{{- range include "podnet.environment" (list "" .Values.options) | fromYamlArray -}}
+{{- $fixed = append $fixed .name -}}
+{{- end -}}
+{{- range include "podnet.environment" (list "" .Values.liveOptions) | fromYamlArray -}}
+{{- if has .name $fixed -}}
+{{- fail (printf "liveOptions%s: is in options as well, which would win; leave one of the two out" (replace "__" "." .name)) -}}
+{{- end -}}
+{{- end -}}
+{{- $pins := include "podnet.pinDirectory" . -}}
+{{- if and $pins (not (hasPrefix "/sys/fs/bpf/" $pins)) -}}
+{{- fail "options.Bpf.PinDirectory: has to be below /sys/fs/bpf, which is what is mounted, or empty" -}}
+{{- end -}}
+{{- if and .Values.bpfObjects.existingConfigMap (hasKey (.Values.options.Bpf | default dict) "ObjectDirectory") -}}
+{{- fail "options.Bpf.ObjectDirectory: is that of bpfObjects.existingConfigMap; leave one of the two out" -}}
 {{- end -}}
 {{- $urls := (.Values.options.Server | default dict).Urls | default list | toJson -}}
 {{- if and .Values.tls.existingSecret (contains "http://" $urls) -}}

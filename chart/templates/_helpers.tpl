@@ -84,90 +84,38 @@ true
 {{- toYaml $add -}}
 {{- end -}}
 
-{{/* Go writes small and large numbers with an exponent, which the program does not read. */}}
+{{/* An option's value as the program reads it, from the environment and from a file. Arguments: key, value. */}}
 {{- define "podnet.text" -}}
-{{- if kindIs "float64" . -}}
-{{- regexReplaceAll "[.]?0+$" (printf "%.9f" .) "" -}}
-{{- else -}}
-{{- toString . -}}
-{{- end -}}
-{{- end -}}
-
-{{/* An option's value as the program reads it. Arguments: key, value. */}}
-{{- define "podnet.value" -}}
 {{- $key := index . 0 -}}
 {{- $value := index . 1 -}}
 {{- if kindIs "slice" $value -}}
 {{- $parts := list -}}
 {{- range $value -}}
-{{- $parts = append $parts (include "podnet.text" .) -}}
+{{- $parts = append $parts (include "podnet.text" (list $key .)) -}}
 {{- end -}}
 {{- join ";" $parts -}}
+{{- else if kindIs "float64" $value -}}
+{{- /* Go writes small and large numbers with an exponent, which the program does not read. */ -}}
+{{- regexReplaceAll "[.]?0+$" (printf "%.9f" $value) "" -}}
 {{- else if and (has $key (list "Hook" "Segments" "Sizes" "Handshakes")) (kindIs "bool" $value) -}}
 {{- /* What YAML makes of a bare off. */ -}}
 off
 {{- else -}}
-{{- include "podnet.text" $value -}}
+{{- toString $value -}}
 {{- end -}}
 {{- end -}}
 
-{{/* A map of options as the JSON of a file. */}}
-{{- define "podnet.optionsFile" -}}
-{{- $sections := dict -}}
-{{- range $section, $options := . -}}
+{{/* A map of options as JSON in which every value is a text. */}}
+{{- define "podnet.json" -}}
 {{- $texts := dict -}}
-{{- range $key, $value := $options -}}
+{{- range $key, $value := . -}}
 {{- if kindIs "map" $value -}}
-{{- $_ := set $texts $key $value -}}
+{{- $_ := set $texts $key (include "podnet.json" $value | fromJson) -}}
 {{- else -}}
-{{- $_ := set $texts $key (include "podnet.value" (list $key $value)) -}}
+{{- $_ := set $texts $key (include "podnet.text" (list $key $value)) -}}
 {{- end -}}
 {{- end -}}
-{{- $_ := set $sections $section $texts -}}
-{{- end -}}
-{{- toPrettyJson $sections -}}
-{{- end -}}
-
-{{/* Where the nodes' BPF file system has what outlives a pod; nothing where that is off. */}}
-{{- define "podnet.pins" -}}
-{{- $bpf := .Values.options.Bpf | default dict -}}
-{{- if hasKey $bpf "PinDirectory" -}}
-{{- $bpf.PinDirectory -}}
-{{- else -}}
-/sys/fs/bpf/podnet
-{{- end -}}
-{{- end -}}
-
-{{- define "podnet.bpfMount" -}}
-- name: bpf
-  mountPath: /sys/fs/bpf
-  # One that is mounted later is seen, too.
-  mountPropagation: HostToContainer
-{{- end -}}
-
-{{- define "podnet.bpfVolume" -}}
-- name: bpf
-  hostPath:
-    path: /sys/fs/bpf
-    type: Directory
-{{- end -}}
-
-{{- define "podnet.securityContext" -}}
-privileged: false
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-runAsUser: {{ .Values.runAsUser }}
-capabilities:
-  drop:
-    - ALL
-  add:
-    {{- include "podnet.capabilities" . | nindent 4 }}
-seccompProfile:
-  {{- toYaml .Values.seccompProfile | nindent 2 }}
-{{- with .Values.seLinuxOptions }}
-seLinuxOptions:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
+{{- toPrettyJson $texts -}}
 {{- end -}}
 
 {{/* A map of options as environment variables. Arguments: prefix, map. */}}
@@ -179,9 +127,207 @@ seLinuxOptions:
 {{- include "podnet.environment" (list $name $value) }}
 {{- else }}
 - name: {{ $name }}
-  value: {{ include "podnet.value" (list $key $value) | quote }}
+  value: {{ include "podnet.text" (list $key $value) | quote }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* Where BPF programs and their counts outlive the exporter; nothing: nowhere. */}}
+{{- define "podnet.pinDirectory" -}}
+{{- dig "Bpf" "PinDirectory" "/sys/fs/bpf/podnet" .Values.options -}}
+{{- end -}}
+
+{{/* Whether the options are in a ConfigMap: "true", or nothing where the values name another file, or none. */}}
+{{- define "podnet.hasOptionsFile" -}}
+{{- if not (hasKey (.Values.options.Options | default dict) "File") -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* What the pods of the DaemonSet and of the hook have in common. */}}
+{{- define "podnet.pod" -}}
+# The pods' interfaces are in the node's network namespace, and only there.
+hostNetwork: true
+dnsPolicy: Default
+enableServiceLinks: false
+serviceAccountName: {{ include "podnet.serviceAccountName" . }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* And their containers. */}}
+{{- define "podnet.container" -}}
+image: {{ include "podnet.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  privileged: false
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  runAsUser: {{ .Values.runAsUser }}
+  capabilities:
+    drop:
+      - ALL
+    add:
+      {{- include "podnet.capabilities" . | nindent 6 }}
+  seccompProfile:
+    {{- toYaml .Values.seccompProfile | nindent 4 }}
+  {{- if include "podnet.hasAppArmorField" . }}
+  {{- with include "podnet.appArmorProfile" . | fromYaml }}
+  appArmorProfile:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+  {{- with .Values.seLinuxOptions }}
+  seLinuxOptions:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- with .Values.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "podnet.bpffsVolume" -}}
+{{- if include "podnet.pinDirectory" . -}}
+- name: bpffs
+  hostPath:
+    path: /sys/fs/bpf
+    type: Directory
+{{- end -}}
+{{- end -}}
+
+{{- define "podnet.bpffsMount" -}}
+{{- if include "podnet.pinDirectory" . -}}
+- name: bpffs
+  mountPath: /sys/fs/bpf
+  # Where the node mounts its file system there only later, it is seen all the same.
+  mountPropagation: HostToContainer
+{{- end -}}
+{{- end -}}
+
+{{- define "podnet.mounts" -}}
+{{- with include "podnet.bpffsMount" . }}
+{{ . }}
+{{- end }}
+{{- if include "podnet.hasOptionsFile" . }}
+- name: options
+  # A directory: a file that is mounted by subPath never changes.
+  mountPath: /etc/podnet-exporter/options
+  readOnly: true
+{{- end }}
+{{- if .Values.bpfObjects.existingConfigMap }}
+- name: bpf-objects
+  mountPath: /etc/podnet-exporter/bpf
+  readOnly: true
+{{- end }}
+{{- if .Values.tls.existingSecret }}
+- name: tls
+  mountPath: /etc/podnet-exporter/tls
+  readOnly: true
+{{- end }}
+{{- if .Values.auth.existingSecret }}
+- name: auth
+  mountPath: /etc/podnet-exporter/auth
+  readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "podnet.volumes" -}}
+{{- with include "podnet.bpffsVolume" . }}
+{{ . }}
+{{- end }}
+{{- if include "podnet.hasOptionsFile" . }}
+- name: options
+  configMap:
+    name: {{ include "podnet.fullname" . }}-options
+{{- end }}
+{{- with .Values.bpfObjects.existingConfigMap }}
+- name: bpf-objects
+  configMap:
+    name: {{ . }}
+{{- end }}
+{{- with .Values.tls.existingSecret }}
+- name: tls
+  secret:
+    secretName: {{ . }}
+{{- end }}
+{{- with .Values.auth.existingSecret }}
+- name: auth
+  secret:
+    secretName: {{ . }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "podnet.appArmorProfile" -}}
+{{- $default := dict -}}
+{{- if include "podnet.pinDirectory" . -}}
+{{- $default = dict "type" "Unconfined" -}}
+{{- end -}}
+{{- toYaml (.Values.appArmorProfile | default $default) -}}
+{{- end -}}
+
+{{/* Before Kubernetes 1.30 it is an annotation of the pod. */}}
+{{- define "podnet.hasAppArmorField" -}}
+{{- if semverCompare ">=1.30-0" .Capabilities.KubeVersion.Version -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* Arguments: root, the container's name. */}}
+{{- define "podnet.appArmorAnnotation" -}}
+{{- $root := index . 0 -}}
+{{- $profile := include "podnet.appArmorProfile" $root | fromYaml -}}
+{{- if and $profile (not (include "podnet.hasAppArmorField" $root)) -}}
+{{- $words := dict "Unconfined" "unconfined" "RuntimeDefault" "runtime/default" "Localhost" (printf "localhost/%s" $profile.localhostProfile) -}}
+container.apparmor.security.beta.kubernetes.io/{{ index . 1 }}: {{ get $words $profile.type | quote }}
+{{- end -}}
+{{- end -}}
+
+{{/* On how many nodes the hook runs; 0: there is none, or no API server to ask how many there are. */}}
+{{- define "podnet.uninstallNodes" -}}
+{{- $count := 0 -}}
+{{- if not (and .Values.uninstall.enabled (include "podnet.pinDirectory" .)) -}}
+{{- else if .Values.uninstall.nodes -}}
+{{- $count = int .Values.uninstall.nodes -}}
+{{- else -}}
+{{- range (lookup "v1" "Node" "" "").items -}}
+{{- $labels := .metadata.labels | default dict -}}
+{{- $isChosen := true -}}
+{{- range $key, $value := $.Values.nodeSelector -}}
+{{- $isChosen = and $isChosen (eq (get $labels $key) $value) -}}
+{{- end -}}
+{{- $count = add $count (ternary 1 0 $isChosen) -}}
+{{- end -}}
+{{- end -}}
+{{- $count -}}
+{{- end -}}
+
+{{/* The hook's pods are none of the Service's and the monitors'. */}}
+{{- define "podnet.uninstallName" -}}
+{{- include "podnet.name" . | trunc 53 | trimSuffix "-" }}-uninstall
 {{- end -}}
 
 {{- define "podnet.probe" -}}

@@ -43,6 +43,7 @@ internal sealed class MapSet : IDisposable
     /// <param name="kind">What the sets of this object's maps are called.</param>
     /// <param name="names">Those of the object's maps that belong to the set; all others are the object's own.</param>
     /// <exception cref="BpfException">The kernel refused.</exception>
+    /// <exception cref="PinException">It refused the maps that are pinned, or to pin.</exception>
     internal static MapSet Load(BpfObject opened, PinDirectory? pins, string kind, MapLayout layout, IReadOnlyList<string> names)
     {
         var name = $"{kind}_{layout.Digest.ToString("x16", CultureInfo.InvariantCulture)}";
@@ -57,10 +58,10 @@ internal sealed class MapSet : IDisposable
                 opened.Load();
                 return adopted;
             }
-            catch
+            catch (BpfException e)
             {
                 adopted.Dispose();
-                throw;
+                throw new PinException($"What is pinned as {pins.Path}/{name} cannot be used: {e.Message}");
             }
         }
         opened.Load();

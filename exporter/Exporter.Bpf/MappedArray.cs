@@ -56,9 +56,9 @@ public sealed unsafe class MappedArray : IDisposable
         }
     }
 
-    /// <summary>Opens a pinned one, or returns null where there is none, or it is something else.</summary>
+    /// <summary>Opens a pinned one of this size, or returns null where there is none, or it is something else.</summary>
     /// <exception cref="BpfException">The kernel refused.</exception>
-    public static MappedArray? Open(PinDirectory pins, string name)
+    public static MappedArray? Open(PinDirectory pins, string name, int elements)
     {
         if (pins.Get(name) is not { } descriptor)
         {
@@ -74,7 +74,7 @@ public sealed unsafe class MappedArray : IDisposable
             // A program or a link.
             return null;
         }
-        if (map.KeySize != sizeof(uint) || map.ValueSize != ElementBytes || map.Copies != 1)
+        if (map.KeySize != sizeof(uint) || map.ValueSize != ElementBytes || map.MaxEntries != elements || map.Copies != 1)
         {
             map.Dispose();
             return null;

@@ -128,7 +128,7 @@ public sealed unsafe class PinDirectory : IDisposable
         var error = Libbpf.bpf_obj_pin(fd, path);
         if (error == -Errno.EEXIST)
         {
-            File.Delete(path);
+            Remove(name);
             error = Libbpf.bpf_obj_pin(fd, path);
         }
         if (error < 0)

@@ -1,6 +1,6 @@
 using Exporter.Benchmarks;
 
-// Prints the tables of docs/performance.md; with names, only those: packets, handshakes, drain, footprint, series, attach, naming.
+// Prints the tables of docs/performance.md; with names, only those: packets, handshakes, drain, footprint, series, attach, naming, continuity.
 bool Wanted(string name) => args.Length == 0 || args.Contains(name);
 
 if (Wanted("packets"))
@@ -30,4 +30,8 @@ if (Wanted("attach"))
 if (Wanted("naming"))
 {
     await Naming.RunAsync();
+}
+if (Wanted("continuity"))
+{
+    await Continuity.RunAsync();
 }

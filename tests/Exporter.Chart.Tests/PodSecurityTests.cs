@@ -9,12 +9,13 @@ public sealed class PodSecurityTests
     /// <summary>What the levels baseline and restricted would refuse.</summary>
     private static readonly (string Deviation, string Reason)[] Deviations =
     [
+        ("baseline: appArmorProfile Unconfined", "the runtimes' default one lets nobody write below /sys/fs/bpf"),
         ("baseline: capability BPF", "to load BPF programs and make maps"),
         ("baseline: capability NET_ADMIN", "to attach programs to interfaces, and to be told of namespaces"),
         ("baseline: capability PERFMON", "programs for tracing, and those that follow pointers of the kernel"),
         ("baseline: hostNetwork", "the pods' interfaces are in the node's network namespace, and only there"),
         ("baseline: hostPort 9969", "a port of a pod on the host's network is the host's"),
-        ("baseline: volume hostPath", "the node's BPF file system, where what is counted outlives the pod; not with options.Bpf.PinDirectory empty"),
+        ("baseline: volume hostPath", "/sys/fs/bpf, where BPF programs and their counts outlive the exporter"),
         ("restricted: capability BPF", "as above"),
         ("restricted: capability NET_ADMIN", "as above"),
         ("restricted: capability PERFMON", "as above"),
@@ -43,8 +44,16 @@ public sealed class PodSecurityTests
             Find(Helm.RenderWith("capabilities.olderKernels=true").PodSpec));
 
     [Fact]
-    public void Without_pins_nothing_of_the_host_is_mounted() => Assert.Equal(
-        Deviations.Select(each => each.Deviation).Where(each => !each.Contains("hostPath", StringComparison.Ordinal)), Find(Helm.RenderWith("options.Bpf.PinDirectory=").PodSpec));
+    public void Without_pins_they_mount_nothing_of_the_host_and_have_the_default_profile_of_AppArmor() =>
+        Assert.Equal(
+            Deviations.Select(each => each.Deviation).Where(each => !each.Contains("hostPath", StringComparison.Ordinal) && !each.Contains("appArmor", StringComparison.Ordinal)),
+            Find(Helm.RenderWith("options.Bpf.PinDirectory=").PodSpec));
+
+    [Fact]
+    public void The_hook_s_pods_deviate_in_nothing_more_and_have_no_port() =>
+        Assert.Equal(
+            Deviations.Select(each => each.Deviation).Where(each => each != "baseline: hostPort 9969"),
+            Find(Helm.RenderWith("uninstall.nodes=1")["Job"]["spec"]!["template"]!["spec"]!));
 
     [Fact]
     public void A_Secret_for_TLS_is_no_deviation() =>
@@ -56,6 +65,8 @@ public sealed class PodSecurityTests
     [InlineData("capabilities: {drop: [NET_RAW]}", "restricted: not all capabilities dropped")]
     [InlineData("procMount: Unmasked", "baseline: procMount")]
     [InlineData("seccompProfile: {type: Unconfined}", "baseline: seccompProfile Unconfined", "restricted: seccompProfile")]
+    [InlineData("appArmorProfile: {type: Unconfined}", "baseline: appArmorProfile Unconfined")]
+    [InlineData("appArmorProfile: {type: Localhost, localhostProfile: p}")]
     [InlineData("seLinuxOptions: {type: spc_t}", "baseline: seLinuxOptions")]
     public void A_deviation_is_found(string securityContext, params string[] found)
     {
@@ -148,6 +159,10 @@ public sealed class PodSecurityTests
             && ((string?)selinux["type"] is not (null or "" or "container_t" or "container_init_t" or "container_kvm_t" or "container_engine_t") || selinux["user"] is not null || selinux["role"] is not null))
         {
             yield return "baseline: seLinuxOptions";
+        }
+        if ((string?)context["appArmorProfile"]?["type"] == "Unconfined")
+        {
+            yield return "baseline: appArmorProfile Unconfined";
         }
         var seccomp = (string?)context["seccompProfile"]?["type"];
         if (seccomp == "Unconfined")

@@ -41,6 +41,16 @@ public sealed class SchemaTests
     [InlineData("options.Bpf.RunStatistics=1", "at '/options/Bpf/RunStatistics'", "got number, want boolean")]
     [InlineData("options.Handshake.Buckets={0}", "at '/options/Handshake/Buckets/0'", "minimum: got 0, want 1×10⁻⁰⁶")]
     [InlineData("options.Logging.LogLevel.Default=Loud", "at '/options/Logging/LogLevel/Default'", "must be one of 'Trace', 'Debug'")]
+    [InlineData("options.Bpf.PinDirectory=podnet", "at '/options/Bpf/PinDirectory'", "'podnet' does not match pattern")]
+    [InlineData("options.Bpf.ObjectDirectory=bpf", "at '/options/Bpf/ObjectDirectory'", "'bpf' does not match pattern")]
+    [InlineData("options.Bpf.ObjectHashes=12", "at '/options/Bpf/ObjectHashes'", "got number")]
+    [InlineData("options.Bpf.ObjectHashes={ab}", "at '/options/Bpf/ObjectHashes/0'", "'ab' does not match pattern")]
+    [InlineData("options.Options.File=options.json", "at '/options/Options/File'", "'options.json' does not match pattern")]
+    [InlineData("liveOptions.Drian.Interval=1", "at '/liveOptions'", "additional properties 'Drian' not allowed")]
+    [InlineData("liveOptions.Metrics.MaxSeries=many", "at '/liveOptions/Metrics/MaxSeries'", "got string, want integer")]
+    [InlineData("bpfObjects.existingConfigMap=Not_A_Name", "at '/bpfObjects/existingConfigMap'", "'Not_A_Name' does not match pattern")]
+    [InlineData("uninstall.nodes=-1", "at '/uninstall/nodes'", "minimum: got -1, want 0")]
+    [InlineData("appArmorProfile.type=Localhost", "at '/appArmorProfile'", "missing property 'localhostProfile'")]
     [InlineData("extraEnv[0].name=PODNET__Drain__Interval", "at '/extraEnv/0/name'", "'not' failed")]
     [InlineData("seccompProfile.type=Localhost", "at '/seccompProfile'", "missing property 'localhostProfile'")]
     [InlineData("seccompProfile.type=Whatever", "at '/seccompProfile/type'", "must be one of 'RuntimeDefault', 'Localhost', 'Unconfined'")]
@@ -70,8 +80,19 @@ public sealed class SchemaTests
     [InlineData("options.Server.Urls: has https, and there is no certificate", "options.Server.Urls=https://*:9969")]
     [InlineData("finds the Secrets of tls and auth in its own namespace only", "podMonitor.enabled=true", "podMonitor.namespace=other", "tls.existingSecret=s")]
     [InlineData("finds the Secrets of tls and auth in its own namespace only", "serviceMonitor.enabled=true", "serviceMonitor.namespace=other", "auth.existingSecret=s", "auth.bearerTokenKey=t")]
+    [InlineData("liveOptions.Drain.Interval: is in options as well", "liveOptions.Drain.Interval=00:00:05", "options.Drain.Interval=00:00:02")]
+    [InlineData("liveOptions.Logging.LogLevel.Default: is in options as well", "liveOptions.Logging.LogLevel.Default=Debug", "options.Logging.LogLevel.Default=Debug")]
+    [InlineData("liveOptions.Drain.Interval: '01:00:00' is out of range", "liveOptions.Drain.Interval=01:00:00")]
+    [InlineData("liveOptions.Server: the pods are made by it; set options.Server", "liveOptions.Server.Urls=http://*:1")]
+    [InlineData("liveOptions.Kubernetes: the pods are made by it", "liveOptions.Kubernetes.Kubeconfig=/k")]
+    [InlineData("liveOptions.Bpf: the pods are made by it", "liveOptions.Bpf.PinDirectory=")]
+    [InlineData("liveOptions.Options: the pods are made by it", "liveOptions.Options.File=/f")]
+    [InlineData("liveOptions.Identity.Source: the pods are made by it", "liveOptions.Identity.Source=standalone")]
+    [InlineData("options.Options.File: has another file than liveOptions", "liveOptions.Drain.Interval=00:00:05", "options.Options.File=/f")]
+    [InlineData("options.Bpf.PinDirectory: has to be below /sys/fs/bpf", "options.Bpf.PinDirectory=/run/podnet")]
+    [InlineData("options.Bpf.ObjectDirectory: is that of bpfObjects.existingConfigMap", "options.Bpf.ObjectDirectory=/d", "bpfObjects.existingConfigMap=c")]
     public void Values_that_do_not_go_together_are_refused_with_what_to_do(string message, params string[] values) =>
-        Assert.Contains(message, Helm.Refuse([.. values.SelectMany(value => new[] { "--set", value })]), StringComparison.Ordinal);
+        Assert.Contains(message, Helm.Refuse([.. Helm.Set(values)]), StringComparison.Ordinal);
 
     [Fact]
     public void Every_option_of_the_program_is_known_and_no_other()
@@ -242,7 +263,7 @@ public sealed class SchemaTests
 
     private static JsonNode PropertyOf(OptionDescription option) => Resolve(Sections()[option.Key.Split(':')[0]]!["properties"]![option.Key.Split(':')[1]]!);
 
-    private static JsonNode Resolve(JsonNode schema) => schema["$ref"] is { } reference ? Schema["$defs"]![((string)reference!).Split('/')[^1]]! : schema;
+    private static JsonNode Resolve(JsonNode schema) => schema["$ref"] is { } reference ? ((string)reference!).Split('/').Skip(1).Aggregate((JsonNode)Schema, (at, key) => at[key]!) : schema;
 
     /// <summary>As a validator would say of a string.</summary>
     private static bool Accepts(JsonNode schema, string text)

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Exporter.Chart.Tests.Support;
+using static Exporter.Chart.Tests.Support.Json;
 
 namespace Exporter.Chart.Tests;
 
@@ -7,13 +8,13 @@ namespace Exporter.Chart.Tests;
 public sealed class ValuesTests
 {
     [Fact]
-    public void By_default_there_are_a_DaemonSet_its_account_its_role_and_a_headless_Service()
+    public void By_default_there_are_a_DaemonSet_its_account_its_role_its_options_and_a_headless_Service()
     {
         var manifest = Helm.RenderWith();
 
-        Assert.Equal(["ClusterRole", "ClusterRoleBinding", "DaemonSet", "Service", "ServiceAccount"], manifest.Kinds);
+        Assert.Equal(["ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet", "Service", "ServiceAccount"], manifest.Kinds);
         Assert.Equal("None", (string?)manifest["Service"]["spec"]!["clusterIP"]);
-        Assert.Empty(manifest.Environment);
+        Assert.Equal(["PODNET__Options__File"], manifest.Environment.Keys);
     }
 
     [Fact]
@@ -24,12 +25,12 @@ public sealed class ValuesTests
         AssertJson(
             """
             {"privileged": false, "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "runAsUser": 0,
-             "capabilities": {"drop": ["ALL"], "add": ["BPF", "PERFMON", "NET_ADMIN"]}, "seccompProfile": {"type": "RuntimeDefault"}}
+             "capabilities": {"drop": ["ALL"], "add": ["BPF", "PERFMON", "NET_ADMIN"]}, "seccompProfile": {"type": "RuntimeDefault"},
+             "appArmorProfile": {"type": "Unconfined"}}
             """,
             manifest.SecurityContext);
         Assert.True((bool?)manifest.PodSpec["hostNetwork"]);
         Assert.Null(manifest.PodSpec["hostPID"]);
-        AssertJson("""[{"name": "bpf", "hostPath": {"path": "/sys/fs/bpf", "type": "Directory"}}]""", manifest.PodSpec["volumes"]!);
     }
 
     [Theory]
@@ -75,12 +76,13 @@ public sealed class ValuesTests
 
     [Fact]
     public void Without_rbac_there_is_no_role() =>
-        Assert.Equal(["DaemonSet", "Service", "ServiceAccount"], Helm.RenderWith("rbac.create=false").Kinds);
+        Assert.Equal(["ConfigMap", "DaemonSet", "Service", "ServiceAccount"], Helm.RenderWith("rbac.create=false").Kinds);
 
     [Fact]
     public void The_node_s_name_and_address_come_from_the_downward_API()
     {
-        var fields = Helm.RenderWith().Container["env"]!.AsArray().ToDictionary(variable => (string)variable!["name"]!, variable => (string?)variable!["valueFrom"]!["fieldRef"]!["fieldPath"]);
+        var fields = Helm.RenderWith().Container["env"]!.AsArray().Where(variable => variable!["valueFrom"] is not null)
+            .ToDictionary(variable => (string)variable!["name"]!, variable => (string?)variable!["valueFrom"]!["fieldRef"]!["fieldPath"]);
 
         Assert.Equal(new Dictionary<string, string?> { ["NODE_NAME"] = "spec.nodeName", ["NODE_IP"] = "status.hostIP" }, fields);
     }
@@ -131,8 +133,8 @@ public sealed class ValuesTests
 
         Assert.Equal("/etc/podnet-exporter/tls/tls.crt", manifest.Environment["PODNET__Server__CertificateFile"]);
         Assert.Equal("/etc/podnet-exporter/tls/key.pem", manifest.Environment["PODNET__Server__KeyFile"]);
-        AssertJson("""{"name": "tls", "secret": {"secretName": "cert"}}""", manifest.PodSpec["volumes"]![1]!);
-        AssertJson("""{"name": "tls", "mountPath": "/etc/podnet-exporter/tls", "readOnly": true}""", manifest.Container["volumeMounts"]![1]!);
+        AssertJson("""{"name": "tls", "secret": {"secretName": "cert"}}""", manifest.Volume("tls")!);
+        AssertJson("""{"name": "tls", "mountPath": "/etc/podnet-exporter/tls", "readOnly": true}""", manifest.Mount("tls")!);
         foreach (var probe in new[] { "startupProbe", "livenessProbe", "readinessProbe" })
         {
             Assert.Equal("HTTPS", (string?)manifest.Container[probe]!["httpGet"]!["scheme"]);
@@ -150,9 +152,10 @@ public sealed class ValuesTests
     {
         var manifest = Helm.RenderWith("auth.existingSecret=access", "auth.bearerTokenKey=token", "podMonitor.enabled=true", "serviceMonitor.enabled=true");
 
-        Assert.Equal(new Dictionary<string, string> { ["PODNET__Server__BearerTokenFile"] = "/etc/podnet-exporter/auth/token" }, manifest.Environment);
-        AssertJson("""{"name": "auth", "secret": {"secretName": "access"}}""", manifest.PodSpec["volumes"]![1]!);
-        AssertJson("""{"name": "auth", "mountPath": "/etc/podnet-exporter/auth", "readOnly": true}""", manifest.Container["volumeMounts"]![1]!);
+        Assert.Equal("/etc/podnet-exporter/auth/token", manifest.Environment["PODNET__Server__BearerTokenFile"]);
+        Assert.DoesNotContain("PODNET__Server__BasicAuthFile", manifest.Environment.Keys);
+        AssertJson("""{"name": "auth", "secret": {"secretName": "access"}}""", manifest.Volume("auth")!);
+        AssertJson("""{"name": "auth", "mountPath": "/etc/podnet-exporter/auth", "readOnly": true}""", manifest.Mount("auth")!);
         foreach (var endpoint in Endpoints(manifest))
         {
             AssertJson("""{"type": "Bearer", "credentials": {"name": "access", "key": "token"}}""", endpoint["authorization"]!);
@@ -165,7 +168,8 @@ public sealed class ValuesTests
     {
         var manifest = Helm.RenderWith("auth.existingSecret=access", "auth.basicAuthKey=userinfo", "auth.usernameKey=u", "podMonitor.enabled=true", "serviceMonitor.enabled=true");
 
-        Assert.Equal(new Dictionary<string, string> { ["PODNET__Server__BasicAuthFile"] = "/etc/podnet-exporter/auth/userinfo" }, manifest.Environment);
+        Assert.Equal("/etc/podnet-exporter/auth/userinfo", manifest.Environment["PODNET__Server__BasicAuthFile"]);
+        Assert.DoesNotContain("PODNET__Server__BearerTokenFile", manifest.Environment.Keys);
         foreach (var endpoint in Endpoints(manifest))
         {
             AssertJson("""{"username": {"name": "access", "key": "u"}, "password": {"name": "access", "key": "password"}}""", endpoint["basicAuth"]!);
@@ -216,16 +220,21 @@ public sealed class ValuesTests
             Helm.RenderWith("networkPolicy.enabled=true", "networkPolicy.from[0].ipBlock.cidr=10.0.0.0/8")["NetworkPolicy"]["spec"]!);
     }
 
-    [Fact]
-    public void OpenShift_s_constraints_allow_what_the_pods_ask_for_and_nothing_else()
+    [Theory]
+    [InlineData("allowHostDirVolumePlugin allowHostNetwork allowHostPorts")]
+    [InlineData("allowHostNetwork allowHostPorts", "options.Bpf.PinDirectory=")]
+    public void OpenShift_s_constraints_allow_what_the_pods_ask_for_and_nothing_else(string allowed, params string[] values)
     {
         Assert.DoesNotContain("SecurityContextConstraints", Helm.RenderWith().Kinds);
 
-        var manifest = Helm.RenderWith("openshift.securityContextConstraints=true", "capabilities.olderKernels=true");
+        var manifest = Helm.RenderWith(["openshift.securityContextConstraints=true", "capabilities.olderKernels=true", .. values]);
 
         var constraints = manifest["SecurityContextConstraints"].AsObject();
         Assert.Equal(manifest.AddedCapabilities, constraints["allowedCapabilities"]!.AsArray().Select(name => (string)name!));
-        Assert.Equal(["allowHostNetwork", "allowHostPorts", "allowHostDirVolumePlugin"], constraints.Where(field => field.Key.StartsWith("allow", StringComparison.Ordinal) && field.Value!.GetValueKind() == System.Text.Json.JsonValueKind.True).Select(field => field.Key));
+        Assert.Equal(
+            allowed.Split(' '),
+            constraints.Where(field => field.Key.StartsWith("allow", StringComparison.Ordinal) && field.Value!.GetValueKind() == System.Text.Json.JsonValueKind.True).Select(field => field.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(allowed.Contains("HostDir", StringComparison.Ordinal), constraints["volumes"]!.AsArray().Any(kind => (string?)kind == "hostPath"));
         AssertJson("""["system:serviceaccount:monitoring:r-podnet-exporter"]""", constraints["users"]!);
         AssertJson("""["runtime/default"]""", constraints["seccompProfiles"]!);
     }
@@ -257,11 +266,12 @@ public sealed class ValuesTests
     [InlineData("tolerations[0].key=k", "tolerations", """[{"key": "k"}]""")]
     [InlineData("nodeSelector.disk=ssd", "nodeSelector", """{"kubernetes.io/os": "linux", "disk": "ssd"}""")]
     [InlineData("affinity.nodeAffinity.x=y", "affinity", """{"nodeAffinity": {"x": "y"}}""")]
-    [InlineData("extraVolumes[0].name=v", "volumes/1", """{"name": "v"}""")]
-    [InlineData("extraEnv[0].name=A", "containers/0/env/2", """{"name": "A"}""")]
-    [InlineData("extraVolumeMounts[0].name=v", "containers/0/volumeMounts/1", """{"name": "v"}""")]
+    [InlineData("extraVolumes[0].name=v", "volumes/2", """{"name": "v"}""")]
+    [InlineData("extraEnv[0].name=A", "containers/0/env/3", """{"name": "A"}""")]
+    [InlineData("extraVolumeMounts[0].name=v", "containers/0/volumeMounts/2", """{"name": "v"}""")]
     [InlineData("runAsUser=1", "containers/0/securityContext/runAsUser", "1")]
     [InlineData("seccompProfile.type=Unconfined", "containers/0/securityContext/seccompProfile", """{"type": "Unconfined"}""")]
+    [InlineData("appArmorProfile.type=RuntimeDefault", "containers/0/securityContext/appArmorProfile", """{"type": "RuntimeDefault"}""")]
     [InlineData("seLinuxOptions.type=spc_t", "containers/0/securityContext/seLinuxOptions", """{"type": "spc_t"}""")]
     [InlineData("resources.limits.memory=1Gi", "containers/0/resources/limits", """{"memory": "1Gi"}""")]
     [InlineData("image.pullPolicy=Always", "containers/0/imagePullPolicy", "\"Always\"")]
@@ -307,16 +317,23 @@ public sealed class ValuesTests
     [InlineData("curl --insecure --oauth2-bearer TOKEN https://localhost:9969/metrics", "tls.existingSecret=s", "auth.existingSecret=s", "auth.bearerTokenKey=t")]
     [InlineData("curl --user USER:PASSWORD http://localhost:9969/metrics", "auth.existingSecret=s", "auth.basicAuthKey=t")]
     [InlineData("Have Prometheus scrape it")]
+    [InlineData("helm uninstall first removes on 3 nodes what is pinned there", "uninstall.nodes=3")]
+    [InlineData("helm uninstall leaves on the nodes what is pinned there")]
+    [InlineData("helm uninstall leaves on the nodes what is pinned there", "uninstall.nodes=3", "uninstall.enabled=false")]
     [InlineData("Prometheus scrapes it as the PodMonitor says", "podMonitor.enabled=true")]
     [InlineData("Prometheus scrapes it as the ServiceMonitor says", "serviceMonitor.enabled=true")]
     [InlineData("goes by the annotation prometheus.io/scrape", "scrapeAnnotations=true")]
     public void The_notes_say_what_to_do_next(string text, params string[] values)
     {
-        var (exitCode, output, error) = Helm.Run(["install", Helm.Release, Helm.Chart, "--namespace", Helm.Namespace, "--dry-run=client", .. values.SelectMany(value => new[] { "--set", value })]);
+        var (exitCode, output, error) = Helm.Run(["install", Helm.Release, Helm.Chart, "--namespace", Helm.Namespace, "--dry-run=client", .. Helm.Set(values)]);
 
         Assert.True(exitCode == 0, error);
         Assert.Contains(text, output[output.IndexOf("NOTES:", StringComparison.Ordinal)..], StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Without_pins_the_notes_say_nothing_of_them() =>
+        Assert.DoesNotContain("pinned", Helm.Run("install", Helm.Release, Helm.Chart, "--dry-run=client", "--set", "options.Bpf.PinDirectory=").Output.Split("NOTES:")[^1], StringComparison.Ordinal);
 
     private static IEnumerable<JsonNode> Endpoints(Manifest manifest) =>
         manifest.Objects.Select(found => found["spec"]?["podMetricsEndpoints"] ?? found["spec"]?["endpoints"]).OfType<JsonNode>().Select(endpoints => Assert.Single(endpoints.AsArray())!);
@@ -327,7 +344,4 @@ public sealed class ValuesTests
             JsonArray array => int.Parse(key, System.Globalization.CultureInfo.InvariantCulture) is var index && index < array.Count ? array[index] : null,
             _ => at?[key],
         });
-
-    private static void AssertJson(string expected, JsonNode actual) =>
-        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(expected), actual), $"Expected {expected}\nbut it is {actual.ToJsonString()}");
 }

@@ -145,7 +145,7 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
     }
 
     private static Manifest RenderFor(int port, params string[] values) =>
-        Helm.RenderWith([$"options.Server.Urls=http://127.0.0.1:{port}", "options.Drain.Interval=00:00:00.1", .. values]);
+        Helm.RenderWith([$"options.Server.Urls=http://127.0.0.1:{port}", "options.Drain.Interval=00:00:00.1", "options.Bpf.PinDirectory=", "options.Options.File=", .. values]);
 
     /// <summary>What the kubelet and the downward API say.</summary>
     private static IEnumerable<string> EnvironmentOf(ApiServer server) =>

@@ -13,7 +13,7 @@ exporter=$here/../../artifacts/podnet-exporter
 features=(
   check start traffic-tcx traffic-clsact offload vlan sctp netkit percpu
   handshake-kprobe handshake-tracepoint handshake-failures handshake-delay handshake-crossed handshake-agree
-  kill unload
+  kill continuity clock unload
 )
 programs=(bpftool ethtool iperf3 setpriv)
 

@@ -26,6 +26,9 @@ internal sealed class LoadedKernel : IDisposable
     /// <summary>Null where nothing is pinned.</summary>
     internal PinDirectory? Pins { get; }
 
+    /// <summary>Whether there was the state of a process in another network namespace.</summary>
+    internal bool HasRemovedForeign { get; private set; }
+
     internal Ledger Ledger { get; }
 
     internal PodTrafficPrograms Traffic { get; }
@@ -45,8 +48,10 @@ internal sealed class LoadedKernel : IDisposable
         {
             try
             {
-                PinnedState.RemoveForeign(pins);
-                return Load(options, hook, pins);
+                var hasRemoved = PinnedState.RemoveForeign(pins);
+                var kernel = Load(options, hook, pins);
+                kernel.HasRemovedForeign = hasRemoved;
+                return kernel;
             }
             catch (PinException e)
             {
@@ -84,7 +89,13 @@ internal sealed class LoadedKernel : IDisposable
         }
         catch
         {
-            attaching.ContinueWith(static task => task.Result.Dispose(), TaskContinuationOptions.OnlyOnRanToCompletion).Wait();
+            attaching.ContinueWith(static task =>
+            {
+                if (task.IsCompletedSuccessfully)
+                {
+                    task.Result.Dispose();
+                }
+            }).Wait();
             traffic?.Dispose();
             ledger.Dispose();
             throw;

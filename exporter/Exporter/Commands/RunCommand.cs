@@ -171,6 +171,10 @@ internal static partial class RunCommand
         {
             LogUnpinned(logger, unpinned);
         }
+        if (kernel.HasRemovedForeign)
+        {
+            LogForeign(logger, kernel.Pins!.Path);
+        }
     }
 
     private static IDisposable? TryEnableStatistics(ILogger logger)
@@ -191,6 +195,9 @@ internal static partial class RunCommand
 
     [LoggerMessage(32, LogLevel.Information, "TCP handshakes are seen, but not in every way: {Reasons}")]
     private static partial void LogSomeHandshakes(ILogger logger, string reasons);
+
+    [LoggerMessage(37, LogLevel.Warning, "What was in {Directory} is of an exporter in another network namespace, whose interfaces are others: it is removed, and all is counted anew")]
+    private static partial void LogForeign(ILogger logger, string directory);
 
     [LoggerMessage(36, LogLevel.Information, "Counting by {Hook}; pods are known from {Source}")]
     private static partial void LogCounting(ILogger logger, string hook, string source);

@@ -28,6 +28,7 @@ internal static class HandshakeHooks
     /// Attaches the first hook that works. Tracepoints come first: the kernel leaves kprobes' programs out whenever the same CPU is in any
     /// other of their kind, or in an operation on a map.
     /// </summary>
+    /// <exception cref="PinException">What is pinned cannot be used, or nothing can be pinned.</exception>
     internal static HandshakeAttachment Attach(HandshakeOptions options, BpfOptions bpfOptions, PinDirectory? pins = null, Func<int, bool>? kept = null)
     {
         var problems = new List<string>();
@@ -82,7 +83,7 @@ internal static class HandshakeHooks
         {
             programs = TcpHandshakePrograms.Attach(hook, options.Buckets.ToArray(), bpfOptions.MaxInterfaces, options.MaxLate, pins, kept);
         }
-        catch (BpfException e)
+        catch (BpfException e) when (e is not PinException)
         {
             problem = e.Message;
             return null;

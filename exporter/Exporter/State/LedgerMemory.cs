@@ -57,7 +57,7 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
             .Select(name => MapLayout.Parse(pins.ReadNote(name)!)),
     ];
 
-    public Ledger.Segment? Open(MapLayout layout, int segment) => MappedArray.Open(pins, Name(layout, segment)) is { } array ? new PinnedSegment(array) : null;
+    public Ledger.Segment? Open(MapLayout layout, int segment) => MappedArray.Open(pins, Name(layout, segment), Ledger.SegmentBytes / MappedArray.ElementBytes) is { } array ? new PinnedSegment(array) : null;
 
     public Ledger.Segment Create(MapLayout layout, int segment)
     {

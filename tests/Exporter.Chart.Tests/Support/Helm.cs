@@ -42,10 +42,16 @@ internal static class Helm
     internal static (int ExitCode, string Output, string Error) Run(params string[] arguments) => Shell.TryRun(Path.Combine(Tools, "helm"), arguments);
 
     /// <summary>What a scenario makes.</summary>
-    internal static Manifest RenderScenario(string scenario) => Render("--values", PathOf(scenario));
+    internal static Manifest RenderScenario(string scenario, params string[] values) => Render(["--values", PathOf(scenario), .. Set(values)]);
 
     /// <summary>What these values make, each written as after --set: <c>image.tag=1</c>.</summary>
-    internal static Manifest RenderWith(params string[] values) => Render([.. values.SelectMany(value => new[] { "--set", value })]);
+    internal static Manifest RenderWith(params string[] values) => Render([.. Set(values)]);
+
+    /// <summary>The same for a version of Kubernetes.</summary>
+    internal static Manifest RenderFor(string version, params string[] values) => Render(["--kube-version", version, .. Set(values)]);
+
+    /// <summary>Arguments for these values.</summary>
+    internal static IEnumerable<string> Set(IEnumerable<string> values) => values.SelectMany(value => new[] { "--set", value });
 
     /// <summary>Why these values are refused.</summary>
     internal static string Refuse(params string[] arguments)
@@ -81,6 +87,10 @@ internal sealed class Manifest(IReadOnlyList<JsonObject> objects)
     internal JsonNode PodSpec => Pod["spec"]!;
 
     internal JsonNode Container => Assert.Single(PodSpec["containers"]!.AsArray())!;
+
+    internal JsonNode? Volume(string name) => PodSpec["volumes"]?.AsArray().SingleOrDefault(volume => (string?)volume!["name"] == name);
+
+    internal JsonNode? Mount(string name) => Container["volumeMounts"]?.AsArray().SingleOrDefault(mount => (string?)mount!["name"] == name);
 
     internal JsonNode SecurityContext => Container["securityContext"]!;
 

@@ -11,6 +11,7 @@ unprivileged=(/payload/bin/setpriv --reuid=65534 --regid=65534 --clear-groups --
   --inh-caps=-all,+bpf,+perfmon,+net_admin --ambient-caps=-all,+bpf,+perfmon,+net_admin
   --bounding-set=-all,+bpf,+perfmon,+net_admin)
 url=http://127.0.0.1:9969
+pins=/sys/fs/bpf/podnet
 log=/tmp/log page=/tmp/page mark=/tmp/mark pid=/tmp/pid exit_code=/tmp/exit-code
 
 # There is never more than one pod. Its name is its namespace's; $host is the host's end of its pair.
@@ -19,7 +20,7 @@ pod=pod host=host0
 # What the interface had counted when the exporter began to.
 base=(0 0 0 0)
 
-own_maps='traffic_|handshake|network_found'
+own_maps='traffic_|handshake|network_found|podnet_ledger'
 
 # Debian's kernels start with 3, with which only CAP_SYS_ADMIN may use kprobes.
 kprobe_paranoia=2
@@ -66,6 +67,8 @@ main() {
   shared=
   try handshake-agree handshake_agree
   try kill on_each_hook kill_and_restart
+  try continuity continuity "${hooks[0]}"
+  try clock clock "${hooks[0]}"
   try unload on_each_hook unload
 }
 
@@ -125,15 +128,21 @@ wait_for() {
 ## The exporter
 
 start_exporter() {
-  rm -f "$exit_code"
+  launch_exporter "$@"
+  wait_for 20 fetch readyz || fail "not ready after 20 s"
+}
+
+# Without pins, unless they are asked for: all else ends with the process then.
+launch_exporter() {
+  rm -f "$exit_code" "$pid"
   (
     status=0
-    "${unprivileged[@]}" "$exporter" --Drain:Interval=00:00:00.1 --Attach:CheckInterval=00:00:01 "$@" >>"$log" 2>&1 &
+    "${unprivileged[@]}" "$exporter" --Drain:Interval=00:00:00.1 --Attach:CheckInterval=00:00:01 --Bpf:PinDirectory= "$@" >>"$log" 2>&1 &
     echo $! >"$pid"
     wait $! || status=$?
     echo "$status" >"$exit_code"
   ) >/dev/null 2>&1 &
-  wait_for 20 fetch readyz || fail "not ready after 20 s"
+  wait_for 10 test -s "$pid" || fail "not started after 10 s"
 }
 
 fetch() {
@@ -1105,6 +1114,79 @@ kill_and_restart() {
   remove_pod
   base=(0 0 0 0)
   echo "clsact, then $hook"
+}
+
+# With pins: killed at any moment under load, every packet is counted once, and what was shown does not become less.
+continuity() {
+  local hook=$1 kills=20 kill shown=(0 0 0 0) counted load index
+  pinned "$hook"
+  add_pod veth
+  rm -f /tmp/enough
+  keep_sending >/tmp/sent 2>&1 &
+  load=$!
+  for ((kill = 1; kill <= kills; kill++)); do
+    sleep "0.$((RANDOM % 10))"
+    kill_exporter
+    if ((kill % 2)); then
+      # Somewhere in its start.
+      launch_exporter "--Attach:Hook=$hook" "--Bpf:PinDirectory=$pins"
+      continue
+    fi
+    pinned "$hook"
+    fetch metrics || fail "metrics cannot be read after SIGKILL $kill"
+    read -ra counted <<<"$(exporter_counted)"
+    for index in 0 1 2 3; do
+      ((counted[index] >= shown[index])) || fail "after SIGKILL $kill ${counted[*]}, before it ${shown[*]}"
+    done
+    shown=("${counted[@]}")
+  done
+  touch /tmp/enough
+  wait "$load" || fail "$(</tmp/sent)"
+  both_ways 10.0.0. --bytes 1M
+  expect_exact "$hook after $kills SIGKILLs"
+  summary "$hook, $kills SIGKILLs,"
+  uninstall
+}
+
+# With pins: neither what is counted nor what is kept depends on the clock.
+clock() {
+  local hook=$1 jump
+  pinned "$hook"
+  add_pod veth
+  for jump in 1000000 -2000000 1000000; do
+    both_ways 10.0.0. --bytes 1M
+    date -s "@$(($(date +%s) + jump))" >/dev/null
+    both_ways 10.0.0. --bytes 1M
+    expect_exact "$hook, the clock set by $jump s"
+    kill_exporter
+    both_ways 10.0.0. --bytes 1M
+    pinned "$hook"
+    expect_exact "$hook, killed after the clock was set by $jump s"
+  done
+  summary "$hook"
+  uninstall
+}
+
+pinned() {
+  start_exporter "--Attach:Hook=$1" "--Bpf:PinDirectory=$pins"
+}
+
+# Until somebody has had enough.
+keep_sending() {
+  while [[ ! -e /tmp/enough ]]; do
+    both_ways 10.0.0. --bytes 1M
+    both_ways 10.0.0. --udp --bitrate 0 --length 100 --bytes 100K
+  done
+}
+
+# What outlives the exporter is there until it is removed.
+uninstall() {
+  stop_exporter
+  ! nothing_is_left || fail "nothing has outlived the exporter"
+  "${unprivileged[@]}" "$exporter" uninstall "--Bpf:PinDirectory=$pins" >/tmp/uninstalled 2>&1 || fail "$(</tmp/uninstalled)"
+  [[ ! -e $pins ]] || fail "$pins is still there"
+  wait_for 5 nothing_is_left || fail "left by uninstall: $(filters) $(grep podnet_ /tmp/programs) $(grep -E "$own_maps" /tmp/maps)"
+  remove_pod
 }
 
 unload() {
