@@ -1,5 +1,3 @@
-using System.Text.RegularExpressions;
-
 namespace Exporter.Kernel.Tests.Support;
 
 /// <summary>A node whose exporter comes and goes: a BPF file system for its pins, and one port.</summary>
@@ -7,7 +5,6 @@ internal sealed partial class PinnedNode : IDisposable
 {
     private readonly DirectoryInfo _mountPoint = Directory.CreateTempSubdirectory("bpffs");
     private readonly string[] _options;
-    private Dictionary<string, double> _last = [];
 
     internal PinnedNode(params string[] options)
     {
@@ -22,23 +19,6 @@ internal sealed partial class PinnedNode : IDisposable
     internal int Port { get; } = ExporterProcess.FreePort();
 
     internal string[] Options => [$"--Bpf:PinDirectory={Pins}", .. _options];
-
-    /// <summary>The interface's own counters, and what was counted for the pod.</summary>
-    internal static async Task AssertExactAsync(ExporterProcess exporter, params Pod[] pods)
-    {
-        foreach (var pod in pods)
-        {
-            await exporter.ScrapeUntilAsync(samples => IsExact(samples.Traffic(pod.Name), pod.ReadCounters()));
-        }
-        var last = await exporter.ScrapeAsync();
-        Assert.Equal(0, last.Sum("podnet_exporter_unattributed_packets_total"));
-        Assert.Equal(0, last.Sum("podnet_exporter_lost_packets_total"));
-    }
-
-    /// <summary>What the interface has dropped itself was handed to it, and is in our counters, whose bytes the interface does not tell.</summary>
-    private static bool IsExact(InterfaceCounters counted, InterfaceCounters kernel) => kernel.ReceiveDropped == 0
-        ? counted == kernel
-        : counted with { ReceivedBytes = 0 } == kernel with { ReceivedPackets = kernel.ReceivedPackets + kernel.ReceiveDropped, ReceivedBytes = 0, ReceiveDropped = 0 };
 
     internal ExporterProcess Launch(params string[] more) => ExporterProcess.Launch(Port, [.. Options, .. more]);
 
@@ -58,18 +38,6 @@ internal sealed partial class PinnedNode : IDisposable
         }
     }
 
-    /// <summary>A scrape in which no counter that was there before is less, or gone.</summary>
-    internal void AssertOnward(MetricSamples samples)
-    {
-        var now = samples.All.Where(sample => Lasting().IsMatch(sample.Key)).ToDictionary();
-        Assert.All(_last, before =>
-        {
-            Assert.True(now.TryGetValue(before.Key, out var value), $"{before.Key} is gone");
-            Assert.True(value >= before.Value, $"{before.Key} went back from {before.Value:R} to {value:R}");
-        });
-        _last = now;
-    }
-
     internal (int ExitCode, string Output, string Error) Uninstall() => ExporterProcess.Run(["uninstall", .. Options]);
 
     public void Dispose()
@@ -78,9 +46,6 @@ internal sealed partial class PinnedNode : IDisposable
         Shell.TryRun("umount", MountPoint);
         _mountPoint.Delete(recursive: true);
     }
-
-    [GeneratedRegex("^podnet_(transmit_|receive_|packet_size|tcp_handshake|exporter_(unattributed|excluded|folded|retired|lost)_)")]
-    private static partial Regex Lasting();
 }
 
 /// <summary>Sends without a pause, from and to each of the pods.</summary>

@@ -1,0 +1,40 @@
+using System.Text.RegularExpressions;
+
+namespace Exporter.Kernel.Tests.Support;
+
+internal sealed partial class PinnedNode
+{
+    private Dictionary<string, double> _last = [];
+
+    /// <summary>The interface's own counters, and what was counted for the pod.</summary>
+    internal static async Task AssertExactAsync(ExporterProcess exporter, params Pod[] pods)
+    {
+        foreach (var pod in pods)
+        {
+            await exporter.ScrapeUntilAsync(samples => IsExact(samples.Traffic(pod.Name), pod.ReadCounters()));
+        }
+        var last = await exporter.ScrapeAsync();
+        Assert.Equal(0, last.Sum("podnet_exporter_unattributed_packets_total"));
+        Assert.Equal(0, last.Sum("podnet_exporter_lost_packets_total"));
+    }
+
+    /// <summary>What the interface has dropped itself was handed to it, and is in our counters, whose bytes the interface does not tell.</summary>
+    private static bool IsExact(InterfaceCounters counted, InterfaceCounters kernel) => kernel.ReceiveDropped == 0
+        ? counted == kernel
+        : counted with { ReceivedBytes = 0 } == kernel with { ReceivedPackets = kernel.ReceivedPackets + kernel.ReceiveDropped, ReceivedBytes = 0, ReceiveDropped = 0 };
+
+    /// <summary>A scrape in which no counter that was there before is less, or gone.</summary>
+    internal void AssertOnward(MetricSamples samples)
+    {
+        var now = samples.All.Where(sample => Lasting().IsMatch(sample.Key)).ToDictionary();
+        Assert.All(_last, before =>
+        {
+            Assert.True(now.TryGetValue(before.Key, out var value), $"{before.Key} is gone");
+            Assert.True(value >= before.Value, $"{before.Key} went back from {before.Value:R} to {value:R}");
+        });
+        _last = now;
+    }
+
+    [GeneratedRegex("^podnet_(transmit_|receive_|packet_size|tcp_handshake|exporter_(unattributed|excluded|folded|retired|lost)_)")]
+    private static partial Regex Lasting();
+}
