@@ -70,6 +70,7 @@ Three pods (${pods[*]/#/$prefix}) send each other TCP, UDP and ICMP.
 Ctrl-C stops it and removes everything.
 
 EOF
-"$binary" "--Server:Urls=http://*:$port" & exporter=$!
+# Nothing is to outlive the demo.
+"$binary" --Bpf:PinDirectory= "--Server:Urls=http://*:$port" & exporter=$!
 jobs+=("$exporter")
 wait "$exporter"

@@ -43,7 +43,7 @@ internal static class Continuity
             {
                 try
                 {
-                    if ((await exporter.ScrapeAsync()).Sum("podnet_transmit_packets_total") >= Interfaces * (round + 2))
+                    if ((await exporter.ScrapeAsync()).Sum("podnet_receive_packets_total") >= 3 * Interfaces * (round + 2))
                     {
                         break;
                     }
