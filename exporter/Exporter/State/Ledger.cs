@@ -48,6 +48,9 @@ internal sealed class Ledger : IDisposable
 
     private const int RecordsPerSegment = 128;
 
+    private static readonly int CopyBytes = Marshal.SizeOf<RecordCopy>();
+    private static readonly int HeadBytes = Marshal.SizeOf<RecordHead>();
+
     private readonly ILedgerMemory _memory;
     private readonly List<Segment> _segments = [];
     private readonly Stack<Slot> _free = [];
@@ -74,8 +77,6 @@ internal sealed class Ledger : IDisposable
 
     /// <summary>How large a record's key can be, in bytes.</summary>
     internal static int KeyRoom => MappedArray.ElementBytes - KeyOffset(CopyBytes);
-
-    private static int CopyBytes => Marshal.SizeOf<RecordCopy>();
 
     /// <summary>Opens the ledger that is pinned, in whatever layout, or makes one.</summary>
     /// <param name="pins">Null: it ends with the process.</param>
@@ -243,10 +244,10 @@ internal sealed class Ledger : IDisposable
 
     private int KeptInForce => Age(Head.One.Commit) >= Age(Head.Other.Commit) ? 0 : 1;
 
-    private static int KeyOffset(int copyBytes) => Marshal.SizeOf<RecordHead>() + (2 * copyBytes);
+    private static int KeyOffset(int copyBytes) => HeadBytes + (2 * copyBytes);
 
     private static ref RecordCopy Copy(Span<byte> record, int index) =>
-        ref MemoryMarshal.AsRef<RecordCopy>(record[(Marshal.SizeOf<RecordHead>() + (index * CopyBytes))..]);
+        ref MemoryMarshal.AsRef<RecordCopy>(record[(HeadBytes + (index * CopyBytes))..]);
 
     private ref KeptCopy KeptAt(int index) => ref index == 0 ? ref Head.One : ref Head.Other;
 
@@ -269,8 +270,10 @@ internal sealed class Ledger : IDisposable
     private void Write(LedgerEntry entry, ulong commit)
     {
         var record = entry.Slot.Bytes;
-        ref var next = ref Copy(record, 1 - InForce(record));
-        next.Counts = Read(entry.Slot);
+        var inForce = InForce(record);
+        ref var current = ref Copy(record, inForce);
+        ref var next = ref Copy(record, 1 - inForce);
+        next.Counts = Age(current.Commit) > 0 && current.IsUsed != 0 ? current.Counts : default;
         entry.AddPendingTo(ref next.Counts);
         next.IsUsed = entry.IsRemoved ? 0u : 1u;
         next.Commit = commit;
@@ -410,7 +413,7 @@ internal sealed class Ledger : IDisposable
                 for (var record = segment == other._segments[0] ? 1 : 0; record < RecordsPerSegment; record++)
                 {
                     var slot = new Slot(segment, record);
-                    var copies = MemoryMarshal.Cast<byte, ulong>(slot.Bytes[Marshal.SizeOf<RecordHead>()..]);
+                    var copies = MemoryMarshal.Cast<byte, ulong>(slot.Bytes[HeadBytes..]);
                     var one = copies[..(copyBytes / sizeof(ulong))];
                     var two = copies.Slice(one.Length, one.Length);
                     var inForce = (one[0] <= commit ? one[0] : 0) >= (two[0] <= commit ? two[0] : 0) ? one : two;
