@@ -51,7 +51,7 @@
 /* Upper bounds of the ranges of durations, in nanoseconds, ascending; what is not used is the greatest number. */
 const volatile __u64 handshake_bounds[HANDSHAKE_DURATIONS - 1] SEC(".rodata.bounds") = {};
 
-/* Programs that take the place of others are attached beside them; those count whose number is in handshakes_current. */
+/* While programs take the place of others both are attached; those count whose number is in handshakes_current. */
 const volatile __u64 handshake_generation[1] SEC(".rodata.generation") = {};
 
 struct handshake_map {

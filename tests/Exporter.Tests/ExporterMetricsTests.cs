@@ -1,8 +1,8 @@
 using System.Text.RegularExpressions;
 using Exporter.Bpf.Contract;
 using Exporter.Metrics;
-using Exporter.State;
 using Exporter.Pods;
+using Exporter.State;
 using Exporter.Tests.Support;
 using Prometheus;
 
