@@ -53,7 +53,8 @@ public sealed unsafe class PinDirectory : IDisposable
             throw new PinException($"{path} cannot be made: {e.Message}");
         }
         RequireOwner(path);
-        var probe = System.IO.Path.Combine(path, "probe");
+        // Several processes may open it at once.
+        var probe = System.IO.Path.Combine(path, $"probe_{Guid.NewGuid():N}");
         try
         {
             Directory.CreateDirectory(probe, Mode);
@@ -86,9 +87,6 @@ public sealed unsafe class PinDirectory : IDisposable
         var directory = Resolve(part);
         return Directory.Exists(directory) ? [.. Directory.EnumerateFileSystemEntries(directory).Select(entry => System.IO.Path.GetFileName(entry))] : [];
     }
-
-    /// <summary>Whether there is a pin, a directory or a note of this name.</summary>
-    public bool Has(string name) => System.IO.Path.Exists(Resolve(name)) || ReadNote(name) is not null;
 
     public void MakePart(string part) => Try($"make {part}", () => Directory.CreateDirectory(Resolve(part), Mode));
 

@@ -145,7 +145,8 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     private static string PinName(BpfProgram program) => $"{ProgramsPart}/{program.Id.ToString(CultureInfo.InvariantCulture)}";
 
     /// <summary>The ids of the programs whose filters are taken over. An id does not come back while the program is pinned.</summary>
-    private HashSet<int> ReadPinned() => [.. (pins?.List(ProgramsPart) ?? []).Select(name => int.Parse(name, CultureInfo.InvariantCulture))];
+    private HashSet<int> ReadPinned() =>
+        [.. (pins?.List(ProgramsPart) ?? []).Select(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0).Where(id => id > 0)];
 
     /// <summary>No filter has any other than those of now.</summary>
     private void ForgetPinned()
