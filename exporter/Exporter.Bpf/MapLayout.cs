@@ -13,15 +13,7 @@ public sealed record MapLayout(string Settings, IReadOnlyList<string> Counters)
 
     public string Text => $"{Settings}{End}{string.Join(Separator, Counters)}";
 
-    /// <summary>FNV-1a of the text.</summary>
-    public ulong Digest
-    {
-        get
-        {
-            const ulong OffsetBasis = 14695981039346656037, Prime = 1099511628211;
-            return Text.Aggregate(OffsetBasis, (hash, character) => unchecked((hash ^ character) * Prime));
-        }
-    }
+    public ulong Digest => Bpf.Digest.Of(Text);
 
     public static MapLayout Parse(string text)
     {

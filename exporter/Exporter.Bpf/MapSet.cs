@@ -51,11 +51,7 @@ internal sealed class MapSet : IDisposable
         {
             try
             {
-                foreach (var map in adopted._maps.Values)
-                {
-                    opened.Reuse(map);
-                }
-                opened.Load();
+                adopted.Load(opened);
                 return adopted;
             }
             catch (BpfException e)
@@ -77,6 +73,17 @@ internal sealed class MapSet : IDisposable
             pins.WriteNote($"{name}/{LayoutNote}", layout.Text);
         }
         return made;
+    }
+
+    /// <summary>Loads an object with these maps in place of its own.</summary>
+    /// <exception cref="BpfException">The kernel refused, or its maps have other sizes.</exception>
+    internal void Load(BpfObject opened)
+    {
+        foreach (var map in _maps.Values)
+        {
+            opened.Reuse(map);
+        }
+        opened.Load();
     }
 
     /// <summary>The pinned sets of this kind that are laid out otherwise. What was not finished is removed.</summary>

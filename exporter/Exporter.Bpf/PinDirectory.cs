@@ -113,7 +113,7 @@ public sealed unsafe class PinDirectory : IDisposable
         });
     }
 
-    /// <summary>Removes the directory itself, which must be empty.</summary>
+    /// <summary>Removes the directory itself, with all that is in it.</summary>
     public void RemoveAll() => Try("remove it", () => Directory.Delete(Path, recursive: true));
 
     public void Dispose() => _directory.Dispose();

@@ -90,11 +90,7 @@ public sealed class PodTrafficPrograms : IDisposable
         var opened = BpfObject.Open(ObjectName, elf);
         try
         {
-            foreach (var name in MapNames)
-            {
-                opened.Reuse(_maps[name]);
-            }
-            opened.Load();
+            _maps.Load(opened);
             return Replace(opened);
         }
         catch

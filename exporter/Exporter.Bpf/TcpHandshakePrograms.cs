@@ -112,12 +112,11 @@ public sealed class TcpHandshakePrograms : IDisposable
     /// <param name="maxLate">How many handshakes can be remembered while they are sent again; about 100 bytes each.</param>
     /// <param name="pins">Where maps and links are pinned, and maps found again; null: they end with the process.</param>
     /// <param name="kept">Whether an earlier process has kept what is in the map of this id.</param>
-    /// <param name="elf">The object; null: the one that is embedded.</param>
     /// <exception cref="BpfException">The kernel refused them, or lacks what this hook needs.</exception>
     public static TcpHandshakePrograms Attach(
-        HandshakeHook hook, ReadOnlySpan<ulong> bounds, int maxNetworks, int maxLate, PinDirectory? pins = null, Func<int, bool>? kept = null, byte[]? elf = null)
+        HandshakeHook hook, ReadOnlySpan<ulong> bounds, int maxNetworks, int maxLate, PinDirectory? pins = null, Func<int, bool>? kept = null)
     {
-        var opened = elf is null ? BpfObject.OpenEmbedded(ObjectName) : BpfObject.Open(ObjectName, elf);
+        var opened = BpfObject.OpenEmbedded(ObjectName);
         MapSet? maps = null;
         Loaded? loaded = null;
         try
@@ -154,11 +153,7 @@ public sealed class TcpHandshakePrograms : IDisposable
         try
         {
             var generation = Prepare(opened, Hook, _bounds);
-            foreach (var name in MapNames)
-            {
-                opened.Reuse(_maps[name]);
-            }
-            opened.Load();
+            _maps.Load(opened);
             next = new Loaded(opened, generation);
             next.Attach(Hooks[Hook]);
             var names = _loaded.Programs.Select(program => program.Name).ToHashSet();

@@ -86,6 +86,8 @@ internal sealed partial class InterfaceReconciler(
     /// <summary>Whether what is attached stays so when this stops.</summary>
     internal bool LeavesAttached { get; set; }
 
+    private IEnumerable<TcAttachment> Attached => _attachments.Values.SelectMany(attachment => new[] { attachment.Ingress, attachment.Egress }).OfType<TcAttachment>();
+
     /// <summary>
     /// Has an object's traffic programs take the place of those that are attached, on every interface, once it was tried out.
     /// </summary>
@@ -153,7 +155,7 @@ internal sealed partial class InterfaceReconciler(
         await base.StopAsync(cancellationToken);
         if (LeavesAttached)
         {
-            hook.Leave(_attachments.Values.SelectMany(attachment => new[] { attachment.Ingress, attachment.Egress }).OfType<TcAttachment>());
+            hook.Leave(Attached);
             LogLeft(_attachments.Count);
             return;
         }
@@ -326,7 +328,7 @@ internal sealed partial class InterfaceReconciler(
         var renewed = new List<TcAttachment>();
         try
         {
-            foreach (var attached in _attachments.Values.SelectMany(attachment => new[] { attachment.Ingress, attachment.Egress }).OfType<TcAttachment>())
+            foreach (var attached in Attached)
             {
                 if (TryRenew(attached))
                 {

@@ -38,33 +38,18 @@ internal interface IHandshakeSource
 /// <inheritdoc/>
 internal sealed class KernelHandshakeSource(TcpHandshakePrograms programs) : IHandshakeSource
 {
-    private int _next;
+    private readonly FormerFirst<HandshakeKey, HandshakeValue> _drains = new(
+        programs.Handshakes, number => number < programs.Former.Count ? programs.Former[number].Handshakes : null, programs.RemoveFormer);
 
     public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out KeptMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast)
     {
-        var map = Map;
-        isLast = map == programs.Handshakes;
-        bounds = isLast ? null : programs.Former[_next].Bounds;
-        var rows = map.Read();
-        kept = new(map.Pair, map.ReadFrom);
+        var rows = _drains.Read(out kept, out isLast);
+        bounds = isLast ? null : programs.Former[_drains.Number].Bounds;
         return rows;
     }
 
-    public void Clear()
-    {
-        var map = Map;
-        map.Clear();
-        _next++;
-        if (map == programs.Handshakes)
-        {
-            _next = 0;
-            // Nobody counts into the former since these were activated.
-            if (programs.Former.Count > 0)
-            {
-                programs.RemoveFormer();
-            }
-        }
-    }
+    /// <summary>Nobody counts into the former since these were activated.</summary>
+    public void Clear() => _drains.Clear(isEnd: true);
 
     public ulong ReadLoss(HandshakeLoss reason) => programs.Losses.Read((int)reason);
 
@@ -73,9 +58,6 @@ internal sealed class KernelHandshakeSource(TcpHandshakePrograms programs) : IHa
     public ReadOnlySpan<DrainedRow<HandshakeFlow, HandshakeLate>> ReadLate() => programs.Late.Read();
 
     public bool RemoveLate(in HandshakeFlow flow) => programs.Late.Remove(flow);
-
-    /// <summary>Those of a former process come first.</summary>
-    private DoubleBufferedMap<HandshakeKey, HandshakeValue> Map => _next < programs.Former.Count ? programs.Former[_next].Handshakes : programs.Handshakes;
 }
 
 /// <summary>

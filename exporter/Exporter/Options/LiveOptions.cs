@@ -1,4 +1,4 @@
-using System.Text;
+using Exporter.Health;
 using Exporter.Metrics;
 using Microsoft.Extensions.Options;
 using Prometheus;
@@ -16,7 +16,6 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     /// <summary>Sections and keys whose options are applied while the program runs; every other takes a restart.</summary>
     private static readonly string[] Live = ["Drain:", "Metrics:", "Identity:Wait", "Attach:Include", "Attach:Exclude", "Attach:CheckInterval"];
 
-    private readonly OptionFiles _files;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly ExporterOptions _started;
@@ -24,7 +23,7 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     private readonly List<Action<ExporterOptions, string?>> _listeners = [];
     private ExporterOptions _current;
     private Dictionary<string, string?> _values;
-    private string _seen;
+    private OptionFiles _files;
     private HashSet<string> _pending = [];
     private ulong _errors;
     private Counter? _errorCounter;
@@ -34,8 +33,9 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     internal LiveOptions(OptionFiles files, ExporterOptions started, TimeProvider time, ILogger logger)
     {
         (_files, _started, _current, _time, _logger) = (files, started, started, time, logger);
-        _seen = files.Content;
-        _startedValues = _values = ValuesOf(files.Configuration);
+        var reader = new OptionReader(files.Configuration);
+        _ = ExporterOptions.Read(reader);
+        _startedValues = _values = ValuesOf(reader, files.Configuration);
     }
 
     public ExporterOptions CurrentValue => Volatile.Read(ref _current);
@@ -52,16 +52,9 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     internal async Task RunAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(Pause, _time);
-        try
+        while (await timer.NextAsync(stopping))
         {
-            while (await timer.WaitForNextTickAsync(stopping))
-            {
-                Look();
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // The program ends.
+            Look();
         }
     }
 
@@ -78,11 +71,11 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     internal void Look()
     {
         var files = _files.Read();
-        if (files.Content == _seen)
+        if (files == _files)
         {
             return;
         }
-        _seen = files.Content;
+        _files = files;
         IReadOnlyList<string> errors = files.Error is { } error ? [error] : [];
         if (errors.Count == 0)
         {
@@ -91,7 +84,7 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
             errors = reader.Errors;
             if (errors.Count == 0)
             {
-                Apply(next, ValuesOf(files.Configuration));
+                Apply(next, ValuesOf(reader, files.Configuration));
                 return;
             }
         }
@@ -102,12 +95,9 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 
     private static bool IsLive(string key) => Live.Any(live => key.StartsWith(live, StringComparison.OrdinalIgnoreCase));
 
-    private static Dictionary<string, string?> ValuesOf(IConfiguration configuration)
-    {
-        var reader = new OptionReader(configuration);
-        _ = ExporterOptions.Read(reader);
-        return reader.Options.ToDictionary(option => option.Key, option => (string?)(configuration[option.Key] ?? option.Default));
-    }
+    /// <param name="reader">It has read all options.</param>
+    private static Dictionary<string, string?> ValuesOf(OptionReader reader, IConfiguration configuration) =>
+        reader.Options.ToDictionary(option => option.Key, option => (string?)(configuration[option.Key] ?? option.Default));
 
     private void Apply(ExporterOptions next, Dictionary<string, string?> values)
     {
@@ -151,50 +141,47 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 }
 
 /// <summary>Where options come from: files, the environment, the command line, each before those that it wins over.</summary>
-/// <param name="Content">What the files have in them.</param>
-/// <param name="Error">Why they cannot be read; null where they can.</param>
-internal sealed record OptionFiles(IReadOnlyDictionary<string, string?> CommandLine, IConfiguration Configuration, string Content, string? Error)
+internal sealed class OptionFiles
 {
     internal const string FileKey = "Options:File";
 
     private const string Prefix = "PODNET__";
 
-    /// <summary>Reads them anew.</summary>
-    internal OptionFiles Read() => Read(CommandLine);
+    private readonly IReadOnlyDictionary<string, string?> _commandLine;
 
-    internal static OptionFiles Read(IReadOnlyDictionary<string, string?> commandLine)
+    /// <summary>The value of <see cref="FileKey"/>, which the file itself cannot set.</summary>
+    private readonly string? _named;
+
+    private readonly Files _files;
+
+    private OptionFiles(IReadOnlyDictionary<string, string?> commandLine, string? named, Files files)
     {
-        // The file cannot name itself.
-        var named = Build(commandLine, [])[FileKey];
-        var content = new StringBuilder();
-        var layers = new List<byte[]>();
-        string? error = null;
-        foreach (var (path, isOptional) in ((string, bool)[])[(Path.Combine(AppContext.BaseDirectory, "appsettings.json"), true), .. string.IsNullOrEmpty(named) ? Array.Empty<(string, bool)>() : [(named, false)]])
-        {
-            try
-            {
-                var bytes = File.ReadAllBytes(path);
-                content.Append(path).Append('\0').Append(Convert.ToBase64String(bytes)).Append('\0');
-                layers.Add(bytes);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                if (!isOptional || e is not (FileNotFoundException or DirectoryNotFoundException))
-                {
-                    error ??= $"{(isOptional ? path : FileKey)}: {e.Message}";
-                }
-            }
-        }
+        (_commandLine, _named, _files) = (commandLine, named, files);
         try
         {
-            var configuration = Build(commandLine, layers);
-            return new(commandLine, configuration, content.ToString(), error ?? (configuration[FileKey] == named ? null : $"{FileKey}: cannot be set in a file"));
+            Configuration = Build(commandLine, files.Contents);
+            Error = files.Error ?? (Configuration[FileKey] == named ? null : $"{FileKey}: cannot be set in a file");
         }
         catch (Exception e) when (e is FormatException or InvalidDataException or System.Text.Json.JsonException)
         {
-            return new(commandLine, Build(commandLine, []), content.ToString(), $"{named ?? "appsettings.json"}: {e.Message} {e.InnerException?.Message}".TrimEnd());
+            Configuration = Build(commandLine, []);
+            Error = $"{named ?? "appsettings.json"}: {e.Message} {e.InnerException?.Message}".TrimEnd();
         }
     }
+
+    internal IConfiguration Configuration { get; }
+
+    /// <summary>Why they cannot be read; null where they can.</summary>
+    internal string? Error { get; }
+
+    internal static OptionFiles Read(IReadOnlyDictionary<string, string?> commandLine)
+    {
+        var named = Build(commandLine, [])[FileKey];
+        return new(commandLine, named, Files.Read(named));
+    }
+
+    /// <summary>The same one where nothing has changed in the files.</summary>
+    internal OptionFiles Read() => Files.Read(_named) is var files && files.IsSame(_files) ? this : new(_commandLine, _named, files);
 
     private static IConfigurationRoot Build(IReadOnlyDictionary<string, string?> commandLine, IEnumerable<byte[]> layers)
     {
@@ -204,5 +191,40 @@ internal sealed record OptionFiles(IReadOnlyDictionary<string, string?> CommandL
             builder.AddJsonStream(new MemoryStream(layer));
         }
         return builder.AddEnvironmentVariables(Prefix).AddInMemoryCollection(commandLine).Build();
+    }
+
+    /// <summary>What is in the files; one that is not there has nothing in it.</summary>
+    private sealed record Files(IReadOnlyList<byte[]> Contents, string? Error)
+    {
+        /// <param name="named">Null or empty: there is none besides appsettings.json.</param>
+        internal static Files Read(string? named)
+        {
+            var contents = new List<byte[]>();
+            var beside = Path.Combine(AppContext.BaseDirectory, "appsettings.json");
+            var error = TryRead(beside, contents, out var settings) || settings is FileNotFoundException or DirectoryNotFoundException ? null : $"{beside}: {settings!.Message}";
+            if (!string.IsNullOrEmpty(named) && !TryRead(named, contents, out var problem))
+            {
+                error ??= $"{FileKey}: {problem!.Message}";
+            }
+            return new(contents, error);
+        }
+
+        internal bool IsSame(Files other) =>
+            Error == other.Error && Contents.Count == other.Contents.Count && Contents.Zip(other.Contents).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second));
+
+        private static bool TryRead(string path, List<byte[]> contents, out Exception? problem)
+        {
+            try
+            {
+                contents.Add(File.ReadAllBytes(path));
+                problem = null;
+                return true;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                problem = e;
+                return false;
+            }
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Exporter.Bpf;
 
 namespace Exporter.Pods;
 
@@ -81,11 +82,10 @@ internal sealed class LabelValues(params string[] values) : IEquatable<LabelValu
         return true;
     }
 
-    /// <summary>What can be read of it, and a digest of all of it: FNV-1a, since no library for cryptography need be there.</summary>
+    /// <summary>What can be read of it, and a digest of all of it.</summary>
     private static string Shorten(string value)
     {
-        const ulong OffsetBasis = 14695981039346656037, Prime = 1099511628211;
-        var digest = $"~{value.Aggregate(OffsetBasis, (hash, character) => unchecked((hash ^ character) * Prime)):x16}";
+        var digest = $"~{Digest.Of(value):x16}";
         var text = new StringBuilder();
         foreach (var rune in value.EnumerateRunes())
         {

@@ -27,19 +27,7 @@ internal sealed partial class ReplacementLoop(
             await LookAsync(PodTrafficPrograms.ObjectName, reconciler.ReplaceTrafficAsync, stoppingToken);
             await LookAsync(TcpHandshakePrograms.ObjectName, reconciler.ReplaceHandshakesAsync, stoppingToken);
         }
-        while (await WaitAsync(timer, stoppingToken));
-    }
-
-    private static async ValueTask<bool> WaitAsync(PeriodicTimer timer, CancellationToken stoppingToken)
-    {
-        try
-        {
-            return await timer.WaitForNextTickAsync(stoppingToken);
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
+        while (await timer.NextAsync(stoppingToken));
     }
 
     private async Task LookAsync(string name, Func<byte[], CancellationToken, Task> replace, CancellationToken stoppingToken)

@@ -45,19 +45,7 @@ internal sealed partial class DrainLoop(
             health.Beat(LoopName, options.Interval + Patience);
             DrainOnce();
         }
-        while (await WaitForNextTickAsync(timer, stoppingToken));
-    }
-
-    private static async ValueTask<bool> WaitForNextTickAsync(PeriodicTimer timer, CancellationToken stoppingToken)
-    {
-        try
-        {
-            return await timer.WaitForNextTickAsync(stoppingToken);
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
+        while (await timer.NextAsync(stoppingToken));
     }
 
     private void DrainOnce()

@@ -28,45 +28,27 @@ internal interface ITrafficSource
 /// <inheritdoc/>
 internal sealed class KernelTrafficSource(PodTrafficPrograms programs) : ITrafficSource
 {
-    private int _next;
+    private readonly FormerFirst<TrafficKey, TrafficValue> _drains = new(
+        programs.Traffic, number => number < programs.Former.Count ? programs.Former[number] : null, programs.RemoveFormer);
+
     private bool _isEnding;
     private bool _isLastTime;
 
     public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out KeptMap kept, out bool isLast)
     {
-        if (_next == 0)
+        if (_drains.Number == 0)
         {
             // Before the maps are swapped: then nothing can come after what is read now.
             _isLastTime = Volatile.Read(ref _isEnding);
         }
-        var map = Map;
-        isLast = map == programs.Traffic;
-        var rows = map.Read();
-        kept = new(map.Pair, map.ReadFrom);
-        return rows;
+        return _drains.Read(out kept, out isLast);
     }
 
-    public void Clear()
-    {
-        var map = Map;
-        map.Clear();
-        _next++;
-        if (map == programs.Traffic)
-        {
-            _next = 0;
-            if (_isLastTime && programs.Former.Count > 0)
-            {
-                programs.RemoveFormer();
-            }
-        }
-    }
+    public void Clear() => _drains.Clear(_isLastTime);
 
     public void EndFormer() => Volatile.Write(ref _isEnding, true);
 
     public Loss ReadLoss(LossReason reason) => programs.Losses.Read((int)reason);
-
-    /// <summary>Those of a former process come first.</summary>
-    private DoubleBufferedMap<TrafficKey, TrafficValue> Map => _next < programs.Former.Count ? programs.Former[_next] : programs.Traffic;
 }
 
 /// <summary>
