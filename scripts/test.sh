@@ -14,6 +14,15 @@ add_counts() {
 	skipped=$((skipped + $(sed -n 's/^ *skipped: *//p' "$log" | tail -1 | grep . || echo 0)))
 }
 
+# The tests that failed, each with the first lines of why.
+find_failures() {
+	awk -v ring="$1" -v lines=6 '
+		/^failed / { print ring ": " substr($0, 8); left = lines; next }
+		/^[^ ]/ || /^    at / { left = 0 }
+		/^  from / { next }
+		left > 0 { print "  " substr($0, 1, 400); left-- }' "$2"
+}
+
 # ring NAME PROJECT [COMMAND...]: the command, if any, is put before the test runner.
 ring() {
 	local name=$1 project=$2 log status=0
@@ -26,7 +35,7 @@ ring() {
 		failed=$((failed + 1))
 	fi
 	add_counts "$log"
-	mapfile -t -O "${#failures[@]}" failures < <(sed -n "s/^failed \(.*\)/$name: \1/p" "$log")
+	mapfile -t -O "${#failures[@]}" failures < <(find_failures "$name" "$log")
 	rm -f "$log"
 }
 

@@ -139,6 +139,9 @@ public sealed partial class SeriesBudgetPropertyTests
         /// <summary>By the labels as the exposition writes them, of every level.</summary>
         private readonly Dictionary<(SeriesLevel? Level, string Labels), int> _users = [];
         private readonly Dictionary<(SeriesLevel? Level, string Labels), DateTimeOffset> _released = [];
+
+        /// <summary>Were gone and are back since it was last settled. Whose room is taken has its former series to that moment, and does not count there any more.</summary>
+        private readonly HashSet<(SeriesLevel? Level, string Labels)> _back = [];
         private Dictionary<string, double> _last = [];
         private HashSet<(string Family, string Labels)> _own = [];
         private bool _hasSettled;
@@ -160,6 +163,7 @@ public sealed partial class SeriesBudgetPropertyTests
             }
             (_own, _hasSettled) = ([], false);
             _users.Clear();
+            _back.Clear();
             Node?.Dispose();
             Node = new(settings);
             Node.JoinHost(HostNetwork);
@@ -273,6 +277,7 @@ public sealed partial class SeriesBudgetPropertyTests
         internal void Settle()
         {
             Node.Pods.Settle();
+            _back.Clear();
             _hasSettled = true;
         }
 
@@ -401,8 +406,7 @@ public sealed partial class SeriesBudgetPropertyTests
                 }
             }
             Assert.All(_own.Where(had => _users[(LevelOf(had.Family), had.Labels)] > 0), had => Assert.Contains(had, own));
-            // Who is gone and comes back may find its room taken.
-            _own = [.. own.Where(found => _users[(LevelOf(found.Family), found.Labels)] > 0)];
+            _own = [.. own.Where(found => (LevelOf(found.Family), found.Labels) is var key && _users[key] > 0 && !_back.Contains(key))];
             _hasSettled = false;
         }
 
@@ -424,7 +428,11 @@ public sealed partial class SeriesBudgetPropertyTests
         {
             var labels = Node.Labels.At(level);
             var key = (level, string.Concat(labels.Names.Zip(labels.Select(pod.Labels).Values, (name, value) => $"{name}=\"{value}\",")));
-            _users[key] = _users.GetValueOrDefault(key) + change;
+            if (_users.TryGetValue(key, out var users) && users == 0)
+            {
+                _back.Add(key);
+            }
+            _users[key] = users + change;
             _released[key] = Node.Time.GetUtcNow();
         }
     }

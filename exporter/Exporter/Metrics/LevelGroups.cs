@@ -107,7 +107,7 @@ internal sealed class LevelGroups(
         else if (!TryResume(group))
         {
             _leaving.Add(group);
-            _groups[own] = group = new(own, plan, folded);
+            _groups[own] = group = new(own, plan, folded) { HasLeft = true };
             Fold(group);
         }
         group.Users++;
@@ -174,15 +174,22 @@ internal sealed class LevelGroups(
             group.Pool?.Return(group.HeldLines);
             _admitted -= group.Pool == pods ? 1 : 0;
         }
-        _leaving.Clear();
     }
 
-    /// <summary>Gives room to those that wait.</summary>
+    /// <summary>Gives room to those that wait. Whose former series have just left waits for the next time: they would seem to go back to zero.</summary>
     internal void AdmitWaiting()
     {
         while (Folded > 0 && FindNext() is { } next && TryAdmit(next))
         {
         }
+        foreach (var left in _leaving)
+        {
+            if (_groups.TryGetValue(left.Labels, out var group))
+            {
+                group.HasLeft = false;
+            }
+        }
+        _leaving.Clear();
     }
 
     /// <summary>What it has counted is in the total of what has left with the same commit.</summary>
@@ -258,7 +265,7 @@ internal sealed class LevelGroups(
         SeriesGroup? next = null;
         foreach (var group in _groups.Values)
         {
-            if (group.IsFolded && (next is null || group.FoldedBytes > next.FoldedBytes))
+            if (group is { IsFolded: true, HasLeft: false } && (next is null || group.FoldedBytes > next.FoldedBytes))
             {
                 next = group;
             }

@@ -34,6 +34,9 @@ internal sealed class SeriesGroup(LabelValues labels, LevelPlan plan, TotalCount
     /// <summary>How many lines of that are set aside for it.</summary>
     internal int HeldLines { get; set; }
 
+    /// <summary>It came back and found no room: the series that it had before leave with the next commit.</summary>
+    internal bool HasLeft { get; set; }
+
     /// <summary>Interfaces of its pods, or groups that are folded into it.</summary>
     internal int Users { get; set; }
 
