@@ -9,7 +9,7 @@ source=$(cd "$(dirname "$0")/.." && pwd)
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir "$work/layout" "$work/root"
+mkdir "$work/layout" "$work/root" "$work/nothing"
 tar --extract --file "$archive" --directory "$work/layout"
 
 blob() {
@@ -22,10 +22,11 @@ tar --extract --gzip --file "$(blob "$(jq -r '.layers[0].digest' "$manifest")")"
 release=$work/root/etc/os-release
 distribution=$(sed -n 's/^ID=//p' "$release")-$(sed -n 's/^VERSION_ID="*\([^"]*\)"*$/\1/p' "$release")
 
+# Everything is in NuGet's folder of packages after a build. The tool asks its registry all the same, unless that is a folder.
 (
 	cd "$source"
 	dotnet tool restore >&2
-	dotnet tool run dotnet-CycloneDX -- exporter/Exporter/Exporter.csproj --disable-package-restore --no-serial-number --output-format Json \
+	dotnet tool run dotnet-CycloneDX -- exporter/Exporter/Exporter.csproj --disable-package-restore --url "$work/nothing" --no-serial-number --output-format Json \
 		--set-type Application --set-name podnet-exporter --set-version "$version" --output "$work" --filename nuget.json >&2
 )
 for status in "$work"/root/var/lib/dpkg/status.d/*; do

@@ -58,11 +58,17 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     /// <summary>The id of the map that was last read.</summary>
     public int ReadFrom => _idle.Id;
 
+    /// <summary>
+    /// Whether this process has swapped the maps. Until then a read returns what an earlier process has left at rest, and not what was counted
+    /// since.
+    /// </summary>
+    public bool HasSwapped { get; private set; }
+
     /// <summary>The map that programs count into now.</summary>
     internal BpfMap Active => _active;
 
     /// <summary>
-    /// Everything that was counted since the last call that was followed by <see cref="Clear"/>. Blocks for an RCU grace period, some
+    /// Everything that was counted since the last call that was followed by <see cref="Clear"/>, once there is a swap (<see cref="HasSwapped"/>). Blocks for an RCU grace period, some
     /// milliseconds, without using a CPU. The rows stay valid until the next call; nothing is allocated unless there are more than ever before.
     /// </summary>
     /// <exception cref="BpfException">They could not be read; nothing is lost, the next call tries again.</exception>
@@ -107,6 +113,7 @@ public sealed class DoubleBufferedMap<TKey, TValue>
             throw new BpfException($"swap the maps behind {_slot.Name}", -error);
         }
         (_active, _idle) = (_idle, _active);
+        HasSwapped = true;
     }
 
     /// <summary>To user space, an array of maps has the ids of its maps.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
 
@@ -46,7 +47,7 @@ internal sealed class MapSet : IDisposable
     /// <exception cref="PinException">It refused the maps that are pinned, or to pin.</exception>
     internal static MapSet Load(BpfObject opened, PinDirectory? pins, string kind, MapLayout layout, IReadOnlyList<string> names)
     {
-        var name = $"{kind}_{layout.Digest.ToString("x16", CultureInfo.InvariantCulture)}";
+        var name = kind + DigestOf(layout.Text);
         if (pins is not null && Open(pins, name, names) is { } adopted)
         {
             try
@@ -57,7 +58,8 @@ internal sealed class MapSet : IDisposable
             catch (BpfException e)
             {
                 adopted.Dispose();
-                throw new PinException($"What is pinned as {pins.Path}/{name} cannot be used: {e.Message}");
+                // That there is no memory is not for the pins: without them everything would begin anew.
+                throw e.ErrorNumber == Errno.ENOMEM ? e : new PinException($"What is pinned as {pins.Path}/{name} cannot be used: {e.Message}");
             }
         }
         opened.Load();
@@ -115,10 +117,12 @@ internal sealed class MapSet : IDisposable
         Dispose();
     }
 
-    /// <summary>Null where there is none, or it was not finished.</summary>
+    private static string DigestOf(string layout) => $"_{Digest.Of(layout).ToString("x16", CultureInfo.InvariantCulture)}";
+
+    /// <summary>Null where there is none, it was not finished, or it is none of ours.</summary>
     private static MapSet? Open(PinDirectory pins, string name, IReadOnlyList<string> names)
     {
-        if (pins.ReadNote($"{name}/{LayoutNote}") is not { } layout)
+        if (pins.ReadNote($"{name}/{LayoutNote}") is not { } layout || !name.EndsWith(DigestOf(layout), StringComparison.Ordinal))
         {
             return null;
         }

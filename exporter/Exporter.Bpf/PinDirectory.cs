@@ -73,6 +73,16 @@ public sealed unsafe class PinDirectory : IDisposable
         return new PinDirectory(path, directory);
     }
 
+    /// <summary>Whether somebody has removed the directory since it was opened, whatever has been made in its place.</summary>
+    public bool IsRemoved
+    {
+        get
+        {
+            Libc.statx_t status;
+            return Libc.statx((int)_directory.DangerousGetHandle(), "", Libc.AT_EMPTY_PATH, Libc.STATX_BASIC_STATS, &status) == 0 && status.stx_nlink == 0;
+        }
+    }
+
     /// <summary>
     /// Takes the lock of the directory, which ends with the process at the latest (flock(2)): who has it is the only one that attaches, drains
     /// and pins here.

@@ -107,8 +107,10 @@ public sealed class ContinuityTests(ITestOutputHelper output)
     }
 
     /// <summary>At every one of the calls of some drains in a row: the maps are swapped, read, emptied.</summary>
-    [Fact]
-    public async Task Killed_at_any_call_into_the_kernel_while_it_drains_it_counts_every_packet_once()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Killed_at_any_call_into_the_kernel_while_it_drains_it_counts_every_packet_once(bool hasNextOtherMaps)
     {
         const int Calls = 30;
         using var node = new PinnedNode();
@@ -116,7 +118,7 @@ public sealed class ContinuityTests(ITestOutputHelper output)
         await AttachAsync(node, pod);
         for (var call = 1; call <= Calls; call++)
         {
-            using var exporter = await node.StartAsync();
+            using var exporter = await node.StartAsync(hasNextOtherMaps ? [string.Create(CultureInfo.InvariantCulture, $"--Bpf:MaxInterfaces={100 + call}")] : []);
             TestTraffic.Tcp(pod, AddressFamily.InterNetwork, 1 << 16);
             using var strace = Process.Start(
                 "strace",
@@ -124,12 +126,40 @@ public sealed class ContinuityTests(ITestOutputHelper output)
             TestTraffic.Tcp(pod, AddressFamily.InterNetwork, 1 << 16);
             // It ends with the one that it traces.
             await strace.WaitForExitAsync();
-            Assert.Equal(128 + SigKill, exporter.WaitForExit());
+            Assert.True(exporter.WaitForExit() == 128 + SigKill, string.Join('\n', exporter.Log));
         }
 
         using var last = await node.StartAsync();
         await PinnedNode.AssertExactAsync(last, pod);
         Assert.Equal(2 * Calls, (await last.ScrapeAsync()).Sum("podnet_tcp_handshake_duration_seconds_count", $"pod=\"{pod.Name}\"", "role=\"server\""));
+    }
+
+    [Fact]
+    public async Task Killed_by_the_kernel_because_memory_is_used_up_it_loses_nothing()
+    {
+        using var memory = new MemoryGroup(256 << 20);
+        using var node = new PinnedNode();
+        using var pod = new Pod();
+        using var exporter = await ExporterProcess.StartBehindAsync([.. memory.Behind(), ExporterProcess.Binary], node.Options);
+        await exporter.WaitForAttachedAsync(pod.Interface);
+        pod.Up();
+        using (new SteadyLoad(pod))
+        {
+            await exporter.ScrapeUntilAsync(samples => samples.Traffic(pod.Name).TransmittedPackets > 1000);
+            node.AssertOnward(await exporter.ScrapeAsync());
+
+            // Some of what is used is given back before anybody is killed.
+            for (var bytes = memory.Free; !exporter.HasExited; bytes += 4 << 20)
+            {
+                memory.Use(bytes);
+            }
+
+            Assert.Equal(128 + SigKill, exporter.WaitForExit());
+            Assert.True(memory.Kills > 0);
+        }
+        using var last = await node.StartAsync();
+        node.AssertOnward(await last.ScrapeAsync());
+        await PinnedNode.AssertExactAsync(last, pod);
     }
 
     [Fact]

@@ -40,8 +40,12 @@ public sealed class OptionChangeTests : IDisposable
         await exporter.ScrapeUntilAsync(samples => Total(samples, "transmit") == one.ReadCounters().TransmittedPackets + other.ReadCounters().TransmittedPackets);
         await exporter.ScrapeUntilAsync(samples => Total(samples, "receive") == one.ReadCounters().ReceivedPackets + other.ReadCounters().ReceivedPackets);
 
-        Publish($$"""{"Attach": {"Exclude": "^{{other.Interface}}$"} }""");
-        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
+        using (new SteadyLoad(other))
+        {
+            Publish($$"""{"Attach": {"Exclude": "^{{other.Interface}}$"} }""");
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
+        }
+        Assert.Equal(0, (await exporter.ScrapeAsync()).Sum("podnet_exporter_unattributed_packets_total"));
         TestTraffic.Udp(other, AddressFamily.InterNetwork, 100, 100, fromPod: true);
         Publish("{}");
         await exporter.WaitForAttachedAsync(other.Interface);

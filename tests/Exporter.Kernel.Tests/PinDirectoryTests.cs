@@ -88,6 +88,31 @@ public sealed class PinDirectoryTests
         await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_packets_total", $"pod=\"{pod.Name}\"", "transport=\"udp\"") + samples.Sum("podnet_exporter_unattributed_packets_total", "transmit") == 50);
     }
 
+    [Fact]
+    public async Task What_is_none_of_ours_there_does_no_harm()
+    {
+        using var node = new PinnedNode();
+        using var pod = new Pod();
+        using (var first = await node.StartAsync())
+        {
+            await first.WaitForAttachedAsync(pod.Interface);
+            pod.Up();
+            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+            first.Kill();
+        }
+        foreach (var part in (string[])["ledger_1_layout", "ledger_2_layout/x", "traffic_1/layout", "handshakes_2/layout", "handshake_links_x/y", "links/x", "others/x"])
+        {
+            var path = Path.Combine(node.Pins, part);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.CreateSymbolicLink(path, "nonsense");
+        }
+
+        using var exporter = await node.StartAsync();
+
+        await PinnedNode.AssertExactAsync(exporter, pod);
+        Assert.DoesNotContain(exporter.Log, line => line.Contains("Nothing outlives this process", StringComparison.Ordinal));
+    }
+
     /// <summary>Its interfaces have the same indexes, and are others.</summary>
     [Fact]
     public async Task What_an_exporter_in_another_network_namespace_has_left_is_removed()
@@ -144,10 +169,67 @@ public sealed class PinDirectoryTests
         if (isRunning)
         {
             await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_standby{reason=\"uninstalled\"}"] == 1);
+            Assert.Empty(exporter.FindAttachments());
             Assert.Equal(0, exporter.Terminate());
         }
         // A second time there is nothing to do.
         Assert.Equal(0, node.Uninstall().ExitCode);
+    }
+
+    [Fact]
+    public async Task An_exporter_that_is_killed_before_it_has_removed_everything_does_not_keep_it_from_being_removed()
+    {
+        using var node = new PinnedNode();
+        using var exporter = await node.StartAsync();
+        Assert.NotEmpty(exporter.FindAttachments());
+        Shell.Run("kill", "-STOP", $"{exporter.Id}");
+
+        var removing = Task.Run(node.Uninstall);
+        while (!node.IsRemovalAskedFor)
+        {
+            await Task.Delay(10);
+        }
+        exporter.Kill();
+
+        Assert.Equal(0, (await removing).ExitCode);
+        Assert.False(Directory.Exists(node.Pins));
+    }
+
+    [Fact]
+    public async Task What_was_asked_of_a_former_exporter_is_not_done_by_the_next()
+    {
+        using var node = new PinnedNode();
+        using (var first = await node.StartAsync())
+        {
+            first.Kill();
+        }
+        node.AskForRemoval();
+
+        using var exporter = await node.StartAsync();
+
+        Assert.False(node.IsRemovalAskedFor);
+        await CountAsync(exporter);
+        Assert.True(Directory.Exists(node.Pins));
+    }
+
+    [Fact]
+    public async Task Who_waits_while_everything_is_removed_counts_nothing_either()
+    {
+        using var node = new PinnedNode();
+        using var first = await node.StartAsync();
+        using var second = await ExporterProcess.StartAsync(node.Options);
+        await second.ScrapeUntilAsync(samples => samples["podnet_exporter_standby{reason=\"waiting\"}"] == 1);
+
+        Assert.Equal(0, node.Uninstall().ExitCode);
+
+        await second.ScrapeUntilAsync(samples => samples["podnet_exporter_standby{reason=\"uninstalled\"}"] == 1);
+        Assert.Equal(0, first.Terminate());
+        Assert.False(Directory.Exists(node.Pins));
+        // Who starts later has not been meant.
+        using var third = await node.StartAsync();
+        await CountAsync(third);
+        Assert.Equal(1, (await second.ScrapeAsync())["podnet_exporter_standby{reason=\"uninstalled\"}"]);
+        Assert.Equal(0, second.Terminate());
     }
 
     /// <summary>One pod's packets are counted.</summary>

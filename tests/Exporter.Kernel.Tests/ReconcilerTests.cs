@@ -76,6 +76,20 @@ public sealed class ReconcilerTests
         Assert.Equal(0, node.Pods.Lines);
     }
 
+    /// <summary>As when options change twice in a moment.</summary>
+    [Fact]
+    public async Task What_was_left_to_one_that_ends_before_its_first_round_is_left_to_the_next()
+    {
+        await using var node = new Node();
+        using var pod = new Pod();
+        using var left = node.Hook.TryAttach(pod.Ifindex, TcDirection.Ingress)!;
+        node.Hook.Leave([left]);
+
+        await node.LeaveAsync();
+
+        Assert.Equal([left], node.Hook.TakeLeft()!);
+    }
+
     /// <summary>What the program composes, with a fake clock and fake identities.</summary>
     private sealed class Node : IPodSource, IAsyncDisposable
     {
@@ -101,12 +115,15 @@ public sealed class ReconcilerTests
             var traffic = new KernelTrafficSource(_programs);
             Reader = new(traffic, Table, metrics, ledger, Time, options.Identity);
             _watcher = new(_monitor, _changes, metrics, health, Time, NullLogger<LinkWatcher>.Instance);
+            Hook = new TcxHook(_programs);
             _reconciler = new(
-                _watcher, _changes, new TcxHook(_programs), _client, this, Table, Pods, new(ledger, _labels), Reader, traffic, metrics, health, new Readiness(), Time, options.Attach, options.Identity,
+                _watcher, _changes, Hook, _client, this, Table, Pods, new(ledger, _labels), Reader, traffic, metrics, health, new Readiness(), Time, options.Attach, options.Identity,
                 NullLogger<InterfaceReconciler>.Instance);
         }
 
         internal FakeTimeProvider Time { get; } = new();
+
+        internal TcHook Hook { get; }
 
         internal PodTable Table { get; } = new();
 
@@ -155,6 +172,13 @@ public sealed class ReconcilerTests
             var pod = new Pod();
             await WaitAsync(() => Attached == 1);
             return pod.Up();
+        }
+
+        /// <summary>Ends it for the sake of another in this process.</summary>
+        internal Task LeaveAsync()
+        {
+            _reconciler.Detaching = null;
+            return _reconciler.StopAsync(CancellationToken.None);
         }
 
         /// <summary>Lets the loops turn, a step of their clock at a time, until it is so.</summary>

@@ -441,7 +441,7 @@ public sealed class LedgerTests
     public void A_ledger_of_another_version_is_taken_over_by_the_names_of_its_counters(string difference)
     {
         var today = LedgerCounts.Layout.Counters;
-        var layout = new MapLayout("", difference switch
+        var layout = new MapLayout(LedgerCounts.Layout.Settings, difference switch
         {
             "reordered" => [.. today.Reverse()],
             "with fewer counters" => [.. today.Where(name => !name.EndsWith("resent", StringComparison.Ordinal))],

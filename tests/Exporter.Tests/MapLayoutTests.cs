@@ -118,7 +118,7 @@ public sealed class MapLayoutTests
 
     /// <summary>They are in pinned memory, which the next version reads. Another digest is right where a counter was added; another name loses what was counted.</summary>
     [Fact]
-    public void Names_stay_as_they_are() => Assert.Equal(14124764250426625788ul, LedgerCounts.Layout.Digest);
+    public void Names_stay_as_they_are() => Assert.Equal(5353065590777004894ul, LedgerCounts.Layout.Digest);
 
     private static void AssertNames(HandshakeRole role, params (string Name, ulong Value)[] expected)
     {

@@ -81,12 +81,16 @@ internal static unsafe partial class Libc
     internal const int PROT_WRITE = 2;
     internal const int MAP_SHARED = 1;
     internal const int AT_FDCWD = -100;
+    internal const int AT_EMPTY_PATH = 0x1000;
     internal const uint STATX_BASIC_STATS = 0x7ff;
 
     /// <summary>struct statx, statx(2), as far as it is used; the same on every architecture.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 256)]
     internal struct statx_t
     {
+        [FieldOffset(16)]
+        internal uint stx_nlink;
+
         [FieldOffset(20)]
         internal uint stx_uid;
 

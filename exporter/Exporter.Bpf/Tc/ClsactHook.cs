@@ -26,10 +26,9 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
 
     private readonly PodTrafficPrograms _programs = programs;
     private readonly RouteClient _client = client;
-    private readonly List<Socket?> _claims = [];
 
-    /// <summary>The last that is pinned and claimed.</summary>
-    private int _claimed;
+    /// <summary>By the names of filters. Null: somebody else has the name.</summary>
+    private readonly Dictionary<string, Socket?> _claims = [];
 
     public override string Name => "clsact";
 
@@ -72,11 +71,33 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
         return adopted;
     }
 
-    public override void EndRenewal() => ForgetPinned();
+    public override void EndRenewal()
+    {
+        foreach (var (name, claim) in _claims.Where(claim => claim.Key != FilterName(_programs.Transmit) && claim.Key != FilterName(_programs.Receive)).ToList())
+        {
+            claim?.Dispose();
+            _claims.Remove(name);
+        }
+        try
+        {
+            ForgetPinned();
+        }
+        catch (PinException)
+        {
+            // They are forgotten by the next process.
+        }
+    }
 
     public override bool IsAttached(int ifindex) => IsAttached(ifindex, TcDirection.Ingress) && IsAttached(ifindex, TcDirection.Egress);
 
-    public void Dispose() => _claims.ForEach(claim => claim?.Dispose());
+    public void Dispose()
+    {
+        foreach (var claim in _claims.Values)
+        {
+            claim?.Dispose();
+        }
+        _claims.Clear();
+    }
 
     /// <summary>
     /// Removes the filters that a killed exporter left, with either hook in use now: they count into maps that nobody reads. Only
@@ -126,20 +147,20 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     /// <summary>Before a filter of theirs can be seen, that it is somebody's.</summary>
     private void Claim()
     {
-        if (_claimed == _programs.Receive.Id)
-        {
-            return;
-        }
         foreach (var program in (ReadOnlySpan<BpfProgram>)[_programs.Transmit, _programs.Receive])
         {
+            var name = FilterName(program);
+            if (_claims.ContainsKey(name))
+            {
+                continue;
+            }
             if (pins is not null)
             {
                 pins.MakePart(ProgramsPart);
                 pins.Pin(program.Fd, PinName(program));
             }
-            _claims.Add(Claim(FilterName(program)));
+            _claims[name] = Claim(name);
         }
-        _claimed = _programs.Receive.Id;
     }
 
     private static string PinName(BpfProgram program) => $"{ProgramsPart}/{program.Id.ToString(CultureInfo.InvariantCulture)}";
@@ -163,15 +184,17 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     /// </summary>
     private static Socket? Claim(string name)
     {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        Socket? socket = null;
         try
         {
+            socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
             socket.Bind(new UnixDomainSocketEndPoint('\0' + name));
             return socket;
         }
         catch (SocketException)
         {
-            socket.Dispose();
+            // Or there are no descriptors left: then it is not known whose it is, and nothing is removed.
+            socket?.Dispose();
             return null;
         }
     }

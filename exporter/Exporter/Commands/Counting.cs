@@ -78,10 +78,10 @@ internal sealed class Counting : IAsyncDisposable
     /// <summary>
     /// Drains once more, and ends. They stop in the reverse of the order in which they were started: the last drain follows the detaching.
     /// </summary>
-    /// <param name="leavesAttached">Whether the programs count on, for who comes next.</param>
-    internal async Task StopAsync(bool leavesAttached)
+    /// <param name="detaching">How long that may take; null: the programs count on, for who comes next.</param>
+    internal async Task StopAsync(TimeSpan? detaching)
     {
-        _reconciler.LeavesAttached = leavesAttached;
+        _reconciler.Detaching = detaching;
         foreach (var loop in _loops.AsEnumerable().Reverse())
         {
             await loop.StopAsync(CancellationToken.None);

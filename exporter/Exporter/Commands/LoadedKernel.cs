@@ -61,6 +61,13 @@ internal sealed class LoadedKernel : IDisposable
         return Load(options, hook, null);
     }
 
+    /// <summary>Nothing of it counts from now on, once what has the hook's attachments has disposed them: also what is pinned.</summary>
+    internal void Detach()
+    {
+        Handshakes.Dispose();
+        (Hook as IDisposable)?.Dispose();
+    }
+
     /// <summary>What is pinned goes on.</summary>
     public void Dispose()
     {
@@ -84,7 +91,11 @@ internal sealed class LoadedKernel : IDisposable
         {
             traffic = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces, pins, ledger.IsKept);
             var handshakes = attaching.GetAwaiter().GetResult();
-            ledger.KeepOnly([.. traffic.Pairs, .. handshakes.Programs?.Pairs ?? []]);
+            if (handshakes.Programs is { } programs)
+            {
+                // Without them it is not known which are theirs, and they may be back after the next start.
+                ledger.KeepOnly([.. traffic.Pairs, .. programs.Pairs]);
+            }
             return new(options, hook, pins, ledger, traffic, handshakes);
         }
         catch

@@ -21,6 +21,9 @@ internal static partial class RunCommand
     /// <summary>Between two looks at the directory of pins: at its lock, or at whether somebody wants it removed.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>How long detaching may take at the end, less than Kubernetes waits; the rest goes with the process.</summary>
+    private static readonly TimeSpan DetachBudget = TimeSpan.FromSeconds(10);
+
     internal static async Task<int> RunAsync(ExporterOptions options, OptionFiles files, TextWriter errors)
     {
         if (Prerequisites.FindMissing() is { Count: > 0 } missing)
@@ -63,24 +66,28 @@ internal static partial class RunCommand
     private static async Task<int> RunAsync(ServerHost server, LiveOptions live, HookChoice hook, ApiConnection? api, TextWriter errors)
     {
         var bpf = live.CurrentValue.Bpf;
-        var pins = PinnedState.TryOpen(bpf.PinDirectory, out var unpinned);
+        using var pins = PinnedState.TryOpen(bpf.PinDirectory, out var unpinned);
         if (pins is not null && !pins.TryLock())
         {
             LogWaiting(server.Logger, bpf.PinDirectory);
             server.ShowStandby(StandbyReason.Waiting, ShowIn);
-            while (pins is not null && !pins.TryLock())
+            while (!pins.IsRemoved && !pins.TryLock())
             {
                 if (!await TryWaitAsync(server.Stopping))
                 {
-                    pins.Dispose();
                     return ExitCode.Success;
                 }
-                // The directory may be gone, and another be there in its place: who has the lock of one that is gone has nothing.
-                pins.Dispose();
-                pins = PinnedState.TryOpen(bpf.PinDirectory, out unpinned);
             }
         }
-        using var held = pins;
+        // The lock of a directory that is gone is worth nothing. Only an uninstall removes it, which means all who were there.
+        if (pins is { IsRemoved: true })
+        {
+            return await StandByUninstalledAsync(server, ShowIn);
+        }
+        if (pins is not null)
+        {
+            PinnedState.ForgetRemoval(pins);
+        }
         using var watching = CancellationTokenSource.CreateLinkedTokenSource(server.Stopping);
         var looking = live.RunAsync(watching.Token);
         using var kernel = LoadedKernel.Load(live.CurrentValue, hook, pins, ref unpinned);
@@ -91,15 +98,21 @@ internal static partial class RunCommand
         while (outcome == Outcome.Anew)
         {
             using var changed = new CancellationTokenSource();
-            using var listening = live.OnChange((_, _) => changed.Cancel());
+            // Not Cancel(), which would go on here with what waits for it, and in the midst of that remove the listener that is being called.
+            using var listening = live.OnChange((_, _) => _ = changed.CancelAsync());
             var counting = await Counting.StartAsync(live.CurrentValue, kernel, api, server.LoggerFactory, ShowIn);
             server.Content.Set(counting.Content);
             LogCounting(server.Logger, kernel.Hook.Name, counting.PodSource);
-            outcome = await WaitAsync(counting, kernel.Pins, server.Stopping, changed.Token);
-            await counting.StopAsync(leavesAttached: outcome == Outcome.Anew || (kernel.Pins is not null && outcome != Outcome.Remove));
+            outcome = await WaitAsync(counting, looking, pins, server.Stopping, changed.Token);
+            await counting.StopAsync(outcome switch
+            {
+                Outcome.Remove => TimeSpan.MaxValue,
+                Outcome.Anew => null,
+                _ => kernel.Pins is null ? DetachBudget : null,
+            });
             if (outcome == Outcome.Failed)
             {
-                return Fail(ExitCode.Failure, errors, (await counting.Failure).ToString());
+                return Fail(ExitCode.Failure, errors, (looking.Exception ?? await counting.Failure).ToString());
             }
             kernel.Ledger.Restart();
             // Whoever has asked just before is still answered by this one, and by the one before it nobody.
@@ -114,12 +127,9 @@ internal static partial class RunCommand
         if (outcome == Outcome.Remove)
         {
             using var client = new RouteClient();
-            PinnedState.Remove(kernel.Pins!, client);
-            LogUninstalled(server.Logger);
-            server.ShowStandby(StandbyReason.Uninstalled, ShowIn);
-            while (await TryWaitAsync(server.Stopping))
-            {
-            }
+            kernel.Detach();
+            PinnedState.Remove(pins!, client);
+            return await StandByUninstalledAsync(server, ShowIn);
         }
         return ExitCode.Success;
 
@@ -130,12 +140,22 @@ internal static partial class RunCommand
         }
     }
 
-    private static async Task<Outcome> WaitAsync(Counting counting, PinDirectory? pins, CancellationToken stopping, CancellationToken changed)
+    private static async Task<int> StandByUninstalledAsync(ServerHost server, Action<IMetricFactory> showIn)
+    {
+        LogUninstalled(server.Logger);
+        server.ShowStandby(StandbyReason.Uninstalled, showIn);
+        while (await TryWaitAsync(server.Stopping))
+        {
+        }
+        return ExitCode.Success;
+    }
+
+    private static async Task<Outcome> WaitAsync(Counting counting, Task looking, PinDirectory? pins, CancellationToken stopping, CancellationToken changed)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stopping, changed);
         while (true)
         {
-            if (counting.Failure.IsCompleted)
+            if (counting.Failure.IsCompleted || looking.IsFaulted)
             {
                 return Outcome.Failed;
             }

@@ -43,14 +43,20 @@ internal static class UninstallCommand
                 output.WriteLine($"{path}: removed, with {PinnedState.Remove(pins, client)} attached programs");
                 return ExitCode.Success;
             }
-            PinnedState.AskForRemoval(pins);
-            output.WriteLine($"{path}: an exporter is running, and was asked to remove everything");
+            output.WriteLine($"{path}: an exporter is running, and is asked to remove everything");
             using var patience = new CancellationTokenSource(Patience);
-            while (PinDirectory.Exists(path))
+            while (!pins.IsRemoved)
             {
+                PinnedState.AskForRemoval(pins);
                 await Task.Delay(Pause, patience.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                if (patience.IsCancellationRequested)
+                if (!pins.IsRemoved && pins.TryLock())
                 {
+                    // It has ended before it came to that.
+                    PinnedState.Remove(pins, client);
+                }
+                else if (patience.IsCancellationRequested)
+                {
+                    PinnedState.ForgetRemoval(pins);
                     errors.WriteLine($"{path} is still there: the exporter that has its lock did not answer. End it, and try again.");
                     return ExitCode.Failure;
                 }

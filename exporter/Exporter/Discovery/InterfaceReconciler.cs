@@ -48,9 +48,6 @@ internal sealed partial class InterfaceReconciler(
     /// <summary>How long a backlog may be attached before everything else has its turn.</summary>
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>How long detaching may take at the end, less than Kubernetes waits; the rest goes with the process.</summary>
-    private static readonly TimeSpan StopBudget = TimeSpan.FromSeconds(10);
-
     private static readonly TimeSpan Courtesy = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
@@ -81,10 +78,11 @@ internal sealed partial class InterfaceReconciler(
     private long _coverageCheckedAt = time.GetTimestamp();
     private long _coverageCheckedAtDrain;
     private bool _failing;
+    private bool _hasAdopted;
     private bool _hasStarted;
 
-    /// <summary>Whether what is attached stays so when this stops.</summary>
-    internal bool LeavesAttached { get; set; }
+    /// <summary>How long detaching may take when this stops; null: what is attached stays so, for who comes next.</summary>
+    internal TimeSpan? Detaching { get; set; } = TimeSpan.MaxValue;
 
     private IEnumerable<TcAttachment> Attached => _attachments.Values.SelectMany(attachment => new[] { attachment.Ingress, attachment.Egress }).OfType<TcAttachment>();
 
@@ -153,15 +151,19 @@ internal sealed partial class InterfaceReconciler(
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken);
-        if (LeavesAttached)
+        if (Detaching is not { } budget)
         {
-            hook.Leave(Attached);
+            // What was left to this one before its first round is left still.
+            if (_hasAdopted)
+            {
+                hook.Leave(Attached.Concat(_adopted.Values));
+            }
             LogLeft(_attachments.Count);
             return;
         }
         var started = time.GetTimestamp();
         var detached = 0;
-        foreach (var attachment in _attachments.Values.TakeWhile(_ => time.GetElapsedTime(started) < StopBudget))
+        foreach (var attachment in _attachments.Values.TakeWhile(_ => time.GetElapsedTime(started) < budget))
         {
             attachment.Detach();
             detached++;
@@ -249,6 +251,7 @@ internal sealed partial class InterfaceReconciler(
         {
             _adopted[(adopted.Ifindex, adopted.Direction)] = adopted;
         }
+        _hasAdopted = true;
         traffic.EndFormer();
         // Also with tcx: an earlier run may have used clsact.
         var leftovers = ClsactHook.RemoveLeftovers(client);
@@ -260,17 +263,22 @@ internal sealed partial class InterfaceReconciler(
         foreach (var owner in _restored)
         {
             var attachment = new Attachment(owner, time);
-            if (links.TryGetValue(owner.Ifindex, out var link) && link.Generation == owner.Generation && options.IsPodInterface(link.Link))
+            var isThere = false;
+            if (links.TryGetValue(owner.Ifindex, out var link) && link.Generation == owner.Generation)
             {
-                owner.Link = link.Link;
-                _attachments[owner.Ifindex] = attachment;
+                (isThere, owner.Link) = (true, link.Link);
                 while (attachment.Egress is null && _adopted.Remove((owner.Ifindex, attachment.Next), out var handle))
                 {
                     attachment.Add(handle);
                 }
             }
+            if (isThere && options.IsPodInterface(owner.Link))
+            {
+                _attachments[owner.Ifindex] = attachment;
+            }
             else
             {
+                // It is gone, or is not to be counted any more.
                 Close(attachment);
             }
         }
@@ -312,7 +320,7 @@ internal sealed partial class InterfaceReconciler(
                 action();
                 done.SetResult();
             }
-            catch (BpfException e)
+            catch (Exception e)
             {
                 done.SetException(e);
             }
@@ -336,16 +344,32 @@ internal sealed partial class InterfaceReconciler(
                 }
             }
         }
-        catch (BpfException)
+        catch (Exception e) when (e is BpfException or NetlinkException)
         {
             var refused = programs.Replace(former);
-            renewed.ForEach(attached => TryRenew(attached));
+            foreach (var attached in renewed)
+            {
+                GoBack(attached);
+            }
             hook.EndRenewal();
             refused.Dispose();
             throw;
         }
         hook.EndRenewal();
         _formerObjects.Add((former, SettleAfterNextDrain()));
+    }
+
+    /// <summary>The one interface that cannot go back keeps the programs that were refused elsewhere, which count into the same maps.</summary>
+    private void GoBack(TcAttachment attached)
+    {
+        try
+        {
+            TryRenew(attached);
+        }
+        catch (Exception e) when (e is BpfException or NetlinkException)
+        {
+            metrics.CountAttachError(Errno.Label((e as BpfException)?.ErrorNumber ?? ((NetlinkException)e).ErrorNumber));
+        }
     }
 
     /// <summary>Whether the interface is still there.</summary>
@@ -563,9 +587,11 @@ internal sealed partial class InterfaceReconciler(
             {
                 return false;
             }
+            // What can fail comes before anything is noted.
+            var network = networks?.Find(link.PeerNamespaceId) ?? 0;
             _attachments[link.Ifindex] = attachment = new(new(link, tracked.Generation, tracked.SeenAt, FindSibling(link)), time);
             LookForAddresses(attachment, now: true);
-            records.Save(attachment.Owner, networks?.Find(link.PeerNamespaceId) ?? 0);
+            records.Save(attachment.Owner, network);
             Identify(attachment);
             // Before it is attached: no row may come whose owner is unknown.
             table.Current = table.Current.SetItem(link.Ifindex, attachment.Owner);

@@ -83,7 +83,7 @@ internal static class HandshakeHooks
         {
             programs = TcpHandshakePrograms.Attach(hook, options.Buckets.ToArray(), bpfOptions.MaxInterfaces, options.MaxLate, pins, kept);
         }
-        catch (BpfException e) when (e is not PinException)
+        catch (BpfException e) when (e is not PinException || !CanLoad(hook, options, bpfOptions))
         {
             problem = e.Message;
             return null;
@@ -103,6 +103,20 @@ internal static class HandshakeHooks
         }
         programs.Dispose();
         return null;
+    }
+
+    /// <summary>Whether the kernel takes the hook's programs without what is pinned, which may be of another hook.</summary>
+    private static bool CanLoad(HandshakeHook hook, HandshakeOptions options, BpfOptions bpfOptions)
+    {
+        try
+        {
+            TcpHandshakePrograms.Attach(hook, options.Buckets.ToArray(), bpfOptions.MaxInterfaces, options.MaxLate).Dispose();
+            return true;
+        }
+        catch (BpfException)
+        {
+            return false;
+        }
     }
 
     /// <summary>

@@ -44,7 +44,7 @@ internal sealed class KernelHandshakeSource(TcpHandshakePrograms programs) : IHa
     public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out KeptMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast)
     {
         var rows = _drains.Read(out kept, out isLast);
-        bounds = isLast ? null : programs.Former[_drains.Number].Bounds;
+        bounds = _drains.Number < programs.Former.Count ? programs.Former[_drains.Number].Bounds : null;
         return rows;
     }
 

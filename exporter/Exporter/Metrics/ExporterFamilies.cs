@@ -50,7 +50,7 @@ internal static class ExporterFamilies
         Gauge, "podnet_exporter_standby", "0 or 1", "1 while this process counts nothing, for this reason.", new MetricLabel("reason", "waiting", "uninstalled"))
     {
         Query = "podnet_exporter_standby == 1",
-        Details = "waiting: another exporter on this machine has the lock; uninstalled: `podnet-exporter uninstall` has asked it to remove everything.",
+        Details = "waiting: another exporter on this machine has the lock; uninstalled: everything was removed, as `podnet-exporter uninstall` has asked.",
     };
 
     internal static readonly MetricDefinition Interfaces = new(Gauge, "podnet_exporter_interfaces", "interfaces", "Interfaces of pods, by what the exporter does with them.", InterfaceState)

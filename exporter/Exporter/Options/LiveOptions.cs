@@ -44,8 +44,17 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 
     public IDisposable OnChange(Action<ExporterOptions, string?> listener)
     {
-        _listeners.Add(listener);
-        return new Listening(() => _listeners.Remove(listener));
+        lock (_listeners)
+        {
+            _listeners.Add(listener);
+        }
+        return new Listening(() =>
+        {
+            lock (_listeners)
+            {
+                _listeners.Remove(listener);
+            }
+        });
     }
 
     /// <summary>Looks at the files until it is cancelled.</summary>
@@ -122,7 +131,11 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
             Metrics = next.Metrics,
         });
         LogApplied(string.Join(", ", applied));
-        _listeners.ForEach(listener => listener(_current, null));
+        lock (_listeners)
+        {
+            // A copy: one that is called may end its listening.
+            _listeners.ToList().ForEach(listener => listener(_current, null));
+        }
     }
 
     [LoggerMessage(80, LogLevel.Information, "These options have changed, and are in force: {Keys}")]

@@ -51,6 +51,9 @@ internal sealed class ObjectDirectory(BpfOptions options)
         return true;
     }
 
+    /// <summary>What was taken was not used: it is new when this is next asked.</summary>
+    internal void Forget(string name) => _seen.Remove(name);
+
     private string? FindProblem(string path, byte[] bytes)
     {
         if (bytes.Length == 0)

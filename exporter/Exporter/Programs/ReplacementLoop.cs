@@ -1,4 +1,5 @@
 using Exporter.Bpf;
+using Exporter.Bpf.Netlink;
 using Exporter.Discovery;
 using Exporter.Health;
 
@@ -50,8 +51,14 @@ internal sealed partial class ReplacementLoop(
         {
             problem = e.Log.Length > 0 ? $"{e.Message}\n{e.Log}" : e.Message;
         }
+        catch (NetlinkException e)
+        {
+            problem = e.Message;
+        }
         catch (OperationCanceledException)
         {
+            // Whoever comes next in this process is offered it again.
+            objects.Directory.Forget(name);
             return;
         }
         objects.SetRefused(name, problem, time.GetUtcNow());

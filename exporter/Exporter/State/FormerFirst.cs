@@ -19,12 +19,12 @@ internal sealed class FormerFirst<TKey, TValue>(DoubleBufferedMap<TKey, TValue> 
     private DoubleBufferedMap<TKey, TValue> Map => findFormer(Number) ?? current;
 
     /// <param name="kept">What is to be committed with what was read.</param>
-    /// <param name="isLast">Whether these are the ones of now.</param>
+    /// <param name="isLast">Whether these are the ones of now, with all that was counted into them.</param>
     internal ReadOnlySpan<DrainedRow<TKey, TValue>> Read(out KeptMap kept, out bool isLast)
     {
         var map = Map;
-        isLast = map == current;
         var rows = map.Read();
+        isLast = map == current && map.HasSwapped;
         kept = new(map.Pair, map.ReadFrom);
         return rows;
     }
@@ -34,6 +34,11 @@ internal sealed class FormerFirst<TKey, TValue>(DoubleBufferedMap<TKey, TValue> 
     {
         var map = Map;
         map.Clear();
+        if (!map.HasSwapped)
+        {
+            // That was what its former process had left at rest. What was counted since is in the other map.
+            return;
+        }
         Number++;
         if (map != current)
         {

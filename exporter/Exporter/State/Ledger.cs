@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
+using Exporter.Bpf.Native;
 
 namespace Exporter.State;
 
@@ -297,6 +298,10 @@ internal sealed class Ledger : IDisposable
         if (maps[index].Pair != map.Pair)
         {
             index = maps.IndexOf(default(KeptMap));
+            if (index < 0)
+            {
+                throw new BpfException($"keep what is in more than {maps.Length} pairs of maps; 'podnet-exporter uninstall' removes them", Errno.ENOSPC);
+            }
         }
         maps[index] = map;
     }
@@ -388,7 +393,8 @@ internal sealed class Ledger : IDisposable
     {
         foreach (var layout in _memory.Layouts.Where(layout => layout.Digest != LedgerCounts.Layout.Digest))
         {
-            if (_commit == 0)
+            // Whose keys are written otherwise cannot be read: counting begins anew.
+            if (_commit == 0 && layout.Settings == LedgerCounts.Layout.Settings)
             {
                 TakeFrom(layout);
             }

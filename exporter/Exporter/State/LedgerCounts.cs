@@ -12,8 +12,11 @@ internal struct LedgerCounts
     internal TrafficValue Traffic;
     internal HandshakeValue Handshakes;
 
-    /// <summary>The counters by names that stay the same from one version to the next.</summary>
-    internal static MapLayout Layout { get; } = new("", [.. TrafficValue.Counters, .. HandshakeValue.Counters]);
+    /// <summary>
+    /// The counters by names that stay the same from one version to the next; and the number of the format of records' keys (RecordKeys.cs),
+    /// which is one more whenever that changes.
+    /// </summary>
+    internal static MapLayout Layout { get; } = new("keys=1", [.. TrafficValue.Counters, .. HandshakeValue.Counters]);
 
     /// <summary>From counters that may be laid out otherwise.</summary>
     /// <param name="sources">As <see cref="MapLayout.Find"/> has it.</param>
@@ -85,11 +88,14 @@ internal struct KeptCopy
 [StructLayout(LayoutKind.Sequential)]
 internal record struct KeptMap(int Pair, int Map);
 
-/// <summary>More than there are pairs while a former process's are read.</summary>
+/// <summary>
+/// Two for each layout that there are maps of: as many as fit. Those of former ones stay until they are read to the end, which a process that is
+/// killed at once does not come to.
+/// </summary>
 [InlineArray(Length)]
 internal struct KeptMaps
 {
-    internal const int Length = 16;
+    internal const int Length = 240;
 
     private KeptMap _first;
 }

@@ -54,7 +54,10 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
     [
         .. pins.List()
             .Where(name => name.StartsWith(Beginning, StringComparison.Ordinal) && name.EndsWith(NoteEnd, StringComparison.Ordinal))
-            .Select(name => MapLayout.Parse(pins.ReadNote(name)!)),
+            // A note that is none of ours has another name than its layout's.
+            .Select(name => (Name: name, Layout: pins.ReadNote(name) ?? ""))
+            .Where(note => note.Name == Prefix(Digest.Of(note.Layout)) + NoteEnd)
+            .Select(note => MapLayout.Parse(note.Layout)),
     ];
 
     public Ledger.Segment? Open(MapLayout layout, int segment) => MappedArray.Open(pins, Name(layout, segment), Ledger.SegmentBytes / MappedArray.ElementBytes) is { } array ? new PinnedSegment(array) : null;
@@ -79,7 +82,9 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
         }
     }
 
-    private static string Prefix(MapLayout layout) => Beginning + layout.Digest.ToString("x16", CultureInfo.InvariantCulture);
+    private static string Prefix(MapLayout layout) => Prefix(layout.Digest);
+
+    private static string Prefix(ulong digest) => Beginning + digest.ToString("x16", CultureInfo.InvariantCulture);
 
     private static string Name(MapLayout layout, int segment) => $"{Prefix(layout)}_{segment.ToString(CultureInfo.InvariantCulture)}";
 }

@@ -50,13 +50,24 @@ internal static class PinnedState
     /// <summary>Whether somebody has asked the process that has the lock to remove everything.</summary>
     internal static bool IsRemovalAskedFor(PinDirectory pins) => pins.ReadNote(RemovalNote) is not null;
 
+    /// <summary>Called again and again, until it is done: whoever comes to have the lock forgets what was asked for before.</summary>
     internal static void AskForRemoval(PinDirectory pins)
     {
-        if (!IsRemovalAskedFor(pins))
+        try
         {
-            pins.WriteNote(RemovalNote, "asked");
+            if (!IsRemovalAskedFor(pins))
+            {
+                pins.WriteNote(RemovalNote, "asked");
+            }
+        }
+        catch (PinException) when (pins.IsRemoved || IsRemovalAskedFor(pins))
+        {
+            // It has just been done, or somebody else has asked.
         }
     }
+
+    /// <summary>Nobody waits for it any more; or whoever does asks again.</summary>
+    internal static void ForgetRemoval(PinDirectory pins) => pins.Remove(RemovalNote);
 
     /// <summary>Removes every link, filter, map and pin, and the directory. Called with the lock.</summary>
     /// <returns>How many programs were attached.</returns>

@@ -157,6 +157,13 @@ internal sealed partial class ExporterProcess : IDisposable
         }
     }
 
+    /// <summary>What it has that keeps a BPF program attached: links, and the events that kprobes are.</summary>
+    internal IReadOnlyList<string> FindAttachments() =>
+    [
+        .. Directory.GetFiles($"/proc/{Id.ToString(CultureInfo.InvariantCulture)}/fd").Select(file => new FileInfo(file).LinkTarget ?? "")
+            .Where(target => target.Contains("bpf_link", StringComparison.Ordinal) || target.Contains("bpf-raw-tracepoint", StringComparison.Ordinal) || target.Contains("perf_event", StringComparison.Ordinal)),
+    ];
+
     /// <summary>Ends it as Kubernetes does, and returns the exit code.</summary>
     internal int Terminate()
     {
@@ -164,6 +171,8 @@ internal sealed partial class ExporterProcess : IDisposable
         _process.WaitForExit();
         return _process.ExitCode;
     }
+
+    internal bool HasExited => _process.HasExited;
 
     /// <summary>Returns the exit code of one that is ended by somebody.</summary>
     internal int WaitForExit()

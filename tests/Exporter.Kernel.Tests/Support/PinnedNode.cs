@@ -38,6 +38,11 @@ internal sealed partial class PinnedNode : IDisposable
         }
     }
 
+    /// <summary>Whether somebody wants what runs here to remove everything: a link that leads nowhere (State/PinnedState.cs).</summary>
+    internal bool IsRemovalAskedFor => new FileInfo(Path.Combine(Pins, "uninstall")).LinkTarget is not null;
+
+    internal void AskForRemoval() => File.CreateSymbolicLink(Path.Combine(Pins, "uninstall"), "asked");
+
     internal (int ExitCode, string Output, string Error) Uninstall() => ExporterProcess.Run(["uninstall", .. Options]);
 
     public void Dispose()
