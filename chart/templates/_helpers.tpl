@@ -166,10 +166,6 @@ nodeSelector:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
 {{- end -}}
 
 {{/* And their containers. */}}
@@ -198,10 +194,6 @@ securityContext:
   seLinuxOptions:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-{{- with .Values.resources }}
-resources:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
 {{- end -}}
 
 {{- define "podnet.bpffsVolume" -}}
@@ -217,8 +209,6 @@ resources:
 {{- if include "podnet.pinDirectory" . -}}
 - name: bpffs
   mountPath: /sys/fs/bpf
-  # Where the node mounts its file system there only later, it is seen all the same.
-  mountPropagation: HostToContainer
 {{- end -}}
 {{- end -}}
 

@@ -68,7 +68,8 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     internal BpfMap Active => _active;
 
     /// <summary>
-    /// Everything that was counted since the last call that was followed by <see cref="Clear"/>, once there is a swap (<see cref="HasSwapped"/>). Blocks for an RCU grace period, some
+    /// Everything that was counted since the last call that was followed by <see cref="Clear"/>; of what an earlier process has left, only one
+    /// of the two maps (<see cref="HasSwapped"/>). Blocks for an RCU grace period, some
     /// milliseconds, without using a CPU. The rows stay valid until the next call; nothing is allocated unless there are more than ever before.
     /// </summary>
     /// <exception cref="BpfException">They could not be read; nothing is lost, the next call tries again.</exception>

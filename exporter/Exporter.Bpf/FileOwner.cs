@@ -9,15 +9,26 @@ public static unsafe class FileOwner
     private const int GroupOrOthersMayWrite = 0x12;
 
     /// <summary>Why the file, behind symbolic links, is not in the hands of root or of this user alone; null where it is.</summary>
-    public static string? FindProblem(string path)
+    /// <param name="isReadOnlyEnough">
+    /// Whether the right to write is none where it is mounted read-only: the kubelet makes the directory of a ConfigMap with mode 0777, where nobody
+    /// else comes.
+    /// </param>
+    public static string? FindProblem(string path, bool isReadOnlyEnough = false)
     {
         Libc.statx_t status;
         if (Libc.statx(Libc.AT_FDCWD, path, 0, Libc.STATX_BASIC_STATS, &status) != 0)
         {
             return $"{path} cannot be looked at: {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}";
         }
-        return (status.stx_uid != 0 && status.stx_uid != Libc.geteuid()) || (status.stx_mode & GroupOrOthersMayWrite) != 0
+        var mayWrite = (status.stx_mode & GroupOrOthersMayWrite) != 0 && !(isReadOnlyEnough && IsReadOnly(path));
+        return (status.stx_uid != 0 && status.stx_uid != Libc.geteuid()) || mayWrite
             ? $"{path} can be changed by others than root and this user"
             : null;
+    }
+
+    private static bool IsReadOnly(string path)
+    {
+        Libc.statfs_t status;
+        return Libc.statfs(path, &status) == 0 && (status.f_flags & Libc.ST_RDONLY) != 0;
     }
 }

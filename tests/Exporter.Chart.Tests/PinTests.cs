@@ -20,7 +20,7 @@ public sealed class PinTests
         if (isMounted)
         {
             AssertJson("""{"name": "bpffs", "hostPath": {"path": "/sys/fs/bpf", "type": "Directory"}}""", manifest.Volume("bpffs"));
-            AssertJson("""{"name": "bpffs", "mountPath": "/sys/fs/bpf", "mountPropagation": "HostToContainer"}""", manifest.Mount("bpffs"));
+            AssertJson("""{"name": "bpffs", "mountPath": "/sys/fs/bpf"}""", manifest.Mount("bpffs"));
         }
         else
         {
@@ -107,16 +107,29 @@ public sealed class PinTests
         var pod = manifest["Job"]["spec"]!["template"]!["spec"]!;
         var container = Assert.Single(pod["containers"]!.AsArray())!;
         AssertSame(
-            manifest.PodSpec, pod, ["containers", "volumes", "automountServiceAccountToken", "terminationGracePeriodSeconds", "restartPolicy", "topologySpreadConstraints"]);
-        AssertSame(manifest.Container, container, ["name", "args", "env", "ports", "volumeMounts", "startupProbe", "livenessProbe", "readinessProbe"]);
+            manifest.PodSpec, pod, ["containers", "volumes", "automountServiceAccountToken", "terminationGracePeriodSeconds", "restartPolicy", "topologySpreadConstraints", "tolerations"]);
+        AssertSame(manifest.Container, container, ["name", "args", "env", "ports", "volumeMounts", "resources", "startupProbe", "livenessProbe", "readinessProbe"]);
         AssertJson($"[{manifest.Volume("bpffs")!.ToJsonString()}]", pod["volumes"]);
         AssertJson($"[{manifest.Mount("bpffs")!.ToJsonString()}]", container["volumeMounts"]);
+    }
+
+    /// <summary>Where the DaemonSet's controller leaves a pod, whatever the values say, and where there is no room.</summary>
+    [Theory]
+    [InlineData("{\"operator\": \"Exists\"}")]
+    [InlineData("{\"key\": \"dedicated\", \"operator\": \"Exists\"}", "tolerations[0].key=dedicated", "tolerations[0].operator=Exists")]
+    public void The_hook_s_pods_also_run_on_nodes_that_have_troubles_or_are_full(string toleration, params string[] values)
+    {
+        var pod = Helm.RenderWith(["uninstall.nodes=3", "resources.limits.cpu=1", .. values])["Job"]["spec"]!["template"]!["spec"]!;
+
+        string[] troubles = ["not-ready", "unreachable", "unschedulable", "disk-pressure", "memory-pressure", "pid-pressure", "network-unavailable"];
+        AssertJson($"[{string.Join(", ", troubles.Select(trouble => $$"""{"key": "node.kubernetes.io/{{trouble}}", "operator": "Exists"}"""))}, {toleration}]", pod["tolerations"]);
+        AssertJson("""{"requests": {"cpu": 0, "memory": 0}, "limits": {"cpu": 1, "memory": "256Mi"}}""", pod["containers"]![0]!["resources"]);
     }
 
     [Theory]
     [InlineData("""[{"name": "PODNET__Bpf__PinDirectory", "value": "/sys/fs/bpf/podnet"}]""")]
     [InlineData(
-        """[{"name": "PODNET__Attach__Hook", "value": "clsact"}, {"name": "PODNET__Attach__Priority", "value": "20"}, {"name": "PODNET__Bpf__PinDirectory", "value": "/sys/fs/bpf/other"}]""",
+        """[{"name": "PODNET__Bpf__PinDirectory", "value": "/sys/fs/bpf/other"}]""",
         "options.Bpf.PinDirectory=/sys/fs/bpf/other", "options.Attach.Priority=20", "liveOptions.Attach.Hook=clsact", "options.Bpf.ObjectDirectory=/d", "options.Server.CertificateFile=/c")]
     public void The_hook_knows_what_there_is_to_remove_and_no_file_that_it_does_not_have(string environment, params string[] values) =>
         AssertJson(environment, Helm.RenderWith(["uninstall.nodes=1", .. values])["Job"]["spec"]!["template"]!["spec"]!["containers"]![0]!["env"]);

@@ -155,7 +155,7 @@ public sealed class LedgerTests
         entry.Add(Counted.Sent(3, 0));
         Commit();
 
-        Assert.True(entry.IsKept);
+        Assert.True(entry.HasPlace);
         var found = Assert.Single(Ledger.OpenIn(_memory.Copy()).FindRestored(RecordKind.Group));
         Assert.Equal(key, found.Key);
         Assert.Equal(3, Packets(found.Committed));
@@ -172,7 +172,7 @@ public sealed class LedgerTests
         Commit();
 
         Assert.Equal((7, 7), (shown.Packets, Packets(entry.Committed)));
-        Assert.Equal((false, 1), (entry.IsKept, _ledger.Unkept));
+        Assert.Equal((false, 1), (entry.HasPlace, _ledger.Unkept));
         Assert.Empty(Reopened());
     }
 
@@ -397,19 +397,6 @@ public sealed class LedgerTests
         Assert.Equal([("1", 0)], Reopened());
     }
 
-    [Fact]
-    public void It_says_whether_it_goes_on_from_a_former_process()
-    {
-        Assert.False(_ledger.IsRestored);
-        Restart();
-        Assert.False(_ledger.IsRestored);
-        Open(One);
-        Commit();
-        Assert.False(_ledger.IsRestored);
-        Restart();
-        Assert.True(_ledger.IsRestored);
-    }
-
     /// <summary>A process may be killed when some of a commit is stored. What the next one commits must not put that in force.</summary>
     [Fact]
     public void What_a_killed_process_had_stored_never_comes_in_force()
@@ -461,7 +448,6 @@ public sealed class LedgerTests
         _ledger = Ledger.OpenIn(_memory);
 
         Assert.Equal((difference, LedgerCounts.Layout.Text), (difference, Assert.Single(_memory.Layouts).Text));
-        Assert.True(_ledger.IsRestored);
         Assert.Equal([11, 21], Kept(11, 12, 21, 22));
         var shared = LedgerCounts.Layout.Counters.Select(layout.Counters.Contains).ToArray();
         var expected = had.Select(record => (record.Key, Words: string.Join(' ', record.Words.Split(' ').Zip(shared, (word, isShared) => isShared ? word : "0")))).ToList();

@@ -82,6 +82,7 @@ internal static unsafe partial class Libc
     internal const int MAP_SHARED = 1;
     internal const int AT_FDCWD = -100;
     internal const int AT_EMPTY_PATH = 0x1000;
+    internal const int ST_RDONLY = 1;
     internal const uint STATX_BASIC_STATS = 0x7ff;
 
     /// <summary>struct statx, statx(2), as far as it is used; the same on every architecture.</summary>
@@ -104,6 +105,9 @@ internal static unsafe partial class Libc
     {
         [FieldOffset(0)]
         internal long f_type;
+
+        [FieldOffset(80)]
+        internal long f_flags;
     }
 
     /// <summary>struct rlimit, getrlimit(2).</summary>

@@ -79,7 +79,6 @@ internal sealed partial class InterfaceReconciler(
     private long _coverageCheckedAtDrain;
     private bool _failing;
     private bool _hasAdopted;
-    private bool _hasStarted;
 
     /// <summary>How long detaching may take when this stops; null: what is attached stays so, for who comes next.</summary>
     internal TimeSpan? Detaching { get; set; } = TimeSpan.MaxValue;
@@ -153,8 +152,8 @@ internal sealed partial class InterfaceReconciler(
         await base.StopAsync(cancellationToken);
         if (Detaching is not { } budget)
         {
-            // What was left to this one before its first round is left still.
-            if (_hasAdopted)
+            // Before its first round this one has none: what was left to it is left still.
+            if (_adopted.Count > 0 || _attachments.Count > 0)
             {
                 hook.Leave(Attached.Concat(_adopted.Values));
             }
@@ -214,9 +213,10 @@ internal sealed partial class InterfaceReconciler(
     {
         try
         {
-            if (!_hasStarted)
+            if (!_hasAdopted)
             {
                 Adopt();
+                _hasAdopted = true;
             }
             while (_requests.TryDequeue(out var request))
             {
@@ -247,11 +247,11 @@ internal sealed partial class InterfaceReconciler(
     /// </summary>
     private void Adopt()
     {
-        foreach (var adopted in hook.TakeLeft() ?? hook.Adopt())
+        // Those that are given already are from a time before, which has not come to its end.
+        foreach (var adopted in (hook.TakeLeft() ?? hook.Adopt()).Where(adopted => !_attachments.ContainsKey(adopted.Ifindex)))
         {
             _adopted[(adopted.Ifindex, adopted.Direction)] = adopted;
         }
-        _hasAdopted = true;
         traffic.EndFormer();
         // Also with tcx: an earlier run may have used clsact.
         var leftovers = ClsactHook.RemoveLeftovers(client);
@@ -260,8 +260,9 @@ internal sealed partial class InterfaceReconciler(
             LogLeftovers(leftovers);
         }
         var links = watcher.Links.Current;
-        foreach (var owner in _restored)
+        foreach (var owner in _restored.ToList())
         {
+            _restored.Remove(owner);
             var attachment = new Attachment(owner, time);
             var isThere = false;
             if (links.TryGetValue(owner.Ifindex, out var link) && link.Generation == owner.Generation)
@@ -282,7 +283,6 @@ internal sealed partial class InterfaceReconciler(
                 Close(attachment);
             }
         }
-        _restored.Clear();
         foreach (var (key, handle) in _adopted.Where(entry => !links.TryGetValue(entry.Key.Ifindex, out var link) || !options.IsPodInterface(link.Link)).ToList())
         {
             handle.Dispose();
@@ -301,7 +301,6 @@ internal sealed partial class InterfaceReconciler(
             CheckCoverage();
         }
         PublishStates(pending);
-        _hasStarted = true;
         readiness.Has(LoopName);
         // Of two interfaces of one pod the older one stands for its namespace, and none that is gone while there is another.
         networks?.Publish([.. _closing.Concat(_attachments.Values.OrderByDescending(attachment => attachment.Owner.Generation))
@@ -649,7 +648,7 @@ internal sealed partial class InterfaceReconciler(
     }
 
     /// <summary>
-    /// What an interface that came while the exporter runs has carried before it is attached. The packets of the moment in which
+    /// What an interface that came while the exporter runs, or since a former one has ended, has carried before it is attached. The packets of the moment in which
     /// it is being attached are not among them.
     /// </summary>
     private void CountMissed(Attachment attachment, TcDirection direction)

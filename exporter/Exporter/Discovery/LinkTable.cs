@@ -5,7 +5,7 @@ namespace Exporter.Discovery;
 
 /// <summary>An interface during one life of its index.</summary>
 /// <param name="Generation">Greater than that of every interface seen before.</param>
-/// <param name="IsNew">An event told of it, not a list: it came while the exporter runs.</param>
+/// <param name="IsNew">It came while the exporter runs, as an event told, or since a former process has ended, whose interfaces are known.</param>
 /// <param name="SeenAt">When it was first seen; it is not younger than that.</param>
 internal sealed record TrackedLink(Link Link, long Generation, bool IsNew, DateTimeOffset SeenAt);
 

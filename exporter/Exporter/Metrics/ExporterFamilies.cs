@@ -86,7 +86,7 @@ internal static class ExporterFamilies
         PodFamilies.Direction)
     {
         Query = "sum by (instance) (increase(podnet_exporter_missed_packets_total[1h]))",
-        Details = "Of interfaces that appear while the exporter runs. Packets of the moment of attaching itself (0.1 ms with clsact, some 10 ms with tcx) are not among them.",
+        Details = "Of interfaces that appear while the exporter runs, or have appeared since a former one has ended that had counted others. Packets of the moment of attaching itself (0.1 ms with clsact, some 10 ms with tcx) are not among them.",
     };
 
     internal static readonly TotalFamilies Unattributed = TotalFamilies.Of(
@@ -186,6 +186,12 @@ internal static class ExporterFamilies
         Query = "podnet_exporter_options_pending_restart > 0",
     };
 
+    internal static readonly MetricDefinition Pinned = new(Gauge, "podnet_exporter_pinned", "0 or 1", "1 if what is counted outlives this process.")
+    {
+        Query = "podnet_exporter_pinned == 0",
+        Details = "0: `Bpf:PinDirectory` is empty, or cannot be used; the log says why. When the exporter ends then, counters begin anew, and nothing is counted until it is back.",
+    };
+
     internal static readonly MetricDefinition LedgerUnkept = new(
         Gauge, "podnet_exporter_ledger_unkept", "records", "Records of the ledger that have no place in pinned memory: what they count is not there after a restart.")
     {
@@ -237,7 +243,7 @@ internal static class ExporterFamilies
         Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
         DrainDuration, DrainErrors, Resyncs,
         SecretErrors,
-        ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries, Replacements, LedgerUnkept, OptionErrors, OptionsPending,
+        ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries, Replacements, Pinned, LedgerUnkept, OptionErrors, OptionsPending,
     ];
 
     internal static readonly MetricDefinition WatchUp = new(

@@ -51,6 +51,7 @@ internal sealed class ExporterMetrics
         Series = ExporterFamilies.Series.CreateGauge(metrics);
         SeriesLimit = ExporterFamilies.SeriesLimit.CreateGauge(metrics);
         SeriesFolded = ExporterFamilies.SeriesFolded.CreateGauge(metrics);
+        Pinned = ExporterFamilies.Pinned.CreateGauge(metrics);
         LedgerUnkept = ExporterFamilies.LedgerUnkept.CreateGauge(metrics);
 
         foreach (var state in Enum.GetValues<InterfaceState>())
@@ -98,6 +99,8 @@ internal sealed class ExporterMetrics
     internal Gauge SeriesLimit { get; }
 
     internal Gauge SeriesFolded { get; }
+
+    internal Gauge Pinned { get; }
 
     internal Gauge LedgerUnkept { get; }
 

@@ -5,7 +5,7 @@ using Exporter.Pods;
 
 namespace Exporter.Options;
 
-/// <summary>Everything that can be set, read and checked once at start. docs/options.md describes each.</summary>
+/// <summary>Everything that can be set, read and checked at the start, and when a file of options changes. docs/options.md describes each.</summary>
 internal sealed record ExporterOptions(
     ServerOptions Server,
     AttachOptions Attach,
@@ -153,12 +153,12 @@ internal sealed record ExporterOptions(
             reader.Text(
                 "Bpf:PinDirectory",
                 "a path in a BPF file system",
-                "Where programs, maps and totals are pinned, so that they outlive the process: a restart or an upgrade misses nothing, and counters go on where they were; empty: nothing outlives it.",
+                "Where programs, maps and totals are pinned, so that they outlive the process: a restart or an upgrade misses nothing of the interfaces that are there, and counters go on where they were; empty: nothing outlives it.",
                 "/sys/fs/bpf/podnet"),
             reader.Text(
                 "Bpf:ObjectDirectory",
                 "a path",
-                "Where to look for BPF objects, pod_traffic.bpf.o and tcp_handshake.bpf.o, that take the place of those that are built in, whenever they change; only root may be able to write there; empty: nowhere."),
+                "Where to look for BPF objects, pod_traffic.bpf.o and tcp_handshake.bpf.o, that take the place of those that are built in, whenever they change; only root may be able to write there, unless it is mounted read-only; empty: nowhere."),
             reader.List(
                 "Bpf:ObjectHashes",
                 "",

@@ -61,7 +61,7 @@ internal sealed class ObjectDirectory(BpfOptions options)
             return $"{path} cannot be read, is empty, or is larger than {MostBytes} bytes";
         }
         // Whoever can exchange the directory can exchange the file.
-        if ((FileOwner.FindProblem(options.ObjectDirectory) ?? FileOwner.FindProblem(path)) is { } problem)
+        if ((FileOwner.FindProblem(options.ObjectDirectory, isReadOnlyEnough: true) ?? FileOwner.FindProblem(path)) is { } problem)
         {
             return problem;
         }

@@ -70,9 +70,6 @@ internal sealed class Ledger : IDisposable
     /// </summary>
     internal Lock Lock { get; } = new();
 
-    /// <summary>Whether it goes on from where a former process has ended.</summary>
-    internal bool IsRestored { get; private set; }
-
     /// <summary>Records that did not get a place in pinned memory: they are not there after a restart.</summary>
     internal int Unkept { get; private set; }
 
@@ -94,7 +91,6 @@ internal sealed class Ledger : IDisposable
         }
         ledger.ReadRecords();
         ledger.TakeFromOthers();
-        ledger.IsRestored = ledger._commit > 0;
         return ledger;
     }
 
@@ -110,7 +106,6 @@ internal sealed class Ledger : IDisposable
             _restored.Clear();
             Unkept = 0;
             ReadRecords();
-            IsRestored = true;
         }
     }
 
@@ -173,7 +168,7 @@ internal sealed class Ledger : IDisposable
             {
                 Unkept++;
             }
-            var entry = new LedgerEntry(this, slot ?? new Slot(new OwnSegment(MappedArray.ElementBytes), 0), kind, key, isKept: slot is not null) { View = view };
+            var entry = new LedgerEntry(this, slot ?? new Slot(new OwnSegment(MappedArray.ElementBytes), 0), kind, key, hasPlace: slot is not null) { View = view };
             if (slot is not null)
             {
                 WriteKey(entry);
@@ -220,7 +215,7 @@ internal sealed class Ledger : IDisposable
         foreach (var entry in _changed)
         {
             entry.Publish();
-            if (entry.IsRemoved && entry.IsKept)
+            if (entry.IsRemoved && entry.HasPlace)
             {
                 _free.Push(entry.Slot);
             }
@@ -274,7 +269,15 @@ internal sealed class Ledger : IDisposable
         var inForce = InForce(record);
         ref var current = ref Copy(record, inForce);
         ref var next = ref Copy(record, 1 - inForce);
-        next.Counts = Age(current.Commit) > 0 && current.IsUsed != 0 ? current.Counts : default;
+        // No conditional expression, which would copy the counts twice.
+        if (Age(current.Commit) > 0 && current.IsUsed != 0)
+        {
+            next.Counts = current.Counts;
+        }
+        else
+        {
+            next.Counts = default;
+        }
         entry.AddPendingTo(ref next.Counts);
         next.IsUsed = entry.IsRemoved ? 0u : 1u;
         next.Commit = commit;
@@ -325,7 +328,7 @@ internal sealed class Ledger : IDisposable
             AddSegment();
             return true;
         }
-        catch (Exception e) when (e is BpfException or PinException)
+        catch (BpfException)
         {
             return false;
         }
@@ -382,7 +385,7 @@ internal sealed class Ledger : IDisposable
         var record = slot.Bytes;
         var head = MemoryMarshal.AsRef<RecordHead>(record);
         var key = record.Slice(KeyOffset(copyBytes), (int)Math.Min(head.KeyLength, (ulong)(record.Length - KeyOffset(copyBytes)))).ToArray();
-        return new(this, slot, (RecordKind)head.Kind, key, isKept: true);
+        return new(this, slot, (RecordKind)head.Kind, key, hasPlace: true);
     }
 
     /// <summary>

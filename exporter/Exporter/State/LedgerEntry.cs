@@ -3,7 +3,7 @@ using Exporter.Bpf.Contract;
 namespace Exporter.State;
 
 /// <summary>One record of the ledger, while somebody counts into it. Adding is for who has the ledger's lock.</summary>
-internal sealed class LedgerEntry(Ledger ledger, Ledger.Slot slot, RecordKind kind, byte[] key, bool isKept)
+internal sealed class LedgerEntry(Ledger ledger, Ledger.Slot slot, RecordKind kind, byte[] key, bool hasPlace)
 {
     private LedgerCounts _pending;
     private bool _hasTraffic;
@@ -15,8 +15,8 @@ internal sealed class LedgerEntry(Ledger ledger, Ledger.Slot slot, RecordKind ki
 
     internal byte[] Key => key;
 
-    /// <summary>Whether it has a place in the ledger.</summary>
-    internal bool IsKept => isKept;
+    /// <summary>Whether it has a place in the ledger; else it ends with the process.</summary>
+    internal bool HasPlace => hasPlace;
 
     internal bool IsRemoved { get; private set; }
 

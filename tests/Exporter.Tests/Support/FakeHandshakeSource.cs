@@ -11,7 +11,7 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
 {
     private readonly Dictionary<HandshakeLoss, ulong> _losses = [];
     private readonly List<DrainedRow<HandshakeFlow, HandshakeLate>> _late = [];
-    private readonly List<DrainedRow<HandshakeKey, HandshakeValue>> _rows = [];
+    private readonly FakeRows<HandshakeKey, HandshakeValue> _rows = new();
     private int _drains;
 
     internal int Drains => Volatile.Read(ref _drains);
@@ -49,7 +49,7 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
         (kept, bounds, isLast) = (default, Bounds, true);
         Interlocked.Increment(ref _drains);
         WhileDraining();
-        return Fails ? throw new BpfException("drain the map of handshakes", 12) : CollectionsMarshal.AsSpan(_rows);
+        return Fails ? throw new BpfException("drain the map of handshakes", 12) : _rows.Read();
     }
 
     public void Clear()
@@ -83,7 +83,7 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
 
     public bool RemoveLate(in HandshakeFlow flow) => Forget(flow);
 
-    internal void Put(ulong network, HandshakeValue handshakes) => _rows.Add(new(new(network), handshakes));
+    internal void Put(ulong network, HandshakeValue handshakes) => _rows.Put(new(network), handshakes);
 
     internal void PutLate(HandshakeFlow flow, HandshakeLate late) => _late.Add(new(flow, late));
 

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.State;
@@ -13,7 +12,7 @@ internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
 
     private readonly Dictionary<LossReason, Loss> _losses = [];
     private readonly SemaphoreSlim _drained = new(0);
-    private readonly List<DrainedRow<TrafficKey, TrafficValue>> _rows = [];
+    private readonly FakeRows<TrafficKey, TrafficValue> _rows = new();
     private int _drains;
 
     internal int Drains => Volatile.Read(ref _drains);
@@ -37,7 +36,7 @@ internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
         try
         {
             WhileDraining();
-            return Fails ? throw new BpfException("drain the map", 12) : CollectionsMarshal.AsSpan(_rows);
+            return Fails ? throw new BpfException("drain the map", 12) : _rows.Read();
         }
         finally
         {
@@ -63,7 +62,7 @@ internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
 
     public void Dispose() => _drained.Dispose();
 
-    internal void Put(int ifindex, TrafficValue traffic) => _rows.Add(new(new(ifindex), traffic));
+    internal void Put(int ifindex, TrafficValue traffic) => _rows.Put(new(ifindex), traffic);
 
     internal void SetLoss(LossReason reason, Loss total) => _losses[reason] = total;
 
