@@ -123,6 +123,46 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
     }
 
     [Fact]
+    public async Task With_the_chart_s_volumes_the_next_one_goes_on_where_it_was()
+    {
+        Helm.Require();
+        await using var server = await ApiServer.CreateAsync();
+        // Before containerd, which has the mounts that were there when it was started.
+        using var node = new PinnedNode();
+        using var containerd = new Containerd();
+        using var options = new TemporaryDirectory();
+        var image = containerd.Import(_image.Archive);
+        var port = ExporterProcess.FreePort();
+        var manifest = Helm.RenderWith($"options.Server.Urls=http://127.0.0.1:{port}", "liveOptions.Drain.Interval=00:00:00.1");
+        foreach (var (name, content) in manifest["ConfigMap"]["data"]!.AsObject())
+        {
+            File.WriteAllText(Path.Combine(options.Path, name), (string)content!);
+        }
+        var volumes = new Dictionary<string, string> { ["bpffs"] = node.MountPoint, ["options"] = options.Path };
+        Task<ExporterProcess> StartAsync() =>
+            ExporterProcess.StartCommandAsync(port, containerd.RunCommand(image, manifest, server.Files.ServiceAccount, EnvironmentOf(server), volumes: volumes));
+        using var pod = new Pod();
+        server.Cluster.Add(new("shop", "web-0") { NodeName = KubernetesNode.Name, StartTime = DateTimeOffset.UtcNow.AddMinutes(-1) });
+        using (var first = await StartAsync())
+        {
+            await first.WaitForAttachedAsync(pod.Interface);
+            pod.Up();
+            server.Cluster.SetStatus("shop", "web-0", "Running", [$"{pod.Address}"]);
+            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 500, 1000, fromPod: true);
+            await first.ScrapeUntilAsync(samples => samples.Traffic("web-0").TransmittedPackets > 500 && samples.Traffic("web-0") == pod.ReadCounters());
+            Assert.True((await first.ScrapeAsync())["podnet_exporter_pinned"] == 1, string.Join('\n', first.Log));
+            Assert.Equal(0, first.Terminate());
+        }
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, 500, 1000, fromPod: true);
+
+        using var second = await StartAsync();
+
+        await second.ScrapeUntilAsync(samples => samples.Traffic("web-0").TransmittedPackets > 1000 && samples.Traffic("web-0") == pod.ReadCounters());
+        Assert.Contains(second.Log, line => line.Contains("Goes on with 1 interfaces", StringComparison.Ordinal));
+        Assert.Equal(0, second.Terminate());
+    }
+
+    [Fact]
     public async Task Under_a_profile_that_wants_SYS_ADMIN_for_bpf_it_says_so_and_runs_with_the_switch_for_older_kernels()
     {
         Helm.Require();

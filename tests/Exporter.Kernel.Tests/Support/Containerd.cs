@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using Exporter.Chart.Tests.Support;
 
 namespace Exporter.Kernel.Tests.Support;
@@ -77,7 +78,9 @@ internal sealed class Containerd : IDisposable
     /// <param name="serviceAccount">The directory that is mounted for the ServiceAccount's token.</param>
     /// <param name="environment">What Kubernetes says besides, as NAME=value.</param>
     /// <param name="seccomp">A profile in place of containerd's own.</param>
-    internal string[] RunCommand(string image, Manifest manifest, string serviceAccount, IEnumerable<string> environment, string? seccomp = null)
+    /// <param name="volumes">The directories that stand for the node's and the kubelet's volumes, by their names; the others are not mounted.</param>
+    internal string[] RunCommand(
+        string image, Manifest manifest, string serviceAccount, IEnumerable<string> environment, string? seccomp = null, IReadOnlyDictionary<string, string>? volumes = null)
     {
         var context = manifest.SecurityContext;
         // What ctr cannot be told otherwise is as it does anyway: a wrong value must not go unseen.
@@ -96,6 +99,7 @@ internal sealed class Containerd : IDisposable
             .. capabilities.SelectMany(name => new[] { "--cap-add", $"CAP_{name}" }),
             "--memory-limit", $"{ParseMemory((string)manifest.Container["resources"]!["limits"]!["memory"]!)}",
             "--mount", $"type=bind,src={serviceAccount},dst=/var/run/secrets/kubernetes.io/serviceaccount,options=rbind:ro",
+            .. (volumes ?? new Dictionary<string, string>()).SelectMany(volume => new[] { "--mount", MountOf(manifest.Mount(volume.Key)!, volume.Value) }),
             .. manifest.Environment.Select(variable => $"{variable.Key}={variable.Value}").Concat(environment).SelectMany(variable => new[] { "--env", variable }),
             image, $"podnet-{Environment.ProcessId}-{Interlocked.Increment(ref _containers)}",
         ];
@@ -115,6 +119,9 @@ internal sealed class Containerd : IDisposable
             Directory.Delete(_directory, recursive: true);
         }
     }
+
+    private static string MountOf(JsonNode mount, string directory) =>
+        $"type=bind,src={directory},dst={mount["mountPath"]},options=rbind:{(mount["readOnly"] is { } isReadOnly && (bool)isReadOnly ? "ro" : "rw")}";
 
     private static long ParseMemory(string quantity) =>
         quantity.EndsWith("Mi", StringComparison.Ordinal) ? long.Parse(quantity[..^2], CultureInfo.InvariantCulture) << 20 : throw new FormatException($"{quantity} is not in Mi.");
