@@ -91,7 +91,7 @@ internal static partial class RunCommand
         using var watching = CancellationTokenSource.CreateLinkedTokenSource(server.Stopping);
         var looking = live.RunAsync(watching.Token);
         using var kernel = LoadedKernel.Load(live.CurrentValue, hook, pins, ref unpinned);
-        Tell(server.Logger, kernel, bpf.PinDirectory, unpinned);
+        Tell(server.Logger, kernel, unpinned);
         using var statistics = bpf.RunStatistics ? TryEnableStatistics(server.Logger) : null;
         var outcome = Outcome.Anew;
         Counting? former = null;
@@ -177,7 +177,7 @@ internal static partial class RunCommand
         return !cancelled.IsCancellationRequested;
     }
 
-    private static void Tell(ILogger logger, LoadedKernel kernel, string pinDirectory, string unpinned)
+    private static void Tell(ILogger logger, LoadedKernel kernel, string unpinned)
     {
         if (kernel.Handshakes is { Programs: null, Problems.Count: > 0 })
         {
@@ -189,7 +189,7 @@ internal static partial class RunCommand
         }
         if (kernel.Pins is null)
         {
-            LogUnpinned(logger, pinDirectory.Length > 0 ? LogLevel.Warning : LogLevel.Information, unpinned);
+            LogUnpinned(logger, unpinned);
         }
         if (kernel.HasRemovedForeign)
         {
@@ -222,8 +222,8 @@ internal static partial class RunCommand
     [LoggerMessage(36, LogLevel.Information, "Counting by {Hook}; pods are known from {Source}")]
     private static partial void LogCounting(ILogger logger, string hook, string source);
 
-    [LoggerMessage(EventId = 35, Message = "Nothing outlives this process: what is counted until it ends is lost with it, and nothing is counted until the next is there ({Reason})")]
-    private static partial void LogUnpinned(ILogger logger, LogLevel level, string reason);
+    [LoggerMessage(35, LogLevel.Information, "Nothing outlives this process: what is counted until it ends is lost with it, and nothing is counted until the next is there ({Reason})")]
+    private static partial void LogUnpinned(ILogger logger, string reason);
 
     [LoggerMessage(33, LogLevel.Information, "Another exporter has the lock of {Directory}: waiting until it ends")]
     private static partial void LogWaiting(ILogger logger, string directory);
