@@ -186,7 +186,22 @@ public sealed class TcpHandshakePrograms : IDisposable
         former.Dispose();
     }
 
-    /// <summary>Removes everything of it that is pinned, which detaches it.</summary>
+    /// <summary>What the pairs of maps are known by that are pinned, while no programs are loaded with them.</summary>
+    public static IReadOnlyList<int> FindPairs(PinDirectory pins)
+    {
+        var pairs = new List<int>();
+        foreach (var name in pins.List().Where(name => name.StartsWith($"{MapKind}_", StringComparison.Ordinal)))
+        {
+            if (pins.Get($"{name}/{MapNames[0]}") is { } descriptor)
+            {
+                using var slot = new BpfMap(MapNames[0], descriptor);
+                pairs.Add(slot.Id);
+            }
+        }
+        return pairs;
+    }
+
+    /// <summary>Removes what is attached and pinned, which detaches it.</summary>
     public static void RemovePinned(PinDirectory pins)
     {
         foreach (var part in pins.List().Where(name => name.StartsWith(LinksPart, StringComparison.Ordinal)))

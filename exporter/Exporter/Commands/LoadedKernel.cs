@@ -91,11 +91,8 @@ internal sealed class LoadedKernel : IDisposable
         {
             traffic = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces, pins, ledger.IsKept);
             var handshakes = attaching.GetAwaiter().GetResult();
-            if (handshakes.Programs is { } programs)
-            {
-                // Without them it is not known which are theirs, and they may be back after the next start.
-                ledger.KeepOnly([.. traffic.Pairs, .. programs.Pairs]);
-            }
+            // Handshakes that are off now may be counted again after the next start.
+            ledger.KeepOnly([.. traffic.Pairs, .. handshakes.Programs?.Pairs ?? (pins is null ? [] : TcpHandshakePrograms.FindPairs(pins))]);
             return new(options, hook, pins, ledger, traffic, handshakes);
         }
         catch

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
-using Exporter.Bpf.Native;
 
 namespace Exporter.State;
 
@@ -110,8 +109,14 @@ internal sealed class Ledger : IDisposable
     }
 
     /// <summary>Forgets pairs that are not there any more.</summary>
+    /// <param name="pairs">All that there are.</param>
+    /// <exception cref="PinException">They are too many to be kept apart.</exception>
     internal void KeepOnly(IReadOnlyCollection<int> pairs)
     {
+        if (pairs.Count > KeptMaps.Length)
+        {
+            throw new PinException($"There are {pairs.Count} pairs of maps of former exporters, more than {KeptMaps.Length}; 'podnet-exporter uninstall' removes them");
+        }
         lock (Lock)
         {
             var inForce = KeptInForce;
@@ -301,10 +306,6 @@ internal sealed class Ledger : IDisposable
         if (maps[index].Pair != map.Pair)
         {
             index = maps.IndexOf(default(KeptMap));
-            if (index < 0)
-            {
-                throw new BpfException($"keep what is in more than {maps.Length} pairs of maps; 'podnet-exporter uninstall' removes them", Errno.ENOSPC);
-            }
         }
         maps[index] = map;
     }
