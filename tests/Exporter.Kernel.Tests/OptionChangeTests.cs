@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Text;
 using Exporter.Kernel.Tests.Support;
 
 namespace Exporter.Kernel.Tests;
@@ -6,14 +7,15 @@ namespace Exporter.Kernel.Tests;
 /// <summary>Options in a file that changes while the binary counts, as a ConfigMap does.</summary>
 public sealed class OptionChangeTests : IDisposable
 {
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("options");
-    private int _version;
+    private const string Name = "options.json";
+
+    private readonly ConfigMapVolume _volume = new();
 
     public OptionChangeTests() => Publish("{}");
 
-    private string File => Path.Combine(_directory.FullName, "options.json");
+    private string File => _volume.PathOf(Name);
 
-    public void Dispose() => _directory.Delete(recursive: true);
+    public void Dispose() => _volume.Dispose();
 
     [Theory]
     [InlineData(true)]
@@ -88,17 +90,5 @@ public sealed class OptionChangeTests : IDisposable
         Assert.Contains(File, error, StringComparison.Ordinal);
     }
 
-    /// <summary>As the kubelet does with a ConfigMap: a new directory, and one link that leads there.</summary>
-    private void Publish(string content)
-    {
-        var version = $"..v{++_version}";
-        Directory.CreateDirectory(Path.Combine(_directory.FullName, version));
-        System.IO.File.WriteAllText(Path.Combine(_directory.FullName, version, "options.json"), content);
-        System.IO.File.CreateSymbolicLink(Path.Combine(_directory.FullName, "..data_tmp"), version);
-        Shell.Run("mv", "-T", Path.Combine(_directory.FullName, "..data_tmp"), Path.Combine(_directory.FullName, "..data"));
-        if (!System.IO.File.Exists(File))
-        {
-            System.IO.File.CreateSymbolicLink(File, "..data/options.json");
-        }
-    }
+    private void Publish(string content) => _volume.Publish(Name, Encoding.UTF8.GetBytes(content));
 }

@@ -141,16 +141,15 @@ public sealed class ReplacementTests : IDisposable
         await ReplacementsAsync(exporter, "replaced", 1);
     }
 
-    /// <summary>A directory that all may write to, mounted read-only, in which one link decides on the version.</summary>
     [Fact]
     public async Task Objects_of_a_ConfigMap_are_taken_as_the_kubelet_mounts_it()
     {
-        using var volume = new ReadOnlyVolume();
-        volume.Publish(Traffic, BpfVariants.Compile("tc", Traffic, ["-mcpu=v2"]));
+        using var volume = new ConfigMapVolume();
+        volume.Publish(Traffic + ".bpf.o", BpfVariants.Compile("tc", Traffic, ["-mcpu=v2"]));
         using var exporter = await ExporterProcess.StartAsync($"--Bpf:ObjectDirectory={volume.MountPoint}");
         await ReplacementsAsync(exporter, "replaced", 1);
 
-        volume.Publish(Traffic, BpfVariants.Compile("tc", Traffic, ["-O1"]));
+        volume.Publish(Traffic + ".bpf.o", BpfVariants.Compile("tc", Traffic, ["-O1"]));
         await ReplacementsAsync(exporter, "replaced", 2);
 
         Assert.Equal(0, (await exporter.ScrapeAsync())["podnet_exporter_bpf_replacements_total{object=\"pod_traffic\",result=\"refused\"}"]);

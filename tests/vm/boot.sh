@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs PAYLOAD_DIR/run.sh as root in a virtual machine with the kernel NAME of kernels.txt, shows what it prints and
-# exits with its exit code; with 124 if that takes longer than TIMEOUT_S, with 125 if the guest or this script fails.
+# exits with its exit code; with 124 if that takes longer than TIMEOUT_S, with 125 if the guest or this script fails, with 126 if the
+# emulation does.
 #
 # Usage: boot.sh NAME PAYLOAD_DIR [TIMEOUT_S]
 # Environment: PODNET_VM_CPUS (2), PODNET_VM_APPEND (more for the kernel's command line, such as lockdown=integrity)
@@ -51,8 +52,13 @@ main() {
   if [[ -s $work/exit-code ]]; then
     exit "$(tr -dc '0-9' <"$work/exit-code")"
   fi
-  [[ ! -f $work/console ]] || tail -n 60 "$work/console" | tr -d '\r' >&2
+  [[ ! -f $work/console ]] || tail -n 120 "$work/console" | tr -d '\r' >&2
   [[ $status != 124 ]] || die "kernel $name: not done after $timeout_s s" 124
+  # A kernel that patches its code while it runs (text_poke_bp) puts an int3 there for a moment. Emulated, the other CPU may come to it when it is
+  # gone already, and then nobody knows it.
+  if grep -q 'int3: 0000' "$work/console"; then
+    die "kernel $name: the guest died of an int3 that it had taken away" 126
+  fi
   die "kernel $name: the guest died (QEMU ended with $status)"
 }
 

@@ -1,43 +1,5 @@
 namespace Exporter.Kernel.Tests.Support;
 
-/// <summary>A volume of a ConfigMap, as the kubelet makes and mounts it (pkg/volume/util/atomic_writer.go).</summary>
-internal sealed class ReadOnlyVolume : IDisposable
-{
-    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("volume");
-    private readonly string _volume;
-    private int _version;
-
-    internal ReadOnlyVolume()
-    {
-        _volume = Directory.CreateDirectory(Path.Combine(_directory.FullName, "volume")).FullName;
-        MountPoint = Directory.CreateDirectory(Path.Combine(_directory.FullName, "mounted")).FullName;
-        File.SetUnixFileMode(_volume, (UnixFileMode)0b111_111_111);
-        Shell.Run("mount", "--bind", _volume, MountPoint);
-        Shell.Run("mount", "-o", "remount,ro,bind", MountPoint);
-    }
-
-    internal string MountPoint { get; }
-
-    internal void Publish(string name, byte[] content)
-    {
-        var version = $"..v{++_version}";
-        Directory.CreateDirectory(Path.Combine(_volume, version));
-        File.WriteAllBytes(Path.Combine(_volume, version, name + ".bpf.o"), content);
-        File.CreateSymbolicLink(Path.Combine(_volume, "..data_tmp"), version);
-        Shell.Run("mv", "-T", Path.Combine(_volume, "..data_tmp"), Path.Combine(_volume, "..data"));
-        if (_version == 1)
-        {
-            File.CreateSymbolicLink(Path.Combine(_volume, name + ".bpf.o"), $"..data/{name}.bpf.o");
-        }
-    }
-
-    public void Dispose()
-    {
-        Shell.Run("umount", MountPoint);
-        _directory.Delete(recursive: true);
-    }
-}
-
 /// <summary>Objects made of the same sources, with something changed.</summary>
 internal sealed class BpfVariants : IDisposable
 {
