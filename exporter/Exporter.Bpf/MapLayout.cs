@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Exporter.Bpf;
 
 /// <summary>
@@ -15,11 +17,14 @@ public sealed record MapLayout(string Settings, IReadOnlyList<string> Counters)
 
     public ulong Digest => Bpf.Digest.Of(Text);
 
-    public static MapLayout Parse(string text)
-    {
-        var end = text.IndexOf(End, StringComparison.Ordinal);
-        return new(text[..end], text[(end + 1)..].Split(Separator));
-    }
+    /// <summary>The digest, as names of pins have it.</summary>
+    public string Name => Digest.ToString("x16", CultureInfo.InvariantCulture);
+
+    public static MapLayout Parse(string text) => TryParse(text) ?? throw new FormatException($"'{text}' is no layout");
+
+    /// <summary>Null where the text is none, or there is none. Whether it is that of a pin is told by its <see cref="Name"/>.</summary>
+    public static MapLayout? TryParse(string? text) =>
+        text?.IndexOf(End, StringComparison.Ordinal) is >= 0 and var end ? new(text[..end], text[(end + 1)..].Split(Separator)) : null;
 
     /// <summary>For each counter of this layout where it is in the other, or -1; null where both are the same.</summary>
     public int[]? Find(MapLayout other) => Counters.SequenceEqual(other.Counters)

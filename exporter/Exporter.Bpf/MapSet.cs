@@ -1,4 +1,3 @@
-using System.Globalization;
 using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
@@ -47,7 +46,7 @@ internal sealed class MapSet : IDisposable
     /// <exception cref="PinException">It refused the maps that are pinned, or to pin.</exception>
     internal static MapSet Load(BpfObject opened, PinDirectory? pins, string kind, MapLayout layout, IReadOnlyList<string> names)
     {
-        var name = kind + DigestOf(layout.Text);
+        var name = $"{kind}_{layout.Name}";
         if (pins is not null && Open(pins, name, names) is { } adopted)
         {
             try
@@ -117,12 +116,10 @@ internal sealed class MapSet : IDisposable
         Dispose();
     }
 
-    private static string DigestOf(string layout) => $"_{Digest.Of(layout).ToString("x16", CultureInfo.InvariantCulture)}";
-
     /// <summary>Null where there is none, it was not finished, or it is none of ours.</summary>
     private static MapSet? Open(PinDirectory pins, string name, IReadOnlyList<string> names)
     {
-        if (pins.ReadNote($"{name}/{LayoutNote}") is not { } layout || !name.EndsWith(DigestOf(layout), StringComparison.Ordinal))
+        if (MapLayout.TryParse(pins.ReadNote($"{name}/{LayoutNote}")) is not { } layout || !name.EndsWith($"_{layout.Name}", StringComparison.Ordinal))
         {
             return null;
         }
@@ -134,7 +131,7 @@ internal sealed class MapSet : IDisposable
                 maps[map] = new(map, descriptor);
             }
         }
-        var set = new MapSet(pins, name, MapLayout.Parse(layout), maps, isAdopted: true);
+        var set = new MapSet(pins, name, layout, maps, isAdopted: true);
         if (maps.Count == names.Count)
         {
             return set;

@@ -283,14 +283,7 @@ public sealed class ContinuityTests(ITestOutputHelper output)
     {
         using var node = new PinnedNode();
         using var pod = new Pod();
-        using (var first = await node.StartAsync())
-        {
-            await first.WaitForAttachedAsync(pod.Interface);
-            pod.Up();
-            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 400, 100, fromPod: true);
-            await PinnedNode.AssertExactAsync(first, pod);
-            first.Kill();
-        }
+        await node.CountAndKillAsync(pod, 400);
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, 40, 100, fromPod: true);
 
         using var exporter = await node.StartAsync("--Metrics:PodLabels=pod");

@@ -69,14 +69,7 @@ public sealed class PinDirectoryTests
     {
         using var node = new PinnedNode();
         using var pod = new Pod();
-        using (var first = await node.StartAsync())
-        {
-            await first.WaitForAttachedAsync(pod.Interface);
-            pod.Up();
-            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
-            await PinnedNode.AssertExactAsync(first, pod);
-            first.Kill();
-        }
+        await node.CountAndKillAsync(pod, 100);
         var ledger = Directory.GetFiles(node.Pins, "ledger_*_0").Single();
         File.Delete(ledger);
         Shell.Run("bpftool", "map", "create", ledger, "type", "hash", "key", "4", "value", "4", "entries", "1", "name", "others");
@@ -93,13 +86,7 @@ public sealed class PinDirectoryTests
     {
         using var node = new PinnedNode();
         using var pod = new Pod();
-        using (var first = await node.StartAsync())
-        {
-            await first.WaitForAttachedAsync(pod.Interface);
-            pod.Up();
-            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
-            first.Kill();
-        }
+        await node.CountAndKillAsync(pod, 100);
         foreach (var part in (string[])["ledger_1_layout", "ledger_2_layout/x", "traffic_1/layout", "handshakes_2/layout", "handshake_links_x/y", "links/x", "others/x"])
         {
             var path = Path.Combine(node.Pins, part);

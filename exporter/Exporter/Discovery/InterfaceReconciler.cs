@@ -367,9 +367,12 @@ internal sealed partial class InterfaceReconciler(
         }
         catch (Exception e) when (e is BpfException or NetlinkException)
         {
-            metrics.CountAttachError(Errno.Label((e as BpfException)?.ErrorNumber ?? ((NetlinkException)e).ErrorNumber));
+            CountAttachError(e);
         }
     }
+
+    private void CountAttachError(Exception e) =>
+        metrics.CountAttachError(Errno.Label((e as BpfException)?.ErrorNumber ?? ((NetlinkException)e).ErrorNumber));
 
     /// <summary>Whether the interface is still there.</summary>
     private bool TryRenew(TcAttachment attached)
@@ -629,7 +632,7 @@ internal sealed partial class InterfaceReconciler(
         }
         catch (Exception e) when (e is BpfException or NetlinkException)
         {
-            metrics.CountAttachError(Errno.Label((e as BpfException)?.ErrorNumber ?? ((NetlinkException)e).ErrorNumber));
+            CountAttachError(e);
             if (attachment.State != InterfaceState.Failed)
             {
                 LogAttachFailed(link.Name, e.Message);

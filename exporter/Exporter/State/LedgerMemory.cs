@@ -54,10 +54,10 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
     [
         .. pins.List()
             .Where(name => name.StartsWith(Beginning, StringComparison.Ordinal) && name.EndsWith(NoteEnd, StringComparison.Ordinal))
-            // A note that is none of ours has another name than its layout's.
-            .Select(name => (Name: name, Layout: pins.ReadNote(name) ?? ""))
-            .Where(note => note.Name == Prefix(Digest.Of(note.Layout)) + NoteEnd)
-            .Select(note => MapLayout.Parse(note.Layout)),
+            .Select(name => (Name: name, Layout: MapLayout.TryParse(pins.ReadNote(name))))
+            // One that is none of ours has another name than its layout's.
+            .Where(note => note.Layout is { } layout && note.Name == Prefix(layout) + NoteEnd)
+            .Select(note => note.Layout!),
     ];
 
     public Ledger.Segment? Open(MapLayout layout, int segment) => MappedArray.Open(pins, Name(layout, segment), Ledger.SegmentBytes / MappedArray.ElementBytes) is { } array ? new PinnedSegment(array) : null;
@@ -82,9 +82,7 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
         }
     }
 
-    private static string Prefix(MapLayout layout) => Prefix(layout.Digest);
-
-    private static string Prefix(ulong digest) => Beginning + digest.ToString("x16", CultureInfo.InvariantCulture);
+    private static string Prefix(MapLayout layout) => Beginning + layout.Name;
 
     private static string Name(MapLayout layout, int segment) => $"{Prefix(layout)}_{segment.ToString(CultureInfo.InvariantCulture)}";
 }

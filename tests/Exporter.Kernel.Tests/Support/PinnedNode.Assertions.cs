@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 
 namespace Exporter.Kernel.Tests.Support;
@@ -16,6 +17,17 @@ internal sealed partial class PinnedNode
         var last = await exporter.ScrapeAsync();
         Assert.Equal(0, last.Sum("podnet_exporter_unattributed_packets_total"));
         Assert.Equal(0, last.Sum("podnet_exporter_lost_packets_total"));
+    }
+
+    /// <summary>One comes, counts so many datagrams of a pod that it brings up, and is killed.</summary>
+    internal async Task CountAndKillAsync(Pod pod, int datagrams)
+    {
+        using var exporter = await StartAsync();
+        await exporter.WaitForAttachedAsync(pod.Interface);
+        pod.Up();
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, datagrams, 100, fromPod: true);
+        await AssertExactAsync(exporter, pod);
+        exporter.Kill();
     }
 
     /// <summary>What the interface has dropped itself was handed to it, and is in our counters, whose bytes the interface does not tell.</summary>
