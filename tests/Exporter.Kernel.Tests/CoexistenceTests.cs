@@ -185,7 +185,7 @@ public sealed class CoexistenceTests
         var before = foreign.Packets;
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, Packets, 100, fromPod: true);
         // Another CPU may not be done with some of them.
-        SpinWait.SpinUntil(() => foreign.Packets - before >= (ulong)(Packets * times), TimeSpan.FromSeconds(10));
+        SpinWait.SpinUntil(() => foreign.Packets - before >= (ulong)(Packets * times), Silence.Limit);
         var seen = foreign.Packets - before;
         // Neighbour discovery may add a few.
         Assert.InRange(seen, (ulong)(Packets * times), (ulong)((Packets * times) + (50 * times)));

@@ -308,7 +308,7 @@ public sealed class HandshakeTests
         using var socket = TcpSockets.Open();
 
         BeginToConnect(socket, pod.Address, listener.Port());
-        Assert.True(socket.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite));
+        Assert.True(socket.Poll(Silence.Limit, SelectMode.SelectWrite));
 
         AssertOne(counting.OfHost().Client, socket.RoundTrip());
     }
@@ -352,10 +352,10 @@ public sealed class HandshakeTests
 
         // One more than the backlog fits; the others' ACKs are ignored, and they know nothing of it, or their SYNs are.
         clients.ForEach(client => BeginToConnect(client, pod.Address, listener.Port()));
-        clients[0].Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite);
-        clients[1].Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite);
-        Assert.True(SpinWait.SpinUntil(() => counting.Of(pod).Server.Completed() == 2, TimeSpan.FromSeconds(10)));
-        Assert.True(SpinWait.SpinUntil(() => NetStat(pod, "ListenOverflows") >= 2, TimeSpan.FromSeconds(10)), "The backlog was not full");
+        clients[0].Poll(Silence.Limit, SelectMode.SelectWrite);
+        clients[1].Poll(Silence.Limit, SelectMode.SelectWrite);
+        Assert.True(SpinWait.SpinUntil(() => counting.Of(pod).Server.Completed() == 2, Silence.Limit));
+        Assert.True(SpinWait.SpinUntil(() => NetStat(pod, "ListenOverflows") >= 2, Silence.Limit), "The backlog was not full");
         Assert.Equal(2ul, counting.Of(pod).Server.Completed());
 
         for (var i = 0; i < clients.Count; i++)
@@ -400,7 +400,7 @@ public sealed class HandshakeTests
             accepted.Receive(new byte[5]);
             // Each side has its own last packet, and Fast Open's data are there before either.
             Assert.True(SpinWait.SpinUntil(
-                () => (counting.OfHost().Client.Completed(), counting.Of(pod).Server.Completed()) == ((ulong)round + 1, (ulong)round + 1), TimeSpan.FromSeconds(10)));
+                () => (counting.OfHost().Client.Completed(), counting.Of(pod).Server.Completed()) == ((ulong)round + 1, (ulong)round + 1), Silence.Limit));
             sent = waited.Elapsed;
         }
 
@@ -426,8 +426,8 @@ public sealed class HandshakeTests
             BeginToConnect(one, pod.Address, 7000);
             BeginToConnect(other, pod.HostAddress, 7001);
             pod.Namespace.Exec("nft", "flush ruleset");
-            Assert.True(one.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite));
-            Assert.True(other.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite));
+            Assert.True(one.Poll(Silence.Limit, SelectMode.SelectWrite));
+            Assert.True(other.Poll(Silence.Limit, SelectMode.SelectWrite));
         });
 
         var (host, inside) = (counting.OfHost(), counting.Of(pod));
@@ -472,7 +472,7 @@ public sealed class HandshakeTests
         Drop(pod, $"tcp dport {first.Port()}", hook: "input");
         Drop(pod, $"tcp dport {second.Port()} tcp flags & (syn|ack) == syn quota until {More * 60} bytes", hook: "input");
         var timed = BeginAll(first, Room);
-        Assert.True(SpinWait.SpinUntil(() => counting.CountLate() == Room, TimeSpan.FromSeconds(10)));
+        Assert.True(SpinWait.SpinUntil(() => counting.CountLate() == Room, Silence.Limit));
 
         CompleteAll(BeginAll(second, More));
         var resent = counting.OfHost().Client.Retransmits;
@@ -493,7 +493,7 @@ public sealed class HandshakeTests
 
         static void CompleteAll(List<Socket> clients)
         {
-            Assert.All(clients, client => Assert.True(client.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite)));
+            Assert.All(clients, client => Assert.True(client.Poll(Silence.Limit, SelectMode.SelectWrite)));
             clients.ForEach(client => client.Dispose());
         }
     }

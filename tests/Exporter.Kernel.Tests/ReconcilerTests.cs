@@ -24,7 +24,6 @@ public sealed class ReconcilerTests
 {
     private const int Packets = 100;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     /// <summary>Of the fake clock as of the real one: the kernel, and the thread that listens to it, know the latter only.</summary>
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(10);
@@ -187,7 +186,7 @@ public sealed class ReconcilerTests
             var started = Stopwatch.GetTimestamp();
             while (!isSo())
             {
-                Assert.True(Stopwatch.GetElapsedTime(started) < Patience, "it did not come about");
+                Assert.True(Stopwatch.GetElapsedTime(started) < Silence.Limit, "it did not come about");
                 Time.Advance(step == default ? Pace : step);
                 Reader.Drain();
                 Pods.Settle();

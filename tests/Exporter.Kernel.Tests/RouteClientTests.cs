@@ -13,7 +13,6 @@ public sealed class RouteClientTests : IDisposable
 {
     private const int Unknown = 0x7fff_0000;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly RouteClient _client = new();
     private readonly List<string> _links = [];
@@ -319,9 +318,9 @@ public sealed class RouteClientTests : IDisposable
         {
             do
             {
-                result = monitor.Receive([], Patience);
+                result = monitor.Receive([], Silence.Limit);
             }
-            while (result == RouteWait.Events && Stopwatch.GetElapsedTime(start) < Patience);
+            while (result == RouteWait.Events && Stopwatch.GetElapsedTime(start) < Silence.Limit);
         });
         thread.Start();
 
@@ -329,7 +328,7 @@ public sealed class RouteClientTests : IDisposable
 
         thread.Join();
         Assert.Equal(RouteWait.Stopped, result);
-        Assert.Equal(RouteWait.Stopped, monitor.Receive([], Patience));
+        Assert.Equal(RouteWait.Stopped, monitor.Receive([], Silence.Limit));
     }
 
     [Fact]
@@ -361,12 +360,12 @@ public sealed class RouteClientTests : IDisposable
         var events = new List<RouteEvent>();
         for (var start = Stopwatch.GetTimestamp(); ;)
         {
-            var wait = monitor.Receive(events, Patience);
+            var wait = monitor.Receive(events, Silence.Limit);
             if (events.FindIndex(last) is >= 0 and var index)
             {
                 return events[..(index + 1)];
             }
-            if (wait != RouteWait.Events || Stopwatch.GetElapsedTime(start) > Patience)
+            if (wait != RouteWait.Events || Stopwatch.GetElapsedTime(start) > Silence.Limit)
             {
                 Assert.Fail($"The wait ended with {wait} before the event came:\n{string.Join('\n', events)}");
             }

@@ -10,7 +10,6 @@ namespace Exporter.Kernel.Tests;
 /// <summary>TLS and what has to be shown, as the real binary does it.</summary>
 public sealed class ServerSecurityTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly string _directory = Directory.CreateTempSubdirectory("podnet-security-").FullName;
 
@@ -157,7 +156,7 @@ public sealed class ServerSecurityTests : IDisposable
 
     private static async Task UntilAsync(Func<Task<bool>> wanted)
     {
-        var deadline = DateTime.UtcNow + Patience;
+        var deadline = DateTime.UtcNow + Silence.Limit;
         while (!await wanted())
         {
             Assert.True(DateTime.UtcNow < deadline, "it did not become so");

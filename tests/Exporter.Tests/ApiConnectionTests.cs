@@ -14,7 +14,6 @@ namespace Exporter.Tests;
 
 public sealed class ApiConnectionTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     private ApiServer _server = null!;
 
@@ -175,17 +174,17 @@ public sealed class ApiConnectionTests : IAsyncLifetime
                 : $"client-certificate-data: {Base64(client.ExportCertificatePem())}\n    client-key-data: {Base64(key.ExportPkcs8PrivateKeyPem())}")));
 
         var asking = AskAsync(connection);
-        using var accepted = await listener.AcceptTcpClientAsync().WaitAsync(Deadline);
+        using var accepted = await listener.AcceptTcpClientAsync().WaitAsync(Silence.Limit);
         await using var tls = new SslStream(accepted.GetStream());
         await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions
         {
             ServerCertificate = certificates.Server,
             ClientCertificateRequired = true,
             RemoteCertificateValidationCallback = (_, shown, _, _) => shown is not null,
-        }).WaitAsync(Deadline);
+        }).WaitAsync(Silence.Limit);
         await tls.WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"u8.ToArray());
 
-        Assert.Equal(HttpStatusCode.OK, await asking.WaitAsync(Deadline));
+        Assert.Equal(HttpStatusCode.OK, await asking.WaitAsync(Silence.Limit));
         Assert.Equal(client.GetCertHashString(), tls.RemoteCertificate?.GetCertHashString());
     }
 

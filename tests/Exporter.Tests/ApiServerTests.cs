@@ -14,7 +14,6 @@ public sealed class ApiServerTests : IAsyncLifetime
 {
     private const string List = "/api/v1/pods?fieldSelector=spec.nodeName%3Dworker-1";
 
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     private readonly Cluster _cluster = new();
     private ApiServer _server = null!;
@@ -396,7 +395,7 @@ public sealed class ApiServerTests : IAsyncLifetime
         Assert.False(_server.Requests[0].Ended.IsCompleted);
         _server.KillConnections();
         await Assert.ThrowsAnyAsync<IOException>(() => next);
-        await _server.Requests[0].Ended.WaitAsync(Deadline);
+        await _server.Requests[0].Ended.WaitAsync(Silence.Limit);
     }
 
     [Fact]
@@ -528,7 +527,7 @@ public sealed class ApiServerTests : IAsyncLifetime
 
         _cluster.EndWatches();
         Assert.Null(await watch.ReadLineAsync());
-        await stopped.WaitAsync(Deadline);
+        await stopped.WaitAsync(Silence.Limit);
     }
 
     [Fact]
@@ -587,7 +586,7 @@ public sealed class ApiServerTests : IAsyncLifetime
         Assert.Same(request, await _server.WaitForRequestAsync(_ => true, after: 1));
         Assert.True(_server.Requests[0].Ended.IsCompleted);
         watch.Dispose();
-        await request.Ended.WaitAsync(Deadline);
+        await request.Ended.WaitAsync(Silence.Limit);
     }
 
     [Fact]
@@ -656,7 +655,7 @@ public sealed class ApiServerTests : IAsyncLifetime
         $"{watched.GetProperty("type").GetString()} {watched.GetProperty("object").GetProperty("metadata").GetProperty("name").GetString()}";
 
     private static async Task<JsonElement> NextEventAsync(StreamReader watch) =>
-        JsonDocument.Parse(await watch.ReadLineAsync().WaitAsync(Deadline) ?? throw new EndOfStreamException("The watch has ended.")).RootElement;
+        JsonDocument.Parse(await watch.ReadLineAsync().WaitAsync(Silence.Limit) ?? throw new EndOfStreamException("The watch has ended.")).RootElement;
 
     private static async Task<string> NextAsync(StreamReader watch) => Describe(await NextEventAsync(watch));
 

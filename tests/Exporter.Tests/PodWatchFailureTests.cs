@@ -317,7 +317,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         await _node.PassAsync();
         await _node.NextWatchAsync();
 
-        await _server.Requests[0].Ended.WaitAsync(AnswerPatience);
+        await _server.Requests[0].Ended.WaitAsync(Silence.Limit);
         Assert.Equal(1, await _node.CountErrorsAsync("silent"));
         Assert.Contains("Nothing came for 30 s while waiting for an answer to the list of pods", _node.Logger.Entries[0].Text, StringComparison.Ordinal);
     }
@@ -541,7 +541,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         await _node.PassAsync();
         await _server.WaitForRequestAsync(request => request.IsList, after: 2);
 
-        await _server.Requests[1].Ended.WaitAsync(AnswerPatience);
+        await _server.Requests[1].Ended.WaitAsync(Silence.Limit);
         Assert.Equal(1, await _node.CountErrorsAsync("unreadable"));
         Assert.Contains("An event has more than 8 MiB.", Assert.Single(_node.Logger.Entries, entry => entry.Text.Contains("cannot be asked", StringComparison.Ordinal)).Text, StringComparison.Ordinal);
     }

@@ -354,7 +354,7 @@ public sealed class PodWatchTests : IAsyncLifetime
     {
         await _node.StartWatchingAsync();
         await _node.StopAsync();
-        await _server.Requests[1].Ended.WaitAsync(TimeSpan.FromSeconds(30));
+        await _server.Requests[1].Ended.WaitAsync(Silence.Limit);
         Assert.Equal(["0 pods", "There are no pods"], _node.Told);
 
         await using var pausing = new WatchingNode(_server);

@@ -11,7 +11,6 @@ internal sealed record ReceivedAlert(string Receiver, string Status, IReadOnlyDi
 /// <summary>What Alertmanager notifies.</summary>
 internal sealed class AlertReceiver : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private readonly HttpListener _listener = new();
     private readonly Channel<ReceivedAlert> _alerts = Channel.CreateUnbounded<ReceivedAlert>();
@@ -30,7 +29,7 @@ internal sealed class AlertReceiver : IDisposable
     /// <summary>Waits for an alert that is as wanted, among those that come from now on.</summary>
     internal async Task<ReceivedAlert> WaitForAsync(Func<ReceivedAlert, bool> wanted)
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Silence.Limit);
         try
         {
             while (true)

@@ -11,7 +11,6 @@ namespace Exporter.Kernel.Tests.Support;
 /// <summary>The built binary, running.</summary>
 internal sealed partial class ExporterProcess : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     /// <summary>Between scrapes: a metric has no event to wait for.</summary>
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(20);
@@ -101,7 +100,7 @@ internal sealed partial class ExporterProcess : IDisposable
     internal async Task WaitForLogAsync(params string[] texts)
     {
         bool Has(string line) => texts.Any(text => line.Contains(text, StringComparison.Ordinal));
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Silence.Limit);
         if (Log.Any(Has))
         {
             return;
@@ -209,7 +208,7 @@ internal sealed partial class ExporterProcess : IDisposable
             {
                 return answer;
             }
-            if (Stopwatch.GetElapsedTime(started) > Patience)
+            if (Stopwatch.GetElapsedTime(started) > Silence.Limit)
             {
                 throw new InvalidOperationException($"The answer did not become what was wanted:\n{answer}\n{string.Join('\n', Log)}");
             }

@@ -62,7 +62,7 @@ internal sealed class Pod : IDisposable
     internal static void WaitForCarrier(string device)
     {
         // Asked for over netlink: it answers when the kernel is through with all of a change, and not in between.
-        if (!SpinWait.SpinUntil(() => Shell.Ip($"-o link show dev {device}").Contains("state UP", StringComparison.Ordinal), TimeSpan.FromSeconds(30)))
+        if (!SpinWait.SpinUntil(() => Shell.Ip($"-o link show dev {device}").Contains("state UP", StringComparison.Ordinal), Silence.Limit))
         {
             throw new InvalidOperationException($"{device} has no carrier");
         }

@@ -8,7 +8,6 @@ namespace Exporter.Kernel.Tests.Support;
 /// <summary>Debian's Prometheus on the loopback interface, scraping every half second.</summary>
 internal sealed class PrometheusServer : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     /// <summary>Between questions: a scrape has no event to wait for.</summary>
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(100);
@@ -90,7 +89,7 @@ internal sealed class PrometheusServer : IDisposable
     internal async Task WaitUntilAsync(Func<Task<bool>> isSo, Func<string> complaint)
     {
         var started = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(started) < Patience)
+        while (Stopwatch.GetElapsedTime(started) < Silence.Limit)
         {
             try
             {

@@ -21,7 +21,6 @@ namespace Exporter.Tests.Kubernetes;
 /// </summary>
 internal sealed class ApiServer : IAsyncDisposable
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     private readonly Lock _lock = new();
     private readonly List<ApiRequest> _requests = [];
@@ -218,7 +217,7 @@ internal sealed class ApiServer : IAsyncDisposable
         }
         try
         {
-            return await found.Task.WaitAsync(Deadline);
+            return await found.Task.WaitAsync(Silence.Limit);
         }
         catch (TimeoutException)
         {

@@ -8,7 +8,6 @@ namespace Exporter.Tests.Support;
 /// <summary>Hands out what a test has put in, once; says when it was asked.</summary>
 internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     private readonly Dictionary<LossReason, Loss> _losses = [];
     private readonly SemaphoreSlim _drained = new(0);
@@ -67,5 +66,5 @@ internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
     internal void SetLoss(LossReason reason, Loss total) => _losses[reason] = total;
 
     /// <summary>Waits for one more drain than was waited for before.</summary>
-    internal async Task NextDrainAsync() => Assert.True(await _drained.WaitAsync(Deadline), "no drain came");
+    internal async Task NextDrainAsync() => Assert.True(await _drained.WaitAsync(Silence.Limit), "no drain came");
 }

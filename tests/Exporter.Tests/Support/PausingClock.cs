@@ -6,7 +6,6 @@ namespace Exporter.Tests.Support;
 /// <summary>A clock that stands until a test moves it on, and that tells of every pause that is made by it.</summary>
 internal sealed class PausingClock : FakeTimeProvider
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     private readonly Channel<TimeSpan> _pauses = Channel.CreateUnbounded<TimeSpan>();
 
@@ -22,7 +21,7 @@ internal sealed class PausingClock : FakeTimeProvider
     }
 
     /// <summary>The next one that begins, or has begun since the last.</summary>
-    internal Task<TimeSpan> NextPauseAsync() => _pauses.Reader.ReadAsync().AsTask().WaitAsync(Deadline);
+    internal Task<TimeSpan> NextPauseAsync() => _pauses.Reader.ReadAsync().AsTask().WaitAsync(Silence.Limit);
 
     /// <summary>Returns when one begins, without taking it.</summary>
     internal Task WaitForPauseAsync(CancellationToken cancellationToken) => _pauses.Reader.WaitToReadAsync(cancellationToken).AsTask();

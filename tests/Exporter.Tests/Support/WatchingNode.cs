@@ -11,7 +11,6 @@ internal sealed class WatchingNode : IAsyncDisposable
 {
     internal const string Name = "worker-1";
 
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
     private readonly ApiConnection _connection;
     private readonly ApiServer _server;
@@ -78,10 +77,10 @@ internal sealed class WatchingNode : IAsyncDisposable
     }
 
     /// <summary>Waits for one more watch that is answered, by whatever status.</summary>
-    internal async Task WatchIsOpenAsync() => Assert.True(await _answeredWatches.WaitAsync(Deadline), "no watch was answered");
+    internal async Task WatchIsOpenAsync() => Assert.True(await _answeredWatches.WaitAsync(Silence.Limit), "no watch was answered");
 
     /// <summary>Waits for one more watch that is asked for, whether or not that reaches the server.</summary>
-    internal async Task WatchIsAskedForAsync() => Assert.True(await _askedWatches.WaitAsync(Deadline), "no watch was asked for");
+    internal async Task WatchIsAskedForAsync() => Assert.True(await _askedWatches.WaitAsync(Silence.Limit), "no watch was asked for");
 
     internal async Task StopAsync() => await _watch.StopAsync(CancellationToken.None);
 
@@ -130,7 +129,7 @@ internal sealed class WatchingNode : IAsyncDisposable
     /// <summary>Returns when the store has changed so that this is the case.</summary>
     internal async Task UntilAsync(Func<bool> isSo)
     {
-        using var deadline = new CancellationTokenSource(Deadline);
+        using var deadline = new CancellationTokenSource(Silence.Limit);
         while (!isSo())
         {
             try
