@@ -44,6 +44,48 @@ skip() {
 	skipped=$((skipped + 1))
 }
 
+# In the background: start_ring NAME COMMAND... writes the output to a file, end_ring NAME shows it and adds its last line's counts.
+declare -A ring_logs=() ring_pids=()
+start_ring() {
+	local name=$1
+	ring_logs[$name]=$(mktemp)
+	setsid "${@:2}" >"${ring_logs[$name]}" 2>&1 </dev/null &
+	ring_pids[$name]=$!
+}
+
+end_ring() {
+	local name=$1 status=0 counts more_passed more_failed more_skipped
+	wait "${ring_pids[$name]}" || status=$?
+	unset "ring_pids[$name]"
+	echo "== $name"
+	cat "${ring_logs[$name]}"
+	counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "${ring_logs[$name]}" || echo "0 passed, $((status != 0)) failed, 0 skipped")
+	read -r more_passed _ more_failed _ more_skipped _ <<<"$counts"
+	passed=$((passed + more_passed)) failed=$((failed + more_failed)) skipped=$((skipped + more_skipped))
+	mapfile -t -O "${#failures[@]}" failures < <(sed -n "s/^- \(.* failed: .*\)/$name: \1/p" "${ring_logs[$name]}" | cut -c1-400)
+	rm -f "${ring_logs[$name]}"
+}
+
+stop_rings() {
+	local name
+	for name in "${!ring_pids[@]}"; do
+		kill -- "-${ring_pids[$name]}" 2>/dev/null || true
+		rm -f "${ring_logs[$name]}"
+	done
+}
+trap stop_rings EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Needs no privileges, but the packages that only root installs. A guest keeps one CPU busy, and the other rings wait most of the time.
+has_guests=
+if command -v qemu-system-x86_64 >/dev/null; then
+	has_guests=1
+	start_ring "virtual machines" env PODNET_VM_JOBS=1 tests/vm/test.sh --short
+else
+	skip "virtual machines" "qemu-system-x86_64 is not installed"
+fi
+
 dotnet build Exporter.sln --configuration Release --nologo --verbosity quiet
 dotnet tool restore >/dev/null
 
@@ -53,26 +95,13 @@ if tools=$(tests/Exporter.Chart.Tests/Tools/fetch.sh); then
 else
 	skip "chart" "helm and the schemas of the Kubernetes API could not be fetched"
 fi
-ring "rules" Exporter.Rules.Tests env HELM="$tools/helm"
+ring "rules" Exporter.Rules.Tests env HELM="${tools:-}/helm"
 if ((EUID != 0)); then
 	skip "kernel" "needs root: it makes network namespaces and loads BPF programs"
 else
 	ring "kernel" Exporter.Kernel.Tests scripts/isolated.sh
 fi
-
-# Needs no privileges, but the packages that only root installs.
-if command -v qemu-system-x86_64 >/dev/null; then
-	echo "== virtual machines"
-	log=$(mktemp)
-	status=0
-	tests/vm/test.sh | tee "$log" || status=$?
-	counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" || echo "0 passed, $status failed, 0 skipped")
-	read -r vm_passed _ vm_failed _ vm_skipped _ <<<"$counts"
-	passed=$((passed + vm_passed)) failed=$((failed + vm_failed)) skipped=$((skipped + vm_skipped))
-	rm -f "$log"
-else
-	skip "virtual machines" "qemu-system-x86_64 is not installed"
-fi
+[[ ! $has_guests ]] || end_ring "virtual machines"
 
 if ((${#reasons[@]})); then
 	echo "Not run:"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs PAYLOAD_DIR/run.sh as root in a virtual machine with the kernel NAME of kernels.txt, shows what it prints and
-# exits with its exit code; with 124 if that takes longer than TIMEOUT_S, with 125 if the guest or this script fails, with 126 if the
-# emulation does.
+# Runs PAYLOAD_DIR/run.sh as root in a virtual machine with the kernel NAME of kernels.txt, shows its output and
+# exits with its exit code; with 124 if the guest prints nothing for SILENCE_S seconds, with 125 if the guest or this script fails,
+# with 126 if the emulation does.
 #
-# Usage: boot.sh NAME PAYLOAD_DIR [TIMEOUT_S]
+# Usage: boot.sh NAME PAYLOAD_DIR [SILENCE_S]
 # Environment: PODNET_VM_CPUS (2), PODNET_VM_APPEND (more for the kernel's command line, such as lockdown=integrity)
 # Debian packages needed: qemu-system-x86 cpio
 set -Eeuo pipefail
@@ -13,8 +13,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 cache=${PODNET_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/podnet-exporter}/vm
 
 main() {
-  [[ $# == 2 || $# == 3 ]] || die "usage: boot.sh NAME PAYLOAD_DIR [TIMEOUT_S]"
-  local name=$1 payload=$2 timeout_s=${3:-120} reader status=0
+  [[ $# == 2 || $# == 3 ]] || die "usage: boot.sh NAME PAYLOAD_DIR [SILENCE_S]"
+  local name=$1 payload=$2 silence_s=${3:-900} reader status=0
 
   [[ -f $cache/$name/recipe ]] || die "kernel $name is not in $cache: run fetch.sh"
   [[ -x $payload/run.sh ]] || die "$payload/run.sh is not an executable file"
@@ -29,19 +29,24 @@ main() {
 
   # Given our own stdout, QEMU would make it non-blocking for everyone who shares it. Hence a pipe.
   mkfifo "$work/output"
-  cat "$work/output" &
+  tee "$work/printed" <"$work/output" &
   reader=$!
 
+  # The guest's clock advances by 8 ns with each instruction and jumps over idle time, so a guest on a busy machine runs longer but
+  # never sees a time-out that a guest on an idle one would not. That needs one thread for all of the guest's CPUs.
+  #
   # The cmpxchg16b that QEMU 7.2 emulates leaves garbage in the flags register, and kernels, which use it to allocate
   # memory, crash of that sooner or later. clearcpuid=141 makes the kernel do without it. Taking it out of the CPU
   # (-cpu max,-cx16) would take it from the programs too, and .NET's need it.
-  timeout --kill-after=5 "$timeout_s" qemu-system-x86_64 \
-    -accel tcg -cpu max -smp "${PODNET_VM_CPUS:-2}" -m 1024 -nodefaults -display none -no-reboot \
+  qemu-system-x86_64 \
+    -accel tcg,thread=single -icount shift=3,sleep=off \
+    -cpu max -smp "${PODNET_VM_CPUS:-2}" -m 1024 -nodefaults -display none -no-reboot \
     -kernel "$cache/$name/vmlinuz" -initrd "$work/initramfs" \
     -append "console=ttyS0 quiet panic=-1 oops=panic clearcpuid=141 ${PODNET_VM_APPEND:-}" \
     -serial "file:$work/console" -serial "file:$work/output" -serial "file:$work/exit-code" \
     </dev/null &
   qemu=$!
+  end_when_silent
   wait "$qemu" || status=$?
   qemu=
 
@@ -53,13 +58,28 @@ main() {
     exit "$(tr -dc '0-9' <"$work/exit-code")"
   fi
   [[ ! -f $work/console ]] || tail -n 120 "$work/console" | tr -d '\r' >&2
-  [[ $status != 124 ]] || die "kernel $name: not done after $timeout_s s" 124
-  # A kernel that patches its code while it runs (text_poke_bp) puts an int3 there for a moment. Emulated, the other CPU may come to it when it is
-  # gone already, and then nobody knows it.
+  [[ ! -e $work/silent ]] || die "kernel $name: the guest printed nothing for $silence_s s" 124
+  # A kernel that patches its code while it runs (text_poke_bp) puts an int3 there for a moment. Emulated, another CPU may execute it
+  # after the kernel has removed it, and no handler knows it then.
   if grep -q 'int3: 0000' "$work/console"; then
     die "kernel $name: the guest died of an int3 that it had taken away" 126
   fi
   die "kernel $name: the guest died (QEMU ended with $status)"
+}
+
+# Waits for QEMU to end, and ends it when the guest has printed nothing for too long.
+end_when_silent() {
+  local size last_size=-1 silent_since=$SECONDS
+  while kill -0 "$qemu" 2>/dev/null; do
+    sleep 1
+    size=$(cat "$work/console" "$work/printed" 2>/dev/null | wc -c)
+    if ((size != last_size)); then
+      last_size=$size silent_since=$SECONDS
+    elif ((SECONDS - silent_since >= silence_s)); then
+      : >"$work/silent"
+      kill -KILL "$qemu"
+    fi
+  done
 }
 
 die() {

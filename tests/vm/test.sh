@@ -1,46 +1,69 @@
 #!/usr/bin/env bash
-# The VM ring: tries every feature of the built exporter on every kernel of kernels.txt, or on those that are named. Prints a
-# table, what is behind each result that is not ok, and the line "N passed, N failed, N skipped". Progress goes to stderr.
+# The VM ring: tries features of the built exporter on every kernel of kernels.txt, or on the named ones. Prints a
+# table, the reason of each result that is not ok, and the line "N passed, N failed, N skipped". Progress goes to stderr.
 #
-# Usage: test.sh [NAME...]
+# Usage: test.sh [--short] [NAME...]
+# --short: one short list of features for each kernel, as `make test` runs it.
+# Environment: PODNET_VM_JOBS, the number of kernels that run at the same time (the number of CPUs; a kernel uses one)
 # Debian packages needed: those of boot.sh and fetch.sh, bpftool ethtool iperf3 util-linux gcc libc6-dev
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 exporter=$here/../../artifacts/podnet-exporter
 
-# What payload/run.sh reports, in its order.
+# The features of payload/run.sh, in its order.
 features=(
   check start traffic-tcx traffic-clsact offload vlan sctp netkit percpu
   handshake-kprobe handshake-tracepoint handshake-failures handshake-delay handshake-crossed handshake-agree
   kill continuity clock unload
 )
+# The features that depend most on the kernel's version.
+short_features=(check start traffic-tcx traffic-clsact percpu handshake-kprobe handshake-tracepoint continuity)
 programs=(bpftool ethtool iperf3 setpriv)
 
-# A minute is usual, and much longer where others keep the CPUs busy.
-timeout_s=480
-
-declare -A results=() details=()
-kernels=() missing=() passed=0 failed=0 skipped=0
-
 main() {
+  if [[ ${1:-} == --short ]]; then
+    features=("${short_features[@]}")
+    shift
+  fi
   [[ -x $exporter ]] || die "artifacts/podnet-exporter is missing: run 'make build'"
   command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing (package qemu-system-x86)"
-  payload=$(mktemp -d)
-  trap 'rm -rf "$payload"' EXIT
+  work=$(mktemp -d)
+  trap 'end_jobs; rm -rf "$work"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
   fill_payload
 
-  local list name state rest
+  local list name state rest kernels=() missing=()
   list=$("$here/fetch.sh" "$@")
   while read -r name state rest; do
     case $state in
-      ready) try_kernel "$name" ;;
+      ready) kernels+=("$name") ;;
       missing) missing+=("$name: $rest") ;;
     esac
   done <<<"$list"
 
+  try_all ${kernels[@]+"${kernels[@]}"}
   report
-  ((failed == 0))
+}
+
+try_all() {
+  local kernel jobs=${PODNET_VM_JOBS:-$(nproc)}
+  for kernel in "$@"; do
+    while (($(jobs -rp | wc -l) >= jobs)); do
+      wait -n || true
+    done
+    try_kernel "$kernel" &
+  done
+  wait
+}
+
+end_jobs() {
+  local pids
+  pids=$(jobs -p)
+  # shellcheck disable=SC2086 # a list
+  [[ -z $pids ]] || kill $pids 2>/dev/null || true
+  wait
 }
 
 die() {
@@ -50,7 +73,10 @@ die() {
 
 fill_payload() {
   local program path
+  payload=$work/payload
+  mkdir "$payload"
   cp "$here/payload/run.sh" "$exporter" "$payload"
+  printf '%s\n' "${features[@]}" >"$payload/features"
   mkdir "$payload/bin"
   for program in "${programs[@]}"; do
     path=$(PATH=$PATH:/usr/sbin:/sbin command -v "$program") || die "$program is missing"
@@ -59,80 +85,63 @@ fill_payload() {
   gcc -O2 -static -Wall -Wextra -o "$payload/bin/connections" "$here/payload/connections.c"
 }
 
+# Leaves the lines of the guest in $work/KERNEL, and the exit code of boot.sh in $work/KERNEL.ended.
 try_kernel() {
-  local kernel=$1 feature attempt ended=''
-  echo "== $kernel" >&2
-  # Under QEMU's emulation a kernel with two CPUs crashes now and then while it patches its own code: mostly at boot, when nothing of ours has run,
-  # and rarely later, where boot.sh knows it by the int3.
+  local kernel=$1 attempt boot status
+  trap 'kill "$boot" 2>/dev/null; wait; exit 143' TERM
+  # A guest that the emulation has killed is tried again: before the exporter ran, or as boot.sh recognizes it.
   for attempt in 1 2 3; do
-    for feature in "${features[@]}"; do
-      unset "results[$kernel $feature]"
-    done
-    run_guest "$kernel"
-    [[ $ended == 126 || ($ended == 125 && ! ${results[$kernel ${features[0]}]:-}) ]] || break
-    echo "the guest died of the emulation, attempt $attempt" >&2
-  done
-
-  kernels+=("$kernel")
-  for feature in "${features[@]}"; do
-    case ${results[$kernel $feature]:-none} in
-      ok) passed=$((passed + 1)) ;;
-      absent) skipped=$((skipped + 1)) ;;
-      none)
-        results[$kernel $feature]=failed
-        details[$kernel $feature]="no result; boot.sh ended with $ended"
-        failed=$((failed + 1))
-        ;;
-      *) failed=$((failed + 1)) ;;
-    esac
+    status=0
+    "$here/boot.sh" "$kernel" "$payload" </dev/null > >(note_progress "$kernel") &
+    boot=$!
+    wait "$boot" || status=$?
+    wait
+    echo "$status" >"$work/$kernel.ended"
+    [[ $status == 126 || ($status == 125 && ! -s $work/$kernel) ]] || break
+    echo "$kernel: the guest died of the emulation, attempt $attempt" >&2
   done
 }
 
-# Sets $ended to the exit code of boot.sh.
-run_guest() {
-  local kernel=$1 word feature result detail status
-  while read -r word feature result detail; do
-    case $word in
-      feature)
-        results[$kernel $feature]=$result
-        details[$kernel $feature]=$detail
-        ;;
-      ended) ended=$feature ;;
-    esac
-    echo "$SECONDS s: $word $feature $result $detail" >&2
-  done < <(
-    status=0
-    "$here/boot.sh" "$kernel" "$payload" "$timeout_s" </dev/null || status=$?
-    echo "ended $status"
-  )
+# Lines of features go to $work/KERNEL, and all lines to stderr.
+note_progress() {
+  local kernel=$1 line
+  : >"$work/$kernel"
+  while IFS= read -r line; do
+    [[ $line != 'feature '* ]] || echo "${line#feature }" >>"$work/$kernel"
+    echo "$SECONDS s, $kernel: $line" >&2
+  done
 }
 
 report() {
-  local kernel feature line
+  local kernel feature passed=0 failed=0 skipped=0 line reasons=() result detail
   if ((${#kernels[@]})); then
     printf '| feature |%s\n' "$(printf ' %s |' "${kernels[@]}")"
     printf '|--|%s\n' "$(printf -- '--|%.0s' "${kernels[@]}")"
-    for feature in "${features[@]}"; do
-      line="| $feature |"
-      for kernel in "${kernels[@]}"; do
-        line+=" ${results[$kernel $feature]} |"
-      done
-      echo "$line"
-    done
-    echo
-    for kernel in "${kernels[@]}"; do
-      for feature in "${features[@]}"; do
-        [[ ${results[$kernel $feature]} == ok ]] ||
-          echo "- $kernel $feature ${results[$kernel $feature]}: ${details[$kernel $feature]}"
-      done
-    done
   fi
+  for feature in "${features[@]}"; do
+    line="| $feature |"
+    for kernel in ${kernels[@]+"${kernels[@]}"}; do
+      read -r result detail <<<"$(sed -n "s/^$feature //p" "$work/$kernel" | tail -n 1)" || true
+      [[ $result ]] || result=failed detail="no result; boot.sh ended with $(<"$work/$kernel.ended")"
+      case $result in
+        ok) passed=$((passed + 1)) ;;
+        absent) skipped=$((skipped + 1)) ;;
+        *) failed=$((failed + 1)) ;;
+      esac
+      line+=" $result |"
+      [[ $result == ok ]] || reasons+=("$kernel $feature $result: $detail")
+    done
+    ((${#kernels[@]} == 0)) || echo "$line"
+  done
   for line in ${missing[@]+"${missing[@]}"}; do
-    echo "- kernel $line (skipped)"
+    reasons+=("kernel $line (skipped)")
     skipped=$((skipped + 1))
   done
   echo
+  ((${#reasons[@]} == 0)) || printf -- '- %s\n' "${reasons[@]}"
+  echo
   echo "$passed passed, $failed failed, $skipped skipped"
+  ((failed == 0))
 }
 
 main "$@"
