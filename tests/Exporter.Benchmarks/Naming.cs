@@ -118,8 +118,8 @@ internal static class Naming
         var labels = new PodLabels(options.Metrics, options.Kubernetes);
         var ledger = Ledger.Open(null);
         var metrics = new PodMetrics(factory, new(factory, ledger), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake), new(), ledger, NullLogger<PodMetrics>.Instance);
-        var store = new PodStore(labels, TimeProvider.System, options.Identity.Wait);
-        var source = new KubernetesPodSource(store, TimeProvider.System, options.Identity.Wait);
+        var store = new PodStore(TimeProvider.System, options.Identity.Wait);
+        var source = new KubernetesPodSource(store, labels, TimeProvider.System);
         store.SetCurrent(true);
         var generation = 0;
         Live(1000);

@@ -58,6 +58,77 @@ public sealed class OptionChangeTests : IDisposable
     }
 
     [Fact]
+    public async Task Labels_change_while_the_API_server_is_away_and_every_pod_stays_known()
+    {
+        await using var node = await KubernetesNode.StartAsync($"--Options:File={File}");
+        using var pod = await node.Exporter.AddPodAsync();
+        node.Cluster.Add(new("shop", "web-0")
+        {
+            NodeName = KubernetesNode.Name,
+            StartTime = DateTimeOffset.UtcNow.AddMinutes(-1),
+            Labels = new Dictionary<string, string> { ["app"] = "storefront" },
+        });
+        node.Cluster.SetStatus("shop", "web-0", "Running", $"{pod.Address}");
+        await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 1);
+        await node.Server.StopAsync();
+        var before = await node.Exporter.ScrapeUntilAsync(
+            samples => samples["podnet_exporter_kubernetes_watch_up"] == 0 && samples["podnet_exporter_kubernetes_errors_total{reason=\"unreachable\"}"] > 0);
+
+        Publish("""{"Metrics": {"PodLabels": "namespace;pod;label:app"}}""");
+
+        await node.Exporter.ScrapeUntilAsync(samples =>
+        {
+            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 10, 100, fromPod: true);
+            return samples.All.Any(sample =>
+                sample.Key == "podnet_transmit_packets_total{namespace=\"shop\",pod=\"web-0\",label_app=\"storefront\",transport=\"udp\"}" && sample.Value > 0);
+        });
+        Publish("""{"Metrics": {"PodLabels": "pod"}}""");
+        var after = await node.Exporter.ScrapeUntilAsync(
+            samples => samples.All.Any(sample => sample.Key.StartsWith("podnet_transmit_bytes_total{pod=\"web-0\",transport", StringComparison.Ordinal)));
+        Assert.Equal(1, after["podnet_exporter_kubernetes_relists_total"]);
+        Assert.Equal(1, after["podnet_exporter_kubernetes_pods"]);
+        foreach (var (sample, value) in before.All.Where(sample => sample.Key.Split('{')[0] is var name
+            && (name.StartsWith("podnet_exporter_", StringComparison.Ordinal) && (name.EndsWith("_total", StringComparison.Ordinal) || name.EndsWith("_count", StringComparison.Ordinal)))))
+        {
+            Assert.True(after[sample] >= value, $"{sample} went from {value} to {after[sample]}");
+        }
+        Assert.True(after["podnet_exporter_kubernetes_errors_total{reason=\"unreachable\"}"] > 0);
+    }
+
+    [Fact]
+    public async Task A_change_of_options_lists_no_pods_and_is_ready_all_the_time()
+    {
+        await using var node = await KubernetesNode.StartAsync($"--Options:File={File}");
+        using var pod = await node.Exporter.AddPodAsync();
+        node.Run("shop", "web-0", $"{pod.Address}");
+        await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 1);
+        await node.Exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_watch_up"] == 1);
+        using var over = new CancellationTokenSource();
+        var asking = Task.Run(async () =>
+        {
+            var unready = 0;
+            while (!over.IsCancellationRequested)
+            {
+                using var answer = await node.Exporter.RequestAsync("/readyz");
+                unready += answer.IsSuccessStatusCode ? 0 : 1;
+            }
+            return unready;
+        });
+
+        for (var pods = 101; pods <= 105; pods++)
+        {
+            Publish($$$"""{"Metrics": {"MaxPods": "{{{pods}}}", "MaxSeries": "{{{pods}}}00"}}""");
+            await node.Exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_series_limit"] == pods * 100);
+            await node.Exporter.GetPodsUntilAsync(shown => shown.Interfaces("web-0").Count == 1);
+        }
+
+        await over.CancelAsync();
+        Assert.Equal(0, await asking);
+        Assert.Single(node.Server.Requests, request => !request.IsWatch);
+        Assert.Single(node.Server.Requests, request => request.IsWatch);
+    }
+
+    [Fact]
     public async Task What_cannot_be_used_or_takes_a_restart_is_told_and_changes_nothing()
     {
         using var exporter = await ExporterProcess.StartAsync($"--Options:File={File}");

@@ -50,6 +50,36 @@ public sealed class ExporterMetricsTests
     public async Task A_counter_of_what_can_go_wrong_is_there_at_zero_from_the_start(string sample) =>
         Assert.Equal(0, (await ScrapeAsync())[sample]);
 
+    [Fact]
+    public async Task Made_again_in_the_same_registry_no_counter_goes_back_or_counts_twice()
+    {
+        _metrics.CountAttachError("eperm");
+        _metrics.AddMissed("transmit", 7);
+        _metrics.Retired.Add(Counted.Sent(3, 300));
+        Commit();
+        _metrics.SetInterfaces(InterfaceState.Attached, 5);
+
+        _ledger.Restart();
+        var next = new ExporterMetrics(Prometheus.Metrics.WithCustomRegistry(_registry), _ledger);
+
+        var samples = await ScrapeAsync();
+        Assert.Equal(1, samples["podnet_exporter_attach_errors_total{reason=\"eperm\"}"]);
+        Assert.Equal(7, samples["podnet_exporter_missed_packets_total{direction=\"transmit\"}"]);
+        Assert.Equal(3, samples["podnet_exporter_retired_packets_total{direction=\"transmit\"}"]);
+        Assert.Equal(5, samples["podnet_exporter_interfaces{state=\"attached\"}"]);
+        next.Retired.Add(Counted.Sent(2, 200));
+        Commit();
+        Assert.Equal(500, (await ScrapeAsync())["podnet_exporter_retired_bytes_total{direction=\"transmit\"}"]);
+
+        void Commit()
+        {
+            lock (_ledger.Lock)
+            {
+                _ledger.Commit();
+            }
+        }
+    }
+
     /// <summary>The same, for the counters that a later change adds.</summary>
     [Fact]
     public async Task Every_counter_family_has_a_sample_from_the_start()

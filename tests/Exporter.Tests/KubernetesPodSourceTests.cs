@@ -38,6 +38,79 @@ public sealed class KubernetesPodSourceTests
     }
 
     [Fact]
+    public void Other_labels_are_shown_of_what_is_known_already()
+    {
+        _node.Tell(_node.NewPod("web", Address) with { Labels = new Dictionary<string, string> { ["app"] = "shop" } });
+        var owner = _node.Appear(Address);
+        _node.Identify(owner);
+
+        var restored = _node.ChangeOptions(("Metrics:PodLabels", "pod;label:app"), owner)[0];
+
+        Assert.True(_node.Source.TakeChanges());
+        Assert.Equal(["web", "shop"], _node.Source.Identify(restored)!.Labels.Values);
+        Assert.Equal(["web", "shop"], Assert.Single(_node.Source.GetKnownPods()).Identity.Labels.Values);
+    }
+
+    [Fact]
+    public void A_pod_that_has_ended_keeps_its_interface_over_a_change_of_options()
+    {
+        var pod = _node.NewPod("job", Address);
+        _node.Tell(pod);
+        var owner = _node.Appear(Address);
+        _node.Identify(owner);
+        _node.TellDeleted(pod);
+
+        var restored = _node.ChangeOptions(("Metrics:PodLabels", "pod"), owner)[0];
+
+        Assert.Equal("job", _node.Identify(restored));
+    }
+
+    [Fact]
+    public void An_interface_that_waits_keeps_its_place_over_a_change_of_options()
+    {
+        var first = _node.Appear(Address);
+        Assert.Null(_node.Identify(first));
+        var restored = _node.ChangeOptions(("Metrics:PodLabels", "pod"), first)[0];
+        _node.Leave(restored);
+        _node.Pass(1);
+        var second = _node.Appear(Address);
+        Assert.Null(_node.Identify(second));
+
+        _node.Tell(_node.NewPod("one", Address) with { StartTime = ToldPod.Told(Start), DeletedAt = null });
+        Assert.Null(_node.Identify(second));
+
+        Assert.Equal("one", _node.Identify(restored));
+    }
+
+    [Fact]
+    public void An_interface_that_is_forgotten_keeps_its_place_over_a_change_of_options()
+    {
+        var gone = _node.Appear(Address);
+        _node.LeaveAndForget(gone);
+        _node.Pass(1);
+        var next = _node.Appear(Address);
+        Assert.Null(_node.Identify(next));
+
+        var restored = _node.ChangeOptions(("Metrics:PodLabels", "pod"), next)[0];
+        _node.Tell(_node.NewPod("one", Address) with { StartTime = ToldPod.Told(Start) });
+
+        Assert.Null(_node.Identify(restored));
+    }
+
+    [Fact]
+    public void Of_labels_without_measure_the_first_by_name_are_kept()
+    {
+        var labels = Enumerable.Range(0, 1000).ToDictionary(i => $"key-{i:0000}", i => new string('x', 63));
+        _node.Tell(_node.NewPod("web", Address) with { Labels = labels });
+        var owner = _node.Appear(Address);
+        _node.Identify(owner);
+
+        var restored = _node.ChangeOptions(("Metrics:PodLabels", "label:key-0000;label:key-0999"), owner)[0];
+
+        Assert.Equal([labels["key-0000"], ""], _node.Source.Identify(restored)!.Labels.Values);
+    }
+
+    [Fact]
     public void An_interface_without_an_address_is_nobodys_until_it_has_one()
     {
         _node.Tell(_node.NewPod("web", Address));

@@ -213,6 +213,63 @@ public sealed class LedgerTests
     }
 
     [Fact]
+    public void What_has_no_place_is_left_to_the_next_session_as_the_others_are()
+    {
+        _memory.Room = 1;
+        Fill(130);
+
+        _ledger.Restart();
+
+        Assert.Equal(3, _ledger.Unkept);
+        Assert.Equal(Enumerable.Range(0, 130), _ledger.FindRestored(RecordKind.Group).Select(entry => Packets(entry.Committed)).Order());
+        foreach (var entry in _ledger.FindRestored(RecordKind.Group))
+        {
+            Open(entry.Key).Add(Counted.Sent(1000, 0));
+        }
+        Commit();
+        _ledger.Restart();
+        Assert.Equal(Enumerable.Range(1000, 130), _ledger.FindRestored(RecordKind.Group).Select(entry => Packets(entry.Committed)).Order());
+    }
+
+    [Fact]
+    public void What_has_no_place_gets_the_first_that_is_free_with_all_that_it_counted()
+    {
+        _memory.Room = 1;
+        var entries = Enumerable.Range(0, 130).Select(i => Open(BitConverter.GetBytes(i))).ToList();
+        entries.ForEach(entry => entry.Add(Counted.Sent(5, 0)));
+        Commit();
+        Assert.Equal(3, _ledger.Unkept);
+        entries[0].Remove();
+        entries[1].Remove();
+        Commit();
+        Assert.Equal(3, _ledger.Unkept);
+
+        entries[129].Add(Counted.Sent(2, 0));
+        Commit();
+
+        Assert.Equal(1, _ledger.Unkept);
+        Assert.Equal(127, Reopened().Length);
+        Assert.Contains(7, Reopened().Select(record => record.Packets));
+        entries.Skip(2).ToList().ForEach(entry => entry.Add(Counted.Sent(1, 0)));
+        Commit();
+        Assert.All(entries[2..129], entry => Assert.Equal(6, Packets(entry.Committed)));
+        Assert.Equal(8, Packets(entries[129].Committed));
+    }
+
+    [Fact]
+    public void What_has_no_place_and_is_removed_is_not_told_of_any_more()
+    {
+        _memory.Room = 1;
+        var entries = Enumerable.Range(0, 130).Select(i => Open(BitConverter.GetBytes(i))).ToList();
+        Commit();
+
+        entries.FindAll(entry => !entry.HasPlace).ForEach(entry => entry.Remove());
+        Commit();
+
+        Assert.Equal(0, _ledger.Unkept);
+    }
+
+    [Fact]
     public void A_ledger_that_has_grown_is_used_again_where_it_is_free()
     {
         Fill(300);

@@ -30,7 +30,7 @@ public sealed partial class MetricDocumentationTests
         _ = new BpfMetrics(node.Factory, [], []);
         new ProgramObjects(node.Options.Bpf).ShowIn(node.Factory);
         new SecretFiles(node.Time, new RecordingLogger<SecretFiles>()).ShowIn(node.Factory);
-        new LiveOptions(OptionFiles.Read(new Dictionary<string, string?>()), node.Options, node.Time, new RecordingLogger<LiveOptions>()).ShowIn(node.Factory);
+        _ = new LiveOptions(OptionFiles.Read(new Dictionary<string, string?>()), node.Options, node.Time, node.Factory, new RecordingLogger<LiveOptions>());
         using var text = new MemoryStream();
         await node.Registry.CollectAndExportAsTextAsync(text);
         var exposition = System.Text.Encoding.UTF8.GetString(text.ToArray());

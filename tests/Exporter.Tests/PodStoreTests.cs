@@ -20,7 +20,7 @@ public sealed class PodStoreTests
         _node.Tell(web);
         _node.Tell(web);
 
-        Assert.Equal(["db", "web"], Claims().Select(claim => claim.Pod.State.Identity.Name));
+        Assert.Equal(["db", "web"], Claims().Select(claim => claim.Pod.State.Description.Name));
         Assert.All(Claims(), claim => Assert.Equal((null, null, ToldPod.Told(_node.Now)), (claim.EndTime, claim.ListedAt, claim.StartTime)));
     }
 
@@ -31,7 +31,7 @@ public sealed class PodStoreTests
 
         Assert.Single(Claims());
         Assert.Single(Claims("fd00::1"));
-        Assert.Equal([Address, "fd00::1"], Assert.Single(_node.Store.Pods).Addresses.Select(address => address.ToString()));
+        Assert.Equal([Address, "fd00::1"], Assert.Single(_node.Store.Pods).State.Addresses.Select(address => address.ToString()));
     }
 
     [Fact]
@@ -48,7 +48,7 @@ public sealed class PodStoreTests
         _node.Tell(_node.NewPod("proxy", Address) with { HostNetwork = true });
 
         Assert.Empty(Claims());
-        var pod = Assert.Single(_node.Store.Pods);
+        var pod = Assert.Single(_node.Store.Pods).State;
         Assert.True(pod.HostNetwork);
         Assert.Empty(pod.Addresses);
     }
@@ -151,7 +151,7 @@ public sealed class PodStoreTests
 
         _node.List(_node.Now, second, first);
 
-        Assert.Equal(["z", "a"], Claims().Select(claim => claim.Pod.State.Identity.Name));
+        Assert.Equal(["z", "a"], Claims().Select(claim => claim.Pod.State.Description.Name));
     }
 
     [Fact]
@@ -164,7 +164,7 @@ public sealed class PodStoreTests
 
         _node.List(_node.Now, web);
 
-        Assert.Equal(["web"], _node.Store.Pods.Select(pod => pod.Identity.Name));
+        Assert.Equal(["web"], _node.Store.Pods.Select(pod => pod.State.Description.Name));
         Assert.Null(Assert.Single(Claims()).EndTime);
         Assert.Equal(_node.Now, Assert.Single(Claims(OtherAddress)).EndTime);
     }
@@ -183,7 +183,7 @@ public sealed class PodStoreTests
         _node.Pass(0.001);
         _node.Store.RemoveExpired();
 
-        Assert.Equal("db", Assert.Single(Claims()).Pod.State.Identity.Name);
+        Assert.Equal("db", Assert.Single(Claims()).Pod.State.Description.Name);
         _node.TellDeleted(_node.NewPod("db", Address));
         _node.Pass(Keep.TotalSeconds + 1);
         _node.Store.RemoveExpired();
@@ -217,7 +217,7 @@ public sealed class PodStoreTests
 
         var claim = Assert.Single(Claims());
         Assert.Null(claim.EndTime);
-        Assert.Equal("kube-system", claim.Pod.State.Identity.Namespace);
+        Assert.Equal("kube-system", claim.Pod.State.Description.Namespace);
         Assert.Equal(1, _node.Store.Count);
 
         // The second end counts.
@@ -296,7 +296,7 @@ public sealed class PodStoreTests
     [Fact]
     public void It_is_current_since_it_was_last_told_so_for_the_first_time()
     {
-        var store = new PodStore(new(_node.Options.Metrics, _node.Options.Kubernetes), _node.Time, Keep);
+        var store = new PodStore(_node.Time, Keep);
         Assert.Null(store.CurrentSince);
         store.SetCurrent(true);
         var since = _node.Now;
@@ -323,7 +323,7 @@ public sealed class PodStoreTests
     [InlineData(300, 300)]
     public void A_pause_is_a_silence_after_the_wait_and_half_a_minute(int keep, int seconds)
     {
-        var store = new PodStore(new(_node.Options.Metrics, _node.Options.Kubernetes), _node.Time, TimeSpan.FromSeconds(keep));
+        var store = new PodStore(_node.Time, TimeSpan.FromSeconds(keep));
         store.SetCurrent(true);
         var since = _node.Now;
 

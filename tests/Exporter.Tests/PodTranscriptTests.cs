@@ -116,7 +116,7 @@ public sealed class PodTranscriptTests : IAsyncLifetime
         var watch = await _node.StartWatchingAsync();
         await _node.NextWatchAsync(after: watch.Number);
 
-        var pod = Assert.Single(_node.Store.Pods);
+        var pod = Assert.Single(_node.Store.Pods).State;
         Assert.True(pod.HostNetwork);
         Assert.Empty(pod.Addresses);
         Assert.Empty(_node.Store.GetClaims(IPAddress.Parse("198.51.100.11")));
@@ -132,7 +132,7 @@ public sealed class PodTranscriptTests : IAsyncLifetime
 
         Assert.Equal(["shop/cart-9 Running 10.244.1.30 2001:db8:244:1::30"], _node.Pods);
         var claims = _node.Store.GetClaims(IPAddress.Parse("10.244.1.30"));
-        Assert.Equal(["import-9mm7f", "cart-9"], claims.Select(claim => claim.Pod.State.Identity.Name));
+        Assert.Equal(["import-9mm7f", "cart-9"], claims.Select(claim => claim.Pod.State.Description.Name));
         // As its container says, and not when it was deleted.
         Assert.Equal(EndOfContainers("04-pod-kinds/job-ip-reused/watch"), claims[0].EndTime);
         Assert.Null(claims[1].EndTime);
@@ -146,7 +146,7 @@ public sealed class PodTranscriptTests : IAsyncLifetime
         await _node.StartWatchingAsync();
 
         var claims = _node.Store.GetClaims(IPAddress.Parse("2001:db8:244:1::30"));
-        Assert.Equal(["import-9mm7f", "cart-9"], claims.Select(claim => claim.Pod.State.Identity.Name));
+        Assert.Equal(["import-9mm7f", "cart-9"], claims.Select(claim => claim.Pod.State.Description.Name));
         Assert.Equal([null, _node.Clock.GetUtcNow()], claims.Select(claim => claim.ListedAt));
     }
 

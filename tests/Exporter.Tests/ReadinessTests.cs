@@ -32,6 +32,17 @@ public sealed class ReadinessTests
     }
 
     [Fact]
+    public void What_was_there_once_is_not_waited_for_again()
+    {
+        _readiness.WaitFor("reconcile", "the interfaces are not known yet");
+        _readiness.Has("reconcile");
+
+        _readiness.WaitFor("reconcile", "the interfaces are not known yet");
+
+        Assert.Empty(_readiness.Reasons);
+    }
+
+    [Fact]
     public void The_last_reason_counts()
     {
         _readiness.WaitFor("pods", "the API server has not answered yet");

@@ -5,7 +5,6 @@ using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.State;
-using Prometheus;
 
 namespace Exporter.Commands;
 
@@ -45,7 +44,7 @@ internal static partial class RunCommand
             ThreadPool.SetMinThreads(MinThreads, MinThreads);
             // First of all: a start that fails because the port is taken has changed nothing.
             await using var server = await ServerHost.StartAsync(options.Server, files.Configuration);
-            var live = new LiveOptions(files, options, TimeProvider.System, server.LoggerFactory.CreateLogger<LiveOptions>());
+            var live = new LiveOptions(files, options, TimeProvider.System, server.Own.Factory, server.LoggerFactory.CreateLogger<LiveOptions>());
             return await RunAsync(server, live, hook, api, errors);
         }
         catch (FormatException e)
@@ -70,7 +69,7 @@ internal static partial class RunCommand
         if (pins is not null && !pins.TryLock())
         {
             LogWaiting(server.Logger, bpf.PinDirectory);
-            server.ShowStandby(StandbyReason.Waiting, ShowIn);
+            server.ShowStandby(StandbyReason.Waiting);
             while (!pins.IsRemoved && !pins.TryLock())
             {
                 if (!await TryWaitAsync(server.Stopping))
@@ -82,7 +81,7 @@ internal static partial class RunCommand
         // The lock of a directory that is gone is worth nothing. Only an uninstall removes it, which means all who were there.
         if (pins is { IsRemoved: true })
         {
-            return await StandByUninstalledAsync(server, ShowIn);
+            return await StandByUninstalledAsync(server);
         }
         if (pins is not null)
         {
@@ -90,37 +89,39 @@ internal static partial class RunCommand
         }
         using var watching = CancellationTokenSource.CreateLinkedTokenSource(server.Stopping);
         var looking = live.RunAsync(watching.Token);
-        using var kernel = LoadedKernel.Load(live.CurrentValue, hook, pins, ref unpinned);
+        using var kernel = NodeKernel.Load(live.CurrentValue, hook, pins, ref unpinned);
         Tell(server.Logger, kernel, unpinned);
         using var statistics = bpf.RunStatistics ? TryEnableStatistics(server.Logger) : null;
-        var outcome = Outcome.Anew;
-        Counting? former = null;
-        while (outcome == Outcome.Anew)
+        await using var state = new NodeState(live.CurrentValue, kernel, api, server.Own, server.LoggerFactory);
+        await state.StartAsync();
+        var outcome = Outcome.OptionsChanged;
+        NodeSession? previous = null;
+        while (outcome == Outcome.OptionsChanged)
         {
             using var changed = new CancellationTokenSource();
             // Not Cancel(), which would go on here with what waits for it, and in the midst of that remove the listener that is being called.
             using var listening = live.OnChange((_, _) => _ = changed.CancelAsync());
-            var counting = await Counting.StartAsync(live.CurrentValue, kernel, api, server.LoggerFactory, ShowIn);
-            server.Content.Set(counting.Content);
-            LogCounting(server.Logger, kernel.Hook.Name, counting.PodSource);
-            outcome = await WaitAsync(counting, looking, pins, server.Stopping, changed.Token);
-            await counting.StopAsync(outcome switch
+            var session = await NodeSession.StartAsync(live.CurrentValue, state);
+            server.Content.Set(session.Content);
+            LogCounting(server.Logger, kernel.Hook.Name, session.PodSource);
+            outcome = await WaitAsync(session, looking, pins, server.Stopping, changed.Token);
+            await session.StopAsync(outcome switch
             {
                 Outcome.Remove => TimeSpan.MaxValue,
-                Outcome.Anew => null,
+                Outcome.OptionsChanged => null,
                 _ => kernel.Pins is null ? DetachBudget : null,
             });
             if (outcome == Outcome.Failed)
             {
-                return Fail(ExitCode.Failure, errors, (looking.Exception ?? await counting.Failure).ToString());
+                return Fail(ExitCode.Failure, errors, (looking.Exception ?? await session.Failure).ToString());
             }
             kernel.Ledger.Restart();
             // A request that came just before may still be in this one, so it is disposed one change later.
-            if (former is not null)
+            if (previous is not null)
             {
-                await former.DisposeAsync();
+                await previous.DisposeAsync();
             }
-            former = counting;
+            previous = session;
         }
         await watching.CancelAsync();
         await looking;
@@ -129,39 +130,33 @@ internal static partial class RunCommand
             using var client = new RouteClient();
             kernel.Detach();
             PinnedState.Remove(pins!, client);
-            return await StandByUninstalledAsync(server, ShowIn);
+            return await StandByUninstalledAsync(server);
         }
         return ExitCode.Success;
-
-        void ShowIn(IMetricFactory metrics)
-        {
-            server.Secrets.ShowIn(metrics);
-            live.ShowIn(metrics);
-        }
     }
 
-    private static async Task<int> StandByUninstalledAsync(ServerHost server, Action<IMetricFactory> showIn)
+    private static async Task<int> StandByUninstalledAsync(ServerHost server)
     {
         LogUninstalled(server.Logger);
-        server.ShowStandby(StandbyReason.Uninstalled, showIn);
+        server.ShowStandby(StandbyReason.Uninstalled);
         while (await TryWaitAsync(server.Stopping))
         {
         }
         return ExitCode.Success;
     }
 
-    private static async Task<Outcome> WaitAsync(Counting counting, Task looking, PinDirectory? pins, CancellationToken stopping, CancellationToken changed)
+    private static async Task<Outcome> WaitAsync(NodeSession session, Task looking, PinDirectory? pins, CancellationToken stopping, CancellationToken changed)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stopping, changed);
         while (true)
         {
-            if (counting.Failure.IsCompleted || looking.IsFaulted)
+            if (session.Failure.IsCompleted || looking.IsFaulted)
             {
                 return Outcome.Failed;
             }
             if (!await TryWaitAsync(either.Token))
             {
-                return stopping.IsCancellationRequested ? Outcome.End : Outcome.Anew;
+                return stopping.IsCancellationRequested ? Outcome.End : Outcome.OptionsChanged;
             }
             if (pins is not null && PinnedState.IsRemovalAskedFor(pins))
             {
@@ -177,7 +172,7 @@ internal static partial class RunCommand
         return !cancelled.IsCancellationRequested;
     }
 
-    private static void Tell(ILogger logger, LoadedKernel kernel, string unpinned)
+    private static void Tell(ILogger logger, NodeKernel kernel, string unpinned)
     {
         if (kernel.Handshakes is { Programs: null, Problems.Count: > 0 })
         {
@@ -244,7 +239,7 @@ internal static partial class RunCommand
     private enum Outcome
     {
         /// <summary>Options have changed.</summary>
-        Anew,
+        OptionsChanged,
 
         /// <summary>The process is to end.</summary>
         End,

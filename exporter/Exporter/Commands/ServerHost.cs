@@ -4,7 +4,6 @@ using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Security;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Prometheus;
 
 namespace Exporter.Commands;
 
@@ -18,12 +17,14 @@ internal sealed class ServerHost : IAsyncDisposable
     private ServerHost(WebApplication app, ServedContent content)
     {
         (_app, Content) = (app, content);
-        Secrets = app.Services.GetRequiredService<SecretFiles>();
+        Own = app.Services.GetRequiredService<OwnMetrics>();
+        app.Services.GetRequiredService<SecretFiles>().ShowIn(Own.Factory);
     }
 
     internal ServedContent Content { get; }
 
-    internal SecretFiles Secrets { get; }
+    /// <summary>The exporter's own families, in whatever state it is.</summary>
+    internal OwnMetrics Own { get; }
 
     internal ILogger Logger => _app.Logger;
 
@@ -55,6 +56,7 @@ internal sealed class ServerHost : IAsyncDisposable
         builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, "yyyy-MM-ddTHH:mm:ss.fffZ ", true));
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton<OwnMetrics>();
         builder.Services.AddSingleton<SecretFiles>();
         builder.Services.AddSingleton(provider => AccessControl.Open(provider.GetRequiredService<SecretFiles>(), options));
         builder.Services.AddSingleton(provider => ServerCertificate.Open(provider.GetRequiredService<SecretFiles>(), options));
@@ -85,17 +87,13 @@ internal sealed class ServerHost : IAsyncDisposable
     }
 
     /// <summary>Serves that nothing is counted.</summary>
-    /// <param name="show">Puts more into the metrics.</param>
-    internal void ShowStandby(StandbyReason reason, Action<IMetricFactory> show)
+    internal void ShowStandby(StandbyReason reason)
     {
-        var registry = Prometheus.Metrics.NewCustomRegistry();
-        var metrics = Prometheus.Metrics.WithCustomRegistry(registry);
-        ExporterMetrics.ShowBuild(metrics);
-        ExporterMetrics.ShowStandby(metrics, reason);
-        show(metrics);
+        ExporterMetrics.ShowBuild(Own.Factory);
+        ExporterMetrics.ShowStandby(Own.Factory, reason);
         var services = new ServiceCollection();
         services.AddSingleton(TimeProvider.System).AddSingleton<Health.LoopHealth>().AddSingleton<Health.Readiness>().AddSingleton<RunningScrapes>();
-        Content.Set(new(services.BuildServiceProvider(), registry));
+        Content.Set(new(services.BuildServiceProvider(), Own.Registry, null));
     }
 
     public async ValueTask DisposeAsync()

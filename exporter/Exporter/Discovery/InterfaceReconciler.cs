@@ -142,6 +142,7 @@ internal sealed partial class InterfaceReconciler(
             watcher.Links.Restore(links);
             LogRestored(restored.Count);
         }
+        pods.Resume(_restored);
         networks?.Restore(restored);
         reader.Restore(generation => _restored.Find(owner => owner.Generation == generation));
         handshakes?.Restore();

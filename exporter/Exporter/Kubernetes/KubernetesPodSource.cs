@@ -8,7 +8,7 @@ namespace Exporter.Kubernetes;
 /// pod at once, and the API server tells of both only later. So for each address the interfaces that had it and the pods that had it
 /// are taken in their orders, each claim for one namespace, and only where their times allow it.
 /// </summary>
-internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, TimeSpan keep) : IPodSource
+internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, TimeProvider time) : IPodSource
 {
     /// <summary>A pod's times are in whole seconds, rounded down; the kernel's events may be read a moment late.</summary>
     private static readonly TimeSpan Tolerance = TimeSpan.FromSeconds(2);
@@ -25,17 +25,51 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
     /// <summary>The addresses by which an interface is among the waiting.</summary>
     private readonly Dictionary<PodInterface, IReadOnlyList<IPAddress>> _registered = [];
 
-    private readonly Dictionary<PodInterface, AddressClaim> _known = [];
+    /// <summary>By the interface's generation.</summary>
+    private readonly Dictionary<long, AddressClaim> _known = [];
 
     /// <summary>Interfaces that are gone and not asked for any more, but whose pods may still be told of.</summary>
     private readonly Queue<PodInterface> _ghosts = new();
 
+    private PodLabels _labels = labels;
     private long _changes = -1;
 
     public string Name => "kubernetes";
 
+    /// <summary>
+    /// Options have changed: pods are shown with these labels, and claims that are over are kept for another time. Called between two sessions.
+    /// </summary>
+    internal void Configure(PodLabels labels, TimeSpan keep)
+    {
+        Volatile.Write(ref _labels, labels);
+        store.Keep = keep;
+        _changes = -1;
+    }
+
     public void Refresh()
     {
+    }
+
+    /// <summary>
+    /// The interfaces keep their pods and their places in the order: an interface is known by its generation, whatever object stands for it.
+    /// </summary>
+    public void Resume(IEnumerable<PodInterface> interfaces)
+    {
+        var registered = _registered.Keys.ToDictionary(owner => owner.Generation);
+        foreach (var owner in interfaces)
+        {
+            if (_known.TryGetValue(owner.Generation, out var claim) && claim.Taker is { } taker && taker.Generation == owner.Generation)
+            {
+                (owner.Addresses, owner.GoneAt) = (taker.Addresses, taker.GoneAt);
+                claim.Taker = owner;
+            }
+            if (registered.TryGetValue(owner.Generation, out var previous))
+            {
+                (owner.Addresses, owner.GoneAt) = (previous.Addresses, previous.GoneAt);
+                Unregister(previous);
+                Register(owner);
+            }
+        }
     }
 
     public bool TakeChanges()
@@ -52,7 +86,7 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
 
     public PodIdentity? Identify(PodInterface owner)
     {
-        if (!_known.TryGetValue(owner, out var claim))
+        if (!_known.TryGetValue(owner.Generation, out var claim))
         {
             Register(owner);
             claim = Find(owner);
@@ -61,15 +95,15 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
                 return null;
             }
             Unregister(owner);
-            _known[owner] = claim;
+            _known[owner.Generation] = claim;
             claim.Taker = owner;
         }
-        return claim.Pod.State.Identity;
+        return claim.Pod.Identify(_labels);
     }
 
     public void Forget(PodInterface owner)
     {
-        if (_known.Remove(owner))
+        if (_known.Remove(owner.Generation))
         {
             return;
         }
@@ -81,7 +115,12 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
         }
     }
 
-    public IEnumerable<KnownPod> GetKnownPods() => store.Pods;
+    public IEnumerable<KnownPod> GetKnownPods()
+    {
+        var shown = Volatile.Read(ref _labels);
+        return store.Pods.Select(pod => (Pod: pod, pod.State)).Select(known =>
+            new KnownPod(known.Pod.Identify(shown), known.State.Phase, known.State.HostNetwork, known.State.Addresses));
+    }
 
     /// <summary>A pod's interface is made after the node has taken the pod up, and not when it is over.</summary>
     private static bool MayBe(PodInterface owner, AddressClaim claim) =>
@@ -110,7 +149,7 @@ internal sealed class KubernetesPodSource(PodStore store, TimeProvider time, Tim
 
     /// <summary>Whether its pod would have been told of, now that everything is.</summary>
     private bool IsTooOld(PodInterface ghost) =>
-        store.CurrentSince is { } since && time.GetUtcNow() - since > keep && store.HeardAt - ghost.GoneAt > keep;
+        store.CurrentSince is { } since && time.GetUtcNow() - since > store.Keep && store.HeardAt - ghost.GoneAt > store.Keep;
 
     private void Register(PodInterface owner)
     {

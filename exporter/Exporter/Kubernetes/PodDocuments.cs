@@ -20,6 +20,9 @@ internal sealed record PodDocument
 
     private const string Pod = "Pod";
 
+    /// <summary>Of all labels of a pod together; most have some hundred.</summary>
+    private const int MaxLabelCharacters = 16384;
+
     public PodMetadata Metadata { get => field; init => field = value ?? new(); } = new();
 
     public PodSpec Spec { get => field; init => field = value ?? new(); } = new();
@@ -44,9 +47,28 @@ internal sealed record PodDocument
         {
             Workload = name,
             WorkloadKind = kind,
-            Labels = Metadata.Labels,
+            Labels = KeptLabels,
             IsOptedOut = Metadata.Annotations?.GetValueOrDefault(OptOut) == "false",
         };
+    }
+
+    /// <summary>
+    /// All of them, since options may choose others of them later without another list. The API server limits a label, but not how many a pod
+    /// has: of one with more than <see cref="MaxLabelCharacters"/> the first by name are kept.
+    /// </summary>
+    private IReadOnlyDictionary<string, string>? KeptLabels
+    {
+        get
+        {
+            if (Metadata.Labels is not { } labels || labels.Sum(Length) <= MaxLabelCharacters)
+            {
+                return Metadata.Labels;
+            }
+            var left = MaxLabelCharacters;
+            return labels.OrderBy(label => label.Key, StringComparer.Ordinal).TakeWhile(label => (left -= Length(label)) >= 0).ToDictionary();
+
+            static int Length(KeyValuePair<string, string> label) => label.Key.Length + (label.Value?.Length ?? 0);
+        }
     }
 
     /// <summary>

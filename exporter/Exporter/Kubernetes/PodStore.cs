@@ -9,25 +9,33 @@ namespace Exporter.Kubernetes;
 /// The pods of this node, and the claims to addresses that they have or had, in the order in which the API server told of them. Written
 /// by the watch, read by anybody.
 /// </summary>
-/// <param name="keep">How long claims that are over stay: their interfaces may not have been looked at yet.</param>
-internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan keep)
+internal sealed class PodStore(TimeProvider time, TimeSpan keep)
 {
     private static readonly TimeSpan LeastSilence = TimeSpan.FromSeconds(30);
 
-    private readonly TimeSpan _silence = keep > LeastSilence ? keep : LeastSilence;
     private readonly ConcurrentDictionary<string, Pod> _pods = new();
     private readonly ConcurrentDictionary<IPAddress, ImmutableArray<AddressClaim>> _claims = new();
     private readonly Queue<(long OverAt, AddressClaim Claim)> _over = new();
     private long _changes;
     private long _currentSince;
     private long _heardAt;
+    private long _keepTicks = keep.Ticks;
+
+    /// <summary>How long claims that are over stay: their interfaces may not have been looked at yet. Options change it.</summary>
+    internal TimeSpan Keep
+    {
+        get => new(Volatile.Read(ref _keepTicks));
+        set => Volatile.Write(ref _keepTicks, value.Ticks);
+    }
+
+    private TimeSpan Silence => Keep > LeastSilence ? Keep : LeastSilence;
 
     /// <summary>Rises with every change.</summary>
     internal long Changes => Volatile.Read(ref _changes);
 
     internal int Count => _pods.Count;
 
-    internal IEnumerable<KnownPod> Pods => _pods.Select(pair => pair.Value.State);
+    internal IEnumerable<Pod> Pods => _pods.Select(pair => pair.Value);
 
     /// <summary>Since when changes have come as they happen; null while they do not. What was held back before comes in its first moments.</summary>
     internal DateTimeOffset? CurrentSince => Volatile.Read(ref _currentSince) is not 0 and var ticks ? new(ticks, TimeSpan.Zero) : null;
@@ -43,7 +51,7 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
     {
         var now = time.GetUtcNow();
         // After a silence it is as after an outage: a connection that is cut says nothing.
-        if (isCurrent != CurrentSince is not null || (isCurrent && now - HeardAt > _silence))
+        if (isCurrent != CurrentSince is not null || (isCurrent && now - HeardAt > Silence))
         {
             Volatile.Write(ref _currentSince, isCurrent ? now.UtcTicks : 0);
         }
@@ -82,7 +90,7 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
     /// <summary>Forgets claims that have been over for long enough.</summary>
     internal void RemoveExpired()
     {
-        while (_over.TryPeek(out var oldest) && time.GetElapsedTime(oldest.OverAt) > keep)
+        while (_over.TryPeek(out var oldest) && time.GetElapsedTime(oldest.OverAt) > Keep)
         {
             var (overAt, claim) = _over.Dequeue();
             if (claim.OverAt != overAt)
@@ -110,7 +118,7 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
         }
         var now = time.GetUtcNow();
         IReadOnlyList<IPAddress> addresses = document.Spec.HostNetwork ? [] : document.Status.FindAddresses();
-        var state = new KnownPod(labels.Identify(document.Describe()), document.Status.Phase, document.Spec.HostNetwork, addresses);
+        var state = new PodState(document.Describe(), document.Status.Phase, document.Spec.HostNetwork, addresses);
         if (!_pods.TryGetValue(document.Key, out var pod))
         {
             _pods[document.Key] = pod = new(document.Key, state);
@@ -163,15 +171,16 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
     }
 
     /// <summary>A pod as the API server last told of it.</summary>
-    internal sealed class Pod(string key, KnownPod state)
+    internal sealed class Pod(string key, PodState state)
     {
-        private KnownPod _state = state;
+        private PodState _state = state;
+        private ShownPod? _shown;
         private long _changedAt;
         private volatile bool _isEnding;
 
         internal string Key => key;
 
-        internal KnownPod State => Volatile.Read(ref _state);
+        internal PodState State => Volatile.Read(ref _state);
 
         /// <summary>Whether it is over, or soon will be.</summary>
         internal bool IsEnding => _isEnding;
@@ -182,14 +191,34 @@ internal sealed class PodStore(PodLabels labels, TimeProvider time, TimeSpan kee
         /// <summary>Those to the addresses that it has. For the store alone.</summary>
         internal List<AddressClaim> Claims { get; } = [];
 
-        internal void Set(KnownPod state, bool isEnding, DateTimeOffset at)
+        /// <summary>The pod with these labels. May be called by anybody; made once for each state and set of labels.</summary>
+        internal PodIdentity Identify(PodLabels labels)
+        {
+            var (state, shown) = (State, Volatile.Read(ref _shown));
+            if (shown is null || !ReferenceEquals(shown.State, state) || shown.Labels != labels)
+            {
+                shown = new(state, labels, labels.Identify(state.Description));
+                Volatile.Write(ref _shown, shown);
+            }
+            return shown.Identity;
+        }
+
+        internal void Set(PodState state, bool isEnding, DateTimeOffset at)
         {
             Volatile.Write(ref _state, state);
             _isEnding = isEnding;
             Volatile.Write(ref _changedAt, at.UtcTicks);
         }
+
+        private sealed record ShownPod(PodState State, PodLabels Labels, PodIdentity Identity);
     }
 }
+
+/// <summary>
+/// A pod's state as the API server last reported it. It has no labels of series: those are made of the description when they are asked for, so
+/// that other options show other labels of what is already known.
+/// </summary>
+internal sealed record PodState(PodDescription Description, string Phase, bool HostNetwork, IReadOnlyList<IPAddress> Addresses);
 
 /// <summary>
 /// That a pod has, or had, an address: what makes its interface known. A pod that gets another address claims anew, and so does one that

@@ -17,7 +17,10 @@ internal enum StandbyReason
     Uninstalled,
 }
 
-/// <summary>The exporter's families about itself. Every error has a counter, which is there, at zero, from the start.</summary>
+/// <summary>
+/// The exporter's families about itself. Every error has a counter, which is there, at zero, from the start. Each session makes them again in
+/// the registry that lives as long as the process, which hands out the counters that it has: none goes back when options change.
+/// </summary>
 internal sealed class ExporterMetrics
 {
     private readonly Gauge _hookInfo;
@@ -56,7 +59,7 @@ internal sealed class ExporterMetrics
 
         foreach (var state in Enum.GetValues<InterfaceState>())
         {
-            SetInterfaces(state, 0);
+            _interfaces.WithLabels(state.ToString().ToLowerInvariant()).Publish();
         }
         foreach (var reason in ExporterFamilies.AttachError.Values)
         {

@@ -46,8 +46,11 @@ internal sealed class TotalCounts : IPodCounts, ILedgerView
 
     public void Restore(in LedgerCounts counts)
     {
-        Show(counts.Traffic);
-        Show(counts.Handshakes);
+        // Not Inc: in a later session of this process the counters show it already.
+        _transmit.Restore(counts.Traffic.Transmit.Total);
+        _receive.Restore(counts.Traffic.Receive.Total);
+        _clients.IncTo(counts.Handshakes.Client.Total);
+        _servers.IncTo(counts.Handshakes.Server.Total);
     }
 
     /// <summary>These of it alone.</summary>
@@ -95,6 +98,12 @@ internal sealed class TotalCounts : IPodCounts, ILedgerView
         {
             _packets.Inc(count.Packets);
             _bytes.Inc(count.Bytes);
+        }
+
+        internal void Restore(TrafficCount count)
+        {
+            _packets.IncTo(count.Packets);
+            _bytes.IncTo(count.Bytes);
         }
     }
 }

@@ -18,24 +18,24 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly ExporterOptions _started;
-    private readonly Dictionary<string, string?> _startedValues;
+    private readonly Counter _errors;
+    private readonly Gauge _pendingOptions;
+    private readonly Dictionary<string, OptionValue> _started;
     private readonly List<Action<ExporterOptions, string?>> _listeners = [];
     private ExporterOptions _current;
-    private Dictionary<string, string?> _values;
+    private Dictionary<string, OptionValue> _values;
     private OptionFiles _files;
     private HashSet<string> _pending = [];
-    private ulong _errors;
-    private Counter? _errorCounter;
-    private Gauge? _pendingGauge;
 
     /// <param name="files">As they were when <paramref name="started"/> was read of them.</param>
-    internal LiveOptions(OptionFiles files, ExporterOptions started, TimeProvider time, ILogger logger)
+    internal LiveOptions(OptionFiles files, ExporterOptions started, TimeProvider time, IMetricFactory metrics, ILogger logger)
     {
-        (_files, _started, _current, _time, _logger) = (files, started, started, time, logger);
+        (_files, _current, _time, _logger) = (files, started, time, logger);
+        _errors = ExporterFamilies.OptionErrors.CreateCounter(metrics);
+        _pendingOptions = ExporterFamilies.OptionsPending.CreateGauge(metrics);
         var reader = new OptionReader(files.Configuration);
         _ = ExporterOptions.Read(reader);
-        _startedValues = _values = ValuesOf(reader, files.Configuration);
+        _started = _values = ValuesOf(reader, files.Configuration);
     }
 
     public ExporterOptions CurrentValue => Volatile.Read(ref _current);
@@ -67,15 +67,6 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
         }
     }
 
-    /// <summary>Shows its metrics in these as well, and from now on in these alone.</summary>
-    internal void ShowIn(IMetricFactory metrics)
-    {
-        _errorCounter = ExporterFamilies.OptionErrors.CreateCounter(metrics);
-        _errorCounter.IncTo(_errors);
-        _pendingGauge = ExporterFamilies.OptionsPending.CreateGauge(metrics);
-        _pendingGauge.Set(_pending.Count);
-    }
-
     /// <summary>Applies what has changed since the last call.</summary>
     internal void Look()
     {
@@ -88,48 +79,53 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
         IReadOnlyList<string> errors = files.Error is { } error ? [error] : [];
         if (errors.Count == 0)
         {
+            // As the next start will read them, which must not fail later for what is written now.
             var reader = new OptionReader(files.Configuration);
-            var next = ExporterOptions.Read(reader);
+            _ = ExporterOptions.Read(reader);
             errors = reader.Errors;
-            if (errors.Count == 0)
+            var values = ValuesOf(reader, files.Configuration);
+            if (errors.Count == 0 && ReadEffective(values, out errors) is { } effective)
             {
-                Apply(next, ValuesOf(reader, files.Configuration));
+                Apply(effective, values);
                 return;
             }
         }
-        _errors++;
-        _errorCounter?.Inc();
+        _errors.Inc();
         LogRefused(string.Join("; ", errors));
     }
 
     private static bool IsLive(string key) => Live.Any(live => key.StartsWith(live, StringComparison.OrdinalIgnoreCase));
 
     /// <param name="reader">It has read all options.</param>
-    private static Dictionary<string, string?> ValuesOf(OptionReader reader, IConfiguration configuration) =>
-        reader.Options.ToDictionary(option => option.Key, option => (string?)(configuration[option.Key] ?? option.Default));
+    private static Dictionary<string, OptionValue> ValuesOf(OptionReader reader, IConfiguration configuration) =>
+        reader.Options.ToDictionary(option => option.Key, option => new OptionValue(configuration[option.Key], option.Default));
 
-    private void Apply(ExporterOptions next, Dictionary<string, string?> values)
+    /// <summary>The options that will be in force: live ones as they are now, every other as the program was started with it.</summary>
+    /// <returns>Null: these together cannot be used, although they can be with those that wait for a restart.</returns>
+    private ExporterOptions? ReadEffective(Dictionary<string, OptionValue> values, out IReadOnlyList<string> errors)
     {
-        _pending = [.. values.Where(value => !IsLive(value.Key) && value.Value != _startedValues[value.Key]).Select(value => value.Key)];
-        _pendingGauge?.Set(_pending.Count);
-        foreach (var key in _pending.Where(key => values[key] != _values[key]))
+        var effective = values.ToDictionary(value => value.Key, value => (IsLive(value.Key) ? value.Value : _started[value.Key]).Text);
+        var reader = new OptionReader(new ConfigurationBuilder().AddInMemoryCollection(effective).Build());
+        var options = ExporterOptions.Read(reader);
+        errors = [.. reader.Errors.Select(error => $"until a restart puts the other changes in force: {error}")];
+        return errors.Count == 0 ? options : null;
+    }
+
+    private void Apply(ExporterOptions effective, Dictionary<string, OptionValue> values)
+    {
+        _pending = [.. values.Where(value => !IsLive(value.Key) && !value.Value.IsSame(_started[value.Key])).Select(value => value.Key)];
+        _pendingOptions.Set(_pending.Count);
+        foreach (var key in _pending.Where(key => !values[key].IsSame(_values[key])))
         {
             LogPending(key);
         }
-        List<string> applied = [.. values.Where(value => IsLive(value.Key) && value.Value != _values[value.Key]).Select(value => value.Key)];
+        List<string> applied = [.. values.Where(value => IsLive(value.Key) && !value.Value.IsSame(_values[value.Key])).Select(value => value.Key)];
         _values = values;
         if (applied.Count == 0)
         {
             return;
         }
-        // Whatever else is in the files, this is what the program was started with, and what may change.
-        Volatile.Write(ref _current, _started with
-        {
-            Attach = _started.Attach with { Include = next.Attach.Include, Exclude = next.Attach.Exclude, CheckInterval = next.Attach.CheckInterval },
-            Drain = next.Drain,
-            Identity = _started.Identity with { Wait = next.Identity.Wait },
-            Metrics = next.Metrics,
-        });
+        Volatile.Write(ref _current, effective);
         LogApplied(string.Join(", ", applied));
         lock (_listeners)
         {
@@ -146,6 +142,12 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 
     [LoggerMessage(82, LogLevel.Error, "The options have changed and cannot be used, the former stay in force: {Errors}")]
     private partial void LogRefused(string errors);
+
+    /// <param name="Text">Null: it is not set.</param>
+    private readonly record struct OptionValue(string? Text, string Default)
+    {
+        internal bool IsSame(OptionValue other) => (Text ?? Default) == (other.Text ?? other.Default);
+    }
 
     private sealed class Listening(Action end) : IDisposable
     {

@@ -6,6 +6,11 @@ internal interface IPodSource
     /// <summary>Where it has it from, as the options call it.</summary>
     string Name { get; }
 
+    /// <summary>Options have changed, and these objects stand for interfaces that may be known already, by the same generations.</summary>
+    void Resume(IEnumerable<PodInterface> interfaces)
+    {
+    }
+
     /// <summary>Brings what is known up to date; once for each round of <see cref="Identify"/>.</summary>
     void Refresh();
 

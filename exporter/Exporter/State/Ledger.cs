@@ -56,6 +56,10 @@ internal sealed class Ledger : IDisposable
     private readonly Stack<Slot> _free = [];
     private readonly List<LedgerEntry> _changed = [];
     private readonly List<LedgerEntry> _restored = [];
+
+    /// <summary>Those that got no place in the memory, and live in the process's own until there is one.</summary>
+    private readonly List<LedgerEntry> _unplaced = [];
+
     private ulong _commit;
 
     private Ledger(ILedgerMemory memory)
@@ -70,7 +74,7 @@ internal sealed class Ledger : IDisposable
     internal Lock Lock { get; } = new();
 
     /// <summary>Records that did not get a place in pinned memory: they are not there after a restart.</summary>
-    internal int Unkept { get; private set; }
+    internal int Unkept => _unplaced.Count;
 
     /// <summary>How large a record's key can be, in bytes.</summary>
     internal static int KeyRoom => MappedArray.ElementBytes - KeyOffset(CopyBytes);
@@ -103,8 +107,8 @@ internal sealed class Ledger : IDisposable
         {
             _changed.Clear();
             _restored.Clear();
-            Unkept = 0;
             ReadRecords();
+            RestoreUnplaced();
         }
     }
 
@@ -169,14 +173,14 @@ internal sealed class Ledger : IDisposable
                 return restored;
             }
             var slot = key.Length <= KeyRoom ? TakeSlot() : null;
-            if (slot is null)
-            {
-                Unkept++;
-            }
             var entry = new LedgerEntry(this, slot ?? new Slot(new OwnSegment(MappedArray.ElementBytes), 0), kind, key, hasPlace: slot is not null) { View = view };
             if (slot is not null)
             {
                 WriteKey(entry);
+            }
+            else
+            {
+                _unplaced.Add(entry);
             }
             entry.Touch();
             return entry;
@@ -212,6 +216,7 @@ internal sealed class Ledger : IDisposable
         {
             Write(entry, _commit + 1);
         }
+        PlaceUnplaced();
         if (kept is { } map)
         {
             Keep(map);
@@ -223,6 +228,10 @@ internal sealed class Ledger : IDisposable
             if (entry.IsRemoved && entry.HasPlace)
             {
                 _free.Push(entry.Slot);
+            }
+            else if (entry.IsRemoved)
+            {
+                _unplaced.Remove(entry);
             }
         }
         _changed.Clear();
@@ -250,10 +259,61 @@ internal sealed class Ledger : IDisposable
     private static ref RecordCopy Copy(Span<byte> record, int index) =>
         ref MemoryMarshal.AsRef<RecordCopy>(record[(HeadBytes + (index * CopyBytes))..]);
 
+    /// <summary>What was committed of them is in the process's own memory, and is left to the next session as the others are.</summary>
+    private void RestoreUnplaced()
+    {
+        for (var i = _unplaced.Count - 1; i >= 0; i--)
+        {
+            var (slot, kind, key) = (_unplaced[i].Slot, _unplaced[i].Kind, _unplaced[i].Key);
+            Forget(ref Copy(slot.Bytes, 0).Commit);
+            Forget(ref Copy(slot.Bytes, 1).Commit);
+            if (IsUsed(slot))
+            {
+                _unplaced[i] = new(this, slot, kind, key, hasPlace: false);
+                _restored.Add(_unplaced[i]);
+            }
+            else
+            {
+                _unplaced.RemoveAt(i);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Gives those without a place the places that have become free. All that this commit puts in force goes along, so that they are there
+    /// with it, or not at all. Called after the changed entries were written.
+    /// </summary>
+    private void PlaceUnplaced()
+    {
+        for (var i = _unplaced.Count - 1; i >= 0 && _free.Count > 0; i--)
+        {
+            var entry = _unplaced[i];
+            if (entry.IsRemoved || entry.Key.Length > KeyRoom)
+            {
+                continue;
+            }
+            var inForce = InForce(entry.Slot.Bytes);
+            ref var source = ref Copy(entry.Slot.Bytes, entry.IsChanged ? 1 - inForce : inForce);
+            entry.PlaceIn(_free.Pop());
+            WriteKey(entry);
+            ref var next = ref Copy(entry.Slot.Bytes, 1 - InForce(entry.Slot.Bytes));
+            next.Counts = source.Counts;
+            next.IsUsed = source.IsUsed;
+            next.Commit = _commit + 1;
+            _unplaced.RemoveAt(i);
+        }
+    }
+
     private ref KeptCopy KeptAt(int index) => ref index == 0 ? ref Head.One : ref Head.Other;
 
     /// <summary>Which of the two copies.</summary>
     private int InForce(Span<byte> record) => Age(Copy(record, 0).Commit) >= Age(Copy(record, 1).Commit) ? 0 : 1;
+
+    private bool IsUsed(Slot slot)
+    {
+        ref var copy = ref Copy(slot.Bytes, InForce(slot.Bytes));
+        return Age(copy.Commit) > 0 && copy.IsUsed != 0;
+    }
 
     /// <summary>A copy of a commit that never was in force is older than all.</summary>
     private ulong Age(ulong commit) => commit <= _commit ? commit : 0;
@@ -368,8 +428,7 @@ internal sealed class Ledger : IDisposable
                 var slot = new Slot(_segments[i], record);
                 Forget(ref Copy(slot.Bytes, 0).Commit);
                 Forget(ref Copy(slot.Bytes, 1).Commit);
-                ref var copy = ref Copy(slot.Bytes, InForce(slot.Bytes));
-                if (Age(copy.Commit) > 0 && copy.IsUsed != 0)
+                if (IsUsed(slot))
                 {
                     _restored.Add(ReadEntry(slot, CopyBytes));
                 }

@@ -9,14 +9,14 @@ internal sealed class LedgerEntry(Ledger ledger, Ledger.Slot slot, RecordKind ki
     private bool _hasTraffic;
     private bool _hasHandshakes;
 
-    internal Ledger.Slot Slot => slot;
+    internal Ledger.Slot Slot { get; private set; } = slot;
 
     internal RecordKind Kind => kind;
 
     internal byte[] Key => key;
 
     /// <summary>Whether it has a place in the ledger; else it ends with the process.</summary>
-    internal bool HasPlace => hasPlace;
+    internal bool HasPlace { get; private set; } = hasPlace;
 
     internal bool IsRemoved { get; private set; }
 
@@ -25,7 +25,7 @@ internal sealed class LedgerEntry(Ledger ledger, Ledger.Slot slot, RecordKind ki
 
     internal ILedgerView? View { get; set; }
 
-    internal LedgerCounts Committed => ledger.Read(slot);
+    internal LedgerCounts Committed => ledger.Read(Slot);
 
     /// <summary>What was committed, and what will be.</summary>
     internal LedgerCounts Total
@@ -81,6 +81,9 @@ internal sealed class LedgerEntry(Ledger ledger, Ledger.Slot slot, RecordKind ki
             Touch();
         }
     }
+
+    /// <summary>A place has become free. For the ledger alone, which copies the counts.</summary>
+    internal void PlaceIn(Ledger.Slot place) => (Slot, HasPlace) = (place, true);
 
     internal void Touch()
     {

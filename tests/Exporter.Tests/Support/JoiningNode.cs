@@ -19,12 +19,22 @@ internal sealed class JoiningNode
     internal JoiningNode(params (string Key, string? Value)[] settings)
     {
         Options = TestOptions.Read(settings);
-        Store = new(new(Options.Metrics, Options.Kubernetes), Time, Keep);
-        Source = new(Store, Time, Keep);
+        Store = new(Time, Keep);
+        Source = new(Store, new(Options.Metrics, Options.Kubernetes), Time);
         Store.SetCurrent(true);
     }
 
     internal static TimeSpan Keep { get; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Options have changed: other labels, and new objects for these interfaces, which know nothing but their generations.</summary>
+    internal IReadOnlyList<PodInterface> ChangeOptions((string Key, string? Value) setting, params PodInterface[] interfaces)
+    {
+        var options = TestOptions.Read(setting);
+        Source.Configure(new(options.Metrics, options.Kubernetes), Keep);
+        IReadOnlyList<PodInterface> restored = [.. interfaces.Select(owner => new PodInterface(owner.Link, owner.Generation, owner.SeenAt))];
+        Source.Resume(restored);
+        return restored;
+    }
 
     /// <summary>Some milliseconds into a second: the API server's times are whole ones.</summary>
     internal static DateTimeOffset Start { get; } = new(2026, 11, 25, 12, 0, 0, 250, TimeSpan.Zero);

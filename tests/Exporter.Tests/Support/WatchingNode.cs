@@ -26,7 +26,7 @@ internal sealed class WatchingNode : IAsyncDisposable
         _server = server;
         var options = TestOptions.Read(("Kubernetes:NodeName", Name), ("Kubernetes:Kubeconfig", server.Files.Kubeconfig));
         _connection = connection ?? new(options.Kubernetes);
-        Store = new(new(options.Metrics, options.Kubernetes), Clock, options.Identity.Wait);
+        Store = new(Clock, options.Identity.Wait);
         Health = new(Clock);
         var api = new PodApi(SendAsync, _connection.Server, Name);
         _watch = new(api, Store, _changes, new(Prometheus.Metrics.WithCustomRegistry(_registry)), Health, Readiness, Clock, Logger);
@@ -44,7 +44,7 @@ internal sealed class WatchingNode : IAsyncDisposable
 
     /// <summary>Each with its phase and addresses, by their names.</summary>
     internal IReadOnlyList<string> Pods =>
-        [.. Store.Pods.Select(pod => $"{pod.Identity.Namespace}/{pod.Identity.Name} {pod.Phase} {string.Join(' ', pod.Addresses)}".Trim()).Order(StringComparer.Ordinal)];
+        [.. Store.Pods.Select(pod => pod.State).Select(pod => $"{pod.Description.Namespace}/{pod.Description.Name} {pod.Phase} {string.Join(' ', pod.Addresses)}".Trim()).Order(StringComparer.Ordinal)];
 
     /// <summary>What was logged, without what differs from case to case.</summary>
     internal IReadOnlyList<string> Told => [.. Logger.Entries.Select(entry => entry.Text.Split([" for pods", " of node", " on node"], StringSplitOptions.None)[0])];

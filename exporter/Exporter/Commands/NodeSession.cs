@@ -1,10 +1,7 @@
-using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Discovery;
 using Exporter.Endpoints;
 using Exporter.Handshakes;
-using Exporter.Health;
-using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
@@ -15,19 +12,19 @@ using Prometheus;
 namespace Exporter.Commands;
 
 /// <summary>
-/// Everything between the kernel and the server, made of one set of options: the loops, the series, who is who. When options change it is made
-/// anew on the same kernel and ledger, as after a restart of the process: it goes on where it was.
+/// The loops, the series and the pods' names, made of one set of options. When options change, another session takes its place on the same state,
+/// and continues where this one has stopped.
 /// </summary>
-internal sealed class Counting : IAsyncDisposable
+internal sealed class NodeSession : IAsyncDisposable
 {
     private readonly ServiceProvider _services;
     private readonly List<IHostedService> _loops;
     private readonly InterfaceReconciler _reconciler;
 
-    private Counting(ServiceProvider services, CollectorRegistry registry)
+    private NodeSession(ServiceProvider services, OwnMetrics own, CollectorRegistry registry)
     {
         _services = services;
-        Content = new(services, registry);
+        Content = new(services, own.Registry, registry);
         _reconciler = services.GetRequiredService<InterfaceReconciler>();
         _loops = [.. services.GetServices<IHostedService>()];
     }
@@ -40,37 +37,33 @@ internal sealed class Counting : IAsyncDisposable
     /// <summary>Ends when one of the loops has failed.</summary>
     internal Task<Exception> Failure { get; private set; } = new TaskCompletionSource<Exception>().Task;
 
-    /// <param name="api">Null: without Kubernetes.</param>
-    /// <param name="show">Puts more into the metrics.</param>
-    internal static async Task<Counting> StartAsync(ExporterOptions options, LoadedKernel kernel, ApiConnection? api, ILoggerFactory logging, Action<IMetricFactory> show)
+    internal static async Task<NodeSession> StartAsync(ExporterOptions options, NodeState state)
     {
         var registry = Prometheus.Metrics.NewCustomRegistry();
-        DotNetStats.Register(registry);
         var services = new ServiceCollection();
-        services.AddSingleton(logging).AddSingleton(typeof(ILogger<>), typeof(Logger<>));
-        services.AddSingleton(TimeProvider.System).AddSingleton<IMetricFactory>(Prometheus.Metrics.WithCustomRegistry(registry));
-        Add(services, options, kernel);
-        AddPodSource(services, options, api);
+        services.AddSingleton(state.Logging).AddSingleton(typeof(ILogger<>), typeof(Logger<>));
+        services.AddSingleton<IMetricFactory>(Prometheus.Metrics.WithCustomRegistry(registry));
+        Add(services, options, state);
         services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<InterfaceReconciler>());
         if (options.Bpf.ObjectDirectory.Length > 0)
         {
             services.AddSingleton<IHostedService, ReplacementLoop>();
         }
-        var counting = new Counting(services.BuildServiceProvider(), registry);
+        var session = new NodeSession(services.BuildServiceProvider(), state.Own, registry);
         try
         {
-            counting.Show(options, kernel, show);
-            counting._reconciler.Restore();
-            foreach (var loop in counting._loops)
+            session.Show(options, state.Kernel);
+            session._reconciler.Restore();
+            foreach (var loop in session._loops)
             {
                 await loop.StartAsync(CancellationToken.None);
             }
-            counting.Failure = WaitForFailureAsync(counting._loops.OfType<BackgroundService>());
-            return counting;
+            session.Failure = WaitForFailureAsync(session._loops.Append(state.Watch).OfType<BackgroundService>());
+            return session;
         }
         catch
         {
-            await counting.DisposeAsync();
+            await session.DisposeAsync();
             throw;
         }
     }
@@ -90,8 +83,9 @@ internal sealed class Counting : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _services.DisposeAsync();
 
-    private static void Add(ServiceCollection services, ExporterOptions options, LoadedKernel kernel)
+    private static void Add(ServiceCollection services, ExporterOptions options, NodeState state)
     {
+        var kernel = state.Kernel;
         var handshakes = kernel.Handshakes.Programs;
         services.AddSingleton(options.Attach).AddSingleton(options.Drain).AddSingleton(options.Handshake);
         services.AddSingleton(options.Identity).AddSingleton(options.Kubernetes).AddSingleton(options.Metrics).AddSingleton(options.Bpf);
@@ -100,18 +94,15 @@ internal sealed class Counting : IAsyncDisposable
         {
             services.AddSingleton(kernel.Pins);
         }
-        services.AddSingleton<LoopHealth>();
-        services.AddSingleton<Readiness>();
-        services.AddSingleton<ExporterMetrics>();
-        services.AddSingleton<PodLabels>();
+        var labels = new PodLabels(options.Metrics, options.Kubernetes);
+        services.AddSingleton(state.Time).AddSingleton(state.Health).AddSingleton(state.Readiness).AddSingleton(state.Changes).AddSingleton(state.Bpf);
+        services.AddSingleton(new ExporterMetrics(state.Own.Factory, kernel.Ledger)).AddSingleton(labels);
         services.AddSingleton(SeriesPlan.Create(options.Metrics, options.Handshake));
         services.AddSingleton<RunningScrapes>();
         services.AddSingleton<PodMetrics>();
         services.AddSingleton<PodTable>();
         services.AddSingleton<ITrafficSource, KernelTrafficSource>();
         services.AddSingleton<TrafficReader>();
-        services.AddSingleton(provider => new BpfMetrics(
-            provider.GetRequiredService<IMetricFactory>(), [() => kernel.Traffic.Programs, () => handshakes?.Programs ?? []], MapsOf(kernel.Traffic, handshakes)));
         if (handshakes is not null)
         {
             services.AddSingleton(handshakes);
@@ -122,40 +113,12 @@ internal sealed class Counting : IAsyncDisposable
         services.AddSingleton<RouteClient>();
         services.AddSingleton(_ => new RouteMonitor(addresses: false));
         services.AddSingleton<InterfaceRecords>();
-        services.AddSingleton<ChangeSignal>();
         services.AddSingleton<LinkWatcher>();
         services.AddSingleton<InterfaceReconciler>();
+        services.AddSingleton(provider => state.FindPods(options, labels)
+            ?? new StandalonePodSource(provider.GetRequiredService<RouteClient>(), labels, StandalonePodSource.DefaultDirectories));
         services.AddSingleton<IHostedService, DrainLoop>();
         services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<LinkWatcher>());
-    }
-
-    private static void AddPodSource(ServiceCollection services, ExporterOptions options, ApiConnection? api)
-    {
-        if (api is null)
-        {
-            services.AddSingleton<IPodSource>(provider => new StandalonePodSource(
-                provider.GetRequiredService<RouteClient>(), provider.GetRequiredService<PodLabels>(), StandalonePodSource.DefaultDirectories));
-            return;
-        }
-        services.AddSingleton(new PodApi(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!));
-        services.AddSingleton<KubernetesMetrics>();
-        services.AddSingleton(provider => new PodStore(provider.GetRequiredService<PodLabels>(), provider.GetRequiredService<TimeProvider>(), options.Identity.Wait));
-        services.AddSingleton<IPodSource>(provider => new KubernetesPodSource(
-            provider.GetRequiredService<PodStore>(), provider.GetRequiredService<TimeProvider>(), options.Identity.Wait));
-        services.AddSingleton<IHostedService, PodWatch>();
-    }
-
-    private static MapUsage[] MapsOf(PodTrafficPrograms programs, TcpHandshakePrograms? handshakes)
-    {
-        var traffic = new MapUsage("traffic", programs.Traffic.MaxEntries, () => programs.Traffic.Entries);
-        return handshakes is null
-            ? [traffic]
-            :
-            [
-                traffic,
-                new("handshakes", handshakes.Handshakes.MaxEntries, () => handshakes.Handshakes.Entries),
-                new("handshakes_late", handshakes.Late.MaxEntries, () => handshakes.Late.Entries),
-            ];
     }
 
     private static async Task<Exception> WaitForFailureAsync(IEnumerable<BackgroundService> loops)
@@ -168,7 +131,7 @@ internal sealed class Counting : IAsyncDisposable
         return await failed.Task;
     }
 
-    private void Show(ExporterOptions options, LoadedKernel kernel, Action<IMetricFactory> show)
+    private void Show(ExporterOptions options, NodeKernel kernel)
     {
         var metrics = _services.GetRequiredService<ExporterMetrics>();
         var attachment = kernel.Handshakes;
@@ -176,8 +139,5 @@ internal sealed class Counting : IAsyncDisposable
         metrics.SetHook("traffic", kernel.Hook.Name);
         metrics.SetHook("handshake", attachment.Programs is { } handshakes ? HandshakeHooks.Name(handshakes.Hook) : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
         metrics.SetHook("handshake_requests", attachment.SeesRequests ? "kprobe" : options.Handshake.Hook is HandshakeChoice.Off or HandshakeChoice.Tracepoint ? "off" : "unavailable");
-        var factory = _services.GetRequiredService<IMetricFactory>();
-        kernel.Objects.ShowIn(factory);
-        show(factory);
     }
 }

@@ -12,11 +12,11 @@ namespace Exporter.Commands;
 /// What is in the kernel for one process: the programs and their maps, those of a former process among them, and the ledger. With pins all of
 /// it is there for the next process, too.
 /// </summary>
-internal sealed class LoadedKernel : IDisposable
+internal sealed class NodeKernel : IDisposable
 {
     private readonly RouteClient _client = new();
 
-    private LoadedKernel(ExporterOptions options, HookChoice hook, PinDirectory? pins, Ledger ledger, PodTrafficPrograms traffic, HandshakeAttachment handshakes)
+    private NodeKernel(ExporterOptions options, HookChoice hook, PinDirectory? pins, Ledger ledger, PodTrafficPrograms traffic, HandshakeAttachment handshakes)
     {
         (Pins, Ledger, Traffic, Handshakes) = (pins, ledger, traffic, handshakes);
         Hook = hook == HookChoice.Tcx ? new TcxHook(traffic, pins) : new ClsactHook(traffic, _client, options.Attach.Priority, pins);
@@ -42,7 +42,7 @@ internal sealed class LoadedKernel : IDisposable
     /// <param name="pins">Null: nothing is pinned.</param>
     /// <param name="unpinned">Why nothing is pinned, where it is not.</param>
     /// <exception cref="BpfException">The kernel refused the programs.</exception>
-    internal static LoadedKernel Load(ExporterOptions options, HookChoice hook, PinDirectory? pins, ref string unpinned)
+    internal static NodeKernel Load(ExporterOptions options, HookChoice hook, PinDirectory? pins, ref string unpinned)
     {
         if (pins is not null)
         {
@@ -81,7 +81,7 @@ internal sealed class LoadedKernel : IDisposable
         _client.Dispose();
     }
 
-    private static LoadedKernel Load(ExporterOptions options, HookChoice hook, PinDirectory? pins)
+    private static NodeKernel Load(ExporterOptions options, HookChoice hook, PinDirectory? pins)
     {
         var ledger = Ledger.Open(pins);
         // libbpf reads the kernel's types anew for each object, which is most of what a start takes: both at once.

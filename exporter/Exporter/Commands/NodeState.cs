@@ -1,0 +1,89 @@
+using Exporter.Bpf;
+using Exporter.Discovery;
+using Exporter.Health;
+using Exporter.Kubernetes;
+using Exporter.Metrics;
+using Exporter.Options;
+using Exporter.Pods;
+
+namespace Exporter.Commands;
+
+/// <summary>
+/// State that lives from the first session to the last, whatever options are changed to: what is in the kernel, the pods that the API server has
+/// reported with the loop that follows them, health and readiness, and the exporter's own metrics.
+/// </summary>
+internal sealed class NodeState : IAsyncDisposable
+{
+    /// <summary>Null: without Kubernetes.</summary>
+    private readonly KubernetesPodSource? _pods;
+
+    /// <param name="kernel">Stays the caller's.</param>
+    /// <param name="api">Null: without Kubernetes. Stays the caller's.</param>
+    internal NodeState(ExporterOptions options, NodeKernel kernel, ApiConnection? api, OwnMetrics own, ILoggerFactory logging)
+    {
+        (Kernel, Own, Logging) = (kernel, own, logging);
+        var handshakes = kernel.Handshakes.Programs;
+        Bpf = new(own.Factory, [() => kernel.Traffic.Programs, () => handshakes?.Programs ?? []], MapsOf(kernel.Traffic, handshakes));
+        kernel.Objects.ShowIn(own.Factory);
+        if (api is not null)
+        {
+            var store = new PodStore(Time, options.Identity.Wait);
+            _pods = new(store, new(options.Metrics, options.Kubernetes), Time);
+            Watch = new(
+                new(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!), store, Changes, new(own.Factory), Health, Readiness, Time, logging.CreateLogger<PodWatch>());
+        }
+    }
+
+    internal TimeProvider Time { get; } = TimeProvider.System;
+
+    internal NodeKernel Kernel { get; }
+
+    internal OwnMetrics Own { get; }
+
+    internal ILoggerFactory Logging { get; }
+
+    internal LoopHealth Health { get; } = new(TimeProvider.System);
+
+    internal Readiness Readiness { get; } = new();
+
+    /// <summary>Wakes the reconciler of the session that runs.</summary>
+    internal ChangeSignal Changes { get; } = new();
+
+    internal BpfMetrics Bpf { get; }
+
+    /// <summary>Follows this node's pods; null: without Kubernetes.</summary>
+    internal PodWatch? Watch { get; }
+
+    /// <summary>Begins to follow this node's pods.</summary>
+    internal Task StartAsync() => Watch?.StartAsync(CancellationToken.None) ?? Task.CompletedTask;
+
+    /// <summary>The source of pods for a session with these options. The previous session has ended.</summary>
+    /// <returns>Null: without Kubernetes.</returns>
+    internal IPodSource? FindPods(ExporterOptions options, PodLabels labels)
+    {
+        _pods?.Configure(labels, options.Identity.Wait);
+        return _pods;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Watch is not null)
+        {
+            await Watch.StopAsync(CancellationToken.None);
+            Watch.Dispose();
+        }
+    }
+
+    private static MapUsage[] MapsOf(PodTrafficPrograms programs, TcpHandshakePrograms? handshakes)
+    {
+        var traffic = new MapUsage("traffic", programs.Traffic.MaxEntries, () => programs.Traffic.Entries);
+        return handshakes is null
+            ? [traffic]
+            :
+            [
+                traffic,
+                new("handshakes", handshakes.Handshakes.MaxEntries, () => handshakes.Handshakes.Entries),
+                new("handshakes_late", handshakes.Late.MaxEntries, () => handshakes.Late.Entries),
+            ];
+    }
+}

@@ -1,0 +1,94 @@
+using Exporter.Metrics;
+using Exporter.Options;
+using Exporter.Tests.Support;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
+using Prometheus;
+
+namespace Exporter.Tests;
+
+/// <summary>Options in a file that changes while the program runs.</summary>
+public sealed class LiveOptionsTests : IDisposable
+{
+    private readonly string _file = Path.GetTempFileName();
+    private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
+    private readonly RecordingLogger<LiveOptions> _logger = new();
+
+    public void Dispose() => File.Delete(_file);
+
+    [Fact]
+    public async Task Live_options_are_in_force_beside_the_started_values_of_the_others()
+    {
+        var live = Start("""{"Bpf": {"MaxInterfaces": "77"}}""");
+
+        Write("""{"Bpf": {"MaxInterfaces": "99"}, "Drain": {"Interval": "00:00:02"}, "Attach": {"Exclude": "^lo$", "Priority": "5"}, "Identity": {"Wait": "00:00:07"}}""");
+        live.Look();
+
+        var options = live.CurrentValue;
+        Assert.Equal((77, 10), (options.Bpf.MaxInterfaces, options.Attach.Priority));
+        Assert.Equal((TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(7), "^lo$"), (options.Drain.Interval, options.Identity.Wait, options.Attach.Exclude?.ToString()));
+        Assert.Equal(2, (await ScrapeAsync())["podnet_exporter_options_pending_restart"]);
+    }
+
+    [Fact]
+    public async Task A_live_option_that_works_only_after_a_restart_is_refused_until_then()
+    {
+        var (now, later) = (LeastSeries(), LeastSeries(("Handshake:Hook", "off"), ("Metrics:Handshakes", "same")));
+        Assert.True(later < now, "without the handshakes' programs less is set aside");
+        var live = Start("{}");
+
+        Write($$$"""{"Metrics": {"MaxSeries": "{{{later}}}"}, "Handshake": {"Hook": "off"}}""");
+        live.Look();
+
+        Assert.Equal(30_000, live.CurrentValue.Metrics.MaxSeries);
+        Assert.Equal(1, (await ScrapeAsync())["podnet_exporter_option_errors_total"]);
+        Assert.Contains(_logger.Entries, entry => entry.Level == LogLevel.Error
+            && entry.Text.Contains("until a restart puts the other changes in force: Metrics:MaxSeries", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_the_next_start_would_refuse_is_refused_now()
+    {
+        var least = LeastSeries(("Handshake:Hook", "off"));
+        var live = Start($$$"""{"Handshake": {"Hook": "off"}, "Metrics": {"MaxSeries": "{{{least}}}"}}""");
+
+        Write($$$"""{"Handshake": {"Hook": "auto"}, "Metrics": {"MaxSeries": "{{{least}}}", "MaxPods": "7"}}""");
+        live.Look();
+
+        Assert.Equal(1000, live.CurrentValue.Metrics.MaxPods);
+        Assert.Equal(1, (await ScrapeAsync())["podnet_exporter_option_errors_total"]);
+    }
+
+    [Fact]
+    public async Task An_option_that_is_written_as_its_default_has_not_changed()
+    {
+        var live = Start("{}");
+        var before = live.CurrentValue;
+
+        Write("""{"Metrics": {"MaxSeries": "30000"}, "Bpf": {"MaxInterfaces": "1024"}}""");
+        live.Look();
+
+        Assert.Same(before, live.CurrentValue);
+        Assert.Equal(0, (await ScrapeAsync())["podnet_exporter_options_pending_restart"]);
+    }
+
+    private static int LeastSeries(params (string Key, string? Value)[] settings)
+    {
+        var options = TestOptions.Read(settings);
+        return SeriesPlan.Create(options.Metrics, options.Handshake).FixedLines;
+    }
+
+    private LiveOptions Start(string content)
+    {
+        Write(content);
+        var files = OptionFiles.Read(new Dictionary<string, string?> { [OptionFiles.FileKey] = _file });
+        var reader = new OptionReader(files.Configuration);
+        var options = ExporterOptions.Read(reader);
+        Assert.Empty(reader.Errors);
+        return new(files, options, new FakeTimeProvider(), Prometheus.Metrics.WithCustomRegistry(_registry), _logger);
+    }
+
+    private void Write(string content) => File.WriteAllText(_file, content);
+
+    private Task<Exposition> ScrapeAsync() => Exposition.OfAsync(_registry);
+}
