@@ -70,7 +70,7 @@
 {{- end -}}
 {{- $monitors := false -}}
 {{- range list .Values.podMonitor .Values.serviceMonitor -}}
-{{- if and .enabled .namespace (ne .namespace $.Release.Namespace) (or $.Values.auth.existingSecret (and $.Values.tls.existingSecret $.Values.tls.authorityKey)) -}}
+{{- if and .enabled .namespace (ne .namespace (include "podnet.namespace" $)) (or $.Values.auth.existingSecret (and $.Values.tls.existingSecret $.Values.tls.authorityKey)) -}}
 {{- $monitors = true -}}
 {{- end -}}
 {{- end -}}

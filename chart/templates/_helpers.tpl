@@ -1,3 +1,49 @@
+{{/*
+Every template calls this first. A null in the values of a release deletes the default under it (helm's rule), and a null in options stays there.
+Nulls in options are dropped, and defaults that the templates need come back; what a pod can do without stays away.
+*/}}
+{{- define "podnet.prepare" -}}
+{{- $optional := list "affinity" "appArmorProfile" "livenessProbe" "nodeSelector" "readinessProbe" "resources" "seccompProfile" "seLinuxOptions" "startupProbe"
+  "tolerations" "updateStrategy" -}}
+{{- range $key, $default := .Files.Get "defaults.yaml" | fromYaml -}}
+{{- if has $key $optional -}}
+{{- else if kindIs "invalid" (index $.Values $key) -}}
+{{- $_ := set $.Values $key $default -}}
+{{- else if kindIs "map" $default -}}
+{{- include "podnet.fillNulls" (list (index $.Values $key) $default) -}}
+{{- end -}}
+{{- end -}}
+{{- include "podnet.dropNulls" .Values.options -}}
+{{- include "podnet.dropNulls" .Values.liveOptions -}}
+{{- end -}}
+
+{{/* Arguments: map, its defaults. */}}
+{{- define "podnet.fillNulls" -}}
+{{- $map := index . 0 -}}
+{{- range $key, $default := index . 1 -}}
+{{- if kindIs "invalid" (index $map $key) -}}
+{{- $_ := set $map $key $default -}}
+{{- else if kindIs "map" $default -}}
+{{- include "podnet.fillNulls" (list (index $map $key) $default) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "podnet.dropNulls" -}}
+{{- $map := . -}}
+{{- range $key, $value := . -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $map $key -}}
+{{- else if kindIs "map" $value -}}
+{{- include "podnet.dropNulls" $value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "podnet.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
+{{- end -}}
+
 {{- define "podnet.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
@@ -32,11 +78,32 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- toYaml (mergeOverwrite (deepCopy $root.Values.commonLabels) (index . 1) $own) -}}
 {{- end -}}
 
+{{/* A registry that all charts of a release share takes the place of the one that is part of the repository. */}}
 {{- define "podnet.image" -}}
+{{- $repository := .Values.image.repository -}}
+{{- $registry := .Values.image.registry -}}
+{{- with .Values.global.imageRegistry -}}
+{{- $registry = . -}}
+{{- $repository = regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "" -}}
+{{- end -}}
+{{- with $registry -}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) $repository -}}
+{{- end -}}
 {{- if .Values.image.digest -}}
-{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- printf "%s@%s" $repository .Values.image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- printf "%s:%s" $repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* As Kubernetes has them, or names alone, as other charts take them under global. */}}
+{{- define "podnet.imagePullSecrets" -}}
+{{- $secrets := list -}}
+{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with uniq $secrets -}}
+{{ toYaml . }}
 {{- end -}}
 {{- end -}}
 
@@ -148,11 +215,23 @@ true
 {{- define "podnet.pod" -}}
 # The pods' interfaces are in the node's network namespace, and only there.
 hostNetwork: true
-dnsPolicy: Default
+dnsPolicy: {{ .Values.dnsPolicy }}
+{{- with .Values.dnsConfig }}
+dnsConfig:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 enableServiceLinks: false
 serviceAccountName: {{ include "podnet.serviceAccountName" . }}
-{{- with .Values.imagePullSecrets }}
+{{- with include "podnet.imagePullSecrets" . }}
 imagePullSecrets:
+  {{- . | nindent 2 }}
+{{- end }}
+{{- with .Values.podSecurityContext }}
+securityContext:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
@@ -182,8 +261,10 @@ securityContext:
       - ALL
     add:
       {{- include "podnet.capabilities" . | nindent 6 }}
+  {{- with .Values.seccompProfile }}
   seccompProfile:
-    {{- toYaml .Values.seccompProfile | nindent 4 }}
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- if include "podnet.hasAppArmorField" . }}
   {{- with include "podnet.appArmorProfile" . | fromYaml }}
   appArmorProfile:
@@ -332,6 +413,31 @@ httpGet:
 {{ toYaml .probe }}
 {{- end -}}
 
+{{/* Limits and labels of a monitor, beside its endpoint. */}}
+{{- define "podnet.monitor" -}}
+{{- with .jobLabel }}
+jobLabel: {{ . }}
+{{- end }}
+{{- with .podTargetLabels }}
+podTargetLabels:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .attachMetadata }}
+attachMetadata:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .scrapeProtocols }}
+scrapeProtocols:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- $monitor := . }}
+{{- range list "sampleLimit" "targetLimit" "labelLimit" "labelNameLengthLimit" "labelValueLengthLimit" }}
+{{- if get $monitor . }}
+{{ . }}: {{ get $monitor . | int }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* What a monitor's endpoint is asked with. Arguments: root, monitor. */}}
 {{- define "podnet.endpoint" -}}
 {{- $root := .root -}}
@@ -347,17 +453,15 @@ interval: {{ . }}
 scrapeTimeout: {{ . }}
 {{- end }}
 {{- if eq (include "podnet.scheme" $root) "https" }}
+{{- $tls := dict "insecureSkipVerify" $root.Values.tls.insecureSkipVerify }}
+{{- with $root.Values.tls.serverName }}
+{{- $_ := set $tls "serverName" . }}
+{{- end }}
+{{- if and $root.Values.tls.existingSecret $root.Values.tls.authorityKey }}
+{{- $_ := set $tls "ca" (dict "secret" (dict "name" $root.Values.tls.existingSecret "key" $root.Values.tls.authorityKey)) }}
+{{- end }}
 tlsConfig:
-  insecureSkipVerify: {{ $root.Values.tls.insecureSkipVerify }}
-  {{- with $root.Values.tls.serverName }}
-  serverName: {{ . }}
-  {{- end }}
-  {{- if and $root.Values.tls.existingSecret $root.Values.tls.authorityKey }}
-  ca:
-    secret:
-      name: {{ $root.Values.tls.existingSecret }}
-      key: {{ $root.Values.tls.authorityKey }}
-  {{- end }}
+  {{- mergeOverwrite $tls .monitor.tlsConfig | toYaml | nindent 2 }}
 {{- end }}
 {{- if $root.Values.auth.bearerTokenKey }}
 authorization:
@@ -374,10 +478,29 @@ basicAuth:
     name: {{ $root.Values.auth.existingSecret }}
     key: {{ $root.Values.auth.passwordKey }}
 {{- end }}
-{{- with .monitor.relabelings }}
-relabelings:
+{{- with .monitor.proxyUrl }}
+proxyUrl: {{ . }}
+{{- end }}
+{{- with .monitor.params }}
+params:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+relabelings:
+  # Of the exporter's own pod nothing may be left: a measured series that has no such label, as those of a workload have none named pod, would get
+  # it from here. The node stays, as node and as instance, and the job is the same whatever the release is called.
+  - action: labeldrop
+    regex: container|endpoint|namespace|pod|service
+  - sourceLabels: [__meta_kubernetes_pod_node_name]
+    targetLabel: node
+  - sourceLabels: [__meta_kubernetes_pod_node_name]
+    targetLabel: instance
+  {{- if not .monitor.jobLabel }}
+  - targetLabel: job
+    replacement: podnet-exporter
+  {{- end }}
+  {{- with .monitor.relabelings }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- with .monitor.metricRelabelings }}
 metricRelabelings:
   {{- toYaml . | nindent 2 }}

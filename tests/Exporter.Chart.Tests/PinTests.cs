@@ -108,7 +108,7 @@ public sealed class PinTests
         var container = Assert.Single(pod["containers"]!.AsArray())!;
         AssertSame(
             manifest.PodSpec, pod, ["containers", "volumes", "automountServiceAccountToken", "terminationGracePeriodSeconds", "restartPolicy", "topologySpreadConstraints", "tolerations"]);
-        AssertSame(manifest.Container, container, ["name", "args", "env", "ports", "volumeMounts", "resources", "startupProbe", "livenessProbe", "readinessProbe"]);
+        AssertSame(manifest.Container, container, ["name", "args", "env", "envFrom", "ports", "volumeMounts", "resources", "startupProbe", "livenessProbe", "readinessProbe"]);
         AssertJson($"[{manifest.Volume("bpffs")!.ToJsonString()}]", pod["volumes"]);
         AssertJson($"[{manifest.Mount("bpffs")!.ToJsonString()}]", container["volumeMounts"]);
     }

@@ -29,16 +29,16 @@ public sealed class SchemaTests
     [InlineData("image.pullPolicy=Sometimes", "at '/image/pullPolicy'", "must be one of 'Always', 'IfNotPresent', 'Never'")]
     [InlineData("options.Drian.Interval=1", "at '/options'", "additional properties 'Drian' not allowed")]
     [InlineData("options.Drain.Intervall=1", "at '/options/Drain'", "additional properties 'Intervall' not allowed")]
-    [InlineData("options.Drain.Interval=5", "at '/options/Drain/Interval'", "got number, want string")]
+    [InlineData("options.Drain.Interval=5", "at '/options/Drain/Interval'", "got number, want null or string")]
     [InlineData("options.Drain.Interval=5s", "at '/options/Drain/Interval'", "'5s' does not match pattern")]
     [InlineData("options.Attach.Hook=xdp", "at '/options/Attach/Hook'", "must be one of 'auto', 'tcx', 'clsact'")]
     [InlineData("options.Attach.Priority=0", "at '/options/Attach/Priority'", "minimum: got 0, want 1")]
     [InlineData("options.Attach.Priority=65521", "at '/options/Attach/Priority'", "maximum: got 65,521, want 65,520")]
-    [InlineData("options.Metrics.MaxSeries=many", "at '/options/Metrics/MaxSeries'", "got string, want integer")]
+    [InlineData("options.Metrics.MaxSeries=many", "at '/options/Metrics/MaxSeries'", "got string, want null or integer")]
     [InlineData("options.Metrics.PodLabels={name}", "at '/options/Metrics/PodLabels/0'", "'name' does not match pattern")]
     [InlineData("options.Metrics.Namespaces={Shop}", "at '/options/Metrics/Namespaces/0'", "'Shop' does not match pattern")]
     [InlineData("options.Server.Urls=ftp://*:21", "at '/options/Server/Urls'", "'ftp://*:21' does not match pattern")]
-    [InlineData("options.Bpf.RunStatistics=1", "at '/options/Bpf/RunStatistics'", "got number, want boolean")]
+    [InlineData("options.Bpf.RunStatistics=1", "at '/options/Bpf/RunStatistics'", "got number, want null or boolean")]
     [InlineData("options.Handshake.Buckets={0}", "at '/options/Handshake/Buckets/0'", "minimum: got 0, want 1×10⁻⁰⁶")]
     [InlineData("options.Logging.LogLevel.Default=Loud", "at '/options/Logging/LogLevel/Default'", "must be one of 'Trace', 'Debug'")]
     [InlineData("options.Bpf.PinDirectory=podnet", "at '/options/Bpf/PinDirectory'", "'podnet' does not match pattern")]
@@ -47,7 +47,7 @@ public sealed class SchemaTests
     [InlineData("options.Bpf.ObjectHashes={ab}", "at '/options/Bpf/ObjectHashes/0'", "'ab' does not match pattern")]
     [InlineData("options.Options.File=options.json", "at '/options/Options/File'", "'options.json' does not match pattern")]
     [InlineData("liveOptions.Drian.Interval=1", "at '/liveOptions'", "additional properties 'Drian' not allowed")]
-    [InlineData("liveOptions.Metrics.MaxSeries=many", "at '/liveOptions/Metrics/MaxSeries'", "got string, want integer")]
+    [InlineData("liveOptions.Metrics.MaxSeries=many", "at '/liveOptions/Metrics/MaxSeries'", "got string, want null or integer")]
     [InlineData("bpfObjects.existingConfigMap=Not_A_Name", "at '/bpfObjects/existingConfigMap'", "'Not_A_Name' does not match pattern")]
     [InlineData("uninstall.nodes=-1", "at '/uninstall/nodes'", "minimum: got -1, want 0")]
     [InlineData("appArmorProfile.type=Localhost", "at '/appArmorProfile'", "missing property 'localhostProfile'")]
@@ -112,18 +112,18 @@ public sealed class SchemaTests
             var property = PropertyOf(option);
             if (option.Values == "true, false")
             {
-                Assert.Equal("boolean", (string?)property["type"]);
+                Assert.Equal("boolean", TypeOf(property));
             }
             else if (Regex.Match(option.Values, "^([0-9]+) to ([0-9]+)$") is { Success: true } range)
             {
-                Assert.Equal("integer", (string?)property["type"]);
+                Assert.Equal("integer", TypeOf(property));
                 Assert.Equal((range.Groups[1].Value, range.Groups[2].Value), ($"{property["minimum"]}", $"{property["maximum"]}"));
             }
             else if (property["enum"] is JsonArray words)
             {
                 // A bare off is false in YAML.
-                Assert.Equal(option.Values.Split(", "), words.Where(word => word!.GetValueKind() == System.Text.Json.JsonValueKind.String).Select(word => (string)word!));
-                Assert.Equal(option.Values.Contains("off", StringComparison.Ordinal), words.Any(word => word!.GetValueKind() == System.Text.Json.JsonValueKind.False));
+                Assert.Equal(option.Values.Split(", "), words.Where(word => word?.GetValueKind() == System.Text.Json.JsonValueKind.String).Select(word => (string)word!));
+                Assert.Equal(option.Values.Contains("off", StringComparison.Ordinal), words.Any(word => word?.GetValueKind() == System.Text.Json.JsonValueKind.False));
             }
             else
             {
@@ -220,13 +220,13 @@ public sealed class SchemaTests
 
         static void Compare(JsonObject values, JsonObject schema, string path)
         {
-            if (schema["properties"] is not JsonObject properties || path is "/options" or "/liveOptions")
+            if (schema["properties"] is not JsonObject properties || path is "/options" or "/liveOptions" or "/global")
             {
                 return;
             }
             Assert.False((bool?)schema["additionalProperties"] ?? true, $"{path} lets any key in.");
             // What a chart that has this one as a part sets, what has no default, and what the alerts and dashboards are set with.
-            string[] unlisted = ["global", "localhostProfile", "level", "role", "type", "user", "prometheusRule", "dashboards", "rules"];
+            string[] unlisted = [.. path.Length == 0 ? ["enabled", "exports"] : Array.Empty<string>(), "localhostProfile", "level", "role", "type", "user", "prometheusRule", "dashboards", "rules"];
             Assert.Equal(properties.Select(property => $"{path}/{property.Key}").Where(key => !unlisted.Contains(key.Split('/')[^1])).Order(),
                 values.Select(value => $"{path}/{value.Key}").Where(key => !unlisted.Contains(key.Split('/')[^1])).Order());
             foreach (var (key, value) in values)
@@ -265,6 +265,11 @@ public sealed class SchemaTests
 
     private static JsonNode Resolve(JsonNode schema) => schema["$ref"] is { } reference ? ((string)reference!).Split('/').Skip(1).Aggregate((JsonNode)Schema, (at, key) => at[key]!) : schema;
 
+    /// <summary>The type of a value that is not null, which every value can be.</summary>
+    private static string? TypeOf(JsonNode schema) => schema["type"] is JsonArray types
+        ? (string?)types.Single(type => (string?)type != "null")
+        : (string?)schema["type"];
+
     /// <summary>As a validator would say of a string.</summary>
     private static bool Accepts(JsonNode schema, string text)
     {
@@ -273,6 +278,6 @@ public sealed class SchemaTests
         {
             return choices.Count(choice => Accepts(choice!, text)) == 1;
         }
-        return (string?)schema["type"] == "string" && (schema["pattern"] is not { } pattern || Regex.IsMatch(text, (string)pattern!, RegexOptions.ECMAScript));
+        return TypeOf(schema) == "string" && (schema["pattern"] is not { } pattern || Regex.IsMatch(text, (string)pattern!, RegexOptions.ECMAScript));
     }
 }

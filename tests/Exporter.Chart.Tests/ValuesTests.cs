@@ -43,7 +43,7 @@ public sealed class ValuesTests
 
     [Fact]
     public void The_role_is_for_reading_pods_and_nothing_else() =>
-        AssertJson("""[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]""", Helm.RenderWith()["ClusterRole"]["rules"]!);
+        AssertJson("""[{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}]""", Helm.RenderWith()["ClusterRole"]["rules"]!);
 
     [Theory]
     [InlineData(true)]
@@ -191,9 +191,59 @@ public sealed class ValuesTests
         AssertJson(
             """
             {"port": "metrics", "path": "/metrics", "scheme": "http", "honorLabels": true, "interval": "15s", "scrapeTimeout": "10s",
-             "relabelings": [{"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "instance"}], "metricRelabelings": [{"action": "drop"}]}
+             "relabelings": [
+               {"action": "labeldrop", "regex": "container|endpoint|namespace|pod|service"},
+               {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node"},
+               {"sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "instance"},
+               {"targetLabel": "job", "replacement": "podnet-exporter"}],
+             "metricRelabelings": [{"action": "drop"}]}
             """,
             Assert.Single(Endpoints(manifest)));
+    }
+
+    [Theory]
+    [InlineData("podMonitor", "PodMonitor")]
+    [InlineData("serviceMonitor", "ServiceMonitor")]
+    public void A_monitor_has_the_fields_of_its_values(string value, string kind)
+    {
+        string[] values =
+        [
+            "enabled=true", "annotations.a=b", "jobLabel=app", "podTargetLabels={team}", "attachMetadata.node=true", "sampleLimit=40000", "targetLimit=5000", "labelLimit=30",
+            "labelNameLengthLimit=200", "labelValueLengthLimit=300", "scrapeProtocols={PrometheusText0.0.4}", "proxyUrl=http://proxy:1", "params.x={y}",
+            "tlsConfig.serverName=other", "tlsConfig.minVersion=TLS13", "relabelings[0].targetLabel=zone", "relabelings[0].replacement=a",
+        ];
+        var manifest = Helm.RenderWith(["tls.existingSecret=s", "tls.serverName=one", .. values.Select(each => $"{value}.{each}")]);
+
+        var monitor = manifest[kind];
+        AssertJson("""{"a": "b"}""", monitor["metadata"]!["annotations"]);
+        var spec = monitor["spec"]!.AsObject();
+        AssertJson(
+            """
+            {"jobLabel": "app", "podTargetLabels": ["team"], "attachMetadata": {"node": true}, "scrapeProtocols": ["PrometheusText0.0.4"], "sampleLimit": 40000,
+             "targetLimit": 5000, "labelLimit": 30, "labelNameLengthLimit": 200, "labelValueLengthLimit": 300}
+            """,
+            new JsonObject(spec.Where(field => field.Key is not ("selector" or "namespaceSelector" or "podMetricsEndpoints" or "endpoints"))
+                .Select(field => KeyValuePair.Create(field.Key, field.Value?.DeepClone()))));
+        var endpoint = Assert.Single(Endpoints(manifest));
+        Assert.Equal("http://proxy:1", (string?)endpoint["proxyUrl"]);
+        AssertJson("""{"x": ["y"]}""", endpoint["params"]);
+        AssertJson("""{"insecureSkipVerify": false, "serverName": "other", "minVersion": "TLS13", "ca": {"secret": {"name": "s", "key": "ca.crt"}}}""", endpoint["tlsConfig"]);
+        // The chart's own come first, so that those of the values win; and the job is what jobLabel says.
+        Assert.Equal(
+            ["", "node", "instance", "zone"], endpoint["relabelings"]!.AsArray().Select(relabeling => (string?)relabeling!["targetLabel"] ?? ""));
+    }
+
+    /// <summary>What the operator adds to a target of a pod is not in the samples, whether or not they have labels of the same names themselves.</summary>
+    [Theory]
+    [InlineData("podMonitor")]
+    [InlineData("serviceMonitor")]
+    public void No_label_of_the_exporter_s_own_pod_reaches_a_sample(string value)
+    {
+        var endpoint = Assert.Single(Endpoints(Helm.RenderWith($"{value}.enabled=true")));
+
+        var drop = new System.Text.RegularExpressions.Regex($"^(?:{endpoint["relabelings"]![0]!["regex"]})$");
+        Assert.All(["container", "endpoint", "namespace", "pod", "service"], label => Assert.Matches(drop, label));
+        Assert.All(["job", "instance", "node", "__address__", "pod_name", "__meta_kubernetes_pod_node_name"], label => Assert.DoesNotMatch(drop, label));
     }
 
     [Fact]
@@ -244,6 +294,11 @@ public sealed class ValuesTests
     [InlineData("registry.example/p:0.1.0", "image.repository=registry.example/p")]
     [InlineData("podnet-exporter:main", "image.tag=main")]
     [InlineData("podnet-exporter@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "image.tag=main", "image.digest=sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")]
+    [InlineData("registry.example/team/p:0.1.0", "image.registry=registry.example", "image.repository=team/p")]
+    [InlineData("mirror:5000/podnet-exporter:0.1.0", "global.imageRegistry=mirror:5000")]
+    [InlineData("mirror.example/team/p:v1", "global.imageRegistry=mirror.example", "image.repository=quay.io/team/p", "image.tag=v1")]
+    [InlineData("mirror.example/team/p:v1", "global.imageRegistry=mirror.example/", "image.registry=quay.io", "image.repository=team/p", "image.tag=v1")]
+    [InlineData("mirror.example/p:v1", "global.imageRegistry=mirror.example", "image.repository=localhost/p", "image.tag=v1")]
     public void The_image_is_a_tag_or_a_digest(string image, params string[] values) => Assert.Equal(image, (string?)Helm.RenderWith(values).Container["image"]);
 
     [Theory]
@@ -261,6 +316,17 @@ public sealed class ValuesTests
 
     [Theory]
     [InlineData("imagePullSecrets[0].name=s", "imagePullSecrets", """[{"name": "s"}]""")]
+    [InlineData("imagePullSecrets[0]=s", "imagePullSecrets", """[{"name": "s"}]""")]
+    [InlineData("global.imagePullSecrets[0].name=s", "imagePullSecrets", """[{"name": "s"}]""")]
+    [InlineData("global.imagePullSecrets[0]=s", "imagePullSecrets", """[{"name": "s"}]""")]
+    [InlineData("dnsPolicy=ClusterFirstWithHostNet", "dnsPolicy", "\"ClusterFirstWithHostNet\"")]
+    [InlineData("dnsConfig.nameservers[0]=10.0.0.1", "dnsConfig", """{"nameservers": ["10.0.0.1"]}""")]
+    [InlineData("hostAliases[0].ip=10.0.0.1", "hostAliases", """[{"ip": "10.0.0.1"}]""")]
+    [InlineData("podSecurityContext.fsGroup=1", "securityContext", """{"fsGroup": 1}""")]
+    [InlineData("extraArgs[0]=--Drain:Interval=00:00:05", "containers/0/args", """["--Drain:Interval=00:00:05"]""")]
+    [InlineData("extraEnvFrom[0].secretRef.name=s", "containers/0/envFrom", """[{"secretRef": {"name": "s"}}]""")]
+    [InlineData("extraContainers[0].name=c", "containers/1", """{"name": "c"}""")]
+    [InlineData("extraInitContainers[0].name=c", "initContainers", """[{"name": "c"}]""")]
     [InlineData("priorityClassName=system-node-critical", "priorityClassName", "\"system-node-critical\"")]
     [InlineData("terminationGracePeriodSeconds=5", "terminationGracePeriodSeconds", "5")]
     [InlineData("tolerations[0].key=k", "tolerations", """[{"key": "k"}]""")]
@@ -307,6 +373,85 @@ public sealed class ValuesTests
         Assert.DoesNotContain("Service", Helm.RenderWith("service.enabled=false").Kinds);
         Assert.Equal("b", (string?)Helm.RenderWith("service.annotations.a=b")["Service"]["metadata"]!["annotations"]!["a"]);
         Assert.Equal("b", (string?)Helm.RenderWith("serviceAccount.annotations.a=b")["ServiceAccount"]["metadata"]!["annotations"]!["a"]);
+    }
+
+    /// <summary>Helm deletes a value that is null in a file of values, and keeps one that has no default.</summary>
+    [Fact]
+    public void Any_value_can_be_null()
+    {
+        var values = Assert.Single(Yaml.Parse(File.ReadAllText(Path.Combine(Helm.Chart, "values.yaml"))));
+        var withoutValues = Render([]);
+
+        // Null is the default again; these are things that a pod can be without.
+        string[] removed = ["livenessProbe", "nodeSelector", "readinessProbe", "resources", "seccompProfile", "startupProbe", "tolerations", "updateStrategy"];
+        var nulls = values.Select(value => $"{value.Key}:").Where(line => !removed.Contains(line[..^1]));
+        Assert.Equal(withoutValues, Render([.. nulls]));
+        foreach (var (key, value) in values.Where(value => value.Value is JsonObject { Count: > 0 } && !removed.Contains(value.Key)))
+        {
+            Assert.Equal(withoutValues, Render([$"{key}:", .. value!.AsObject().Select(inner => $"  {inner.Key}:")]));
+        }
+        foreach (var key in removed)
+        {
+            var daemonSet = Yaml.Parse(Render([$"{key}: null"])).Single(found => (string?)found["kind"] == "DaemonSet").ToJsonString();
+            Assert.DoesNotContain($"\"{key}\"", daemonSet, StringComparison.Ordinal);
+        }
+
+        static string Render(string[] lines)
+        {
+            var path = Path.GetTempFileName();
+            try
+            {
+                File.WriteAllLines(path, lines);
+                var (exitCode, output, error) = Helm.Run("template", Helm.Release, Helm.Chart, "--values", path);
+                Assert.True(exitCode == 0, $"{string.Join('\n', lines)}\n{error}");
+                return output;
+            }
+            finally
+            {
+                File.Delete(path);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("options=null")]
+    [InlineData("options.Metrics=null", "liveOptions.Drain=null")]
+    [InlineData("options.Bpf.PinDirectory=null", "options.Server.Urls=null", "options.Metrics.PodLabels=null", "options.Handshake.Hook=null")]
+    [InlineData("enabled=true", "exports.data.a=b")]
+    public void Empty_keys_and_those_of_a_chart_above_change_nothing(params string[] values) =>
+        Assert.Equal(
+            Helm.RenderWith().Objects.Select(found => found.ToJsonString()), Helm.RenderWith(values).Objects.Select(found => found.ToJsonString()));
+
+    [Fact]
+    public void More_objects_are_rendered_as_templates()
+    {
+        var objects = Helm.RenderWith("extraManifests[0].kind=A", "extraManifests[0].metadata.name=a-{{ .Release.Name }}", "extraManifests[1]=kind: B").Objects;
+
+        AssertJson("""{"kind": "A", "metadata": {"name": "a-r"}}""", objects.Single(found => (string?)found["kind"] == "A"));
+        Assert.Contains(objects, found => (string?)found["kind"] == "B");
+    }
+
+    [Fact]
+    public void Another_namespace_is_where_everything_is_and_is_looked_for()
+    {
+        var manifest = Helm.RenderWith("namespaceOverride=other", "podMonitor.enabled=true");
+
+        Assert.All(manifest.Objects.Where(found => found["metadata"]!["namespace"] is not null), found => Assert.Equal("other", (string?)found["metadata"]!["namespace"]));
+        Assert.Equal("other", (string?)manifest["ClusterRoleBinding"]["subjects"]![0]!["namespace"]);
+        AssertJson("""{"matchNames": ["other"]}""", manifest["PodMonitor"]["spec"]!["namespaceSelector"]);
+    }
+
+    [Fact]
+    public void A_recommender_of_resources_looks_at_the_exporter_s_container()
+    {
+        Assert.DoesNotContain("VerticalPodAutoscaler", Helm.RenderWith().Kinds);
+
+        AssertJson(
+            """
+            {"targetRef": {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "r-podnet-exporter"}, "updatePolicy": {"updateMode": "Initial"},
+             "resourcePolicy": {"containerPolicies": [{"containerName": "exporter", "controlledResources": ["cpu", "memory"], "controlledValues": "RequestsOnly", "maxAllowed": {"cpu": 1}}]}}
+            """,
+            Helm.RenderWith("verticalPodAutoscaler.enabled=true", "verticalPodAutoscaler.maxAllowed.cpu=1", "verticalPodAutoscaler.updatePolicy.updateMode=Initial")["VerticalPodAutoscaler"]["spec"]);
     }
 
     [Theory]

@@ -103,15 +103,14 @@ public sealed class ChartRuleTests
 
     private static IEnumerable<Rule> Sorted(IEnumerable<Rule> rules) => rules.OrderBy(rule => rule.ToString(), StringComparer.Ordinal);
 
-
-    /// <summary>The two templates, as a chart of their own with no more than they need.</summary>
+    /// <summary>The chart's rules and dashboards.</summary>
     private sealed class RenderedChart
     {
         internal RenderedChart(params string[] arguments)
         {
             var (exitCode, output, error) = Render(arguments);
             Assert.True(exitCode == 0, output + error);
-            Objects = Yaml.Load(output);
+            Objects = [.. Yaml.Load(output).Where(IsOfRulesOrDashboards)];
         }
 
         internal IReadOnlyList<YamlMappingNode> Objects { get; }
@@ -122,31 +121,11 @@ public sealed class ChartRuleTests
         {
             var helm = Environment.GetEnvironmentVariable("HELM") ?? "helm";
             Assert.SkipUnless(IsThere(helm), "helm is not installed, and HELM does not say where it is.");
-            var directory = Directory.CreateTempSubdirectory("podnet-chart-").FullName;
-            try
-            {
-                File.WriteAllText(Path.Combine(directory, "Chart.yaml"), "apiVersion: v2\nname: podnet-exporter\nversion: 0.1.0\n");
-                File.Copy(Path.Combine(Repository.Chart, "values.yaml"), Path.Combine(directory, "values.yaml"));
-                File.WriteAllText(Path.Combine(directory, "values.schema.json"), Schema.GetRawText());
-                Directory.CreateSymbolicLink(Path.Combine(directory, "dashboards"), Repository.Dashboards);
-                var templates = Directory.CreateDirectory(Path.Combine(directory, "templates")).FullName;
-                foreach (var name in new[] { "prometheusrule.yaml", "dashboards.yaml" })
-                {
-                    File.Copy(Path.Combine(Repository.Chart, "templates", name), Path.Combine(templates, name));
-                }
-                File.WriteAllText(
-                    Path.Combine(templates, "_helpers.tpl"),
-                    """
-                    {{- define "podnet.fullname" -}}{{ .Release.Name }}{{- end }}
-                    {{- define "podnet.labels" -}}app.kubernetes.io/name: podnet-exporter{{- end }}
-                    """);
-                return Repository.Run(helm, ["template", "podnet", directory, .. arguments]);
-            }
-            finally
-            {
-                Directory.Delete(directory, recursive: true);
-            }
+            return Repository.Run(helm, ["template", "podnet", Repository.Chart, .. arguments]);
         }
+
+        private static bool IsOfRulesOrDashboards(YamlMappingNode found) =>
+            found.Text("kind") == "PrometheusRule" || found.Find("metadata")!.Map("labels").ContainsKey("grafana_dashboard");
 
         private static bool IsThere(string program) => File.Exists(program)
             || (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Any(directory => File.Exists(Path.Combine(directory, program)));

@@ -5,6 +5,26 @@ namespace Exporter.Tests;
 
 public sealed class OptionTests
 {
+    [Theory]
+    [InlineData("http://10.0.0.1:9969", "http://10.0.0.1:9969")]
+    [InlineData("http://[10.0.0.1]:9969", "http://10.0.0.1:9969")]
+    [InlineData("http://fd00::1:9969", "http://[fd00::1]:9969")]
+    [InlineData("http://[fd00::1]:9969/", "http://[fd00::1]:9969/")]
+    [InlineData("http://::1:1; http://fd00:::2", "http://[::1]:1;http://[fd00::]:2")]
+    [InlineData("http://::ffff:10.0.0.1:9969", "http://[::ffff:10.0.0.1]:9969")]
+    [InlineData("http://2001:db8:1:2:3:4:5:6:9969", "http://[2001:db8:1:2:3:4:5:6]:9969")]
+    public void An_address_to_listen_on_is_taken_with_and_without_brackets_whatever_its_family(string text, string urls) =>
+        Assert.Equal(urls.Split(';'), TestOptions.Read(("Server:Urls", text)).Server.Urls);
+
+    [Theory]
+    [InlineData("http://fd00::1")]
+    [InlineData("http://2001:db8:1:2:3:4:5:6:7:9969")]
+    [InlineData("http://[fd00::1:9969")]
+    [InlineData("http://[*]:9969")]
+    [InlineData("http://:::9969:1:2:3:4:5:6:7:8")]
+    public void An_IPv6_address_that_is_none_or_has_no_port_is_refused(string text) =>
+        Assert.Contains("is not an address", Assert.Single(TestOptions.ErrorsOf(("Server:Urls", text))), StringComparison.Ordinal);
+
     [Fact]
     public void With_a_certificate_the_addresses_are_https()
     {
@@ -242,7 +262,7 @@ public sealed class OptionTests
     [InlineData("Metrics:PodLabels", "label:", "has 'label:', which is not one of ")]
     [InlineData("Metrics:PodLabels", "Label:app", "has 'Label:app', which is not one of ")]
     [InlineData("Metrics:PodLabels", "pod;namespace;pod", "has the label pod twice")]
-    [InlineData("Metrics:PodLabels", "label:a.b;label:a/b", "has the label label_a_b twice")]
+    [InlineData("Metrics:PodLabels", "label:a.b;pod;label:a.b", "has the label a.b twice")]
     [InlineData("Metrics:PodLabels", "", "is empty; write at least one label, like namespace")]
     [InlineData("Metrics:PodLabels", " ; ", "is empty; write at least one label, like namespace")]
     [InlineData("Metrics:Namespaces", "shop;Bank", "has 'Bank', which no namespace can be called; write names like default;kube-system")]

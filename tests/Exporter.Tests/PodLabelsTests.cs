@@ -35,6 +35,40 @@ public sealed class PodLabelsTests
         Assert.Equal(["web", "storefront", "web-7f9c-x2x4z", "worker-1", "shop", "Deployment"], labels.Identify(Web).Labels.Values);
     }
 
+    /// <summary>The expected names are those that kube-state-metrics gives pods with these labels (kube_pod_labels).</summary>
+    [Theory]
+    [InlineData("app", "label_app")]
+    [InlineData("appName", "label_app_name")]
+    [InlineData("AppName", "label_app_name")]
+    [InlineData("APIServer", "label_apiserver")]
+    [InlineData("k8sApp", "label_k8s_app")]
+    [InlineData("v2Beta", "label_v2_beta")]
+    [InlineData("snake_camelCase", "label_snake_camel_case")]
+    [InlineData("app.kubernetes.io/partOf", "label_app_kubernetes_io_part_of")]
+    [InlineData("example.com/a-B.c", "label_example_com_a_b_c")]
+    [InlineData("1", "label_1")]
+    public void A_pods_own_label_has_the_name_that_kube_state_metrics_gives_it(string key, string name) =>
+        Assert.Equal([name], Read(("Metrics:PodLabels", $"label:{key}")).Names);
+
+    [Theory]
+    [InlineData("label:a/b;label:a.b", "label_a_b_conflict2 label_a_b_conflict1")]
+    [InlineData("label:conflicting_camel_case;label:conflicting_camelCase", "label_conflicting_camel_case_conflict2 label_conflicting_camel_case_conflict1")]
+    [InlineData("label:app;namespace;label:App;label:APP;label:tier", "label_app_conflict3 namespace label_app_conflict2 label_app_conflict1 label_tier")]
+    [InlineData("label:a/b;label:a.b;label:a.b.conflict1", "label_a_b_conflict3 label_a_b_conflict2 label_a_b_conflict1")]
+    [InlineData("label:x;label:X;label:x_conflict1;label:x.conflict1", "label_x_conflict3 label_x_conflict2 label_x_conflict1_conflict2 label_x_conflict1_conflict1")]
+    public void Labels_of_the_same_name_are_numbered_in_the_order_of_their_keys(string option, string names) =>
+        Assert.Equal(names.Split(' '), Read(("Metrics:PodLabels", option)).Names);
+
+    [Fact]
+    public void Labels_of_the_same_name_keep_their_own_values()
+    {
+        var labels = Read(("Metrics:PodLabels", "label:app-name;label:appName"));
+        var pod = Web with { Labels = new Dictionary<string, string> { ["appName"] = "camel", ["app-name"] = "dashed" } };
+
+        Assert.Equal(["label_app_name_conflict1", "label_app_name_conflict2"], labels.Names);
+        Assert.Equal(["dashed", "camel"], labels.Identify(pod).Labels.Values);
+    }
+
     [Fact]
     public void A_label_that_a_pod_does_not_have_is_empty()
     {

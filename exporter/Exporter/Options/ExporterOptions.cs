@@ -166,16 +166,16 @@ internal sealed record ExporterOptions(
                 "The digests of the objects that may be used; empty: any.",
                 ParseHashes)));
 
-    private static PodLabel[] ParsePodLabels(IReadOnlyList<string> texts)
+    private static IReadOnlyList<PodLabel> ParsePodLabels(IReadOnlyList<string> texts)
     {
         var labels = texts.Select(PodLabel.Parse).ToArray();
         if (labels.Length == 0)
         {
             throw new FormatException("is empty; write at least one label, like namespace");
         }
-        return labels.GroupBy(label => label.Name).FirstOrDefault(group => group.Count() > 1) is { } same
-            ? throw new FormatException($"has the label {same.Key} twice")
-            : labels;
+        return labels.GroupBy(label => label).FirstOrDefault(group => group.Count() > 1) is { } same
+            ? throw new FormatException($"has the label {same.Key.Key ?? same.Key.Name} twice")
+            : PodLabel.ResolveConflicts(labels);
     }
 
     private static HashSet<string> ParseHashes(IReadOnlyList<string> texts)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 
 namespace Exporter.Options;
@@ -143,11 +144,11 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         {
             throw new FormatException("is empty; write an address like http://*:9969");
         }
-        foreach (var url in urls)
+        for (var i = 0; i < urls.Length; i++)
         {
             // Kestrel would take a port that it cannot read for a part of the host and listen on port 80, and any name of a host for
             // all addresses.
-            if (HttpAddress().Match(url) is not { Success: true } address || !IsHost(address.Groups["host"].Value))
+            if (HttpAddress().Match(urls[i]) is not { Success: true } address || FindHost(address.Groups["host"].Value) is not { } host)
             {
                 throw new FormatException("is not an address; write http://*:port, http://localhost:port or http://address:port, or the same with https, IPv6 in brackets");
             }
@@ -155,6 +156,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             {
                 throw new FormatException($"has a port that does not exist: {address.Groups["port"].Value}");
             }
+            urls[i] = urls[i][..address.Groups["host"].Index] + host + urls[i][(address.Groups["port"].Index - 1)..];
         }
         return urls;
     }
@@ -177,10 +179,22 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         }
     }
 
-    private static bool IsHost(string host) =>
-        host is "*" or "+" || IsSame(host, "localhost") || IPAddress.TryParse(host, out _);
+    /// <summary>
+    /// A host as a URL has it; null where it is not one. Brackets are added to an IPv6 address that has none, and taken from an IPv4 address: the
+    /// downward API gives the node's address without them (status.hostIP), and http://$(NODE_IP):9969 is written before its family is known.
+    /// </summary>
+    private static string? FindHost(string text)
+    {
+        if (text is "*" or "+" || IsSame(text, "localhost"))
+        {
+            return text;
+        }
+        var isAddress = IPAddress.TryParse(text.StartsWith('[') ? text[1..^1] : text, out var address);
+        return !isAddress ? null : address!.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{text.Trim('[', ']')}]" : text.Trim('[', ']');
+    }
 
-    [GeneratedRegex(@"^https?://(?<host>\[[0-9a-f:.%]+\]|[^][:/?#@\s]+):(?<port>[0-9]{1,5})/?$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        @"^https?://(?<host>\[[0-9a-f:.%]+\]|[0-9a-f.]*:[0-9a-f:.]*|[^][:/?#@\s]+):(?<port>[0-9]{1,5})/?$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex HttpAddress();
 
     private static bool IsSame(string left, string right) => left.Equals(right, StringComparison.OrdinalIgnoreCase);

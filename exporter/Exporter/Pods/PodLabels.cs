@@ -1,3 +1,4 @@
+using System.Text;
 using Exporter.Options;
 
 namespace Exporter.Pods;
@@ -110,7 +111,46 @@ internal sealed record PodLabel(string Name, string? Key = null)
             throw new FormatException($"has '{text}', which is not one of {string.Join(", ", Words)}; a pod's own label is written {KeyPrefix}app.kubernetes.io/name");
         }
         var key = text[KeyPrefix.Length..];
-        // As kube-state-metrics names them, so that they can be joined.
-        return new("label_" + string.Concat(key.Select(character => char.IsAsciiLetterOrDigit(character) ? character : '_')), key);
+        return new(NameOf(key), key);
+    }
+
+    /// <summary>
+    /// Gives labels whose keys have the same name numbers, in the order of the keys, as kube-state-metrics does where a pod has all of them
+    /// (mapToPrometheusLabels in internal/store/utils.go). Unlike there, a number whose name another key has by itself is skipped.
+    /// </summary>
+    internal static IReadOnlyList<PodLabel> ResolveConflicts(IReadOnlyList<PodLabel> labels)
+    {
+        var taken = labels.Select(label => label.Name).ToHashSet();
+        var numbered = new Dictionary<PodLabel, string>();
+        foreach (var conflict in labels.GroupBy(label => label.Name).Where(group => group.Count() > 1).OrderBy(group => group.Key, StringComparer.Ordinal))
+        {
+            var number = 0;
+            foreach (var label in conflict.OrderBy(label => label.Key, StringComparer.Ordinal))
+            {
+                string name;
+                do
+                {
+                    name = $"{conflict.Key}_conflict{++number}";
+                }
+                while (!taken.Add(name));
+                numbered.Add(label, name);
+            }
+        }
+        return [.. labels.Select(label => numbered.TryGetValue(label, out var name) ? label with { Name = name } : label)];
+    }
+
+    /// <summary>The name that kube-state-metrics gives a pod's label, so that series can be joined: camelCase as snake_case, in small letters.</summary>
+    private static string NameOf(string key)
+    {
+        var name = new StringBuilder("label_");
+        for (var i = 0; i < key.Length; i++)
+        {
+            if (i > 0 && char.IsAsciiLetterUpper(key[i]) && (char.IsAsciiLetterLower(key[i - 1]) || char.IsAsciiDigit(key[i - 1])))
+            {
+                name.Append('_');
+            }
+            name.Append(char.IsAsciiLetterOrDigit(key[i]) ? char.ToLowerInvariant(key[i]) : '_');
+        }
+        return name.ToString();
     }
 }
