@@ -8,7 +8,7 @@ namespace Exporter.Metrics;
 /// </summary>
 internal sealed class OwnMetrics
 {
-    internal OwnMetrics()
+    public OwnMetrics()
     {
         DotNetStats.Register(Registry);
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
