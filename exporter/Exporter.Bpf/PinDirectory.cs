@@ -84,6 +84,21 @@ public sealed unsafe class PinDirectory : IDisposable
     }
 
     /// <summary>
+    /// Whether the path does not lead to this directory any more: it was removed, or another file system is mounted over it. What this process
+    /// pins is then found by no other.
+    /// </summary>
+    public bool IsLost
+    {
+        get
+        {
+            Libc.statx_t own, found;
+            return Libc.statx((int)_directory.DangerousGetHandle(), "", Libc.AT_EMPTY_PATH, Libc.STATX_BASIC_STATS, &own) == 0
+                && (Libc.statx(Libc.AT_FDCWD, Path, 0, Libc.STATX_BASIC_STATS, &found) != 0
+                    || (own.stx_ino, own.stx_dev_major, own.stx_dev_minor) != (found.stx_ino, found.stx_dev_major, found.stx_dev_minor));
+        }
+    }
+
+    /// <summary>
     /// Takes the lock of the directory, which ends with the process at the latest (flock(2)): who has it is the only one that attaches, drains
     /// and pins here.
     /// </summary>
@@ -94,8 +109,15 @@ public sealed unsafe class PinDirectory : IDisposable
     /// <param name="part">The name of a directory; empty for this one.</param>
     public IReadOnlyList<string> List(string part = "")
     {
-        var directory = Resolve(part);
-        return Directory.Exists(directory) ? [.. Directory.EnumerateFileSystemEntries(directory).Select(entry => System.IO.Path.GetFileName(entry))] : [];
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries(Resolve(part)).Select(entry => System.IO.Path.GetFileName(entry))];
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // None was made, or it was removed.
+            return [];
+        }
     }
 
     public void MakePart(string part) => Try($"make {part}", () => Directory.CreateDirectory(Resolve(part), Mode));
@@ -118,7 +140,14 @@ public sealed unsafe class PinDirectory : IDisposable
             }
             else
             {
-                File.Delete(path);
+                try
+                {
+                    File.Delete(path);
+                }
+                catch (DirectoryNotFoundException)
+                {
+                    // The directory that it was in was removed with it.
+                }
             }
         });
     }
@@ -159,6 +188,9 @@ public sealed unsafe class PinDirectory : IDisposable
         var fd = Libbpf.bpf_obj_get(path);
         return fd >= 0 ? new FileDescriptor(fd) : fd == -Errno.ENOENT ? null : throw new BpfException($"open the pin {path}", -fd);
     }
+
+    /// <summary>Whether something is pinned there.</summary>
+    internal bool Has(string name) => File.Exists(Resolve(name));
 
     private static void RequireOwner(string path)
     {

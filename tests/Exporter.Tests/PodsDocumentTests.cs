@@ -192,7 +192,7 @@ public sealed partial class PodsDocumentTests
 
         public override TcAttachment? TryAttach(int ifindex, TcDirection direction) => null;
 
-        public override IReadOnlyList<TcAttachment> Adopt() => [];
+        public override IEnumerable<TcAttachment> Adopt(ICollection<Exception> problems) => [];
 
         public override bool IsAttached(int ifindex) => false;
     }

@@ -245,6 +245,9 @@ internal static unsafe partial class Libbpf
     internal static partial int bpf_link_update(int link, int program, void* opts);
 
     [LibraryImport(Library)]
+    internal static partial int bpf_link_detach(int link);
+
+    [LibraryImport(Library)]
     internal static partial int bpf_link__fd(BpfLinkHandle link);
 
     [LibraryImport(Library)]

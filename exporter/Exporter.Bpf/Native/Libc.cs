@@ -97,6 +97,15 @@ internal static unsafe partial class Libc
 
         [FieldOffset(28)]
         internal ushort stx_mode;
+
+        [FieldOffset(32)]
+        internal ulong stx_ino;
+
+        [FieldOffset(136)]
+        internal uint stx_dev_major;
+
+        [FieldOffset(140)]
+        internal uint stx_dev_minor;
     }
 
     /// <summary>struct statfs, statfs(2), as far as it is used.</summary>

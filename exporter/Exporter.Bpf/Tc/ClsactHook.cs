@@ -35,6 +35,7 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     public override TcAttachment? TryAttach(int ifindex, TcDirection direction)
     {
         Claim();
+        var problem = TryPin(_programs.For(direction));
         switch (_client.EnsureClsact(ifindex))
         {
             case 0:
@@ -44,22 +45,24 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
             case var errno:
                 throw new BpfException($"make a clsact qdisc on interface {ifindex}", errno);
         }
-        return TryAdd(ifindex, direction) is { } filter ? new Attachment(this, ifindex, direction, filter) : null;
+        return TryAdd(ifindex, direction) is { } filter ? new Attachment(this, ifindex, direction, filter) { PinProblem = problem } : null;
     }
 
     /// <summary>A filter stays with its interface; its program is known by its id, which does not come back.</summary>
-    public override IReadOnlyList<TcAttachment> Adopt()
+    public override IEnumerable<TcAttachment> Adopt(ICollection<Exception> problems)
     {
         var ids = ReadPinned();
-        var adopted = new List<TcAttachment>();
         if (ids.Count > 0)
         {
             Claim();
             foreach (var ifindex in _client.GetClsactInterfaces())
             {
-                foreach (var direction in (ReadOnlySpan<TcDirection>)[TcDirection.Ingress, TcDirection.Egress])
+                foreach (var direction in (TcDirection[])[TcDirection.Ingress, TcDirection.Egress])
                 {
-                    Adopt(ifindex, direction, ids, adopted);
+                    if (TryAdopt(ifindex, direction, ids, problems) is { } adopted)
+                    {
+                        yield return adopted;
+                    }
                 }
             }
             ForgetPinned();
@@ -68,7 +71,6 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
         {
             TcxHook.RemovePinned(pins);
         }
-        return adopted;
     }
 
     public override void EndRenewal()
@@ -127,21 +129,36 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
             && client.DeleteFilter(ifindex, direction, filter) == 0);
     }
 
-    private void Adopt(int ifindex, TcDirection direction, HashSet<int> ids, List<TcAttachment> adopted)
+    /// <summary>Takes over one filter, and deletes all others of the pinned programs. Null where there is none, or it cannot be taken over.</summary>
+    private Attachment? TryAdopt(int ifindex, TcDirection direction, HashSet<int> ids, ICollection<Exception> problems)
     {
-        var isFirst = true;
-        foreach (var filter in _client.GetFilters(ifindex, direction).Where(filter => ids.Contains(filter.ProgramId)))
+        Attachment? adopted = null;
+        try
         {
-            if (!isFirst)
+            foreach (var filter in _client.GetFilters(ifindex, direction).Where(filter => ids.Contains(filter.ProgramId)))
             {
+                if (adopted is null)
+                {
+                    var attachment = new Attachment(this, ifindex, direction, filter);
+                    try
+                    {
+                        attachment.Renew();
+                        adopted = attachment;
+                        continue;
+                    }
+                    catch (BpfException e)
+                    {
+                        problems.Add(e);
+                    }
+                }
                 _client.DeleteFilter(ifindex, direction, filter);
-                continue;
             }
-            var attachment = new Attachment(this, ifindex, direction, filter);
-            attachment.Renew();
-            adopted.Add(attachment);
-            isFirst = false;
         }
+        catch (NetlinkException e)
+        {
+            problems.Add(e);
+        }
+        return adopted;
     }
 
     /// <summary>Before a filter of theirs can be seen, that it is somebody's.</summary>
@@ -150,18 +167,39 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
         foreach (var program in (ReadOnlySpan<BpfProgram>)[_programs.Transmit, _programs.Receive])
         {
             var name = FilterName(program);
-            if (_claims.ContainsKey(name))
+            if (!_claims.ContainsKey(name))
             {
-                continue;
+                _ = TryPin(program);
+                _claims[name] = Claim(name);
             }
-            if (pins is not null)
-            {
-                pins.MakePart(ProgramsPart);
-                pins.Pin(program.Fd, PinName(program));
-            }
-            _claims[name] = Claim(name);
         }
     }
+
+    /// <summary>Returns why it cannot be pinned, or null.</summary>
+    private string? TryPin(BpfProgram program)
+    {
+        try
+        {
+            Pin(program);
+            return null;
+        }
+        catch (PinException e)
+        {
+            return e.Message;
+        }
+    }
+
+    /// <summary>Nothing is pinned in a directory that no other process would find.</summary>
+    private void Pin(BpfProgram program)
+    {
+        if (!IsPinned(program))
+        {
+            pins!.MakePart(ProgramsPart);
+            pins.Pin(program.Fd, PinName(program));
+        }
+    }
+
+    private bool IsPinned(BpfProgram program) => pins is null || pins.Has(PinName(program)) || pins.IsLost;
 
     private static string PinName(BpfProgram program) => $"{ProgramsPart}/{program.Id.ToString(CultureInfo.InvariantCulture)}";
 
@@ -258,6 +296,10 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
             }
             _filter = renewed;
         }
+
+        public override bool IsPinned => hook.IsPinned(hook._programs.For(Direction));
+
+        public override void Pin() => hook.Pin(hook._programs.For(Direction));
 
         public override void Dispose()
         {

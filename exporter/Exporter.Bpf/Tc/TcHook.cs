@@ -1,3 +1,5 @@
+using Exporter.Bpf.Netlink;
+
 namespace Exporter.Bpf.Tc;
 
 /// <summary>The two places where TC runs programs, from the interface's point of view.</summary>
@@ -31,10 +33,12 @@ public abstract class TcHook
 
     /// <summary>
     /// Takes over what an earlier process has left attached, with the programs of this one in the place of its own; what does not belong to
-    /// any interface any more is removed. Nothing is missed, and nothing counted twice, meanwhile.
+    /// any interface any more is removed. Nothing is missed, and nothing counted twice, meanwhile. Enumerated once; each step takes over one.
     /// </summary>
+    /// <param name="problems">One that cannot be taken over or removed is added, and does not keep the others from it.</param>
     /// <exception cref="BpfException">The kernel refused.</exception>
-    public abstract IReadOnlyList<TcAttachment> Adopt();
+    /// <exception cref="NetlinkException">The same.</exception>
+    public abstract IEnumerable<TcAttachment> Adopt(ICollection<Exception> problems);
 
     /// <summary>Leaves attachments to who comes next in this process.</summary>
     public void Leave(IEnumerable<TcAttachment> attachments) => _left = [.. attachments];
@@ -68,6 +72,14 @@ public abstract class TcAttachment(int ifindex, TcDirection direction) : IDispos
     /// <exception cref="BpfException">The kernel refused; the former goes on.</exception>
     public abstract void Renew();
 
+    /// <summary>False where somebody has removed the pin; true where it is there, or none is to be made.</summary>
+    public abstract bool IsPinned { get; }
+
+    /// <summary>Pins it again.</summary>
+    /// <exception cref="PinException">It cannot be pinned.</exception>
+    public abstract void Pin();
+
     /// <summary>Detaches.</summary>
+    /// <exception cref="BpfException">The kernel refused.</exception>
     public abstract void Dispose();
 }

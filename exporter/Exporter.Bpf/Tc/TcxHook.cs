@@ -53,45 +53,25 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs, PinDirectory? pi
             return null;
         }
         var name = PinName(ifindex, direction);
-        string? problem = null;
-        if (_pins is not null)
-        {
-            try
-            {
-                _pins.MakePart(LinksPart);
-                _pins.Pin(Fd(link), name);
-            }
-            catch (PinException e)
-            {
-                problem = e.Message;
-            }
-        }
-        return new Attachment(this, ifindex, direction, link, name) { PinProblem = problem };
+        return new Attachment(this, ifindex, direction, link, name) { PinProblem = TryPin(link, name) };
     }
 
     /// <summary>
     /// A link stays with its interface, so an index that a link has is that of the interface it was attached to; it has 0 when that is gone.
     /// </summary>
-    public override IReadOnlyList<TcAttachment> Adopt()
+    public override IEnumerable<TcAttachment> Adopt(ICollection<Exception> problems)
     {
-        var adopted = new List<TcAttachment>();
         foreach (var file in _pins?.List(LinksPart) ?? [])
         {
-            var name = $"{LinksPart}/{file}";
-            if (TryAdopt(name) is { } attachment)
+            if (TryAdopt($"{LinksPart}/{file}", problems) is { } attachment)
             {
-                adopted.Add(attachment);
-            }
-            else
-            {
-                _pins!.Remove(name);
+                yield return attachment;
             }
         }
         if (_pins is not null)
         {
             ClsactHook.RemovePinned(_pins);
         }
-        return adopted;
     }
 
     public override bool IsAttached(int ifindex) =>
@@ -124,12 +104,30 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs, PinDirectory? pi
 
     private static int Fd(FileDescriptor descriptor) => (int)descriptor.DangerousGetHandle();
 
-    private Attachment? TryAdopt(string name)
+    /// <summary>Null where it cannot be taken over; it is detached then, and its pin removed.</summary>
+    private Attachment? TryAdopt(string name, ICollection<Exception> problems)
     {
-        if (_pins!.Get(name) is not { } link)
+        FileDescriptor? link = null;
+        try
         {
-            return null;
+            link = _pins!.Get(name);
+            if (link is not null && TryAdopt(link, name) is { } adopted)
+            {
+                return adopted;
+            }
+            _pins.Remove(name);
         }
+        catch (BpfException e)
+        {
+            problems.Add(e);
+            Detach(link);
+        }
+        link?.Dispose();
+        return null;
+    }
+
+    private Attachment? TryAdopt(FileDescriptor link, string name)
+    {
         Libbpf.bpf_link_info info = default;
         var size = (uint)sizeof(Libbpf.bpf_link_info);
         if (Libbpf.bpf_obj_get_info_by_fd(Fd(link), &info, &size) == 0 && info.type == Libbpf.BPF_LINK_TYPE_TCX && info.tcx_ifindex != 0)
@@ -146,8 +144,40 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs, PinDirectory? pi
                 // The interface has gone just now, or somebody has detached the link (bpftool link detach).
             }
         }
-        link.Dispose();
         return null;
+    }
+
+    /// <summary>A link whose pin cannot be removed would count on.</summary>
+    private static void Detach(FileDescriptor? link)
+    {
+        if (link is not null)
+        {
+            _ = Libbpf.bpf_link_detach(Fd(link));
+        }
+    }
+
+    /// <summary>Returns why it cannot be pinned, or null.</summary>
+    private string? TryPin(FileDescriptor link, string name)
+    {
+        try
+        {
+            Pin(link, name);
+            return null;
+        }
+        catch (PinException e)
+        {
+            return e.Message;
+        }
+    }
+
+    /// <summary>Nothing is pinned in a directory that no other process would find.</summary>
+    private void Pin(FileDescriptor link, string name)
+    {
+        if (_pins is { IsLost: false })
+        {
+            _pins.MakePart(LinksPart);
+            _pins.Pin(Fd(link), name);
+        }
     }
 
     private bool IsAttached(int ifindex, TcDirection direction)
@@ -170,10 +200,34 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs, PinDirectory? pi
             }
         }
 
+        public override bool IsPinned => hook._pins is null || hook._pins.Has(pinName) || hook._pins.IsLost;
+
+        public override void Pin() => hook.Pin(link, pinName);
+
         public override void Dispose()
         {
-            hook._pins?.Remove(pinName);
-            link.Dispose();
+            if (link.IsClosed)
+            {
+                return;
+            }
+            try
+            {
+                if (hook._pins is { IsLost: true })
+                {
+                    // The pin may still be there, where no path leads.
+                    Detach(link);
+                }
+                hook._pins?.Remove(pinName);
+            }
+            catch (PinException)
+            {
+                Detach(link);
+                throw;
+            }
+            finally
+            {
+                link.Dispose();
+            }
         }
     }
 }

@@ -71,7 +71,7 @@ internal sealed class NodeKernel : IDisposable
     /// <summary>What is pinned goes on.</summary>
     public void Dispose()
     {
-        if (Pins is null)
+        if (Pins is null or { IsLost: true })
         {
             Handshakes.Dispose();
         }

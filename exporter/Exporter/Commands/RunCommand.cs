@@ -109,7 +109,7 @@ internal static partial class RunCommand
             {
                 Outcome.Remove => TimeSpan.MaxValue,
                 Outcome.OptionsChanged => null,
-                _ => kernel.Pins is null ? DetachBudget : null,
+                _ => kernel.Pins is null or { IsLost: true } ? DetachBudget : null,
             });
             if (outcome == Outcome.Failed)
             {

@@ -20,6 +20,7 @@ namespace Exporter.Discovery;
 /// something may have changed, and publishes whose they are.
 /// </summary>
 /// <param name="networks">Null where handshakes are not counted, as <paramref name="handshakes"/>.</param>
+/// <param name="pins">Null where nothing is pinned.</param>
 internal sealed partial class InterfaceReconciler(
     LinkWatcher watcher,
     ChangeSignal changes,
@@ -41,32 +42,31 @@ internal sealed partial class InterfaceReconciler(
     NetworkOwners? networks = null,
     PodTrafficPrograms? programs = null,
     HandshakeReader? handshakes = null,
-    TcpHandshakePrograms? handshakePrograms = null) : BackgroundService
+    TcpHandshakePrograms? handshakePrograms = null,
+    PinDirectory? pins = null) : BackgroundService
 {
     private const string LoopName = "reconcile";
 
-    /// <summary>How long a backlog may be attached before everything else has its turn.</summary>
+    /// <summary>How long a backlog may be attached, taken over or detached before everything else has its turn.</summary>
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
 
     private static readonly TimeSpan Courtesy = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
+    /// <summary>After a round of which a part has failed, whatever else there is to do.</summary>
+    private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromMilliseconds(100);
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly Dictionary<int, Attachment> _attachments = [];
 
-    /// <summary>Detached for good, and not all that was counted is with their pods yet.</summary>
-    private readonly List<Attachment> _closing = [];
-
     /// <summary>What pods were counted in that are shown otherwise now; the drain may be adding to it still.</summary>
-    private readonly List<(IPodCounts Counts, Settlement Settlement)> _replaced = [];
+    private readonly List<(IPodCounts Counts, DrainMark Mark)> _replaced = [];
 
     /// <summary>What others want done between two rounds, since nobody else attaches.</summary>
     private readonly ConcurrentQueue<Action> _requests = [];
 
     /// <summary>Objects whose programs were replaced; the drain may be asking about them still.</summary>
-    private readonly List<(BpfObject Object, Settlement Settlement)> _formerObjects = [];
+    private readonly List<(BpfObject Object, DrainMark Mark)> _formerObjects = [];
 
     /// <summary>Interfaces that a former process has counted, until the first round.</summary>
     private readonly List<PodInterface> _restored = [];
@@ -74,16 +74,39 @@ internal sealed partial class InterfaceReconciler(
     /// <summary>What a former process has attached, and no interface was given yet.</summary>
     private readonly Dictionary<(int Ifindex, TcDirection Direction), TcAttachment> _adopted = [];
 
+    /// <summary>What keeps one from being taken over, in the order in which it was found.</summary>
+    private readonly List<Exception> _adoptionProblems = [];
+
+    private readonly DrainMarks _marks = new(reader, handshakes);
     private readonly CoverageCheck _coverage = new();
+    private readonly ReconcileStep _adopting = new("take over what a previous process has attached", time);
+    private readonly ReconcileStep _sweeping = new("remove filters of an earlier run", time);
+    private readonly ReconcileStep _refreshing = new("look for the names of namespaces", time);
+    private readonly ReconcileStep _attaching = new("attach", time);
+    private readonly ReconcileStep _identifying = new("identify", time);
+    private readonly ReconcileStep _checking = new("check coverage", time);
+    private readonly ReconcileStep _publishing = new("publish the owners of network namespaces", time);
+    private Departures? _departures;
+    private IEnumerator<TcAttachment>? _left;
     private long _coverageCheckedAt = time.GetTimestamp();
     private long _coverageCheckedAtDrain;
-    private bool _failing;
+    private bool _hasFailed;
     private bool _hasAdopted;
+    private bool _hasSwept;
+    private bool _isNamed;
+    private bool _isPinFailureLogged;
+    private bool _isDetachFailureLogged;
+    private bool _isPinLossLogged;
+
+    /// <summary>Whether what is being taken over is found by its pins; else the previous reconciler of this process has handed it on.</summary>
+    private bool _isFromPins;
 
     /// <summary>How long detaching may take when this stops; null: what is attached stays so, for who comes next.</summary>
     internal TimeSpan? Detaching { get; set; } = TimeSpan.MaxValue;
 
-    private IEnumerable<TcAttachment> Attached => _attachments.Values.SelectMany(attachment => new[] { attachment.Ingress, attachment.Egress }).OfType<TcAttachment>();
+    private Departures Departures => _departures ??= new(time, _marks, hook, OnDetachFailed);
+
+    private IEnumerable<TcAttachment> Attached => _attachments.Values.SelectMany(attachment => attachment.Handles).Concat(Departures.Handles);
 
     /// <summary>
     /// Has an object's traffic programs take the place of those that are attached, on every interface, once it was tried out.
@@ -153,22 +176,35 @@ internal sealed partial class InterfaceReconciler(
         await base.StopAsync(cancellationToken);
         if (Detaching is not { } budget)
         {
-            // Before its first round this one has none: what was left to it is left still.
-            if (_adopted.Count > 0 || _attachments.Count > 0)
-            {
-                hook.Leave(Attached.Concat(_adopted.Values));
-            }
+            Leave();
             LogLeft(_attachments.Count);
             return;
         }
-        var started = time.GetTimestamp();
-        var detached = 0;
-        foreach (var attachment in _attachments.Values.TakeWhile(_ => time.GetElapsedTime(started) < budget))
+        var all = _attachments.Count;
+        foreach (var attachment in _attachments.Values.ToList())
         {
-            attachment.Detach();
-            detached++;
+            Close(attachment);
         }
-        LogDetached(detached, _attachments.Count);
+        Departures.DetachSome(budget);
+        LogDetached(all - Departures.Handles.Select(handle => handle.Ifindex).Distinct().Count(), all);
+    }
+
+    /// <summary>To the next reconciler of this process; the next process finds what is pinned.</summary>
+    private void Leave()
+    {
+        while (_left is not null && !_isFromPins && _left.MoveNext())
+        {
+            _adopted[(_left.Current.Ifindex, _left.Current.Direction)] = _left.Current;
+        }
+        // What was not taken over to the end from pins is there for the next one to take over.
+        if (_hasAdopted || !_isFromPins)
+        {
+            List<TcAttachment> left = [.. Attached, .. _adopted.Values];
+            if (left.Count > 0 || _hasAdopted)
+            {
+                hook.Leave(left);
+            }
+        }
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -178,7 +214,14 @@ internal sealed partial class InterfaceReconciler(
         await Task.Yield();
         while (!stoppingToken.IsCancellationRequested)
         {
-            if (!TryReconcile(stoppingToken))
+            var hasMore = Reconcile(stoppingToken);
+            health.Beat(LoopName, Idle + Patience);
+            if (_hasFailed)
+            {
+                metrics.ReconcileErrors.Inc();
+                await Task.Delay(PauseAfterFailure, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+            if (!hasMore)
             {
                 await WaitForChangeAsync(stoppingToken);
             }
@@ -209,62 +252,109 @@ internal sealed partial class InterfaceReconciler(
         return wait;
     }
 
-    /// <summary>One round. Returns whether there is more to do at once.</summary>
-    private bool TryReconcile(CancellationToken stoppingToken)
+    /// <summary>One round; what fails in it does not keep the rest from being done. Returns whether there is more to do at once.</summary>
+    private bool Reconcile(CancellationToken stoppingToken)
     {
+        _hasFailed = false;
+        var (pending, hasMore) = (0, false);
+        if (!_hasAdopted)
+        {
+            hasMore = Try(_adopting, AdoptSome) && !_hasAdopted;
+        }
+        if (_hasAdopted && !_hasSwept)
+        {
+            _hasSwept = Try(_sweeping, RemoveLeftovers);
+        }
+        while (_hasAdopted && _requests.TryDequeue(out var request))
+        {
+            request();
+        }
+        if (Try(_attaching, () => pending = AttachNew(stoppingToken)) && _hasAdopted)
+        {
+            readiness.Has(LoopName);
+        }
+        Try(_identifying, IdentifyAll);
+        hasMore |= Departures.DetachSome(Slice);
+        ForgetClosed();
+        if (time.GetElapsedTime(_coverageCheckedAt) >= options.CheckInterval && reader.Completed > _coverageCheckedAtDrain)
+        {
+            (_coverageCheckedAt, _coverageCheckedAtDrain) = (time.GetTimestamp(), reader.Started);
+            CheckPins();
+            Try(_checking, CheckCoverage);
+        }
+        PublishStates(pending);
+        Try(_publishing, PublishNamespaces);
+        return hasMore || (pending > 0 && !_attaching.IsFailing);
+    }
+
+    /// <summary>Whether it has run to its end.</summary>
+    private bool Try(ReconcileStep step, Action action)
+    {
+        var wasFailing = step.IsFailing;
+        var isDone = step.Try(action, failure =>
+        {
+            _hasFailed = true;
+            if (!wasFailing)
+            {
+                LogFailing(step.Name, failure.Message);
+            }
+        });
+        if (isDone && wasFailing)
+        {
+            LogRecovered(step.Name);
+        }
+        return isDone;
+    }
+
+    /// <summary>Of two interfaces of one pod the older one stands for its namespace, and none that is gone while there is another.</summary>
+    private void PublishNamespaces() =>
+        networks?.Publish([.. Departures.All.Concat(_attachments.Values.Where(attachment => attachment.IsPrepared).OrderByDescending(attachment => attachment.Owner.Generation))
+            .Select(attachment => (attachment.Owner, attachment.Owner.Link.PeerNamespaceId))]);
+
+    /// <summary>
+    /// Takes over some of what a previous process has left attached; the programs of this process take the place of the previous ones.
+    /// </summary>
+    private void AdoptSome()
+    {
+        if (_left is null)
+        {
+            var left = hook.TakeLeft();
+            _isFromPins = left is null;
+            _left = (left ?? hook.Adopt(_adoptionProblems)).GetEnumerator();
+        }
         try
         {
-            if (!_hasAdopted)
+            var started = time.GetTimestamp();
+            while (time.GetElapsedTime(started) < Slice)
             {
-                Adopt();
-                _hasAdopted = true;
+                if (!_left.MoveNext())
+                {
+                    EndAdopting();
+                    return;
+                }
+                _adopted[(_left.Current.Ifindex, _left.Current.Direction)] = _left.Current;
             }
-            while (_requests.TryDequeue(out var request))
-            {
-                request();
-            }
-            var pending = Reconcile(stoppingToken);
-            _failing = false;
-            return pending > 0;
         }
-        catch (Exception e) when (e is NetlinkException or BpfException)
+        catch
         {
-            if (!_failing)
-            {
-                LogFailing(e.Message);
-            }
-            _failing = true;
-            return false;
-        }
-        finally
-        {
-            health.Beat(LoopName, Idle + Patience);
+            // What could be asked for is asked for again.
+            _left = null;
+            throw;
         }
     }
 
-    /// <summary>
-    /// Takes over what a former process has left attached, and removes what it has left otherwise. The programs of this process are in the
-    /// place of the former's when this returns.
-    /// </summary>
-    private void Adopt()
+    /// <summary>Gives interfaces that a previous process has counted their programs again, and removes what it has left otherwise.</summary>
+    private void EndAdopting()
     {
-        // Those that are given already are from a time before, which has not come to its end.
-        foreach (var adopted in (hook.TakeLeft() ?? hook.Adopt()).Where(adopted => !_attachments.ContainsKey(adopted.Ifindex)))
+        foreach (var problem in _adoptionProblems)
         {
-            _adopted[(adopted.Ifindex, adopted.Direction)] = adopted;
+            OnDetachFailed(problem);
         }
         traffic.EndFormer();
-        // Also with tcx: an earlier run may have used clsact.
-        var leftovers = ClsactHook.RemoveLeftovers(client);
-        if (leftovers > 0)
-        {
-            LogLeftovers(leftovers);
-        }
         var links = watcher.Links.Current;
-        foreach (var owner in _restored.ToList())
+        foreach (var owner in _restored)
         {
-            _restored.Remove(owner);
-            var attachment = new Attachment(owner, time);
+            var attachment = new Attachment(owner, time) { IsPrepared = true };
             var isThere = false;
             if (links.TryGetValue(owner.Ifindex, out var link) && link.Generation == owner.Generation)
             {
@@ -284,29 +374,23 @@ internal sealed partial class InterfaceReconciler(
                 Close(attachment);
             }
         }
+        _restored.Clear();
         foreach (var (key, handle) in _adopted.Where(entry => !links.TryGetValue(entry.Key.Ifindex, out var link) || !options.IsPodInterface(link.Link)).ToList())
         {
-            handle.Dispose();
+            Departures.Add(handle);
             _adopted.Remove(key);
         }
+        _hasAdopted = true;
     }
 
-    private int Reconcile(CancellationToken stoppingToken)
+    /// <summary>Also with tcx: an earlier run may have used clsact.</summary>
+    private void RemoveLeftovers()
     {
-        var pending = AttachNew(stoppingToken);
-        IdentifyAll();
-        ForgetClosed();
-        if (time.GetElapsedTime(_coverageCheckedAt) >= options.CheckInterval && reader.Completed > _coverageCheckedAtDrain)
+        var leftovers = ClsactHook.RemoveLeftovers(client);
+        if (leftovers > 0)
         {
-            (_coverageCheckedAt, _coverageCheckedAtDrain) = (time.GetTimestamp(), reader.Started);
-            CheckCoverage();
+            LogLeftovers(leftovers);
         }
-        PublishStates(pending);
-        readiness.Has(LoopName);
-        // Of two interfaces of one pod the older one stands for its namespace, and none that is gone while there is another.
-        networks?.Publish([.. _closing.Concat(_attachments.Values.OrderByDescending(attachment => attachment.Owner.Generation))
-            .Select(attachment => (attachment.Owner, attachment.Owner.Link.PeerNamespaceId))]);
-        return pending;
     }
 
     /// <summary>Done by the loop, between two rounds.</summary>
@@ -356,7 +440,7 @@ internal sealed partial class InterfaceReconciler(
             throw;
         }
         hook.EndRenewal();
-        _formerObjects.Add((former, SettleAfterNextDrain()));
+        _formerObjects.Add((former, _marks.Now));
     }
 
     /// <summary>The one interface that cannot go back keeps the programs that were refused elsewhere, which count into the same maps.</summary>
@@ -370,6 +454,69 @@ internal sealed partial class InterfaceReconciler(
         {
             CountAttachError(e);
         }
+    }
+
+    /// <summary>Pins that somebody has removed are made again. Where the directory itself is gone nothing can be.</summary>
+    private void CheckPins()
+    {
+        if (pins is null)
+        {
+            return;
+        }
+        var isLost = pins.IsLost;
+        if (isLost != _isPinLossLogged)
+        {
+            metrics.Pinned.Set(isLost ? 0 : 1);
+            if (isLost)
+            {
+                metrics.CountAttachError("pin");
+                LogPinsLost(pins.Path);
+            }
+            else
+            {
+                LogPinsFound(pins.Path);
+            }
+            _isPinLossLogged = isLost;
+        }
+        var repaired = 0;
+        foreach (var handle in Attached.Where(handle => !handle.IsPinned))
+        {
+            try
+            {
+                handle.Pin();
+                repaired++;
+            }
+            catch (PinException e)
+            {
+                OnPinFailed(e.Message);
+                return;
+            }
+        }
+        if (repaired > 0)
+        {
+            LogPinnedAgain(repaired);
+        }
+        _isPinFailureLogged = false;
+    }
+
+    private void OnPinFailed(string problem)
+    {
+        metrics.CountAttachError("pin");
+        if (!_isPinFailureLogged)
+        {
+            LogNotPinned(problem);
+        }
+        _isPinFailureLogged = true;
+    }
+
+    private void OnDetachFailed(Exception problem)
+    {
+        metrics.CountAttachError(problem is PinException ? "pin" : "other");
+        if (!_isDetachFailureLogged)
+        {
+            LogNotDetached(problem.Message);
+        }
+        _isDetachFailureLogged = true;
     }
 
     private void CountAttachError(Exception e) =>
@@ -408,15 +555,11 @@ internal sealed partial class InterfaceReconciler(
 
     private void Close(Attachment attachment)
     {
-        attachment.Detach();
-        attachment.ClosedAt = time.GetTimestamp();
-        attachment.Owner.GoneAt = time.GetUtcNow();
-        attachment.Settlement = SettleAfterNextDrain();
         if (_attachments.GetValueOrDefault(attachment.Owner.Ifindex) == attachment)
         {
             _attachments.Remove(attachment.Owner.Ifindex);
         }
-        _closing.Add(attachment);
+        Departures.Add(attachment);
     }
 
     /// <summary>
@@ -425,10 +568,10 @@ internal sealed partial class InterfaceReconciler(
     /// </summary>
     private void ForgetClosed()
     {
-        _closing.RemoveAll(attachment =>
+        Departures.RemoveAll(attachment =>
         {
             var owner = attachment.Owner;
-            if (!IsSettled(attachment.Settlement))
+            if (!_marks.HasPassed(attachment.Mark))
             {
                 return false;
             }
@@ -445,7 +588,7 @@ internal sealed partial class InterfaceReconciler(
         });
         _formerObjects.RemoveAll(former =>
         {
-            var isSettled = IsSettled(former.Settlement);
+            var isSettled = _marks.HasPassed(former.Mark);
             if (isSettled)
             {
                 former.Object.Dispose();
@@ -454,7 +597,7 @@ internal sealed partial class InterfaceReconciler(
         });
         _replaced.RemoveAll(replaced =>
         {
-            var isSettled = IsSettled(replaced.Settlement);
+            var isSettled = _marks.HasPassed(replaced.Mark);
             if (isSettled)
             {
                 Release(replaced.Counts);
@@ -482,17 +625,17 @@ internal sealed partial class InterfaceReconciler(
     private void IdentifyAll()
     {
         var hasChanged = pods.TakeChanges();
-        foreach (var attachment in _attachments.Values)
+        var prepared = _attachments.Values.Where(attachment => attachment.IsPrepared).ToList();
+        prepared.ForEach(attachment => LookForAddresses(attachment, now: hasChanged));
+        List<Attachment> asked = [.. Departures.All.Concat(prepared).Where(attachment => hasChanged || attachment.Owner.Pod is null)];
+        if (asked.Count > 0 && TryRefresh())
         {
-            LookForAddresses(attachment, now: hasChanged);
-        }
-        List<Attachment> asked = [.. _closing.Concat(_attachments.Values).Where(attachment => hasChanged || attachment.Owner.Pod is null)];
-        if (asked.Count > 0)
-        {
-            pods.Refresh();
             asked.ForEach(Identify);
         }
     }
+
+    /// <summary>Brings what the source knows up to date. Returns whether it is.</summary>
+    private bool TryRefresh() => _isNamed = Try(_refreshing, pods.Refresh);
 
     /// <summary>One namespace that does not tell must not keep the others' pods unknown.</summary>
     private void LookForAddresses(Attachment attachment, bool now)
@@ -503,11 +646,11 @@ internal sealed partial class InterfaceReconciler(
         }
         catch (NetlinkException e)
         {
-            if (!attachment.IsSecretive)
+            if (!attachment.IsAddressFailureLogged)
             {
                 LogAddressesUnknown(attachment.Owner.Name, e.Message);
             }
-            attachment.IsSecretive = true;
+            attachment.IsAddressFailureLogged = true;
         }
     }
 
@@ -524,17 +667,12 @@ internal sealed partial class InterfaceReconciler(
         owner.Pod = pod;
         records.Save(owner);
         // What was held until now is credited by the next drain.
-        attachment.Settlement = SettleAfterNextDrain();
+        attachment.Mark = _marks.Now;
         if (before is not null)
         {
-            _replaced.Add((before, attachment.Settlement));
+            _replaced.Add((before, attachment.Mark));
         }
     }
-
-    private Settlement SettleAfterNextDrain() => new(reader.Started, handshakes?.Started ?? 0);
-
-    private bool IsSettled(Settlement settlement) =>
-        reader.Completed > settlement.Drain && (handshakes is null || handshakes.Completed > settlement.Handshakes);
 
     /// <summary>
     /// The newest first: they have everything still to come, and a backlog of old ones can take long, since every tcx link
@@ -549,7 +687,7 @@ internal sealed partial class InterfaceReconciler(
         var wanted = FindUnattached(links);
         if (wanted.Count > 0)
         {
-            pods.Refresh();
+            TryRefresh();
         }
         while (wanted.TryPeek(out var link) && !stoppingToken.IsCancellationRequested && time.GetElapsedTime(started) < Slice)
         {
@@ -567,7 +705,7 @@ internal sealed partial class InterfaceReconciler(
                 links = watcher.Links.Current;
                 CloseGone(links);
                 wanted = FindUnattached(links);
-                pods.Refresh();
+                TryRefresh();
             }
         }
         return wanted.Count;
@@ -575,7 +713,10 @@ internal sealed partial class InterfaceReconciler(
 
     /// <summary>With the newest on top.</summary>
     private Stack<TrackedLink> FindUnattached(ImmutableDictionary<int, TrackedLink> links) =>
-        new(links.Values.Where(link => options.IsPodInterface(link.Link) && IsUnattached(link)).OrderBy(link => link.Generation));
+        new(links.Values.Where(link => options.IsPodInterface(link.Link) && IsUnattached(link) && MayAttach(link)).OrderBy(link => link.Generation));
+
+    /// <summary>Until all is taken over, an interface that was there before may have programs already.</summary>
+    private bool MayAttach(TrackedLink link) => _hasAdopted || (link.IsNew && !_restored.Exists(owner => owner.Ifindex == link.Link.Ifindex));
 
     private bool IsUnattached(TrackedLink link) =>
         !_attachments.TryGetValue(link.Link.Ifindex, out var attachment) || attachment.IsDue;
@@ -586,21 +727,15 @@ internal sealed partial class InterfaceReconciler(
         var link = tracked.Link;
         if (!_attachments.TryGetValue(link.Ifindex, out var attachment))
         {
-            if (table.Current.ContainsKey(link.Ifindex) && !TryFreeIndex(link.Ifindex))
-            {
-                return false;
-            }
-            // What can fail comes before anything is noted.
-            var network = networks?.Find(link.PeerNamespaceId) ?? 0;
-            _attachments[link.Ifindex] = attachment = new(new(link, tracked.Generation, tracked.SeenAt, FindSibling(link)), time);
-            LookForAddresses(attachment, now: true);
-            records.Save(attachment.Owner, network);
-            Identify(attachment);
-            // Before it is attached: no row may come whose owner is unknown.
-            table.Current = table.Current.SetItem(link.Ifindex, attachment.Owner);
+            _attachments[link.Ifindex] = attachment = new(new(link, tracked.Generation, tracked.SeenAt), time);
         }
         try
         {
+            if (!attachment.IsPrepared && !TryPrepare(attachment))
+            {
+                attachment.RetryLater();
+                return false;
+            }
             // One at a time: with tcx each waits for a grace period, and a newer interface should not wait for more than one.
             var direction = attachment.Next;
             if (_adopted.Remove((link.Ifindex, direction), out var adopted))
@@ -620,8 +755,7 @@ internal sealed partial class InterfaceReconciler(
             }
             if (handle.PinProblem is { } problem)
             {
-                metrics.CountAttachError("pin");
-                LogNotPinned(link.Name, problem);
+                OnPinFailed(problem);
             }
             var before = attachment.State;
             attachment.Add(handle);
@@ -643,12 +777,37 @@ internal sealed partial class InterfaceReconciler(
         }
     }
 
-    /// <summary>Another interface that leads to the same namespace.</summary>
-    private PodInterface? FindSibling(Link link)
+    /// <summary>
+    /// Finds what there is to know of an interface, and publishes its owner: no row may come whose owner is unknown. Returns whether the
+    /// index is free for it.
+    /// </summary>
+    private bool TryPrepare(Attachment attachment)
     {
-        var sibling = _attachments.Values.FirstOrDefault(attachment => attachment.Owner.Link.PeerNamespaceId == link.PeerNamespaceId)?.Owner;
+        var owner = attachment.Owner;
+        if (!Departures.TryDetach(owner.Ifindex) || (table.Current.ContainsKey(owner.Ifindex) && !TryFreeIndex(owner.Ifindex)))
+        {
+            return false;
+        }
+        var network = networks?.Find(owner.Link.PeerNamespaceId) ?? 0;
+        owner.Sibling = FindSibling(owner);
+        LookForAddresses(attachment, now: true);
+        records.Save(owner, network);
+        if (_isNamed)
+        {
+            Identify(attachment);
+        }
+        table.Current = table.Current.SetItem(owner.Ifindex, owner);
+        attachment.IsPrepared = true;
+        return true;
+    }
+
+    /// <summary>Another interface that leads to the same namespace.</summary>
+    private PodInterface? FindSibling(PodInterface owner)
+    {
+        var id = owner.Link.PeerNamespaceId;
+        var sibling = _attachments.Values.FirstOrDefault(attachment => attachment.IsPrepared && attachment.Owner.Link.PeerNamespaceId == id)?.Owner;
         // The id may have come back for another namespace, before it is heard of that the former one's interface is gone.
-        return sibling is not null && client.GetLink(sibling.Ifindex)?.PeerNamespaceId == link.PeerNamespaceId ? sibling : null;
+        return sibling is not null && client.GetLink(sibling.Ifindex)?.PeerNamespaceId == id ? sibling : null;
     }
 
     /// <summary>
@@ -699,7 +858,7 @@ internal sealed partial class InterfaceReconciler(
     private void CheckCoverage()
     {
         var uncovered = _coverage.FindUncovered(client.GetStatistics(), table.Current);
-        foreach (var (ifindex, attachment) in _attachments)
+        foreach (var (ifindex, attachment) in _attachments.Where(entry => entry.Value.IsPrepared))
         {
             var name = attachment.Owner.Name;
             switch (attachment.State)
@@ -707,7 +866,10 @@ internal sealed partial class InterfaceReconciler(
                 case InterfaceState.Attached or InterfaceState.Shadowed when uncovered.Contains(ifindex) && !hook.IsAttached(ifindex):
                     metrics.CountAttachError("removed");
                     LogRemoved(name);
-                    attachment.Detach();
+                    foreach (var handle in attachment.TakeHandles())
+                    {
+                        Departures.Add(handle);
+                    }
                     break;
                 case InterfaceState.Attached when uncovered.Contains(ifindex):
                     LogShadowed(name);
@@ -745,8 +907,24 @@ internal sealed partial class InterfaceReconciler(
     [LoggerMessage(5, LogLevel.Information, "{Interface}'s packets reach the exporter's programs again")]
     private partial void LogCovered(string @interface);
 
-    [LoggerMessage(6, LogLevel.Error, "Looking after the interfaces fails, trying again: {Reason}")]
-    private partial void LogFailing(string reason);
+    [LoggerMessage(6, LogLevel.Error, "Reconciling interfaces failed ({Step}), retrying: {Reason}")]
+    private partial void LogFailing(string step, string reason);
+
+    [LoggerMessage(15, LogLevel.Information, "Reconciling interfaces works again ({Step})")]
+    private partial void LogRecovered(string step);
+
+    [LoggerMessage(16, LogLevel.Warning, "Programs or pins could not be removed: {Reason}; further ones are counted in podnet_exporter_attach_errors_total and not logged")]
+    private partial void LogNotDetached(string reason);
+
+    [LoggerMessage(17, LogLevel.Warning, "{Count} pins had been removed by somebody else and were made again")]
+    private partial void LogPinnedAgain(int count);
+
+    [LoggerMessage(18, LogLevel.Error, "{Directory} was removed, or another file system was mounted over it: interfaces are counted until this process ends, and the next starts from zero. "
+        + "Restart the exporter to pin again")]
+    private partial void LogPinsLost(string directory);
+
+    [LoggerMessage(19, LogLevel.Information, "{Directory} is there again")]
+    private partial void LogPinsFound(string directory);
 
     [LoggerMessage(7, LogLevel.Information, "Detached from {Count} of {All} interfaces")]
     private partial void LogDetached(int count, int all);
@@ -757,88 +935,12 @@ internal sealed partial class InterfaceReconciler(
     [LoggerMessage(12, LogLevel.Information, "Goes on with {Count} interfaces that were counted before")]
     private partial void LogRestored(int count);
 
-    [LoggerMessage(14, LogLevel.Warning, "{Interface} is counted, but only until this process ends: {Reason}")]
-    private partial void LogNotPinned(string @interface, string reason);
+    [LoggerMessage(14, LogLevel.Warning, "Interfaces are counted, but some only until this process ends, since their programs cannot be pinned: {Reason}")]
+    private partial void LogNotPinned(string reason);
 
     [LoggerMessage(13, LogLevel.Information, "{Count} interfaces are counted on by the kernel")]
     private partial void LogLeft(int count);
 
     [LoggerMessage(9, LogLevel.Warning, "The addresses behind {Interface} cannot be asked for, trying again: {Reason}")]
     private partial void LogAddressesUnknown(string @interface, string reason);
-
-    /// <summary>The drains after which, once they have ended with greater numbers, nothing is on its way any more.</summary>
-    private readonly record struct Settlement(long Drain, long Handshakes);
-
-    /// <summary>One interface that should be counted, or is being closed.</summary>
-    private sealed class Attachment(PodInterface owner, TimeProvider time)
-    {
-        private readonly Backoff _retry = new(FirstRetry, LongestRetry);
-        private TimeSpan _retryAfter;
-        private long _triedAt;
-
-        internal PodInterface Owner => owner;
-
-        internal InterfaceState State
-        {
-            get => owner.State;
-            set => owner.State = value;
-        }
-
-        internal AddressLookup Addresses { get; } = new(owner, time);
-
-        /// <summary>Whether it has been told that its addresses cannot be asked for.</summary>
-        internal bool IsSecretive { get; set; }
-
-        /// <summary>What keeps the programs attached; null where they are not yet.</summary>
-        internal TcAttachment? Ingress { get; private set; }
-
-        internal TcAttachment? Egress { get; private set; }
-
-        /// <summary>Which of the two is to be attached.</summary>
-        internal TcDirection Next => Ingress is null ? TcDirection.Ingress : TcDirection.Egress;
-
-        internal long ClosedAt { get; set; }
-
-        /// <summary>What has been counted as missed, by direction.</summary>
-        internal (ulong Transmitted, ulong Received) Missed { get; set; }
-
-        internal Settlement Settlement { get; set; }
-
-        /// <summary>Whether it is to be attached, now.</summary>
-        internal bool IsDue => Egress is null && time.GetElapsedTime(_triedAt) >= _retryAfter;
-
-        /// <summary>Takes over the first, and then the second.</summary>
-        internal void Add(TcAttachment handle)
-        {
-            if (Ingress is null)
-            {
-                Ingress = handle;
-                return;
-            }
-            Egress = handle;
-            _retryAfter = default;
-            _retry.Reset();
-            State = InterfaceState.Attached;
-        }
-
-        internal void Failed()
-        {
-            State = InterfaceState.Failed;
-            RetryLater();
-        }
-
-        internal void RetryLater()
-        {
-            _triedAt = time.GetTimestamp();
-            _retryAfter = _retry.Next();
-        }
-
-        internal void Detach()
-        {
-            Ingress?.Dispose();
-            Egress?.Dispose();
-            (Ingress, Egress) = (null, null);
-            State = InterfaceState.Pending;
-        }
-    }
 }

@@ -63,7 +63,14 @@ internal static class ExporterFamilies
         Counter, "podnet_exporter_attach_errors_total", "programs", "Programs that could not be attached, or that somebody else removed.", AttachError)
     {
         Query = "sum by (instance, reason) (increase(podnet_exporter_attach_errors_total[1h])) > 0",
-        Details = "removed: somebody else took them away, they were attached again; pin: attached, but not pinned: it ends with the process.",
+        Details = "removed: somebody else took them away, they were attached again; pin: attached, but not pinned, so that it ends with the process, or a pin that cannot be removed.",
+    };
+
+    internal static readonly MetricDefinition ReconcileErrors = new(
+        Counter, "podnet_exporter_reconcile_errors_total", "rounds", "Rounds of looking after the interfaces of which a part failed; it is tried again.")
+    {
+        Query = "increase(podnet_exporter_reconcile_errors_total[1h]) > 0",
+        Details = "What fails for one interface alone is in `podnet_exporter_attach_errors_total`, and does not make its round one of these.",
     };
 
     internal static readonly MetricDefinition LostPackets = new(
@@ -238,7 +245,7 @@ internal static class ExporterFamilies
     /// <summary>What there is always.</summary>
     internal static readonly IReadOnlyList<MetricDefinition> All =
     [
-        BuildInfo, HookInfo, Standby, Interfaces, AttachErrors,
+        BuildInfo, HookInfo, Standby, Interfaces, AttachErrors, ReconcileErrors,
         LostPackets, LostBytes, MissedPackets, .. Unattributed.Families, .. Excluded.Families, LostHandshakes,
         Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
         DrainDuration, DrainErrors, Resyncs,

@@ -38,6 +38,7 @@ internal sealed class ExporterMetrics
         _hookInfo = ExporterFamilies.HookInfo.CreateGauge(metrics);
         _interfaces = ExporterFamilies.Interfaces.CreateGauge(metrics);
         _attachErrors = ExporterFamilies.AttachErrors.CreateCounter(metrics);
+        ReconcileErrors = ExporterFamilies.ReconcileErrors.CreateCounter(metrics);
         _lostPackets = ExporterFamilies.LostPackets.CreateCounter(metrics);
         _lostBytes = ExporterFamilies.LostBytes.CreateCounter(metrics);
         _missedPackets = ExporterFamilies.MissedPackets.CreateCounter(metrics);
@@ -94,6 +95,8 @@ internal sealed class ExporterMetrics
     internal Histogram DrainDuration { get; }
 
     internal Counter DrainErrors { get; }
+
+    internal Counter ReconcileErrors { get; }
 
     internal Counter Resyncs { get; }
 

@@ -27,10 +27,8 @@ internal enum InterfaceState
 /// <param name="link">As it was when it was first seen.</param>
 /// <param name="generation">Tells apart owners of an index that came back: greater than that of every interface before.</param>
 /// <param name="seenAt">When it was first seen: it is not younger than that.</param>
-/// <param name="sibling">Another interface that leads to the same namespace; null where there is none.</param>
-internal sealed class PodInterface(Link link, long generation, DateTimeOffset seenAt, PodInterface? sibling = null)
+internal sealed class PodInterface(Link link, long generation, DateTimeOffset seenAt)
 {
-    private readonly PodInterface? _sibling = sibling;
     private Link _link = link;
     private PodIdentity? _pod;
     private IPodCounts? _counts;
@@ -80,7 +78,10 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
     }
 
     /// <summary>Of the interfaces that lead to the same namespace, the one that was there before the others.</summary>
-    internal PodInterface First => _sibling?.First ?? this;
+    internal PodInterface First => Sibling?.First ?? this;
+
+    /// <summary>An older interface whose peer namespace is the same; null where there is none. Set before the interface is published.</summary>
+    internal PodInterface? Sibling { get; set; }
 
     /// <summary>When it was found to be gone; null while it is there. For the reconciler alone.</summary>
     internal DateTimeOffset? GoneAt { get; set; }

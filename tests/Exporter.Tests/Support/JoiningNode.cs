@@ -61,8 +61,9 @@ internal sealed class JoiningNode
     internal PodInterface Appear(PodInterface? sibling, params string[] addresses)
     {
         var ifindex = (int)++_generation;
-        return new(new(ifindex, $"veth{ifindex}", "veth", 0, 0, ifindex), _generation, Now, sibling)
+        return new(new(ifindex, $"veth{ifindex}", "veth", 0, 0, ifindex), _generation, Now)
         {
+            Sibling = sibling,
             Addresses = [.. addresses.Select(IPAddress.Parse)],
         };
     }
