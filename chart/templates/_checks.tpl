@@ -11,6 +11,7 @@
   "Attach.CheckInterval" (list "00:00:01" "01:00:00")
   "Drain.Interval" (list "00:00:00.1" "00:01:00")
   "Identity.Wait" (list "00:00:00" "01:00:00")
+  "Server.HeaderTimeout" (list "00:00:01" "00:05:00")
   "Metrics.Retention" (list "00:00:00" "1.00:00:00")
 -}}
 {{- range $name := list "options" "liveOptions" -}}

@@ -5,6 +5,7 @@ using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Programs;
 using Exporter.Security;
+using Exporter.Server;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -29,6 +30,7 @@ public sealed partial class MetricDocumentationTests
         _ = new KubernetesMetrics(node.Factory);
         _ = new BpfMetrics(node.Factory, [], []);
         new ProgramObjects(node.Options.Bpf).ShowIn(node.Factory);
+        _ = new ServerRefusals(node.Factory);
         new SecretFiles(node.Time, new RecordingLogger<SecretFiles>()).ShowIn(node.Factory);
         _ = new LiveOptions(OptionFiles.Read(new Dictionary<string, string?>()), node.Options, node.Time, node.Factory, new RecordingLogger<LiveOptions>());
         using var text = new MemoryStream();

@@ -24,6 +24,10 @@ internal static unsafe partial class Libc
     internal const int EFD_CLOEXEC = 0x80000;
     internal const short POLLIN = 1;
 
+    /// <summary>_exit(2): does not return, and runs nothing of the process any more.</summary>
+    [LibraryImport(Library)]
+    internal static partial void _exit(int status);
+
     /// <summary>struct sockaddr_nl, netlink(7).</summary>
     [StructLayout(LayoutKind.Sequential)]
     internal struct sockaddr_nl

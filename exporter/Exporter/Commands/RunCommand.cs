@@ -45,6 +45,7 @@ internal static partial class RunCommand
             // First of all: a start that fails because the port is taken has changed nothing.
             await using var server = await ServerHost.StartAsync(options.Server, files.Configuration);
             var live = new LiveOptions(files, options, TimeProvider.System, server.Own.Factory, server.LoggerFactory.CreateLogger<LiveOptions>());
+            server.OnHangup(live.Look);
             return await RunAsync(server, live, hook, api, errors);
         }
         catch (FormatException e)

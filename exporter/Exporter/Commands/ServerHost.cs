@@ -1,9 +1,13 @@
+using System.Diagnostics;
 using System.Net;
 using Exporter.Endpoints;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Security;
+using Exporter.Server;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace Exporter.Commands;
 
@@ -12,19 +16,39 @@ namespace Exporter.Commands;
 /// </summary>
 internal sealed class ServerHost : IAsyncDisposable
 {
+    /// <summary>The request line's limit, as other servers have it.</summary>
+    private const int MaxRequestLine = 8192;
+
+    /// <summary>How long running requests may go on when the process ends, less than what Kubernetes waits.</summary>
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(5);
+
     private readonly WebApplication _app;
 
     private ServerHost(WebApplication app, ServedContent content)
     {
         (_app, Content) = (app, content);
         Own = app.Services.GetRequiredService<OwnMetrics>();
-        app.Services.GetRequiredService<SecretFiles>().ShowIn(Own.Factory);
+        Gate = app.Services.GetRequiredService<ConnectionGate>();
+        Refusals = app.Services.GetRequiredService<ServerRefusals>();
+        var secrets = app.Services.GetRequiredService<SecretFiles>();
+        secrets.ShowIn(Own.Factory);
+        OnHangup(secrets.ReadAgain);
     }
 
     internal ServedContent Content { get; }
 
     /// <summary>The exporter's own families, in whatever state it is.</summary>
     internal OwnMetrics Own { get; }
+
+    internal ServerRefusals Refusals { get; }
+
+    internal ConnectionGate Gate { get; }
+
+    /// <summary>Has this called too when SIGHUP asks for files to be read again; the certificate and credentials are read by then.</summary>
+    internal void OnHangup(Action read) => ((SignalLifetime)_app.Services.GetRequiredService<IHostLifetime>()).ReadFiles += read;
+
+    /// <summary>The addresses that it listens on, with the ports that the kernel chose.</summary>
+    internal ICollection<string> Urls => _app.Urls;
 
     internal ILogger Logger => _app.Logger;
 
@@ -36,14 +60,22 @@ internal sealed class ServerHost : IAsyncDisposable
     /// <summary>Binds the port, and serves.</summary>
     /// <exception cref="FormatException">The certificate, or what is wanted to be shown, cannot be used.</exception>
     /// <exception cref="IOException">The port cannot be had.</exception>
-    internal static async Task<ServerHost> StartAsync(ServerOptions options, IConfiguration configuration)
+    internal static async Task<ServerHost> StartAsync(ServerOptions options, IConfiguration configuration, TimeProvider? time = null)
     {
         // Nothing is served from files; the working directory, which is the default, need not be one that this user may enter.
         var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.AddConfiguration(configuration);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.Backlog = GatedListenerFactory.Backlog).ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
+            SetLimits(kestrel.Limits, options);
+            var gate = kestrel.ApplicationServices.GetRequiredService<ConnectionGate>();
+            kestrel.ConfigureEndpointDefaults(listen =>
+            {
+                // One request at a time on a connection: what bounds connections bounds requests.
+                listen.Protocols = HttpProtocols.Http1;
+                listen.Use(next => connection => gate.RunAsync(connection, next));
+            });
             if (options.HasTls)
             {
                 Listen(kestrel, options, kestrel.ApplicationServices.GetRequiredService<ServerCertificate>());
@@ -55,10 +87,14 @@ internal sealed class ServerHost : IAsyncDisposable
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
         builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, "yyyy-MM-ddTHH:mm:ss.fffZ ", true));
         builder.Services.AddRoutingCore();
-        builder.Services.AddSingleton(TimeProvider.System);
-        builder.Services.AddSingleton<OwnMetrics>();
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = StopTimeout);
+        builder.Services.AddSingleton(time ?? TimeProvider.System).AddSingleton(options);
+        builder.Services.AddSingleton<OwnMetrics>().AddSingleton<ConnectionGate>();
+        builder.Services.AddSingleton(provider => new ServerRefusals(provider.GetRequiredService<OwnMetrics>().Factory));
+        builder.Services.AddSingleton<SocketTransportFactory>().AddSingleton<IConnectionListenerFactory, GatedListenerFactory>();
+        builder.Services.AddSingleton<IHostLifetime, SignalLifetime>();
         builder.Services.AddSingleton<SecretFiles>();
-        builder.Services.AddSingleton(provider => AccessControl.Open(provider.GetRequiredService<SecretFiles>(), options));
+        builder.Services.AddSingleton(provider => AccessControl.Open(provider.GetRequiredService<SecretFiles>(), options, provider.GetRequiredService<ServerRefusals>()));
         builder.Services.AddSingleton(provider => ServerCertificate.Open(provider.GetRequiredService<SecretFiles>(), options));
 
         var app = builder.Build();
@@ -73,11 +109,15 @@ internal sealed class ServerHost : IAsyncDisposable
             {
                 options.Urls.ToList().ForEach(app.Urls.Add);
             }
+            var (gate, refusals) = (app.Services.GetRequiredService<ConnectionGate>(), app.Services.GetRequiredService<ServerRefusals>());
+            app.Services.GetRequiredService<DiagnosticListener>().Subscribe(refusals, static (name, _, _) => name == ServerRefusals.BadRequestEvent);
+            app.Use((context, next) => gate.RunAsync(context, next));
             app.Use((context, next) => access.HandleAsync(context, next));
             var content = new ServedContent();
-            ExporterEndpoints.Map(app, content);
+            ExporterEndpoints.Map(app, content, options.MaxScrapes, refusals);
+            var server = new ServerHost(app, content);
             await app.StartAsync();
-            return new ServerHost(app, content);
+            return server;
         }
         catch
         {
@@ -98,15 +138,26 @@ internal sealed class ServerHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await Gate.EndAsync();
         await _app.StopAsync();
         await _app.DisposeAsync();
+    }
+
+    private static void SetLimits(KestrelServerLimits limits, ServerOptions options)
+    {
+        // From a request's first byte on; the gate's begins with the connection.
+        limits.RequestHeadersTimeout = options.HeaderTimeout;
+        limits.MaxRequestLineSize = Math.Min(MaxRequestLine, options.MaxHeaderSize);
+        limits.MaxRequestHeadersTotalSize = options.MaxHeaderSize;
+        limits.MaxRequestBufferSize = limits.MaxRequestLineSize + options.MaxHeaderSize;
+        limits.MaxRequestBodySize = 0;
     }
 
     private static void Listen(KestrelServerOptions kestrel, ServerOptions options, ServerCertificate certificate)
     {
         foreach (var address in options.Urls.Select(BindingAddress.Parse))
         {
-            void UseTls(ListenOptions listen) => listen.UseHttps(certificate.CreateOptions());
+            void UseTls(ListenOptions listen) => listen.UseHttps(certificate.CreateOptions(options.HeaderTimeout));
             if (IPAddress.TryParse(address.Host, out var ip))
             {
                 kestrel.Listen(ip, address.Port, UseTls);

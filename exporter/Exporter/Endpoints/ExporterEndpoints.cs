@@ -5,36 +5,46 @@ using Exporter.Bpf.Tc;
 using Exporter.Health;
 using Exporter.Pods;
 using Exporter.Programs;
+using Exporter.Server;
 
 namespace Exporter.Endpoints;
 
 /// <summary>What the program serves.</summary>
 internal static class ExporterEndpoints
 {
-    internal static void Map(WebApplication app, ServedContent content)
+    /// <param name="maxAtOnce">How many scrapes may run at once, and how many requests for the other pages; probes always get an answer.</param>
+    internal static void Map(WebApplication app, ServedContent content, int maxAtOnce, ServerRefusals refusals)
     {
-        Get("/metrics", static (served, context) => served.WriteMetricsAsync(context));
-        Get("/healthz", static (served, context) =>
+        var time = app.Services.GetRequiredService<TimeProvider>();
+        var scrapes = new RequestSlots(maxAtOnce, RefusalReason.Scrapes, refusals, time);
+        var pages = new RequestSlots(maxAtOnce, RefusalReason.Pages, refusals, time);
+        Serve("/metrics", scrapes, static (served, context) => ContentCoding.WriteAsync(context, () => served.WriteMetricsAsync(context)));
+        Serve("/healthz", null, static (served, context) =>
         {
             var stuck = served.Services.GetRequiredService<LoopHealth>().Stuck();
             return Answer(context, stuck.Count == 0, $"stuck: {string.Join(", ", stuck)}");
         });
-        Get("/readyz", static (served, context) =>
+        Serve("/readyz", null, static (served, context) =>
         {
             var reasons = served.Services.GetRequiredService<Readiness>().Reasons;
             return Answer(context, reasons.Count == 0, $"not ready: {string.Join("; ", reasons)}");
         });
-        Get("/api/v1/pods", static (served, context) => FindPods(served) is { } pods ? Write(context, pods, PodsDocumentContext.Default.PodsDocument) : NotFound(context));
-        Get("/api/v1/bpf", static (served, context) => FindBpf(served) is { } bpf ? Write(context, bpf, BpfDocumentContext.Default.BpfDocument) : NotFound(context));
-        Get("/", static (served, context) =>
+        Serve("/api/v1/pods", pages, static (served, context) => Write(context, FindPods(served), PodsDocumentContext.Default.PodsDocument));
+        Serve("/api/v1/bpf", pages, static (served, context) => Write(context, FindBpf(served), BpfDocumentContext.Default.BpfDocument));
+        Serve("/", pages, static (served, context) => ContentCoding.WriteAsync(context, () =>
         {
             context.Response.ContentType = "text/html; charset=utf-8";
             return context.Response.WriteAsync(LandingPage.Write(FindPods(served)));
-        });
+        }));
 
-        // Says which of the overloads is meant: the one that binds nothing.
-        void Get(string path, Func<Served, HttpContext, Task> answer) =>
-            app.MapGet(path, (RequestDelegate)(async context => await answer(await content.GetAsync(context), context)));
+        // Any other method gets 405 with Allow. The cast says which of the overloads is meant: the one that binds nothing.
+        void Serve(string path, RequestSlots? slots, Func<Served, HttpContext, Task> answer) =>
+            app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], (RequestDelegate)(context =>
+            {
+                return slots is null ? AnswerAsync() : slots.RunAsync(context, AnswerAsync);
+
+                async Task AnswerAsync() => await answer(await content.GetAsync(context), context);
+            }));
     }
 
     /// <summary>Null where nothing is counted.</summary>
@@ -61,16 +71,20 @@ internal static class ExporterEndpoints
             services.GetService<TcpHandshakePrograms>());
     }
 
-    private static Task Write<T>(HttpContext context, T document, JsonTypeInfo<T> type)
+    /// <param name="document">Null: nothing is counted now, and there is none.</param>
+    private static Task Write<T>(HttpContext context, T? document, JsonTypeInfo<T> type)
+        where T : class
     {
-        context.Response.ContentType = "application/json; charset=utf-8";
-        return JsonSerializer.SerializeAsync(context.Response.Body, document, type, context.RequestAborted);
-    }
-
-    private static Task NotFound(HttpContext context)
-    {
-        context.Response.StatusCode = StatusCodes.Status404NotFound;
-        return Task.CompletedTask;
+        if (document is null)
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        }
+        return ContentCoding.WriteAsync(context, () =>
+        {
+            context.Response.ContentType = "application/json; charset=utf-8";
+            return JsonSerializer.SerializeAsync(context.Response.Body, document, type, context.RequestAborted);
+        });
     }
 
     private static Task Answer(HttpContext context, bool good, string problem)

@@ -30,11 +30,11 @@ internal static class LandingPage
             <h1>podnet-exporter</h1>
             <p>What this node's pods send and receive on the network. Version {Encode(ExporterMetrics.Version)}.</p>
             <ul>
-            <li><a href="/metrics">/metrics</a>: for Prometheus</li>
-            <li><a href="/api/v1/pods">/api/v1/pods</a>: the table below as JSON</li>
-            <li><a href="/api/v1/bpf">/api/v1/bpf</a>: the BPF programs, and which were refused</li>
-            <li><a href="/healthz">/healthz</a>: whether its loops turn</li>
-            <li><a href="/readyz">/readyz</a>: whether it knows interfaces and pods</li>
+            <li><a href="metrics">/metrics</a>: for Prometheus</li>
+            <li><a href="api/v1/pods">/api/v1/pods</a>: the table below as JSON</li>
+            <li><a href="api/v1/bpf">/api/v1/bpf</a>: the BPF programs, and which were refused</li>
+            <li><a href="healthz">/healthz</a>: whether its loops turn</li>
+            <li><a href="readyz">/readyz</a>: whether it knows interfaces and pods</li>
             </ul>
             <h2>Pods</h2>
             <p>{(document is null ? "This exporter counts nothing now; the metrics say why." : $"Known from {Encode(document.Source)}, counted by {Encode(document.Hook)} since the exporter runs.")}</p>

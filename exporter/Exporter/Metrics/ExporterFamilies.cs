@@ -1,3 +1,4 @@
+using Exporter.Server;
 using static Exporter.Metrics.MetricType;
 
 namespace Exporter.Metrics;
@@ -136,6 +137,19 @@ internal static class ExporterFamilies
         Details = "The former stays in force. Those that are not used are not there.",
     };
 
+    internal static readonly MetricDefinition ServerRefusals = new(
+        Counter,
+        "podnet_exporter_server_refusals_total",
+        "refusals",
+        "Connections and requests that the server refused or cut off.",
+        new MetricLabel("reason", [.. RefusalReason.All]))
+    {
+        Query = "sum by (instance, reason) (increase(podnet_exporter_server_refusals_total[1h])) > 0",
+        Details = "connections: closed because `Server:MaxConnections` were open; header_timeout: no complete request within `Server:HeaderTimeout`; "
+            + "header_size: headers larger than `Server:MaxHeaderSize`; bad_request: not valid HTTP, or with a body; unauthorized: without a valid token or password; "
+            + "scrapes: more scrapes at once than `Server:MaxScrapes`; pages: as many requests at once for the other pages; slow_client: the answer was not read within a minute.",
+    };
+
     internal static readonly MetricDefinition ProgramRuns = new(
         Counter, "podnet_exporter_bpf_program_runs_total", "runs", "Runs of a BPF program, while the kernel's BPF statistics are on.", new MetricLabel("program"))
     {
@@ -249,7 +263,7 @@ internal static class ExporterFamilies
         LostPackets, LostBytes, MissedPackets, .. Unattributed.Families, .. Excluded.Families, LostHandshakes,
         Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
         DrainDuration, DrainErrors, Resyncs,
-        SecretErrors,
+        SecretErrors, ServerRefusals,
         ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries, Replacements, Pinned, LedgerUnkept, OptionErrors, OptionsPending,
     ];
 

@@ -59,7 +59,22 @@ internal sealed record ExporterOptions(
             reader.Text("Server:CertificateFile", "a path", "The server's certificate in PEM, followed by those of its issuers; empty: no TLS. Read anew when it changes, as the three that follow."),
             reader.Text("Server:KeyFile", "a path", "The certificate's private key in PEM."),
             reader.Text("Server:BearerTokenFile", "a path", "A token that whoever asks for metrics or pods has to show; empty: none."),
-            reader.Text("Server:BasicAuthFile", "a path", "Lines name:password; whoever asks for metrics or pods has to show one of them; empty: none.")),
+            reader.Text("Server:BasicAuthFile", "a path", "Lines name:password; whoever asks for metrics or pods has to show one of them; empty: none."),
+            reader.Number(
+                "Server:MaxConnections",
+                256,
+                16,
+                65536,
+                "How many connections may be open; beyond that the oldest without a finished request is closed, so that a probe gets in."),
+            reader.Duration(
+                "Server:HeaderTimeout",
+                TimeSpan.FromSeconds(10),
+                TimeSpan.FromSeconds(1),
+                TimeSpan.FromMinutes(5),
+                "How long a client may take from connecting to the end of its request's headers, the TLS handshake included."),
+            reader.Number("Server:MaxHeaderSize", 32768, 1024, 1048576, "How many bytes a request's headers may have; the request line may have as many, up to 8192."),
+            reader.Number(
+                "Server:MaxScrapes", 4, 1, 256, "How many scrapes may run at once, and as many requests for the other pages; beyond that the answer is 503 with Retry-After.")),
         new(
             reader.Choice("Attach:Hook", HookChoice.Auto, "How to attach: tcx where the kernel has it, else clsact; or one of the two."),
             reader.Pattern("Attach:Include", "Only interfaces whose name matches this regular expression; empty: all pod interfaces."),
@@ -202,7 +217,18 @@ internal sealed record ExporterOptions(
 }
 
 /// <param name="CertificateFile">Empty, as each of the paths that follow: none.</param>
-internal sealed record ServerOptions(IReadOnlyList<string> Urls, string CertificateFile, string KeyFile, string BearerTokenFile, string BasicAuthFile)
+/// <param name="HeaderTimeout">From the connection on.</param>
+/// <param name="MaxHeaderSize">Bytes.</param>
+internal sealed record ServerOptions(
+    IReadOnlyList<string> Urls,
+    string CertificateFile,
+    string KeyFile,
+    string BearerTokenFile,
+    string BasicAuthFile,
+    int MaxConnections,
+    TimeSpan HeaderTimeout,
+    int MaxHeaderSize,
+    int MaxScrapes)
 {
     internal bool HasTls => CertificateFile.Length > 0;
 }

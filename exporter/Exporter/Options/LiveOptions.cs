@@ -16,6 +16,8 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     /// <summary>Sections and keys whose options are applied while the program runs; every other takes a restart.</summary>
     private static readonly string[] Live = ["Drain:", "Metrics:", "Identity:Wait", "Attach:Include", "Attach:Exclude", "Attach:CheckInterval"];
 
+    /// <summary>The loop looks, and so does a SIGHUP.</summary>
+    private readonly Lock _looking = new();
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Counter _errors;
@@ -69,6 +71,14 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 
     /// <summary>Applies what has changed since the last call.</summary>
     internal void Look()
+    {
+        lock (_looking)
+        {
+            Read();
+        }
+    }
+
+    private void Read()
     {
         var files = _files.Read();
         if (files == _files)

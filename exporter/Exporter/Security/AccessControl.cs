@@ -1,22 +1,28 @@
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.RegularExpressions;
 using Exporter.Options;
+using Exporter.Server;
 
 namespace Exporter.Security;
 
 /// <summary>Lets those ask for anything but health who show a token, or a name and a password.</summary>
 /// <param name="tokens">Null: none is taken. As it is sent, in UTF-8.</param>
 /// <param name="passwords">Null: none is taken. As each is sent, name and all, in UTF-8.</param>
-internal sealed class AccessControl(SecretFile<byte[][]>? tokens, SecretFile<byte[][]>? passwords)
+internal sealed partial class AccessControl(SecretFile<byte[][]>? tokens, SecretFile<byte[][]>? passwords, ServerRefusals refusals)
 {
     private const string Bearer = "Bearer";
     private const string Basic = "Basic";
 
+    /// <summary>Before a password that looks like a hash; nginx has the same.</summary>
+    private const string PlainScheme = "{PLAIN}";
+
     /// <exception cref="FormatException">A file cannot be read or used.</exception>
-    internal static AccessControl Open(SecretFiles files, ServerOptions options) => new(
+    internal static AccessControl Open(SecretFiles files, ServerOptions options, ServerRefusals refusals) => new(
         options.BearerTokenFile.Length > 0 ? files.Open("bearer_token", "Server:BearerTokenFile", [options.BearerTokenFile], texts => ParseToken(texts[0])) : null,
-        options.BasicAuthFile.Length > 0 ? files.Open("basic_auth", "Server:BasicAuthFile", [options.BasicAuthFile], texts => ParsePasswords(texts[0])) : null);
+        options.BasicAuthFile.Length > 0 ? files.Open("basic_auth", "Server:BasicAuthFile", [options.BasicAuthFile], texts => ParsePasswords(texts[0])) : null,
+        refusals);
 
     /// <summary>Passes on what may pass; the rest gets 401. Probes have neither tokens nor passwords.</summary>
     internal Task HandleAsync(HttpContext context, RequestDelegate next)
@@ -25,6 +31,7 @@ internal sealed class AccessControl(SecretFile<byte[][]>? tokens, SecretFile<byt
         {
             return next(context);
         }
+        refusals.Count(RefusalReason.Unauthorized);
         context.Response.StatusCode = StatusCodes.Status401Unauthorized;
         context.Response.Headers.WWWAuthenticate = new([.. Challenges()]);
         return Task.CompletedTask;
@@ -72,11 +79,42 @@ internal sealed class AccessControl(SecretFile<byte[][]>? tokens, SecretFile<byt
         ? [Encoding.UTF8.GetBytes(token)]
         : throw new FormatException("has to hold one token, without blanks or line breaks in it");
 
+    /// <summary>
+    /// Passwords themselves. A line with a hash, as htpasswd(1) writes it, is an error: taken as a password it would let in those who read the
+    /// file, and nobody who knows the password.
+    /// </summary>
     private static byte[][] ParsePasswords(string text)
     {
-        var lines = text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        return lines.Length > 0 && lines.All(line => line.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon && colon < line.Length - 1)
-            ? [.. lines.Select(line => Encoding.UTF8.GetBytes(Convert.ToBase64String(Encoding.UTF8.GetBytes(line))))]
-            : throw new FormatException("has to hold lines of the form name:password");
+        var shown = new List<byte[]>();
+        foreach (var (index, line) in text.Split('\n', StringSplitOptions.TrimEntries).Index())
+        {
+            if (line.Length == 0)
+            {
+                continue;
+            }
+            if (line.Split(':', 2) is not [{ Length: > 0 } name, { Length: > 0 } password])
+            {
+                throw new FormatException($"has to hold lines of the form name:password, and line {index + 1} is not one");
+            }
+            if (password.StartsWith(PlainScheme, StringComparison.Ordinal))
+            {
+                password = password[PlainScheme.Length..];
+            }
+            else if (Hash().Match(password) is { Success: true } hash)
+            {
+                var kind = hash.Groups["scheme"] is { Success: true } scheme ? $"one of {scheme.Value}" : "one of crypt(3)";
+                throw new FormatException(
+                    $"has a hash ({kind}) for {name} in line {index + 1}, and hashes are not supported: write the password itself; write {PlainScheme}password if it only looks like a hash");
+            }
+            shown.Add(Encoding.UTF8.GetBytes(Convert.ToBase64String(Encoding.UTF8.GetBytes($"{name}:{password}"))));
+        }
+        return shown.Count > 0 ? [.. shown] : throw new FormatException("has to hold lines of the form name:password, and is empty");
     }
+
+    /// <summary>
+    /// <c>$id$...</c> of crypt(5), Apache and Argon2, <c>{SCHEME}...</c> of RFC 2307, and the two formats of crypt(5) without an id: 13 characters
+    /// of DES, and 20 of BSDi that begin with an underscore.
+    /// </summary>
+    [GeneratedRegex(@"^(?<scheme>\$[A-Za-z0-9-]+\$|\{[A-Za-z0-9.-]+\})|^(_[./0-9A-Za-z]{19}|[./0-9A-Za-z]{13})$", RegexOptions.CultureInvariant)]
+    private static partial Regex Hash();
 }

@@ -8,7 +8,17 @@ namespace Exporter.Security;
 internal sealed partial class SecretFiles(TimeProvider time, ILogger<SecretFiles> logger)
 {
     private readonly ConcurrentDictionary<string, ulong> _errors = [];
+    private readonly ConcurrentBag<Action> _files = [];
     private Counter? _counter;
+
+    /// <summary>Reads all files now; one that still cannot be used is logged and counted again.</summary>
+    internal void ReadAgain()
+    {
+        foreach (var read in _files)
+        {
+            read();
+        }
+    }
 
     /// <summary>Shows what was counted in these metrics, from now on in these alone.</summary>
     internal void ShowIn(IMetricFactory metrics)
@@ -33,11 +43,13 @@ internal sealed partial class SecretFiles(TimeProvider time, ILogger<SecretFiles
         _errors[name] = 0;
         try
         {
-            return new(paths, parse, time, problem =>
+            var file = new SecretFile<T>(paths, parse, time, problem =>
             {
                 _counter?.WithLabels(name).IncTo(_errors.AddOrUpdate(name, 1, static (_, errors) => errors + 1));
                 LogKept(name, problem);
             });
+            _files.Add(file.ReadAgain);
+            return file;
         }
         catch (FormatException e)
         {
@@ -66,7 +78,9 @@ internal sealed class SecretFile<T>
     /// <summary>Who finds it taken uses what there is.</summary>
     private readonly Lock _lock = new();
     private long _lookedAt;
-    private IReadOnlyList<string> _texts;
+
+    /// <summary>What was read last; null: what is read next is taken as new.</summary>
+    private IReadOnlyList<string>? _texts;
     private T _current;
 
     /// <param name="tellProblem">Called once for each content that cannot be used.</param>
@@ -98,6 +112,16 @@ internal sealed class SecretFile<T>
         }
     }
 
+    /// <summary>Reads the files now, changed or not.</summary>
+    internal void ReadAgain()
+    {
+        lock (_lock)
+        {
+            _texts = null;
+            Look();
+        }
+    }
+
     private void Look()
     {
         Volatile.Write(ref _lookedAt, _time.GetTimestamp());
@@ -105,12 +129,12 @@ internal sealed class SecretFile<T>
         try
         {
             texts = Read(_paths);
-            if (!texts.SequenceEqual(_texts))
+            if (IsNew())
             {
                 Volatile.Write(ref _current, _parse(texts));
             }
         }
-        catch (FormatException e) when (!texts.SequenceEqual(_texts))
+        catch (FormatException e) when (IsNew())
         {
             _tellProblem(e.Message);
         }
@@ -119,6 +143,8 @@ internal sealed class SecretFile<T>
             // As the last time.
         }
         _texts = texts;
+
+        bool IsNew() => _texts is null || !texts.SequenceEqual(_texts);
     }
 
     private static string[] Read(IReadOnlyList<string> paths)

@@ -14,8 +14,9 @@ internal sealed class ServerCertificate(SecretFile<SslStreamCertificateContext> 
         new(files.Open("certificate", "Server:CertificateFile", [options.CertificateFile, options.KeyFile], texts => Parse(texts[0], texts[1])));
 
     /// <summary>For Kestrel; each connection gets the certificate of its moment.</summary>
-    internal TlsHandshakeCallbackOptions CreateOptions() => new()
+    internal TlsHandshakeCallbackOptions CreateOptions(TimeSpan handshakeTimeout) => new()
     {
+        HandshakeTimeout = handshakeTimeout,
         OnConnection = _ => new(new SslServerAuthenticationOptions { ServerCertificateContext = file.Current }),
     };
 

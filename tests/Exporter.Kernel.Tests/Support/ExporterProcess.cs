@@ -117,6 +117,16 @@ internal sealed partial class ExporterProcess : IDisposable
         }
     }
 
+    /// <summary>Waits until this many lines contain the text, those that have come already among them.</summary>
+    internal async Task WaitForLogAsync(string text, int lines)
+    {
+        using var deadline = new CancellationTokenSource(Silence.Limit);
+        while (Log.Count(line => line.Contains(text, StringComparison.Ordinal)) < lines)
+        {
+            await _lines.Reader.ReadAsync(deadline.Token);
+        }
+    }
+
     internal Task<string> GetAsync(string path) => _http.GetStringAsync(path);
 
     /// <summary>The metrics in the format that Prometheus asks for.</summary>

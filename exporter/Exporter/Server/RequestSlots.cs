@@ -1,0 +1,40 @@
+namespace Exporter.Server;
+
+/// <summary>Bounds how many requests of a kind run at once; a request beyond that is answered at once with 503.</summary>
+/// <param name="reason">One of <see cref="RefusalReason"/>: what a refusal counts as.</param>
+internal sealed class RequestSlots(int slots, string reason, ServerRefusals refusals, TimeProvider time)
+{
+    /// <summary>How long a request may hold its slot: a client that does not read its answer must not keep others out.</summary>
+    internal static readonly TimeSpan MaxDuration = TimeSpan.FromMinutes(1);
+
+    private int _running;
+
+    internal async Task RunAsync(HttpContext context, Func<Task> answer)
+    {
+        if (Interlocked.Increment(ref _running) > slots)
+        {
+            Interlocked.Decrement(ref _running);
+            refusals.Count(reason);
+            context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
+            context.Response.Headers.RetryAfter = "1";
+            context.Response.ContentType = "text/plain; charset=utf-8";
+            await context.Response.WriteAsync($"{slots} requests of this kind are running already; try again\n");
+            return;
+        }
+        try
+        {
+            await using var limit = time.CreateTimer(_ => Abort(context), null, MaxDuration, Timeout.InfiniteTimeSpan);
+            await answer();
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _running);
+        }
+    }
+
+    private void Abort(HttpContext context)
+    {
+        refusals.Count(RefusalReason.SlowClient);
+        context.Abort();
+    }
+}

@@ -1,0 +1,185 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using Exporter.Bpf;
+using Exporter.Kernel.Tests.Support;
+
+namespace Exporter.Benchmarks;
+
+/// <summary>What clients that open very many connections, and scrape all at once, do to probes and to memory.</summary>
+internal static class Serving
+{
+    private const int Interfaces = 250;
+    private const int HalfOpen = 12_000;
+    private const int Scrapes = 400;
+    private const int ConnectingAtOnce = 64;
+
+    internal static async Task RunAsync()
+    {
+        FileDescriptorLimit.Raise();
+        using var veths = new Veths(Interfaces);
+        veths.MakePods();
+        await MeasureAsync("HTTP", veths, [Array.Empty<byte>(), Encoding.ASCII.GetBytes("GET /metrics HTTP/1.1\r\nHost: half\r\n")]);
+
+        var directory = Directory.CreateTempSubdirectory("podnet-bench-");
+        try
+        {
+            WriteCertificate(directory.FullName);
+            await MeasureAsync(
+                "TLS", veths, [Array.Empty<byte>(), await RecordClientHelloAsync()], $"--Server:CertificateFile={directory}/tls.crt", $"--Server:KeyFile={directory}/tls.key");
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+    }
+
+    /// <param name="beginnings">What half-open connections send, in turn.</param>
+    private static async Task MeasureAsync(string protocol, Veths veths, IReadOnlyList<byte[]> beginnings, params string[] options)
+    {
+        Table.Begin($"{HalfOpen} half-open connections and {Scrapes} scrapes at once over {protocol}");
+        var port = ExporterProcess.FreePort();
+        var url = $"{(protocol == "TLS" ? "https" : "http")}://127.0.0.1:{port}";
+        using var exporter = await ExporterProcess.StartCommandAsync(
+            port, [ExporterProcess.Binary, $"--Server:Urls={url}", "--Attach:Hook=clsact", "--Bpf:PinDirectory=", .. options]);
+        using var http = NewClient(url);
+        while (new MetricSamples(await http.GetStringAsync("/metrics"))["podnet_exporter_interfaces{state=\"attached\"}"] != Interfaces)
+        {
+            await Task.Delay(100);
+        }
+        veths.SendFrames();
+        // As it is after some hours: what scrapes, with gzip and at once, leave in the heap is there.
+        for (var i = 0; i < 50; i++)
+        {
+            await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => AskAsync(http, "/metrics")));
+        }
+        var before = await LeastResidentAsync(exporter.Id);
+
+        using var ending = new CancellationTokenSource();
+        var probes = ProbeAsync(url, ending.Token);
+        var sockets = await ConnectAsync(port, beginnings);
+        var scrapes = await Task.WhenAll(Enumerable.Range(0, Scrapes).Select(_ => AskAsync(http, "/metrics")));
+        await ending.CancelAsync();
+        var slowestProbe = await probes;
+        var during = Footprint.ResidentKilobytes(exporter.Id) / 1024.0;
+        sockets.ForEach(socket => socket.Dispose());
+        var refused = new MetricSamples(await http.GetStringAsync("/metrics")).Sum("podnet_exporter_server_refusals_total", "reason=\"connections\"");
+        var after = await LeastResidentAsync(exporter.Id);
+
+        Table.Row("connections closed to make room for others", refused, "");
+        Table.Row("scrapes answered", scrapes.Count(scrape => scrape.Status == HttpStatusCode.OK), "");
+        Table.Row("scrapes refused with 503", scrapes.Count(scrape => scrape.Status == HttpStatusCode.ServiceUnavailable), "");
+        Table.Row("scrapes without an answer", scrapes.Count(scrape => scrape.Status == default), "");
+        Table.Row("/healthz on a new connection, slowest", slowestProbe.TotalMilliseconds, " ms", most: 1000);
+        Table.Row("resident memory before", before, " MiB");
+        Table.Row("resident memory at the end of the scrapes, beyond that", during - before, " MiB");
+        Table.Row("resident memory after all is closed, beyond that before", after - before, " MiB", most: 5);
+    }
+
+    /// <summary>The least of half a minute: memory is given back at a collection and at the next drains.</summary>
+    private static async Task<double> LeastResidentAsync(int process)
+    {
+        var least = double.MaxValue;
+        for (var second = 0; second < 30; second++)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1));
+            least = Math.Min(least, Footprint.ResidentKilobytes(process) / 1024.0);
+        }
+        return least;
+    }
+
+    private static async Task<List<Socket>> ConnectAsync(int port, IReadOnlyList<byte[]> beginnings)
+    {
+        var sockets = new List<Socket>(HalfOpen);
+        await Parallel.ForAsync(0, HalfOpen, new ParallelOptions { MaxDegreeOfParallelism = ConnectingAtOnce }, async (i, _) =>
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            lock (sockets)
+            {
+                sockets.Add(socket);
+            }
+            try
+            {
+                await socket.ConnectAsync(IPAddress.Loopback, port, CancellationToken.None);
+                await socket.SendAsync(beginnings[i % beginnings.Count]);
+            }
+            catch (SocketException)
+            {
+                // It is closed already.
+            }
+        });
+        return sockets;
+    }
+
+    /// <summary>Asks for /healthz, each time on a new connection, as the kubelet does; the longest that it took.</summary>
+    private static async Task<TimeSpan> ProbeAsync(string url, CancellationToken ending)
+    {
+        var longest = TimeSpan.Zero;
+        while (!ending.IsCancellationRequested)
+        {
+            using var http = NewClient(url);
+            var started = Stopwatch.GetTimestamp();
+            var (status, _) = await AskAsync(http, "/healthz");
+            var took = Stopwatch.GetElapsedTime(started);
+            longest = status == HttpStatusCode.OK ? TimeSpan.FromTicks(Math.Max(longest.Ticks, took.Ticks)) : TimeSpan.MaxValue;
+            if (longest == TimeSpan.MaxValue)
+            {
+                return longest;
+            }
+            await Task.Delay(20, CancellationToken.None);
+        }
+        return longest;
+    }
+
+    /// <summary>The status and how long it took; no status if the server closed the connection.</summary>
+    private static async Task<(HttpStatusCode Status, TimeSpan Took)> AskAsync(HttpClient http, string path)
+    {
+        var started = Stopwatch.GetTimestamp();
+        try
+        {
+            using var response = await http.GetAsync(path);
+            return (response.StatusCode, Stopwatch.GetElapsedTime(started));
+        }
+        catch (HttpRequestException)
+        {
+            return (default, Stopwatch.GetElapsedTime(started));
+        }
+    }
+
+    private static HttpClient NewClient(string url)
+    {
+        var handler = new SocketsHttpHandler { AutomaticDecompression = DecompressionMethods.GZip };
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, _) => true;
+        return new HttpClient(handler) { BaseAddress = new Uri(url), Timeout = TimeSpan.FromMinutes(2) };
+    }
+
+    /// <summary>The first bytes of a TLS client; nothing follows them.</summary>
+    private static async Task<byte[]> RecordClientHelloAsync()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        using var client = new TcpClient();
+        await client.ConnectAsync((IPEndPoint)listener.LocalEndPoint!);
+        using var accepted = await listener.AcceptAsync();
+        using var tls = new SslStream(client.GetStream());
+        var handshake = tls.AuthenticateAsClientAsync("localhost");
+        var hello = new byte[4096];
+        var length = await accepted.ReceiveAsync(hello);
+        accepted.Close();
+        await handshake.ContinueWith(_ => { }, TaskScheduler.Default);
+        return hello[..length];
+    }
+
+    private static void WriteCertificate(string directory)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var certificate = new CertificateRequest("CN=bench", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1));
+        File.WriteAllText(Path.Combine(directory, "tls.crt"), certificate.ExportCertificatePem());
+        File.WriteAllText(Path.Combine(directory, "tls.key"), key.ExportPkcs8PrivateKeyPem());
+    }
+}

@@ -1,0 +1,185 @@
+using System.Net;
+using System.Net.Sockets;
+using Exporter.Server;
+using Exporter.Tests.Support;
+
+namespace Exporter.Tests;
+
+/// <summary>What clients that are many, slow or large can and cannot do to the real server, over real sockets.</summary>
+public sealed class ServerLimitTests
+{
+    private const int Max = 16;
+
+    private static readonly (string, string?) Connections = ("Server:MaxConnections", "16");
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("GET /metrics HT")]
+    [InlineData("GET /healthz HTTP/1.1\r\nHost: half\r\n")]
+    public async Task The_oldest_connection_without_a_request_makes_room_for_a_probe(string sent)
+    {
+        await using var server = await RunningServer.StartAsync(Connections);
+        server.Serve();
+        var halfOpen = new List<Socket>();
+        for (var i = 0; i < 10 * Max; i++)
+        {
+            halfOpen.Add(await server.ConnectAsync(sent));
+        }
+
+        Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/healthz")).StatusCode);
+
+        foreach (var oldest in halfOpen[..^(Max - 1)])
+        {
+            Assert.Equal("", await RunningServer.ReadToEndAsync(oldest));
+        }
+        Assert.All(halfOpen[^(Max - 1)..], newest => Assert.True(RunningServer.IsOpen(newest)));
+        Assert.Equal((10 * Max) + 1 - Max, server[RefusalReason.Connections]);
+    }
+
+    [Fact]
+    public async Task Connections_that_have_finished_a_request_are_closed_last_the_one_that_is_idle_for_longest_first()
+    {
+        await using var server = await RunningServer.StartAsync(Connections);
+        server.Serve();
+        var first = await server.AskAndStayAsync("/healthz");
+        var second = await server.AskAndStayAsync("/healthz");
+        var halfOpen = await server.ConnectAsync();
+        for (var i = 3; i < Max; i++)
+        {
+            await server.AskAndStayAsync("/healthz");
+        }
+
+        await server.AskAndStayAsync("/healthz");
+        Assert.Equal("", await RunningServer.ReadToEndAsync(halfOpen));
+        Assert.True(RunningServer.IsOpen(first));
+        await server.AskAndStayAsync("/healthz");
+        Assert.Equal("", await RunningServer.ReadToEndAsync(first));
+        Assert.True(RunningServer.IsOpen(second));
+    }
+
+    [Fact]
+    public async Task A_connection_is_refused_while_every_other_one_runs_a_request()
+    {
+        await using var server = await RunningServer.StartAsync(Connections);
+        var probes = new List<Task<HttpResponseMessage>>();
+        while (probes.Count < Max)
+        {
+            // It waits for something to be served.
+            probes.Add(server.Http.GetAsync("/healthz"));
+            await RunningServer.UntilAsync(() => Task.FromResult(server.RunningRequests == probes.Count));
+        }
+
+        Assert.Equal("", await RunningServer.ReadToEndAsync(await server.ConnectAsync()));
+        Assert.Equal(1, server[RefusalReason.Connections]);
+
+        server.Serve();
+        Assert.All(await Task.WhenAll(probes), answer => Assert.Equal(HttpStatusCode.OK, answer.StatusCode));
+        Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/healthz")).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("GET /healthz HTTP/1.1\r\nHost: slow\r\n")]
+    public async Task A_connection_without_a_complete_request_is_closed_after_the_header_timeout(string sent)
+    {
+        await using var server = await RunningServer.StartAsync(("Server:HeaderTimeout", "00:00:20"));
+        server.Serve();
+        var idle = await server.AskAndStayAsync("/healthz");
+        var slow = await server.ConnectAsync(sent);
+        // It is accepted once a later one has its answer.
+        await server.AskAndStayAsync("/healthz");
+
+        server.Time.Advance(TimeSpan.FromSeconds(19));
+        Assert.True(RunningServer.IsOpen(slow));
+        server.Time.Advance(TimeSpan.FromSeconds(2));
+
+        Assert.Equal("", await RunningServer.ReadToEndAsync(slow));
+        Assert.Equal(1, server[RefusalReason.HeaderTimeout]);
+        Assert.True(RunningServer.IsOpen(idle));
+    }
+
+    [Fact]
+    public async Task Headers_that_are_too_large_and_requests_that_are_not_HTTP_are_refused_and_counted()
+    {
+        await using var server = await RunningServer.StartAsync(("Server:MaxHeaderSize", "4096"));
+        server.Serve();
+
+        foreach (var (request, status, reason, count) in ((string, string, string, double)[])
+            [
+                ($"GET /healthz HTTP/1.1\r\nHost: test\r\nX-Large: {new string('x', 4096)}\r\n\r\n", "431", RefusalReason.HeaderSize, 1),
+                ($"GET /{new string('x', 4096)} HTTP/1.1\r\nHost: test\r\n\r\n", "414", RefusalReason.HeaderSize, 2),
+                ("nonsense\r\n\r\n", "400", RefusalReason.BadRequest, 1),
+                ("GET /healthz HTTP/1.1\r\n\r\n", "400", RefusalReason.BadRequest, 2),
+            ])
+        {
+            var answer = await RunningServer.ReadToEndAsync(await server.ConnectAsync(request));
+            Assert.StartsWith($"HTTP/1.1 {status} ", answer, StringComparison.Ordinal);
+            Assert.Equal((request[..10], count), (request[..10], server[reason]));
+        }
+        Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/healthz")).StatusCode);
+    }
+
+    [Theory]
+    [InlineData("/metrics", RefusalReason.Scrapes)]
+    [InlineData("/api/v1/pods", RefusalReason.Pages)]
+    [InlineData("/", RefusalReason.Pages)]
+    public async Task More_requests_at_once_than_allowed_get_503_and_when_to_try_again(string path, string reason)
+    {
+        await using var server = await RunningServer.StartAsync(("Server:MaxScrapes", "2"));
+        var requests = Enumerable.Range(0, 5).Select(_ => server.Http.GetAsync(path)).ToList();
+
+        // Nothing is served yet: two wait for that, and the others do not wait.
+        for (var refused = 0; refused < 3; refused++)
+        {
+            var done = await Task.WhenAny(requests);
+            requests.Remove(done);
+            var answer = await done;
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, "1"), (answer.StatusCode, answer.Headers.RetryAfter?.ToString()));
+        }
+        Assert.Equal(3, server[reason]);
+        Assert.All(requests, waiting => Assert.False(waiting.IsCompleted));
+
+        var probe = server.Http.GetAsync("/healthz");
+        server.Serve();
+        Assert.Equal(HttpStatusCode.OK, (await probe).StatusCode);
+        foreach (var waiting in requests)
+        {
+            Assert.NotEqual(HttpStatusCode.ServiceUnavailable, (await waiting).StatusCode);
+        }
+        Assert.NotEqual(HttpStatusCode.ServiceUnavailable, (await server.Http.GetAsync(path)).StatusCode);
+        Assert.Contains($"podnet_exporter_server_refusals_total{{reason=\"{reason}\"}} 3\n", await server.Http.GetStringAsync("/metrics"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_request_that_holds_its_slot_too_long_is_cut_off_and_another_gets_the_slot()
+    {
+        await using var server = await RunningServer.StartAsync(("Server:MaxScrapes", "1"));
+        var slow = server.Http.GetAsync("/metrics");
+        // Another one may be the first to arrive, and is the slow one then.
+        var other = server.Http.GetAsync("/metrics");
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await await Task.WhenAny(slow, other)).StatusCode);
+        slow = slow.IsCompleted ? other : slow;
+
+        server.Time.Advance(RequestSlots.MaxDuration);
+
+        await Assert.ThrowsAsync<HttpRequestException>(() => slow);
+        Assert.Equal(1, server[RefusalReason.SlowClient]);
+        server.Serve();
+        await RunningServer.UntilAsync(async () => (await server.Http.GetAsync("/metrics")).StatusCode == HttpStatusCode.OK);
+    }
+
+    [Fact]
+    public async Task An_end_closes_connections_without_a_request_and_does_not_wait_for_them()
+    {
+        var server = await RunningServer.StartAsync(Connections);
+        server.Serve();
+        var halfOpen = await server.ConnectAsync("GET /metrics HTTP/1.1\r\n");
+        var idle = await server.AskAndStayAsync("/healthz");
+
+        var end = Task.Run(async () => await server.DisposeAsync());
+
+        Assert.Equal("", await RunningServer.ReadToEndAsync(halfOpen));
+        Assert.Equal("", await RunningServer.ReadToEndAsync(idle));
+        await end;
+    }
+}
