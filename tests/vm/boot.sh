@@ -72,7 +72,7 @@ end_when_silent() {
   local size last_size=-1 silent_since=$SECONDS
   while kill -0 "$qemu" 2>/dev/null; do
     sleep 1
-    size=$(cat "$work/console" "$work/printed" 2>/dev/null | wc -c)
+    size=$({ cat "$work/console" "$work/printed" 2>/dev/null || true; } | wc -c)
     if ((size != last_size)); then
       last_size=$size silent_since=$SECONDS
     elif ((SECONDS - silent_since >= silence_s)); then

@@ -2,7 +2,7 @@
 # The VM ring: tries features of the built exporter on every kernel of kernels.txt, or on the named ones. Prints a
 # table, the reason of each result that is not ok, and the line "N passed, N failed, N skipped". Progress goes to stderr.
 #
-# Usage: test.sh [--short] [NAME...]
+# Usage: test.sh [--short | --only=FEATURE,...] [NAME...]
 # --short: one short list of features for each kernel, as `make test` runs it.
 # Environment: PODNET_VM_JOBS, the number of kernels that run at the same time (the number of CPUs; a kernel uses one)
 # Debian packages needed: those of boot.sh and fetch.sh, bpftool ethtool iperf3 util-linux gcc libc6-dev
@@ -22,10 +22,10 @@ short_features=(check start traffic-tcx traffic-clsact percpu handshake-kprobe h
 programs=(bpftool ethtool iperf3 setpriv)
 
 main() {
-  if [[ ${1:-} == --short ]]; then
-    features=("${short_features[@]}")
-    shift
-  fi
+  case ${1:-} in
+    --short) features=("${short_features[@]}") && shift ;;
+    --only=*) IFS=, read -ra features <<<"${1#--only=}" && shift ;;
+  esac
   [[ -x $exporter ]] || die "artifacts/podnet-exporter is missing: run 'make build'"
   command -v qemu-system-x86_64 >/dev/null || die "qemu-system-x86_64 is missing (package qemu-system-x86)"
   work=$(mktemp -d)

@@ -1004,7 +1004,7 @@ handshake_crossed() {
 
 # Each end's SYN is on its way while the other's is. Returns whether the durations are near.
 cross() {
-  local port at
+  local port at said
   of_each set_mark
   # A second from now, by both.
   at=$(awk '{ printf "%d\n", $1 * 1000 + 1000 }' /proc/uptime)
@@ -1014,8 +1014,8 @@ cross() {
   done
   wait_for_made
   ! grep -v ^connected /tmp/on_host /tmp/in_pod || fail "did not cross"
-  of_each expect_counted "__host__ client completed 3
-pod client completed 3" "SYNs that cross" >/dev/null
+  said=$(of_each expect_counted "__host__ client completed 3
+pod client completed 3" "SYNs that cross") || fail "$said"
   of tracepoint are_near_crossed && of kprobe are_near_crossed
 }
 
