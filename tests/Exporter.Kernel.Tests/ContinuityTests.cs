@@ -58,6 +58,26 @@ public sealed class ContinuityTests(ITestOutputHelper output)
         Assert.True(one.ReadCounters().TransmittedPackets > 10_000);
     }
 
+    [Fact]
+    public async Task After_a_restart_the_pods_page_shows_the_totals_that_the_metrics_show()
+    {
+        using var node = new PinnedNode();
+        using var pod = new Pod();
+        using (var first = await node.StartAsync())
+        {
+            await first.WaitForAttachedAsync(pod.Interface);
+            pod.Up();
+            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 500, 100, fromPod: true);
+            await PinnedNode.AssertExactAsync(first, pod);
+            first.Kill();
+        }
+        using var second = await node.StartAsync();
+        await PinnedNode.AssertExactAsync(second, pod);
+
+        // What neighbour discovery sends between the two requests is in the next pair of answers.
+        await second.GetPodsUntilAsync(pods => pods.Traffic(pod.Name) == pod.ReadCounters());
+    }
+
     [Theory]
     [InlineData("tcx")]
     [InlineData("clsact")]

@@ -1,3 +1,4 @@
+using Exporter.Bpf.Contract;
 using Exporter.Bpf.Netlink;
 using Exporter.Discovery;
 using Exporter.Pods;
@@ -88,6 +89,44 @@ public sealed class InterfaceRecordsTests : IDisposable
     }
 
     [Fact]
+    public void What_was_counted_on_an_interface_is_there_in_the_next_process_and_goes_on()
+    {
+        var owner = new PodInterface(Link, 3, SeenAt);
+        _records.Save(owner, network: 5);
+        Count(owner, Counted.Both(Counted.Sent(2, 200), Counted.Delivered(3, 330)));
+        owner.Pod = Web();
+        _records.Save(owner);
+        Count(owner, Counted.Sent(1, 50));
+
+        Restart();
+
+        var restored = Assert.Single(_records.Restore()).Owner;
+        Assert.Equal(((3ul, 250ul), (3ul, 330ul)), (restored.Totals.Transmitted, restored.Totals.Received));
+        Count(restored, Counted.Sent(1, 7));
+        Restart();
+        Assert.Equal((4ul, 257ul), Assert.Single(_records.Restore()).Owner.Totals.Transmitted);
+    }
+
+    /// <summary>The counts are in the old record until the commit that removes it.</summary>
+    [Fact]
+    public void Killed_between_two_records_an_interface_has_the_counts_of_both_once()
+    {
+        var owner = new PodInterface(Link, 3, SeenAt);
+        _records.Save(owner, network: 5);
+        Count(owner, Counted.Sent(2, 200));
+        owner.Pod = Web();
+        _records.Save(owner);
+
+        Restart();
+        Assert.Equal((2ul, 200ul), Assert.Single(_records.Restore()).Owner.Totals.Transmitted);
+        Restart();
+        Assert.Equal((2ul, 200ul), Assert.Single(_records.Restore()).Owner.Totals.Transmitted);
+        _node.Commit();
+        Restart();
+        Assert.Equal((2ul, 200ul), Assert.Single(_records.Restore()).Owner.Totals.Transmitted);
+    }
+
+    [Fact]
     public void An_interface_that_is_removed_is_gone_with_the_next_commit()
     {
         var owner = new PodInterface(Link, 3, SeenAt);
@@ -142,6 +181,16 @@ public sealed class InterfaceRecordsTests : IDisposable
     }
 
     private PodIdentity Web() => _node.Labels.Identify(new("shop", "web"));
+
+    /// <summary>As a drain does.</summary>
+    private void Count(PodInterface owner, TrafficValue traffic)
+    {
+        lock (_node.Ledger.Lock)
+        {
+            owner.Count(traffic);
+            _node.Ledger.Commit();
+        }
+    }
 
     private void Restart(params (string, string?)[] settings)
     {

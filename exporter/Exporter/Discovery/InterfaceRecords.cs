@@ -1,3 +1,4 @@
+using Exporter.Bpf.Contract;
 using Exporter.Pods;
 using Exporter.State;
 
@@ -20,12 +21,14 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
             .GroupBy(record => record.Key.Generation))
         {
             var (entry, key) = records.MaxBy(record => record.Key.Pod is not null);
+            var counted = default(TrafficValue);
             foreach (var record in records)
             {
+                counted.Add(record.Entry.Committed.Traffic);
                 var open = ledger.Open(RecordKind.Interface, record.Entry.Key, null);
                 if (record.Entry != entry)
                 {
-                    open.Remove();
+                    Move(record.Entry.Committed.Traffic, open, entry);
                 }
             }
             var owner = new PodInterface(key.Link, key.Generation, key.SeenAt)
@@ -33,6 +36,8 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
                 // Shown with other labels, it has to be asked for again.
                 Pod = key.LabelNames.SequenceEqual(labels.Names) ? key.Pod : null,
             };
+            owner.Totals.Add(counted.Transmit.Total, counted.Receive.Total);
+            owner.Record = entry;
             _records[owner] = (entry, key.Network);
         }
         return [.. _records.Select(record => (record.Key, record.Value.Network))];
@@ -44,8 +49,26 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
     {
         var former = _records.GetValueOrDefault(owner);
         var key = new InterfaceKey(owner.Generation, owner.Link, owner.SeenAt, network ?? former.Network, labels.Names, owner.Pod);
-        _records[owner] = (ledger.OpenNow(RecordKind.Interface, key.Write()), key.Network);
-        former.Entry?.Remove();
+        var entry = ledger.OpenNow(RecordKind.Interface, key.Write());
+        _records[owner] = (entry, key.Network);
+        lock (ledger.Lock)
+        {
+            if (former.Entry is { } previous)
+            {
+                Move(previous.Total.Traffic, previous, entry);
+            }
+            owner.Record = entry;
+        }
+    }
+
+    /// <summary>Removes a record whose counts another continues: both with the next commit, or neither.</summary>
+    private void Move(in TrafficValue counted, LedgerEntry from, LedgerEntry to)
+    {
+        lock (ledger.Lock)
+        {
+            to.Add(counted);
+            from.Remove();
+        }
     }
 
     /// <summary>With the next commit.</summary>

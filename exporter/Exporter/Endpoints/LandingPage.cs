@@ -37,7 +37,7 @@ internal static class LandingPage
             <li><a href="readyz">/readyz</a>: whether it knows interfaces and pods</li>
             </ul>
             <h2>Pods</h2>
-            <p>{(document is null ? "This exporter counts nothing now; the metrics say why." : $"Known from {Encode(document.Source)}, counted by {Encode(document.Hook)} since the exporter runs.")}</p>
+            <p>{(document is null ? "This exporter counts nothing now; the metrics say why." : $"Known from {Encode(document.Source)}, counted by {Encode(document.Hook)} since each interface was found.")}</p>
             <table>
             <tr><th>namespace</th><th>pod</th><th>interface</th><th>addresses</th><th>transmitted</th><th>received</th><th>since</th><th></th></tr>
             {rows}</table>

@@ -86,8 +86,18 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
     /// <summary>When it was found to be gone; null while it is there. For the reconciler alone.</summary>
     internal DateTimeOffset? GoneAt { get; set; }
 
-    /// <summary>What was counted on it so far.</summary>
+    /// <summary>What was counted on it, by previous processes too.</summary>
     internal InterfaceTotals Totals { get; } = new();
+
+    /// <summary>Keeps its totals for the next process; null: nothing does. It belongs to the ledger's lock.</summary>
+    internal IInterfaceRecord? Record { get; set; }
+
+    /// <summary>Adds what a drain has counted on it. The caller holds the ledger's lock, and commits.</summary>
+    internal void Count(in TrafficValue traffic)
+    {
+        Totals.Add(traffic.Transmit.Total, traffic.Receive.Total);
+        Record?.Add(traffic);
+    }
 }
 
 /// <summary>Where that goes which was counted for a pod. Used by the drain alone.</summary>
@@ -99,6 +109,12 @@ internal interface IPodCounts
     void Add(in TrafficValue traffic);
 
     void Add(in HandshakeValue handshakes);
+}
+
+/// <summary>The place where an interface's totals outlive the process.</summary>
+internal interface IInterfaceRecord
+{
+    void Add(in TrafficValue traffic);
 }
 
 /// <summary>

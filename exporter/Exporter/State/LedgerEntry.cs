@@ -1,9 +1,10 @@
 using Exporter.Bpf.Contract;
+using Exporter.Pods;
 
 namespace Exporter.State;
 
 /// <summary>One record of the ledger, while somebody counts into it. Adding is for who has the ledger's lock.</summary>
-internal sealed class LedgerEntry(Ledger ledger, Ledger.Slot slot, RecordKind kind, byte[] key, bool hasPlace)
+internal sealed class LedgerEntry(Ledger ledger, Ledger.Slot slot, RecordKind kind, byte[] key, bool hasPlace) : IInterfaceRecord
 {
     private LedgerCounts _pending;
     private bool _hasTraffic;
@@ -38,7 +39,7 @@ internal sealed class LedgerEntry(Ledger ledger, Ledger.Slot slot, RecordKind ki
         }
     }
 
-    internal void Add(in TrafficValue traffic)
+    public void Add(in TrafficValue traffic)
     {
         Touch();
         if (_hasTraffic)

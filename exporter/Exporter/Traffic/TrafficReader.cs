@@ -146,7 +146,7 @@ internal sealed class TrafficReader(
         {
             if (table.TryGetValue(row.Key.Ifindex, out var owner))
             {
-                owner.Totals.Add(row.Value.Transmit.Total, row.Value.Receive.Total);
+                owner.Count(row.Value);
                 if (owner.Counts is { } counts)
                 {
                     Credit(counts, row.Value);

@@ -304,5 +304,15 @@ internal sealed class ShownPods(string text)
         ? [.. pod.GetProperty("interfaces").EnumerateArray().Select(found => found.GetProperty("name").GetString()!)]
         : [];
 
+    /// <summary>The sum over its interfaces, as <see cref="Pod.ReadCounters"/> has them.</summary>
+    internal InterfaceCounters Traffic(string name)
+    {
+        var interfaces = Pod(name) is { ValueKind: JsonValueKind.Object } pod ? pod.GetProperty("interfaces").EnumerateArray().ToList() : [];
+        return new(Sum("transmit", "packets"), Sum("transmit", "bytes"), Sum("receive", "packets"), Sum("receive", "bytes"), 0);
+
+        ulong Sum(string direction, string unit) =>
+            interfaces.Aggregate(0ul, (sum, found) => sum + found.GetProperty(direction).GetProperty(unit).GetUInt64());
+    }
+
     public override string ToString() => text;
 }
