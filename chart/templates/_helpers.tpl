@@ -204,6 +204,18 @@ off
 {{- dig "Bpf" "PinDirectory" "/sys/fs/bpf/podnet" .Values.options -}}
 {{- end -}}
 
+{{/* Whether an exporter that ends can ask for its DaemonSet, and removes what is pinned where that was deleted: "true", or nothing. */}}
+{{- define "podnet.unpins" -}}
+{{- if and .Values.rbac.create (include "podnet.usesServiceAccount" .) (include "podnet.pinDirectory" .) -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* The Role that lets it ask. */}}
+{{- define "podnet.unpinName" -}}
+{{ include "podnet.fullname" . | trunc 57 | trimSuffix "-" }}-unpin
+{{- end -}}
+
 {{/* Whether the options are in a ConfigMap: "true", or nothing where the values name another file, or none. */}}
 {{- define "podnet.hasOptionsFile" -}}
 {{- if not (hasKey (.Values.options.Options | default dict) "File") -}}

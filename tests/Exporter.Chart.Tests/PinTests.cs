@@ -46,7 +46,7 @@ public sealed class PinTests
     [InlineData("null", "options.Bpf.PinDirectory=")]
     public void Before_Kubernetes_1_30_the_profile_of_AppArmor_is_an_annotation(string profile, params string[] values)
     {
-        var manifest = Helm.RenderFor("1.29.0", ["uninstall.nodes=1", "podAnnotations.a=b", .. values]);
+        var manifest = Helm.RenderFor("1.29.0", ["uninstall.enabled=true", "uninstall.nodes=1", "podAnnotations.a=b", .. values]);
 
         Assert.Null(manifest.SecurityContext["appArmorProfile"]);
         AssertJson(profile, manifest.Pod["metadata"]!["annotations"]!["container.apparmor.security.beta.kubernetes.io/exporter"]);
@@ -54,21 +54,55 @@ public sealed class PinTests
         {
             AssertJson(profile, manifest["Job"]["spec"]!["template"]!["metadata"]!["annotations"]!["container.apparmor.security.beta.kubernetes.io/uninstall"]);
         }
-        Assert.Null(Helm.RenderFor("1.30.0", "uninstall.nodes=1").Pod["metadata"]!["annotations"]);
+        Assert.Null(Helm.RenderFor("1.30.0", "uninstall.enabled=true", "uninstall.nodes=1").Pod["metadata"]!["annotations"]);
     }
 
     [Theory]
     [InlineData(false)]
-    [InlineData(true, "uninstall.nodes=3")]
-    [InlineData(false, "uninstall.nodes=3", "uninstall.enabled=false")]
-    [InlineData(false, "uninstall.nodes=3", "options.Bpf.PinDirectory=")]
+    [InlineData(true, "uninstall.enabled=true", "uninstall.nodes=3")]
+    [InlineData(false, "uninstall.enabled=true", "uninstall.nodes=3", "uninstall.enabled=false")]
+    [InlineData(false, "uninstall.enabled=true", "uninstall.nodes=3", "options.Bpf.PinDirectory=")]
     public void The_hook_is_there_where_there_are_pins_and_nodes(bool isThere, params string[] values) =>
         Assert.Equal(isThere, Helm.RenderWith(values).Kinds.Contains("Job"));
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(true, "uninstall.enabled=true", "uninstall.nodes=3")]
+    [InlineData(true, "serviceAccount.create=false", "serviceAccount.name=mine")]
+    [InlineData(false, "rbac.create=false")]
+    [InlineData(false, "options.Bpf.PinDirectory=")]
+    [InlineData(false, "options.Identity.Source=standalone")]
+    [InlineData(false, "options.Kubernetes.Kubeconfig=/etc/kubeconfig")]
+    public void The_exporters_may_ask_for_their_own_DaemonSet_where_there_are_pins(bool isThere, params string[] values) =>
+        Assert.Equal(isThere, Helm.RenderWith(values).Kinds.Contains("Role"));
+
+    [Fact]
+    public void What_lets_exporters_ask_allows_nothing_else_and_outlives_the_release()
+    {
+        var manifest = Helm.RenderWith("fullnameOverride=mine", "serviceAccount.annotations.a=b");
+
+        AssertJson("[{\"apiGroups\": [\"apps\"], \"resources\": [\"daemonsets\"], \"resourceNames\": [\"mine\"], \"verbs\": [\"get\"]}]", manifest["Role"]["rules"]);
+        Assert.Equal("mine", (string?)manifest["DaemonSet"]["metadata"]!["name"]);
+        AssertJson("{\"apiGroup\": \"rbac.authorization.k8s.io\", \"kind\": \"Role\", \"name\": \"mine-unpin\"}", manifest["RoleBinding"]["roleRef"]);
+        Assert.Equal("mine", (string?)manifest["RoleBinding"]["subjects"]![0]!["name"]);
+        Assert.Equal("mine", (string?)manifest.PodSpec["serviceAccountName"]);
+        foreach (var kind in (string[])["Role", "RoleBinding", "ServiceAccount"])
+        {
+            Assert.Equal("keep", (string?)manifest[kind]["metadata"]!["annotations"]!["helm.sh/resource-policy"]);
+        }
+        Assert.Equal("b", (string?)manifest["ServiceAccount"]["metadata"]!["annotations"]!["a"]);
+        Assert.Contains(manifest.Container["env"]!.AsArray(), variable => (string?)variable!["name"] == "POD_UID"
+            && (string?)variable["valueFrom"]!["fieldRef"]!["fieldPath"] == "metadata.uid");
+    }
+
+    [Fact]
+    public void Without_pins_nothing_outlives_the_release() =>
+        Assert.Null(Helm.RenderWith("options.Bpf.PinDirectory=")["ServiceAccount"]["metadata"]!["annotations"]);
 
     [Fact]
     public void The_hook_uninstalls_on_every_node_before_anything_is_deleted()
     {
-        var job = Helm.RenderWith("uninstall.nodes=3", "uninstall.timeoutSeconds=60")["Job"];
+        var job = Helm.RenderWith("uninstall.enabled=true", "uninstall.nodes=3", "uninstall.timeoutSeconds=60")["Job"];
 
         AssertJson("""{"helm.sh/hook": "pre-delete", "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded"}""", job["metadata"]!["annotations"]);
         Assert.Equal((3, 3, 60), ((int)job["spec"]!["completions"]!, (int)job["spec"]!["parallelism"]!, (int)job["spec"]!["activeDeadlineSeconds"]!));
@@ -87,7 +121,7 @@ public sealed class PinTests
     [Fact]
     public void The_hook_s_pods_spread_among_themselves_and_are_none_of_the_Service_s()
     {
-        var manifest = Helm.RenderWith("uninstall.nodes=3");
+        var manifest = Helm.RenderWith("uninstall.enabled=true", "uninstall.nodes=3");
 
         var template = manifest["Job"]["spec"]!["template"]!;
         Assert.True(Matches(template["spec"]!["topologySpreadConstraints"]![0]!["labelSelector"]!["matchLabels"]!, template));
@@ -102,7 +136,7 @@ public sealed class PinTests
     [MemberData(nameof(Scenarios))]
     public void The_hook_s_pods_run_where_and_as_the_DaemonSet_s_do(string scenario)
     {
-        var manifest = Helm.RenderScenario(scenario, "uninstall.nodes=3");
+        var manifest = Helm.RenderScenario(scenario, "uninstall.enabled=true", "uninstall.nodes=3");
 
         var pod = manifest["Job"]["spec"]!["template"]!["spec"]!;
         var container = Assert.Single(pod["containers"]!.AsArray())!;
@@ -119,9 +153,9 @@ public sealed class PinTests
     [InlineData("{\"key\": \"dedicated\", \"operator\": \"Exists\"}", "tolerations[0].key=dedicated", "tolerations[0].operator=Exists")]
     public void The_hook_s_pods_also_run_on_nodes_that_have_troubles_or_are_full(string toleration, params string[] values)
     {
-        var pod = Helm.RenderWith(["uninstall.nodes=3", "resources.limits.cpu=1", .. values])["Job"]["spec"]!["template"]!["spec"]!;
+        var pod = Helm.RenderWith(["uninstall.enabled=true", "uninstall.nodes=3", "resources.limits.cpu=1", .. values])["Job"]["spec"]!["template"]!["spec"]!;
 
-        string[] troubles = ["not-ready", "unreachable", "unschedulable", "disk-pressure", "memory-pressure", "pid-pressure", "network-unavailable"];
+        string[] troubles = ["unschedulable", "disk-pressure", "memory-pressure", "pid-pressure", "network-unavailable"];
         AssertJson($"[{string.Join(", ", troubles.Select(trouble => $$"""{"key": "node.kubernetes.io/{{trouble}}", "operator": "Exists"}"""))}, {toleration}]", pod["tolerations"]);
         AssertJson("""{"requests": {"cpu": 0, "memory": 0}, "limits": {"cpu": 1, "memory": "256Mi"}}""", pod["containers"]![0]!["resources"]);
     }
@@ -132,12 +166,12 @@ public sealed class PinTests
         """[{"name": "PODNET__Bpf__PinDirectory", "value": "/sys/fs/bpf/other"}]""",
         "options.Bpf.PinDirectory=/sys/fs/bpf/other", "options.Attach.Priority=20", "liveOptions.Attach.Hook=clsact", "options.Bpf.ObjectDirectory=/d", "options.Server.CertificateFile=/c")]
     public void The_hook_knows_what_there_is_to_remove_and_no_file_that_it_does_not_have(string environment, params string[] values) =>
-        AssertJson(environment, Helm.RenderWith(["uninstall.nodes=1", .. values])["Job"]["spec"]!["template"]!["spec"]!["containers"]![0]!["env"]);
+        AssertJson(environment, Helm.RenderWith(["uninstall.enabled=true", "uninstall.nodes=1", .. values])["Job"]["spec"]!["template"]!["spec"]!["containers"]![0]!["env"]);
 
     [Theory]
-    [InlineData(3)]
-    [InlineData(2, @"nodeSelector.example\.com/pods=many")]
-    [InlineData(7, "uninstall.nodes=7")]
+    [InlineData(3, "uninstall.enabled=true")]
+    [InlineData(2, "uninstall.enabled=true", @"nodeSelector.example\.com/pods=many")]
+    [InlineData(7, "uninstall.enabled=true", "uninstall.nodes=7")]
     public async Task The_nodes_that_the_DaemonSet_selects_are_counted(int count, params string[] values)
     {
         await using var server = await NodeServer.StartAsync(
@@ -152,8 +186,8 @@ public sealed class PinTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false, "uninstall.nodes=7")]
+    [InlineData(true, "uninstall.enabled=true")]
+    [InlineData(false, "uninstall.enabled=true", "uninstall.nodes=7")]
     [InlineData(false, "uninstall.enabled=false")]
     [InlineData(false, "options.Bpf.PinDirectory=")]
     public async Task Who_may_not_list_nodes_can_do_without(bool isAsked, params string[] values)
@@ -170,7 +204,7 @@ public sealed class PinTests
     [InlineData(53)]
     public void Names_of_the_hook_are_no_longer_than_a_label_can_be(int length)
     {
-        var job = Helm.RenderWith("uninstall.nodes=1", $"nameOverride={new string('n', length)}", $"fullnameOverride={new string('f', length)}")["Job"];
+        var job = Helm.RenderWith("uninstall.enabled=true", "uninstall.nodes=1", $"nameOverride={new string('n', length)}", $"fullnameOverride={new string('f', length)}")["Job"];
 
         Assert.Equal(63, ((string)job["metadata"]!["name"]!).Length);
         Assert.Equal(63, ((string)job["spec"]!["template"]!["metadata"]!["labels"]!["app.kubernetes.io/name"]!).Length);

@@ -53,7 +53,7 @@ public sealed class PodSecurityTests
     public void The_hook_s_pods_deviate_in_nothing_more_and_have_no_port() =>
         Assert.Equal(
             Deviations.Select(each => each.Deviation).Where(each => each != "baseline: hostPort 9969"),
-            Find(Helm.RenderWith("uninstall.nodes=1")["Job"]["spec"]!["template"]!["spec"]!));
+            Find(Helm.RenderWith("uninstall.enabled=true", "uninstall.nodes=1")["Job"]["spec"]!["template"]!["spec"]!));
 
     [Fact]
     public void A_Secret_for_TLS_is_no_deviation() =>

@@ -79,12 +79,13 @@ public sealed class ValuesTests
         Assert.Equal(["ConfigMap", "DaemonSet", "Service", "ServiceAccount"], Helm.RenderWith("rbac.create=false").Kinds);
 
     [Fact]
-    public void The_node_s_name_and_address_come_from_the_downward_API()
+    public void The_names_of_node_and_pod_and_the_address_come_from_the_downward_API()
     {
         var fields = Helm.RenderWith().Container["env"]!.AsArray().Where(variable => variable!["valueFrom"] is not null)
             .ToDictionary(variable => (string)variable!["name"]!, variable => (string?)variable!["valueFrom"]!["fieldRef"]!["fieldPath"]);
 
-        Assert.Equal(new Dictionary<string, string?> { ["NODE_NAME"] = "spec.nodeName", ["NODE_IP"] = "status.hostIP" }, fields);
+        Assert.Equal(
+            new Dictionary<string, string?> { ["NODE_NAME"] = "spec.nodeName", ["POD_UID"] = "metadata.uid", ["NODE_IP"] = "status.hostIP" }, fields);
     }
 
     [Fact]
@@ -462,9 +463,9 @@ public sealed class ValuesTests
     [InlineData("curl --insecure --oauth2-bearer TOKEN https://localhost:9969/metrics", "tls.existingSecret=s", "auth.existingSecret=s", "auth.bearerTokenKey=t")]
     [InlineData("curl --user USER:PASSWORD http://localhost:9969/metrics", "auth.existingSecret=s", "auth.basicAuthKey=t")]
     [InlineData("Have Prometheus scrape it")]
-    [InlineData("helm uninstall first removes on 3 nodes what is pinned there", "uninstall.nodes=3")]
-    [InlineData("helm uninstall leaves on the nodes what is pinned there")]
-    [InlineData("helm uninstall leaves on the nodes what is pinned there", "uninstall.nodes=3", "uninstall.enabled=false")]
+    [InlineData("helm uninstall first removes on 3 nodes what is pinned there", "uninstall.enabled=true", "uninstall.nodes=3")]
+    [InlineData("delete rolebinding,role/r-podnet-exporter-unpin serviceaccount/r-podnet-exporter")]
+    [InlineData("helm uninstall leaves on the nodes what is pinned there", "rbac.create=false")]
     [InlineData("Prometheus scrapes it as the PodMonitor says", "podMonitor.enabled=true")]
     [InlineData("Prometheus scrapes it as the ServiceMonitor says", "serviceMonitor.enabled=true")]
     [InlineData("goes by the annotation prometheus.io/scrape", "scrapeAnnotations=true")]

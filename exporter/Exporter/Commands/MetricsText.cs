@@ -51,7 +51,7 @@ internal static class MetricsText
         Line(text, $"### `{family.Name}`");
         Line(text, family.Details is null ? family.Help : $"{family.Help} {family.Details}");
         List<string> labels = [.. podLabels, .. family.Labels.Select(label => label.Values.Count == 0 ? label.Name : $"{label.Name} ({string.Join(", ", label.Values)})")];
-        text.Append(CultureInfo.InvariantCulture, $"- {family.Type.ToString().ToLowerInvariant()}, in {family.Unit}\n");
+        text.Append(CultureInfo.InvariantCulture, $"- {EnumText.Lower(family.Type)}, in {family.Unit}\n");
         text.Append(CultureInfo.InvariantCulture, $"- labels: {(labels.Count == 0 ? "none" : string.Join(", ", labels))}\n");
         if (family.Bounds.Count > 0)
         {
@@ -64,7 +64,7 @@ internal static class MetricsText
         text.Append(CultureInfo.InvariantCulture, $"\n```promql\n{family.Query}\n```\n\n");
     }
 
-    private static string Name(SeriesLevel level) => level.ToString().ToLowerInvariant();
+    private static string Name(SeriesLevel level) => EnumText.Lower(level);
 
     private static void Line(StringBuilder text, string line) => text.Append(line).Append("\n\n");
 }

@@ -17,6 +17,9 @@ internal sealed class NodeState : IAsyncDisposable
     /// <summary>Null: without Kubernetes.</summary>
     private readonly KubernetesPodSource? _pods;
 
+    private readonly PodStore? _store;
+    private readonly DaemonSetApi? _daemonSets;
+
     /// <param name="kernel">Stays the caller's.</param>
     /// <param name="api">Null: without Kubernetes. Stays the caller's.</param>
     internal NodeState(ExporterOptions options, NodeKernel kernel, ApiConnection? api, OwnMetrics own, ILoggerFactory logging)
@@ -27,10 +30,11 @@ internal sealed class NodeState : IAsyncDisposable
         kernel.Objects.ShowIn(own.Factory);
         if (api is not null)
         {
-            var store = new PodStore(Time, options.Identity.Wait);
-            _pods = new(store, new(options.Metrics, options.Kubernetes), Time);
+            _daemonSets = new(api.SendAsync, api.Server);
+            _store = new PodStore(Time, options.Identity.Wait);
+            _pods = new(_store, new(options.Metrics, options.Kubernetes), Time);
             Watch = new(
-                new(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!), store, Changes, new(own.Factory), Health, Readiness, Time, logging.CreateLogger<PodWatch>());
+                new(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!), _store, Changes, new(own.Factory), Health, Readiness, Time, logging.CreateLogger<PodWatch>());
         }
     }
 
@@ -63,6 +67,25 @@ internal sealed class NodeState : IAsyncDisposable
     {
         _pods?.Configure(labels, options.Identity.Wait);
         return _pods;
+    }
+
+    /// <summary>
+    /// Whether this process ends because its DaemonSet was deleted. The API server is asked at once: credentials and roles may be deleted in the
+    /// same seconds. Without Kubernetes, outside of a pod, or in a pod that no DaemonSet controls, it does not.
+    /// </summary>
+    /// <param name="patience">How long the API server may take.</param>
+    /// <returns>The DaemonSet and its state; null: there is none to ask for.</returns>
+    internal async Task<(DaemonSetReference DaemonSet, DaemonSetState State, string Reason)?> FindDaemonSetAsync(TimeSpan patience)
+    {
+        if (KubernetesOptions.FindPodUid() is not { } uid || _store?.Find(uid) is not { DaemonSet: { } daemonSet })
+        {
+            return null;
+        }
+        using var over = new CancellationTokenSource(patience, Time);
+        // The connection is for one at a time.
+        await Watch!.StopAsync(over.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        var (state, reason) = await _daemonSets!.FindAsync(daemonSet, over.Token);
+        return (daemonSet, state, reason);
     }
 
     public async ValueTask DisposeAsync()

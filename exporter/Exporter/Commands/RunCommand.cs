@@ -23,6 +23,9 @@ internal static partial class RunCommand
     /// <summary>How long detaching may take at the end, less than Kubernetes waits; the rest goes with the process.</summary>
     private static readonly TimeSpan DetachBudget = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long the API server may take at the end to say whether the DaemonSet was deleted: with detaching, less than Kubernetes waits.</summary>
+    private static readonly TimeSpan DaemonSetPatience = TimeSpan.FromSeconds(5);
+
     internal static async Task<int> RunAsync(ExporterOptions options, OptionFiles files, TextWriter errors)
     {
         if (Prerequisites.FindMissing() is { Count: > 0 } missing)
@@ -106,9 +109,14 @@ internal static partial class RunCommand
             server.Content.Set(session.Content);
             LogCounting(server.Logger, kernel.Hook.Name, session.PodSource);
             outcome = await WaitAsync(session, looking, pins, server.Stopping, changed.Token);
+            if (outcome == Outcome.End && kernel.Pins is not null && await IsUninstalledAsync(state, kernel.Pins, server.Logger))
+            {
+                outcome = Outcome.Unpin;
+            }
             await session.StopAsync(outcome switch
             {
                 Outcome.Remove => TimeSpan.MaxValue,
+                Outcome.Unpin => DetachBudget,
                 Outcome.OptionsChanged => null,
                 _ => kernel.Pins is null or { IsLost: true } ? DetachBudget : null,
             });
@@ -126,14 +134,36 @@ internal static partial class RunCommand
         }
         await watching.CancelAsync();
         await looking;
-        if (outcome == Outcome.Remove)
+        if (outcome is Outcome.Remove or Outcome.Unpin)
         {
             using var client = new RouteClient();
             kernel.Detach();
             PinnedState.Remove(pins!, client);
-            return await StandByUninstalledAsync(server);
         }
-        return ExitCode.Success;
+        return outcome == Outcome.Remove ? await StandByUninstalledAsync(server) : ExitCode.Success;
+    }
+
+    /// <summary>
+    /// Whether the process ends because its DaemonSet was deleted. Without an answer it does not: what is pinned by mistake can be removed later,
+    /// and what is removed by mistake is lost.
+    /// </summary>
+    private static async Task<bool> IsUninstalledAsync(NodeState state, PinDirectory pins, ILogger logger)
+    {
+        if (await state.FindDaemonSetAsync(DaemonSetPatience) is not var (daemonSet, found, reason))
+        {
+            return false;
+        }
+        switch (found)
+        {
+            case DaemonSetState.Present:
+                return false;
+            case DaemonSetState.Unknown:
+                LogFateUnknown(logger, daemonSet.Namespace, daemonSet.Name, reason, pins.Path);
+                return false;
+            default:
+                LogUnpinning(logger, daemonSet.Namespace, daemonSet.Name, EnumText.Lower(found), pins.Path);
+                return true;
+        }
     }
 
     private static async Task<int> StandByUninstalledAsync(ServerHost server)
@@ -227,6 +257,12 @@ internal static partial class RunCommand
     [LoggerMessage(34, LogLevel.Warning, "Everything that was attached and pinned is removed, as 'podnet-exporter uninstall' has asked; nothing is counted until this process is started anew")]
     private static partial void LogUninstalled(ILogger logger);
 
+    [LoggerMessage(90, LogLevel.Warning, "The API server did not say whether DaemonSet {Namespace}/{Name} was deleted ({Reason}): the programs on this node keep counting, and {Directory} stays. If it was deleted for good, run 'podnet-exporter uninstall' on this node")]
+    private static partial void LogFateUnknown(ILogger logger, string @namespace, string name, string reason, string directory);
+
+    [LoggerMessage(91, LogLevel.Information, "DaemonSet {Namespace}/{Name} is {State}: detaching from every interface and removing {Directory}")]
+    private static partial void LogUnpinning(ILogger logger, string @namespace, string name, string state, string directory);
+
     [LoggerMessage(31, LogLevel.Warning, "Bpf:RunStatistics needs CAP_SYS_ADMIN, or somebody who sets the sysctl kernel.bpf_stats_enabled: {Reason}")]
     private static partial void LogNoStatistics(ILogger logger, string reason);
 
@@ -244,6 +280,9 @@ internal static partial class RunCommand
 
         /// <summary>The process is to end.</summary>
         End,
+
+        /// <summary>The process is to end, and its DaemonSet was deleted: nothing may outlive it.</summary>
+        Unpin,
 
         /// <summary>Somebody wants everything removed.</summary>
         Remove,

@@ -52,6 +52,12 @@ internal sealed record PodDocument
         };
     }
 
+    /// <summary>The DaemonSet that controls the pod; null where none does, as after one was deleted with --cascade=orphan.</summary>
+    internal DaemonSetReference? FindDaemonSet() =>
+        Metadata.OwnerReferences?.FirstOrDefault(owner => owner is { Controller: true, Kind: "DaemonSet", Uid.Length: > 0 } && owner.ApiVersion.StartsWith("apps/", StringComparison.Ordinal)) is { } owner
+            ? new(Metadata.Namespace, owner.Name, owner.Uid)
+            : null;
+
     /// <summary>
     /// All of them, since options may choose others of them later without another list. The API server limits a label, but not how many a pod
     /// has: of one with more than <see cref="MaxLabelCharacters"/> the first by name are kept.
@@ -133,6 +139,10 @@ internal sealed record PodMetadata
 
 internal sealed record OwnerReference
 {
+    public string ApiVersion { get => field; init => field = value ?? ""; } = "";
+
+    public string Uid { get => field; init => field = value ?? ""; } = "";
+
     public string Kind { get => field; init => field = value ?? ""; } = "";
 
     public string Name { get => field; init => field = value ?? ""; } = "";

@@ -37,6 +37,9 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
 
     internal IEnumerable<Pod> Pods => _pods.Select(pair => pair.Value);
 
+    /// <summary>The pod with this uid; null where it is not known, or is a static one.</summary>
+    internal PodState? Find(string uid) => _pods.GetValueOrDefault(uid)?.State;
+
     /// <summary>Since when changes have come as they happen; null while they do not. What was held back before comes in its first moments.</summary>
     internal DateTimeOffset? CurrentSince => Volatile.Read(ref _currentSince) is not 0 and var ticks ? new(ticks, TimeSpan.Zero) : null;
 
@@ -118,7 +121,7 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         }
         var now = time.GetUtcNow();
         IReadOnlyList<IPAddress> addresses = document.Spec.HostNetwork ? [] : document.Status.FindAddresses();
-        var state = new PodState(document.Describe(), document.Status.Phase, document.Spec.HostNetwork, addresses);
+        var state = new PodState(document.Describe(), document.Status.Phase, document.Spec.HostNetwork, addresses, document.FindDaemonSet());
         if (!_pods.TryGetValue(document.Key, out var pod))
         {
             _pods[document.Key] = pod = new(document.Key, state);
@@ -218,7 +221,8 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
 /// A pod's state as the API server last reported it. It has no labels of series: those are made of the description when they are asked for, so
 /// that other options show other labels of what is already known.
 /// </summary>
-internal sealed record PodState(PodDescription Description, string Phase, bool HostNetwork, IReadOnlyList<IPAddress> Addresses);
+/// <param name="DaemonSet">Controls the pod; null: none does.</param>
+internal sealed record PodState(PodDescription Description, string Phase, bool HostNetwork, IReadOnlyList<IPAddress> Addresses, DaemonSetReference? DaemonSet);
 
 /// <summary>
 /// That a pod has, or had, an address: what makes its interface known. A pod that gets another address claims anew, and so does one that

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using Exporter.Bpf.Contract;
+using Exporter.Options;
 using Exporter.Pods;
 using Exporter.State;
 using Prometheus;
@@ -60,7 +61,7 @@ internal sealed class ExporterMetrics
 
         foreach (var state in Enum.GetValues<InterfaceState>())
         {
-            _interfaces.WithLabels(state.ToString().ToLowerInvariant()).Publish();
+            _interfaces.WithLabels(EnumText.Lower(state)).Publish();
         }
         foreach (var reason in ExporterFamilies.AttachError.Values)
         {
@@ -80,7 +81,7 @@ internal sealed class ExporterMetrics
         typeof(ExporterMetrics).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
     internal static void ShowBuild(IMetricFactory metrics) =>
-        ExporterFamilies.BuildInfo.CreateGauge(metrics).WithLabels(Version, RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()).Set(1);
+        ExporterFamilies.BuildInfo.CreateGauge(metrics).WithLabels(Version, EnumText.Lower(RuntimeInformation.ProcessArchitecture)).Set(1);
 
     /// <param name="reason">Null: it counts.</param>
     internal static void ShowStandby(IMetricFactory metrics, StandbyReason? reason)
@@ -88,7 +89,7 @@ internal sealed class ExporterMetrics
         var standby = ExporterFamilies.Standby.CreateGauge(metrics);
         foreach (var one in Enum.GetValues<StandbyReason>())
         {
-            standby.WithLabels(one.ToString().ToLowerInvariant()).Set(one == reason ? 1 : 0);
+            standby.WithLabels(EnumText.Lower(one)).Set(one == reason ? 1 : 0);
         }
     }
 
@@ -130,7 +131,7 @@ internal sealed class ExporterMetrics
 
     internal void SetHook(string kind, string hook) => _hookInfo.WithLabels(kind, hook).Set(1);
 
-    internal void SetInterfaces(InterfaceState state, int count) => _interfaces.WithLabels(state.ToString().ToLowerInvariant()).Set(count);
+    internal void SetInterfaces(InterfaceState state, int count) => _interfaces.WithLabels(EnumText.Lower(state)).Set(count);
 
     internal void CountAttachError(string reason) =>
         _attachErrors.WithLabels(ExporterFamilies.AttachError.Values.Contains(reason) ? reason : "other").Inc();

@@ -1,4 +1,5 @@
 using Exporter.Bpf.Contract;
+using Exporter.Health;
 using Exporter.Options;
 using Exporter.Pods;
 using Exporter.State;
@@ -20,7 +21,7 @@ internal sealed partial class PodMetrics
 
     /// <summary>Taken when pods come and go, and once for each drain; never while counting.</summary>
     private readonly Lock _lock = new();
-    private bool _isFolding;
+    private readonly Trouble _folding = new();
 
     public PodMetrics(
         IMetricFactory metrics,
@@ -135,15 +136,14 @@ internal sealed partial class PodMetrics
         }
         _metrics.SeriesFolded.Set(folded);
         _metrics.LedgerUnkept.Set(_ledger.Unkept);
-        if (folded > 0 && !_isFolding)
+        if (folded > 0 && _folding.Begins())
         {
             LogFolding(folded);
         }
-        if (folded == 0 && _isFolding)
+        else if (folded == 0 && _folding.Ends())
         {
             LogUnfolded();
         }
-        _isFolding = folded > 0;
     }
 
     /// <summary>

@@ -252,6 +252,11 @@ internal sealed record KubernetesOptions(string NodeName, string Kubeconfig, str
     /// <summary>What the chart sets from the downward API (https://kubernetes.io/docs/concepts/workloads/pods/downward-api/).</summary>
     private const string NodeNameVariable = "NODE_NAME";
 
+    private const string PodUidVariable = "POD_UID";
+
+    /// <summary>The uid of the pod that this process runs in; null: the environment does not say.</summary>
+    internal static string? FindPodUid() => Environment.GetEnvironmentVariable(PodUidVariable) is { Length: > 0 } uid ? uid : null;
+
     /// <summary>Null where nobody says.</summary>
     internal string? FindNodeName() =>
         NodeName.Length > 0 ? NodeName : Environment.GetEnvironmentVariable(NodeNameVariable) is { Length: > 0 } name ? name : null;

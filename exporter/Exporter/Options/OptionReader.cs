@@ -83,12 +83,10 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     internal T Choice<T>(string key, T byDefault, string description)
         where T : struct, Enum
     {
-        var values = string.Join(", ", Enum.GetNames<T>().Select(Spell));
-        return Read(key, values, byDefault, Spell(byDefault.ToString()), description, text =>
+        var values = string.Join(", ", Enum.GetValues<T>().Select(EnumText.Lower));
+        return Read(key, values, byDefault, EnumText.Lower(byDefault), description, text =>
             Enum.GetValues<T>().Cast<T?>().FirstOrDefault(value => IsSame(value.ToString()!, text))
                 ?? throw new FormatException($"is not one of {values}"));
-
-        static string Spell(string name) => name.ToLowerInvariant();
     }
 
     internal Regex? Pattern(string key, string description) =>

@@ -27,7 +27,7 @@ internal sealed partial class DrainLoop(
     /// <summary>Each is tried, whatever becomes of the others.</summary>
     private readonly Action[] _drains = [.. handshakes is null ? Array.Empty<Action>() : [handshakes.Drain], reader.Drain, bpfMetrics.Update];
 
-    private bool _failing;
+    private readonly Trouble _failure = new();
 
     /// <summary>The last drain comes after the reconciler has detached, since services stop in the reverse of their order.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -58,16 +58,15 @@ internal sealed partial class DrainLoop(
         if (problem is not null)
         {
             metrics.DrainErrors.Inc();
+            if (_failure.Begins())
+            {
+                LogFailing(problem);
+            }
         }
-        if (problem is not null && !_failing)
-        {
-            LogFailing(problem);
-        }
-        if (problem is null && _failing)
+        else if (_failure.Ends())
         {
             LogRecovered();
         }
-        _failing = problem is not null;
         podMetrics.Settle();
     }
 

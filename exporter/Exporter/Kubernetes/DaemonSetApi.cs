@@ -1,0 +1,139 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Exporter.Kubernetes;
+
+/// <summary>The DaemonSet that controls a pod, as the pod's metadata.ownerReferences name it.</summary>
+internal sealed record DaemonSetReference(string Namespace, string Name, string Uid);
+
+/// <summary>What has become of a DaemonSet.</summary>
+internal enum DaemonSetState
+{
+    /// <summary>It is there: its pods end for another reason, as in a rolling update, a drain or an eviction.</summary>
+    Present,
+
+    /// <summary>404: it was deleted.</summary>
+    Deleted,
+
+    /// <summary>Another has its name: it was deleted, and another was created since.</summary>
+    Replaced,
+
+    /// <summary>It has a deletionTimestamp: it is there until its pods have ended.</summary>
+    Deleting,
+
+    /// <summary>The API server did not say.</summary>
+    Unknown,
+}
+
+/// <summary>Asks the API server for one DaemonSet, when the process is to end.</summary>
+/// <param name="send">Sends a request with credentials, and returns when the headers of the answer are there.</param>
+internal sealed class DaemonSetApi(Func<HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> send, Uri server)
+{
+    private const int MaxBytes = 1 << 20;
+
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Asks until there is an answer that decides, or no time is left. Refusals decide: other credentials do not come in time.</summary>
+    /// <param name="patience">Cancelled when no time is left.</param>
+    /// <returns>The state, and where it is unknown, why.</returns>
+    internal async Task<(DaemonSetState State, string Reason)> FindAsync(DaemonSetReference daemonSet, CancellationToken patience)
+    {
+        var reason = "it does not answer";
+        var pause = FirstRetry;
+        while (!patience.IsCancellationRequested)
+        {
+            try
+            {
+                using var response = await GetAsync(daemonSet, patience);
+                if (await ReadAsync(response, daemonSet, patience) is { } state)
+                {
+                    return (state, "");
+                }
+                reason = $"it answers {(int)response.StatusCode}";
+                if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+                {
+                    break;
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                break;
+            }
+            catch (Exception e)
+            {
+                // Of the network, of TLS, of files with credentials: while there is time, it is tried again.
+                reason = PodApi.Explain(e);
+            }
+            // A cluster's nodes ask in the same seconds.
+            await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            pause *= 2;
+        }
+        return (DaemonSetState.Unknown, reason);
+    }
+
+    private async Task<HttpResponseMessage> GetAsync(DaemonSetReference daemonSet, CancellationToken patience)
+    {
+        var path = $"{server.AbsolutePath.TrimEnd('/')}/apis/apps/v1/namespaces/{Uri.EscapeDataString(daemonSet.Namespace)}/daemonsets/{Uri.EscapeDataString(daemonSet.Name)}";
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(server, path));
+        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
+        return await send(request, patience);
+    }
+
+    /// <returns>Null: the answer decides nothing.</returns>
+    private static async Task<DaemonSetState?> ReadAsync(HttpResponseMessage response, DaemonSetReference daemonSet, CancellationToken patience)
+    {
+        if (response.StatusCode is not (HttpStatusCode.OK or HttpStatusCode.NotFound))
+        {
+            return null;
+        }
+        await response.Content.LoadIntoBufferAsync(MaxBytes, patience);
+        await using var body = await response.Content.ReadAsStreamAsync(patience);
+        var document = await JsonSerializer.DeserializeAsync(body, DaemonSetContext.Default.DaemonSetDocument, patience);
+        return document switch
+        {
+            // A 404 from a proxy, or of a path that it does not know, must not remove anything.
+            { Kind: "Status", Reason: "NotFound", Details: { Kind: "daemonsets", Name: var name } } when response.StatusCode == HttpStatusCode.NotFound && name == daemonSet.Name =>
+                DaemonSetState.Deleted,
+            { Kind: "DaemonSet", Metadata: { Uid: { Length: > 0 } uid } } when response.StatusCode == HttpStatusCode.OK && uid != daemonSet.Uid => DaemonSetState.Replaced,
+            // With --cascade=orphan it waits until its pods are nobody's: they stay.
+            { Kind: "DaemonSet", Metadata: { DeletionTimestamp: not null } metadata } when response.StatusCode == HttpStatusCode.OK =>
+                metadata.Finalizers?.Contains("orphan") == true ? DaemonSetState.Present : DaemonSetState.Deleting,
+            { Kind: "DaemonSet", Metadata.Uid.Length: > 0 } when response.StatusCode == HttpStatusCode.OK => DaemonSetState.Present,
+            _ => null,
+        };
+    }
+}
+
+/// <summary>A DaemonSet, or a Status in its place.</summary>
+internal sealed record DaemonSetDocument
+{
+    public string? Kind { get; init; }
+
+    public string? Reason { get; init; }
+
+    public StatusDetails? Details { get; init; }
+
+    public DaemonSetMetadata? Metadata { get; init; }
+}
+
+internal sealed record StatusDetails
+{
+    public string? Kind { get; init; }
+
+    public string? Name { get; init; }
+}
+
+internal sealed record DaemonSetMetadata
+{
+    public string? Uid { get; init; }
+
+    public DateTimeOffset? DeletionTimestamp { get; init; }
+
+    public IReadOnlyList<string>? Finalizers { get; init; }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(DaemonSetDocument))]
+internal sealed partial class DaemonSetContext : JsonSerializerContext;
