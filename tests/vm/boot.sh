@@ -33,14 +33,16 @@ main() {
   reader=$!
 
   # The guest's clock advances by 8 ns with each instruction and jumps over idle time, so a guest on a busy machine runs longer but
-  # never sees a time-out that a guest on an idle one would not. That needs one thread for all of the guest's CPUs.
-  #
+  # never sees a time-out that a guest on an idle one would not. That needs one thread for all of the guest's CPUs. Linux before 6.5
+  # waits for its second CPU in a loop that does not end with that clock.
+  local clock=(-icount "shift=3,sleep=off")
+  [[ $(printf '%s\n' 6.5 "$name" | sort --version-sort | head -n 1) == 6.5 ]] || clock=()
+
   # The cmpxchg16b that QEMU 7.2 emulates leaves garbage in the flags register, and kernels, which use it to allocate
   # memory, crash of that sooner or later. clearcpuid=141 makes the kernel do without it. Taking it out of the CPU
   # (-cpu max,-cx16) would take it from the programs too, and .NET's need it.
   qemu-system-x86_64 \
-    -accel tcg,thread=single -icount shift=3,sleep=off \
-    -cpu max -smp "${PODNET_VM_CPUS:-2}" -m 1024 -nodefaults -display none -no-reboot \
+    -accel tcg,thread=single ${clock[@]+"${clock[@]}"} -cpu max -smp "${PODNET_VM_CPUS:-2}" -m 1024 -nodefaults -display none -no-reboot \
     -kernel "$cache/$name/vmlinuz" -initrd "$work/initramfs" \
     -append "console=ttyS0 quiet panic=-1 oops=panic clearcpuid=141 ${PODNET_VM_APPEND:-}" \
     -serial "file:$work/console" -serial "file:$work/output" -serial "file:$work/exit-code" \

@@ -117,9 +117,9 @@ on_each_hook() {
   done
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds.
+# wait_for SECONDS COMMAND...: until it succeeds. The seconds are plenty for an idle machine; a busy one gets ten times as many.
 wait_for() {
-  local deadline=$((SECONDS + $1))
+  local deadline=$((SECONDS + 10 * $1))
   shift
   until "$@"; do
     ((SECONDS < deadline)) || return 1
@@ -245,9 +245,9 @@ is_serving() {
 
 # send on_host|in_pod ADDRESS OPTION...: to the server at the other end.
 send() {
-  local from=$1 deadline=$((SECONDS + 10))
+  local from=$1 deadline=$((SECONDS + 100))
   shift
-  until "$from" timeout 20 iperf3 --client "$@" >/tmp/iperf3 2>&1; do
+  until "$from" timeout 200 iperf3 --client "$@" >/tmp/iperf3 2>&1; do
     # It may not have done with the client before.
     if ! grep -q 'server is busy' /tmp/iperf3 || ((SECONDS >= deadline)); then
       fail "iperf3 $*: $(tail -n 1 /tmp/iperf3)"
