@@ -119,7 +119,7 @@ internal static class Naming
         var ledger = Ledger.Open(null);
         var metrics = new PodMetrics(factory, new(factory, ledger), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake), new(), ledger, NullLogger<PodMetrics>.Instance);
         var store = new PodStore(TimeProvider.System, options.Identity.Wait);
-        var source = new KubernetesPodSource(store, labels, TimeProvider.System);
+        var source = new KubernetesPodSource(store, labels, TimeProvider.System, DateTimeOffset.MinValue);
         store.SetCurrent(true);
         var generation = 0;
         Live(1000);

@@ -99,11 +99,9 @@ public sealed class ApiConnectionTests : IAsyncLifetime
         _server.Cluster.Add(new("shop", "web"));
         await node.UntilAsync(() => node.Store.Count == 1);
         _server.Cluster.EndWatches();
-        var pause = await node.Clock.NextPauseAsync();
-        Assert.Equal(1, await node.CountErrorsAsync("unauthorized"));
-
-        node.Advance(pause);
         var watch = await _server.WaitForRequestAsync(request => request.Token == "token-2");
+        Assert.Equal(1, await node.CountErrorsAsync("unauthorized"));
+        Assert.False(node.Clock.TryTakePause(out _));
         Assert.True(watch.IsWatch);
         Assert.Equal("1001", watch["resourceVersion"]);
         Assert.Single(_server.Requests, request => request.IsList);
@@ -248,7 +246,7 @@ public sealed class ApiConnectionTests : IAsyncLifetime
     {
         _server.Handle(_ => true, context => context.AnswerAsync(Answers.EmptyList("7")));
         using var connection = Open(Write((await File.ReadAllTextAsync(_server.Files.Kubeconfig)).Replace($":{_server.Port}", $":{_server.Port}{path}", StringComparison.Ordinal)));
-        await new PodApi(connection.SendAsync, connection.Server, "worker-1").ListAsync(null, CancellationToken.None);
+        await new PodApi(connection.SendAsync, connection.Server, "worker-1").ListAsync(null, fromCache: false, CancellationToken.None);
         Assert.Equal(expected + "/api/v1/pods", _server.Requests[0].Path);
     }
 

@@ -394,13 +394,12 @@ public sealed class KubernetesPodSourceTests
     {
         var (pod, owner) = RemakeSandbox();
 
-        _node.Hear();
         _node.Tell(pod);
         _node.Pass(4.999);
-        _node.Hear();
+        _node.List(_node.Now, pod);
         Assert.Null(_node.Identify(owner));
         _node.Pass(0.001);
-        _node.Hear();
+        _node.List(_node.Now, pod);
 
         Assert.Equal("web", _node.Identify(owner));
     }
@@ -410,13 +409,12 @@ public sealed class KubernetesPodSourceTests
     public void A_sandbox_that_is_made_anew_is_nobodys_while_the_API_server_is_silent()
     {
         var (pod, owner) = RemakeSandbox();
-        _node.Hear();
         _node.Tell(pod);
         _node.Pass(20);
 
         Assert.Null(_node.Identify(owner));
 
-        _node.Hear();
+        _node.List(_node.Now, pod);
         Assert.Equal("web", _node.Identify(owner));
     }
 
@@ -477,7 +475,7 @@ public sealed class KubernetesPodSourceTests
         _node.Pass(1);
         _node.Tell(pod);
         _node.Pass(10);
-        _node.Hear();
+        _node.List(_node.Now, pod);
         Assert.Null(_node.Identify(owner));
 
         _node.Leave(former);
@@ -492,13 +490,13 @@ public sealed class KubernetesPodSourceTests
         var owner = _node.Appear(Address);
         _node.Pass(60);
 
-        _node.Hear();
-        _node.Tell(_node.NewPod("web", Address));
+        var pod = _node.NewPod("web", Address);
+        _node.Tell(pod);
         _node.Pass(1);
-        _node.Hear();
+        _node.List(_node.Now, pod);
         Assert.Null(_node.Identify(owner));
         _node.Pass(4);
-        _node.Hear();
+        _node.List(_node.Now, pod);
 
         Assert.Equal("web", _node.Identify(owner));
     }
@@ -638,24 +636,6 @@ public sealed class KubernetesPodSourceTests
     }
 
     [Fact]
-    public void A_connection_that_is_lost_again_begins_the_wait_for_what_is_told_late_anew()
-    {
-        var (pod, owner) = RemakeSandbox();
-        _node.Tell(pod);
-        _node.Store.SetCurrent(false);
-        _node.Pass(60);
-        Assert.Null(_node.Identify(owner));
-        _node.Hear();
-        _node.Pass(4.999);
-        _node.Hear();
-        Assert.Null(_node.Identify(owner));
-        _node.Pass(0.001);
-        _node.Hear();
-
-        Assert.Equal("web", _node.Identify(owner));
-    }
-
-    [Fact]
     public void A_place_in_the_order_goes_away_when_its_pod_would_have_been_told_of()
     {
         _node.Hear();
@@ -702,18 +682,19 @@ public sealed class KubernetesPodSourceTests
     [InlineData(false)]
     public void An_interface_that_was_there_before_the_exporter_is_the_live_pods_of_those_with_its_address(bool saysWhen)
     {
-        var job = _node.NewPod("job", Address);
-        _node.Pass(30);
-        job = job.Over(saysWhen ? _node.Now : null, saysWhen ? "Succeeded" : "Failed");
-        _node.Pass(3);
-        var web = _node.NewPod("web", Address);
-        _node.Pass(30);
-        var owner = _node.Appear(Address);
-        Assert.Null(_node.Identify(owner));
+        var node = new JoiningNode(isListed: false);
+        var job = node.NewPod("job", Address);
+        node.Pass(30);
+        job = job.Over(saysWhen ? node.Now : null, saysWhen ? "Succeeded" : "Failed");
+        node.Pass(3);
+        var web = node.NewPod("web", Address);
+        node.Pass(30);
+        var owner = node.Find(Address);
+        Assert.Null(node.Identify(owner));
 
-        _node.List(_node.Now, web, job);
+        node.ListFirst(web, job);
 
-        Assert.Equal("web", _node.Identify(owner));
+        Assert.Equal("web", node.Identify(owner));
     }
 
     [Fact]

@@ -210,4 +210,39 @@ public sealed class PodDocumentTests
     private static PodDocument PodIn(string transcript, int line) => PodEvent.Parse(Encoding.UTF8.GetBytes(Transcript.Read(transcript).Lines[line])).Pod;
 
     private static (string Kind, string Name) WorkloadOf(PodDocument pod) => (pod.Describe().WorkloadKind, pod.Describe().Workload);
+
+    [Theory]
+    [InlineData("10.0.0.1", "10.0.0.1")]
+    [InlineData("010.000.000.001", "10.0.0.1")]
+    [InlineData("10.08.0.19", "10.8.0.19")]
+    [InlineData(" 10.0.0.1\n", "10.0.0.1")]
+    [InlineData("::ffff:10.0.0.1", "10.0.0.1")]
+    [InlineData("::FFFF:0a00:0001", "10.0.0.1")]
+    [InlineData("0:0:0:0:0:ffff:010.0.0.01", "10.0.0.1")]
+    [InlineData("FD00:0:0:0:0:0:0:1", "fd00::1")]
+    [InlineData("fd00:0000::0001", "fd00::1")]
+    [InlineData("", null)]
+    [InlineData("  ", null)]
+    [InlineData(null, null)]
+    [InlineData("10.1", null)]
+    [InlineData("1", null)]
+    [InlineData("0x0a.0.0.1", null)]
+    [InlineData("10.0.0.256", null)]
+    [InlineData("10.0.0.1/24", null)]
+    [InlineData("[fd00::1]:80", null)]
+    [InlineData("fe80::1%eth0", null)]
+    [InlineData("pending", null)]
+    public void An_address_is_read_in_any_form_of_the_API(string? text, string? address) => Assert.Equal(address, Exporter.Kubernetes.PodAddress.Parse(text)?.ToString());
+
+    [Fact]
+    public void Empty_and_repeated_entries_of_addresses_are_left_out()
+    {
+        var status = new Exporter.Kubernetes.PodStatus
+        {
+            PodIP = "10.0.0.1",
+            PodIPs = [new() { Ip = "" }, null, new() { Ip = "fd00::1" }, new() { Ip = "FD00:0::1" }, new() { Ip = "::ffff:10.0.0.1" }],
+        };
+
+        Assert.Equal(["fd00::1", "10.0.0.1"], status.FindAddresses().Select(address => address.ToString()));
+    }
 }

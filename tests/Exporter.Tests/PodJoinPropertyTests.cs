@@ -8,8 +8,9 @@ using Exporter.Tests.Support;
 namespace Exporter.Tests;
 
 /// <summary>
-/// Any history of pods that follow each other on a few addresses, told of in the order in which things happened, but as late as an API
-/// server may. Times are the node's, in milliseconds.
+/// The rule: no byte is on a pod whose addresses never were the interface's. Any history of pods that follow each other on a few addresses,
+/// reported in the order in which things happened, but as late as an API server may; with events that are missed and made up for by a
+/// list, and after a boot of the node, when the API server still shows addresses from before. Times are the node's, in milliseconds.
 /// </summary>
 public sealed class PodJoinPropertyTests
 {
@@ -29,6 +30,12 @@ public sealed class PodJoinPropertyTests
         from length in Gen.OneOf(Gen.Int[0, 4_000], Gen.Int[0, 140_000])
         from isNoticed in Gen.Bool
         select new Stall(at, length, isNoticed);
+
+    /// <summary>Events in that time are missed, and a list follows.</summary>
+    private static readonly Gen<Gap> Gaps =
+        from at in Gen.Int[1, 120_000]
+        from length in Gen.Int[0, 90_000]
+        select new Gap(at, length);
 
     private enum Ending
     {
@@ -54,6 +61,27 @@ public sealed class PodJoinPropertyTests
          select new Game(plans, stalls, rounds, seed))
         .Sample(game => game.Play(), iter: 1_000, print: game => game.ToString());
 
+    [Fact]
+    public void No_interface_is_ever_another_pods_after_a_boot_and_each_is_its_pods_if_that_is_told_of_in_time() =>
+        (from plans in Plans.Array[1, 10]
+         from stalls in Stalls.Array[0, 2]
+         from rebooted in Gen.Int[1, 6]
+         from rounds in Gen.Int[50, 1_000]
+         from seed in Gen.Int
+         select new Game(plans, stalls, rounds, seed) { Rebooted = rebooted })
+        .Sample(game => game.Play(), iter: 1_000, print: game => game.ToString());
+
+    [Fact]
+    public void No_interface_is_ever_another_pods_if_events_are_missed_and_pods_are_listed() =>
+        (from plans in Plans.Array[1, 10]
+         from stalls in Stalls.Array[0, 2]
+         from gaps in Gaps.Array[1, 3]
+         from rebooted in Gen.Int[0, 3]
+         from rounds in Gen.Int[50, 1_000]
+         from seed in Gen.Int
+         select new Game(plans, stalls, rounds, seed) { Rebooted = rebooted, Gaps = gaps })
+        .Sample(game => game.Play(), iter: 1_000, print: game => game.ToString());
+
     /// <param name="Second">An address of the other family; less than 0: none.</param>
     /// <param name="Gap">From when its addresses are free to when it has them.</param>
     /// <param name="TakenUp">Before its interface.</param>
@@ -70,6 +98,8 @@ public sealed class PodJoinPropertyTests
     /// <summary>Nothing comes from the API server.</summary>
     /// <param name="IsNoticed">The connection breaks; else it only is silent.</param>
     private sealed record Stall(int At, int Length, bool IsNoticed);
+
+    private sealed record Gap(int At, int Length);
 
     private sealed class Owned(string pod, PodInterface owner)
     {
@@ -90,16 +120,23 @@ public sealed class PodJoinPropertyTests
     {
         private const int End = 600_000;
 
+        private static readonly DateTimeOffset BeforeTheBoot = JoiningNode.BootedAt - TimeSpan.FromHours(1);
+
+        /// <summary>The first of the pods were there before the node's boot, and the first list shows addresses from then.</summary>
+        internal int Rebooted { get; init; }
+
+        internal Gap[] Gaps { get; init; } = [];
+
         internal void Play() => new Run(this).Play();
 
-        public override string ToString() => $"{string.Join('\n', Plans.AsEnumerable())}\n{string.Join('\n', Stalls.AsEnumerable())}\nrounds every {Rounds}, seed {Seed}\n{Run.LogOf(this)}";
+        public override string ToString() => $"{string.Join('\n', Plans.AsEnumerable())}\n{string.Join('\n', Stalls.AsEnumerable())}\n{string.Join('\n', Gaps.AsEnumerable())}\nrounds every {Rounds}, seed {Seed}, {Rebooted} from before\n{Run.LogOf(this)}";
 
         private sealed class Run(Game game)
         {
-            private readonly JoiningNode _node = new();
+            private readonly JoiningNode _node = new(isListed: false);
             private readonly Random _random = new(game.Seed);
             private readonly PriorityQueue<(string What, Action Do), (long At, int Order)> _timeline = new();
-            private readonly List<(long At, string What, Action Tell)> _told = [];
+            private readonly List<(long At, string What, Action? Deliver, string? Pod, ToldPod? State)> _told = [];
             private readonly Dictionary<string, long> _deliveredAt = [];
             private readonly List<Owned> _owned = [];
             private readonly StringBuilder _log = new();
@@ -122,6 +159,7 @@ public sealed class PodJoinPropertyTests
 
             internal void Play()
             {
+                _node.ListFirst([.. game.Plans.Take(game.Rebooted).Select((plan, i) => Stale(plan, i))]);
                 PlanPods();
                 PlanDeliveries();
                 for (var at = 0; at < End; at += game.Rounds)
@@ -139,7 +177,7 @@ public sealed class PodJoinPropertyTests
                     Log(next.What);
                     next.Do();
                 }
-                foreach (var owned in _owned.Where(owned => !owned.IsIdentified))
+                foreach (var owned in _owned.Where(owned => !owned.IsIdentified && game.Gaps.Length == 0))
                 {
                     Assert.True(owned.ForgottenAt <= _deliveredAt[owned.Pod], $"{owned.Interface.Name} of {owned.Pod} did not become known");
                 }
@@ -166,9 +204,16 @@ public sealed class PodJoinPropertyTests
                         free[address] = (gone, appeared, told);
                     }
                     PlanInterfaces(plan, name, addresses, appeared, assigned, gone);
-                    PlanEvents(plan, new(name) { StartTime = ToldPod.Told(At(appeared - plan.TakenUp)) }, addresses, appeared - plan.TakenUp, told, ended, endTold);
+                    var pod = i < game.Rebooted
+                        ? Stale(plan, i) with { Addresses = [], StartedAt = [] }
+                        : new ToldPod(name) { StartTime = ToldPod.Told(At(appeared - plan.TakenUp)) };
+                    PlanEvents(plan, pod, addresses, appeared - plan.TakenUp, assigned, told, ended, endTold);
                 }
             }
+
+            /// <summary>A pod as the API server shows it from before the boot; its address may be any.</summary>
+            private static ToldPod Stale(Plan plan, int number) =>
+                new ToldPod($"pod-{number}") { StartTime = BeforeTheBoot, Addresses = [$"10.0.0.{(plan.First + plan.TakenUp + number) % Addresses}"] }.Running(BeforeTheBoot);
 
             private void PlanInterfaces(Plan plan, string name, string[] addresses, long appeared, long assigned, long gone)
             {
@@ -185,39 +230,44 @@ public sealed class PodJoinPropertyTests
                 Add(gone, $"{name} has no interface", () => owned.ForEach(one => one.IsGone = true));
             }
 
-            private void PlanEvents(Plan plan, ToldPod pod, string[] addresses, long start, long told, long ended, long endTold)
+            private void PlanEvents(Plan plan, ToldPod pod, string[] addresses, long start, long assigned, long told, long ended, long endTold)
             {
                 endTold = Math.Max(endTold, told);
-                var running = pod with { Addresses = addresses };
+                // Some kubelets report the containers' times, some the sandbox's as well, some an image that is still being pulled.
+                var running = (pod with { Addresses = addresses, ReadyAt = plan.Noise % 2 == 0 ? ToldPod.Told(At(assigned)) : null }).Running(At(assigned + Math.Min(plan.Gap, plan.Life)));
                 var over = running.Over(At(ended));
                 var deleting = running with { DeletedAt = ToldPod.Told(At(endTold)) };
-                Tell(Math.Max(0, start), $"{pod.Name} is pending", () => _node.Tell(pod with { Phase = "Pending" }));
+                // A kubelet may remove the address from before, or say nothing before the new one is there.
+                if (pod.StartTime > JoiningNode.BootedAt || plan.TakenUp % 2 == 0)
+                {
+                    Tell(Math.Max(0, start), $"{pod.Name} is pending", pod with { Phase = "Pending" });
+                }
                 if (plan.Ending == Ending.Forced && told < ended)
                 {
-                    Tell(told, $"{pod.Name} runs", () => _node.Tell(running), pod.Name);
-                    Tell(told + ((ended - told) / 2), $"{pod.Name} is deleted by force", () => _node.TellDeleted(running));
+                    Tell(told, $"{pod.Name} runs", running, isKnown: true);
+                    TellDeleted(told + ((ended - told) / 2), $"{pod.Name} is deleted by force", running);
                     return;
                 }
                 if (told < endTold)
                 {
-                    Tell(told, $"{pod.Name} runs", () => _node.Tell(running), pod.Name);
+                    Tell(told, $"{pod.Name} runs", running, isKnown: true);
                     if (told + plan.Noise < endTold)
                     {
-                        Tell(told + plan.Noise, $"{pod.Name} is still running", () => _node.Tell(running));
+                        Tell(told + plan.Noise, $"{pod.Name} is still running", running);
                     }
                 }
                 switch (plan.Ending)
                 {
                     case Ending.Completed:
-                        Tell(endTold, $"{pod.Name} succeeded", () => _node.Tell(over), pod.Name);
-                        Tell(endTold + plan.DeletedTold + 1, $"{pod.Name} is deleted after its end", () => _node.TellDeleted(over));
+                        Tell(endTold, $"{pod.Name} succeeded", over, isKnown: true);
+                        TellDeleted(endTold + plan.DeletedTold + 1, $"{pod.Name} is deleted after its end", over);
                         break;
                     case Ending.Deleted:
-                        Tell(endTold, $"{pod.Name} is being deleted", () => _node.Tell(deleting), pod.Name);
-                        Tell(endTold + (plan.DeletedTold / 20) + 1, $"{pod.Name} is deleted", () => _node.TellDeleted(over with { DeletedAt = deleting.DeletedAt }));
+                        Tell(endTold, $"{pod.Name} is being deleted", deleting, isKnown: true);
+                        TellDeleted(endTold + (plan.DeletedTold / 20) + 1, $"{pod.Name} is deleted", over with { DeletedAt = deleting.DeletedAt });
                         break;
                     default:
-                        Tell(endTold, $"{pod.Name} is deleted at once", () => _node.TellDeleted(deleting), pod.Name);
+                        TellDeleted(endTold, $"{pod.Name} is deleted at once", deleting, isKnown: true);
                         break;
                 }
             }
@@ -226,14 +276,14 @@ public sealed class PodJoinPropertyTests
             {
                 for (var at = 60_000; at < End; at += 60_000)
                 {
-                    Tell(at, "a bookmark", () => { });
+                    _told.Add((at, "a bookmark", () => { }, null, null));
                 }
                 foreach (var stall in game.Stalls.Where(stall => stall.IsNoticed))
                 {
                     Add(stall.At, "the API server is gone", () => _node.Store.SetCurrent(false));
                 }
                 var last = 0L;
-                foreach (var (at, what, tell) in _told.OrderBy(told => told.At).ToList())
+                foreach (var (at, what, tell) in Deliveries())
                 {
                     var delivered = at + _random.Next(100);
                     while (Array.Find(game.Stalls, stall => delivered >= stall.At && delivered < stall.At + stall.Length) is { } stall)
@@ -290,17 +340,45 @@ public sealed class PodJoinPropertyTests
                 }
             }
 
-            private void Tell(long at, string what, Action tell, string? pod = null)
+            /// <summary>What comes: the events that are not missed, and the lists.</summary>
+            private IEnumerable<(long At, string What, Action Deliver)> Deliveries()
             {
-                _told.Add((at, what, Deliver));
-
-                void Deliver()
+                var pods = game.Plans.Take(game.Rebooted).Select((plan, i) => Stale(plan, i)).ToDictionary(pod => pod.Name);
+                var lists = game.Gaps.Select(gap => (At: (long)gap.At + gap.Length, What: "a list", Deliver: (Action?)null, Pod: (string?)null, State: (ToldPod?)null));
+                foreach (var told in _told.Concat(lists).OrderBy(told => told.At))
                 {
-                    tell();
-                    if (pod is not null)
+                    if (told.Pod is { } name)
                     {
-                        _deliveredAt.TryAdd(pod, _now);
+                        pods.Remove(name);
+                        if (told.State is { } state)
+                        {
+                            pods[name] = state;
+                        }
                     }
+                    if (told.What == "a list")
+                    {
+                        ToldPod[] listed = [.. pods.Values];
+                        yield return (told.At, $"a list of {string.Join(", ", pods.Keys)}", () => _node.List(At(told.At), listed));
+                    }
+                    else if (told.Deliver is { } deliver && !Array.Exists(game.Gaps, gap => told.At >= gap.At && told.At < gap.At + gap.Length))
+                    {
+                        yield return (told.At, told.What, deliver);
+                    }
+                }
+            }
+
+            private void Tell(long at, string what, ToldPod pod, bool isKnown = false) =>
+                _told.Add((at, what, () => Deliver(pod, () => _node.Tell(pod), isKnown), pod.Name, pod));
+
+            private void TellDeleted(long at, string what, ToldPod pod, bool isKnown = false) =>
+                _told.Add((at, what, () => Deliver(pod, () => _node.TellDeleted(pod), isKnown), pod.Name, null));
+
+            private void Deliver(ToldPod pod, Action tell, bool isKnown)
+            {
+                tell();
+                if (isKnown)
+                {
+                    _deliveredAt.TryAdd(pod.Name, _now);
                 }
             }
 

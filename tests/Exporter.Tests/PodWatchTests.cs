@@ -9,7 +9,7 @@ namespace Exporter.Tests;
 /// <summary>The watch while the API server does what it should. What fails is in <see cref="PodWatchFailureTests"/>.</summary>
 public sealed class PodWatchTests : IAsyncLifetime
 {
-    private static readonly string[] Reasons = ["unauthorized", "forbidden", "gone", "too_many_requests", "refused", "unreachable", "silent", "unreadable"];
+    private static readonly string[] Reasons = ["unauthorized", "forbidden", "gone", "too_many_requests", "refused", "unreachable", "silent", "unreadable", "cut"];
 
     private readonly Cluster _cluster = new();
     private ApiServer _server = null!;
@@ -92,6 +92,7 @@ public sealed class PodWatchTests : IAsyncLifetime
     [InlineData(1200, 3)]
     public async Task Pods_are_listed_in_pages_of_500(int pods, int pages)
     {
+        _cluster.HasWatchCache = false;
         for (var number = 0; number < pods; number++)
         {
             _cluster.Add(new("shop", $"web-{number}"));
@@ -110,6 +111,7 @@ public sealed class PodWatchTests : IAsyncLifetime
     [Fact]
     public async Task What_changes_while_pages_are_read_comes_with_the_watch()
     {
+        _cluster.HasWatchCache = false;
         for (var number = 0; number < 501; number++)
         {
             _cluster.Add(new("shop", $"web-{number:D3}"));
@@ -312,7 +314,7 @@ public sealed class PodWatchTests : IAsyncLifetime
     public async Task Metrics_tell_of_the_watch_from_the_start()
     {
         var scrape = await _node.ScrapeAsync();
-        Assert.Equal(4 + 8, scrape.Samples.Count(sample => sample.StartsWith("podnet_exporter_kubernetes_", StringComparison.Ordinal)));
+        Assert.Equal(4 + 9, scrape.Samples.Count(sample => sample.StartsWith("podnet_exporter_kubernetes_", StringComparison.Ordinal)));
         Assert.All(Reasons, reason => Assert.Equal(0, scrape[$"podnet_exporter_kubernetes_errors_total{{reason=\"{reason}\"}}"]));
 
         await _node.StartWatchingAsync();
@@ -323,7 +325,7 @@ public sealed class PodWatchTests : IAsyncLifetime
         await _node.UntilAsync(() => _node.Store.Count == 2);
         scrape = await _node.ScrapeAsync();
         Assert.Equal((1, 1), (scrape["podnet_exporter_kubernetes_watch_up"], scrape["podnet_exporter_kubernetes_relists_total"]));
-        Assert.Equal(added.ToUnixTimeSeconds(), scrape["podnet_exporter_kubernetes_heard_timestamp_seconds"]);
+        Assert.Equal(added.ToUnixTimeSeconds(), Math.Floor(scrape["podnet_exporter_kubernetes_heard_timestamp_seconds"]));
 
         _cluster.Delete("shop", "other");
         await _node.UntilAsync(() => _node.Store.Count == 1);
@@ -347,6 +349,49 @@ public sealed class PodWatchTests : IAsyncLifetime
         await _node.StartWatchingAsync();
 
         Assert.Equal((LogLevel.Warning, "There are no pods on node worker-1: check Kubernetes:NodeName if that is wrong"), _node.Logger.Entries[^1]);
+    }
+
+    [Fact]
+    public async Task The_first_list_comes_from_the_cache_within_four_seconds_and_later_ones_do_not()
+    {
+        await _node.StartFollowingAsync();
+        Assert.InRange(_node.FirstPause.TotalSeconds, 0, 4);
+        _node.Store.Questions.Set();
+        await _node.PassAsync();
+        await _node.WatchIsOpenAsync();
+
+        Assert.Equal(["0", "1000", null, "1000"], _server.Requests.Select(request => request["resourceVersion"]));
+        Assert.Equal([false, true, false, true], _server.Requests.Select(request => request.IsWatch));
+        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up"]);
+    }
+
+    [Fact]
+    public async Task Questions_are_asked_at_most_once_in_ten_seconds()
+    {
+        await _node.StartFollowingAsync();
+        _node.Store.Questions.Set();
+        Assert.InRange((await _node.PassAsync()).TotalSeconds, 6, 12);
+        await _node.WatchIsOpenAsync();
+        _node.Store.Questions.Set();
+        Assert.InRange((await _node.PassAsync()).TotalSeconds, 10, 12);
+        await _node.WatchIsOpenAsync();
+
+        Assert.Equal(3, _server.Requests.Count(request => request.IsList));
+    }
+
+    /// <summary>It has interfaces of pods, and so no pods are asked for under another name.</summary>
+    [Fact]
+    public async Task A_name_that_no_node_has_is_one_warning()
+    {
+        await _node.StartFollowingAsync();
+        for (var question = 0; question < 3; question++)
+        {
+            _node.Store.Questions.Set();
+            await _node.PassAsync();
+            await _node.WatchIsOpenAsync();
+        }
+
+        Assert.Single(_node.Logger.Entries, entry => entry.Text.Contains("No pod is on node worker-1, but interfaces of pods are here: set Kubernetes:NodeName", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -384,7 +429,7 @@ public sealed class PodWatchTests : IAsyncLifetime
             },
             new("https://127.0.0.1:6443"),
             "a b&c");
-        await api.ListAsync("x/y=", CancellationToken.None);
+        await api.ListAsync("x/y=", fromCache: true, CancellationToken.None);
         Assert.Equal(["/api/v1/pods?fieldSelector=spec.nodeName%3Da%20b%26c&limit=500&continue=x%2Fy%3D"], asked);
     }
 

@@ -86,7 +86,7 @@ internal static class CheckCommand
         using var patience = new CancellationTokenSource(ApiPatience);
         try
         {
-            var page = await pods.ListAsync(continueToken: null, patience.Token);
+            var page = await pods.ListAsync(continueToken: null, fromCache: true, patience.Token);
             return ($"kubernetes will be used; {page.Items?.Count ?? 0} pods of node {pods.Node} at {pods.Server}", ExitCode.Success);
         }
         catch (Exception e)

@@ -32,9 +32,10 @@ internal sealed class NodeState : IAsyncDisposable
         {
             _daemonSets = new(api.SendAsync, api.Server);
             _store = new PodStore(Time, options.Identity.Wait);
-            _pods = new(_store, new(options.Metrics, options.Kubernetes), Time);
+            var metrics = new KubernetesMetrics(own.Factory);
+            _pods = new(_store, new(options.Metrics, options.Kubernetes), Time, BootTime.Read(Time), metrics);
             Watch = new(
-                new(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!), _store, Changes, new(own.Factory), Health, Readiness, Time, logging.CreateLogger<PodWatch>());
+                new(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!), _store, Changes, metrics, Health, Readiness, Time, logging.CreateLogger<PodWatch>());
         }
     }
 

@@ -11,4 +11,7 @@ internal sealed class ChangeSignal
 
     /// <summary>Returns when something has changed.</summary>
     internal async ValueTask WaitAsync(CancellationToken cancellationToken) => await _channel.Reader.ReadAsync(cancellationToken);
+
+    /// <summary>Takes the signal without waiting. Returns whether it was set.</summary>
+    internal bool TryTake() => _channel.Reader.TryRead(out _);
 }

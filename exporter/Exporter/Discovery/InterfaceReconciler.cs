@@ -727,7 +727,7 @@ internal sealed partial class InterfaceReconciler(
         var link = tracked.Link;
         if (!_attachments.TryGetValue(link.Ifindex, out var attachment))
         {
-            _attachments[link.Ifindex] = attachment = new(new(link, tracked.Generation, tracked.SeenAt), time);
+            _attachments[link.Ifindex] = attachment = new(new(link, tracked.Generation, tracked.SeenAt) { BornAfter = tracked.BornAfter }, time);
         }
         try
         {

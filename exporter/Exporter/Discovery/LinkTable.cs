@@ -7,7 +7,8 @@ namespace Exporter.Discovery;
 /// <param name="Generation">Greater than that of every interface seen before.</param>
 /// <param name="IsNew">It came while the exporter runs, as an event told, or since a former process has ended, whose interfaces are known.</param>
 /// <param name="SeenAt">When it was first seen; it is not younger than that.</param>
-internal sealed record TrackedLink(Link Link, long Generation, bool IsNew, DateTimeOffset SeenAt);
+/// <param name="BornAfter">It was not there before that time; null if it was there when the first list was made.</param>
+internal sealed record TrackedLink(Link Link, long Generation, bool IsNew, DateTimeOffset SeenAt, DateTimeOffset? BornAfter = null);
 
 /// <summary>The interfaces as events and lists tell of them. Written by one thread; readers take <see cref="Current"/> once.</summary>
 internal sealed class LinkTable(TimeProvider time)
@@ -15,6 +16,9 @@ internal sealed class LinkTable(TimeProvider time)
     private ImmutableDictionary<int, TrackedLink> _current = ImmutableDictionary<int, TrackedLink>.Empty;
     private long _generation;
     private bool _isRestored;
+
+    /// <summary>When the table was last known to be complete; null before the first list.</summary>
+    private DateTimeOffset? _completeAt;
 
     internal ImmutableDictionary<int, TrackedLink> Current => Volatile.Read(ref _current);
 
@@ -26,10 +30,14 @@ internal sealed class LinkTable(TimeProvider time)
         Volatile.Write(ref _current, links.OrderBy(link => link.Generation).GroupBy(link => link.Link.Ifindex).ToImmutableDictionary(same => same.Key, same => same.Last()));
     }
 
-    internal void Set(Link link) =>
+    internal void Set(Link link)
+    {
+        var now = time.GetUtcNow();
         Volatile.Write(ref _current, _current.SetItem(
             link.Ifindex,
-            _current.TryGetValue(link.Ifindex, out var known) ? known with { Link = link } : new(link, ++_generation, IsNew: true, time.GetUtcNow())));
+            _current.TryGetValue(link.Ifindex, out var known) ? known with { Link = link } : new(link, ++_generation, IsNew: true, now, now)));
+        _completeAt = _completeAt is null ? null : now;
+    }
 
     /// <summary>Takes an interface out. Returns the other end of its pair where that is in this namespace as well.</summary>
     internal Link? Remove(int ifindex)
@@ -54,9 +62,10 @@ internal sealed class LinkTable(TimeProvider time)
         {
             table[link.Ifindex] = _current.TryGetValue(link.Ifindex, out var known) && IsSame(known.Link, link)
                 ? known with { Link = link }
-                : new(link, ++_generation, IsNew: _isRestored, now);
+                : new(link, ++_generation, IsNew: _isRestored, now, _completeAt);
         }
         _isRestored = false;
+        _completeAt = now;
         Volatile.Write(ref _current, table.ToImmutable());
     }
 

@@ -7,6 +7,7 @@ namespace Exporter.Kubernetes;
 internal sealed class KubernetesMetrics
 {
     private readonly Counter _errors;
+    private readonly Gauge _podStates;
 
     public KubernetesMetrics(IMetricFactory metrics)
     {
@@ -14,6 +15,9 @@ internal sealed class KubernetesMetrics
         Relists = ExporterFamilies.Relists.CreateCounter(metrics);
         HeardTimestamp = ExporterFamilies.HeardTimestamp.CreateGauge(metrics);
         Pods = ExporterFamilies.KnownPods.CreateGauge(metrics);
+        Undecided = ExporterFamilies.UndecidedInterfaces.CreateCounter(metrics);
+        _podStates = ExporterFamilies.PodStates.CreateGauge(metrics);
+        SetPods(0, 0, 0);
         _errors = ExporterFamilies.ApiErrors.CreateCounter(metrics);
         foreach (var reason in ExporterFamilies.ApiErrors.Labels[0].Values)
         {
@@ -28,6 +32,15 @@ internal sealed class KubernetesMetrics
     internal Gauge HeardTimestamp { get; }
 
     internal Gauge Pods { get; }
+
+    internal Counter Undecided { get; }
+
+    internal void SetPods(int withInterface, int withoutInterface, int hostNetwork)
+    {
+        _podStates.WithLabels("with_interface").Set(withInterface);
+        _podStates.WithLabels("without_interface").Set(withoutInterface);
+        _podStates.WithLabels("host_network").Set(hostNetwork);
+    }
 
     internal void CountError(ApiProblem reason) => _errors.WithLabels(ExporterFamilies.ApiErrors.Labels[0].Values[(int)reason]).Inc();
 }
@@ -58,4 +71,7 @@ internal enum ApiProblem
 
     /// <summary>What came is not what it should be.</summary>
     Unreadable,
+
+    /// <summary>The connection of a watch that had lasted was closed, as by a balancer that closes idle ones.</summary>
+    Cut,
 }

@@ -4,16 +4,18 @@ using Exporter.Pods;
 namespace Exporter.Kubernetes;
 
 /// <summary>
-/// Finds the pod of an interface by the addresses in the namespace that it leads to. An address is no identity: it is given to the next
-/// pod at once, and the API server tells of both only later. So for each address the interfaces that had it and the pods that had it
-/// are taken in their orders, each claim for one namespace, and only where their times allow it.
+/// Finds the pod of an interface by the addresses in its peer namespace. An address is not an identity: the next pod gets it at once, and
+/// the API server reports both later; after the node's boot it shows addresses from before. So a pod's claim to an address counts for one
+/// namespace, and only for interfaces that are not newer than the newest sign that the pod has a sandbox with that address. Where signs do
+/// not decide, the interface stays without a pod.
 /// </summary>
-internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, TimeProvider time) : IPodSource
+/// <param name="bootedAt">When the node was started, by its clock: no interface is older.</param>
+internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, TimeProvider time, DateTimeOffset bootedAt, KubernetesMetrics? metrics = null) : IPodSource
 {
     /// <summary>A pod's times are in whole seconds, rounded down; the kernel's events may be read a moment late.</summary>
     private static readonly TimeSpan Tolerance = TimeSpan.FromSeconds(2);
 
-    /// <summary>How much later than it told of a pod the API server must be heard of, before an interface that waits may be that pod's new one.</summary>
+    /// <summary>How long an interface has no pod before the API server is asked, and how much newer its answer must be than what it decides.</summary>
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
 
     /// <summary>An outage of the API server must not take the memory.</summary>
@@ -31,8 +33,15 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
     /// <summary>Interfaces that are gone and not asked for any more, but whose pods may still be told of.</summary>
     private readonly Queue<PodInterface> _ghosts = new();
 
+    /// <summary>When the API server was asked because of an interface without a pod, and those that were counted as undecided, by generation.</summary>
+    private readonly Dictionary<long, DateTimeOffset> _askedAt = [];
+
+    private readonly HashSet<long> _undecided = [];
+
     private PodLabels _labels = labels;
     private long _changes = -1;
+    private bool _isContested;
+    private bool _isShown;
 
     public string Name => "kubernetes";
 
@@ -60,12 +69,12 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         {
             if (_known.TryGetValue(owner.Generation, out var claim) && claim.Taker is { } taker && taker.Generation == owner.Generation)
             {
-                (owner.Addresses, owner.GoneAt) = (taker.Addresses, taker.GoneAt);
+                (owner.Addresses, owner.GoneAt, owner.BornAfter) = (taker.Addresses, taker.GoneAt, taker.BornAfter);
                 claim.Taker = owner;
             }
             if (registered.TryGetValue(owner.Generation, out var previous))
             {
-                (owner.Addresses, owner.GoneAt) = (previous.Addresses, previous.GoneAt);
+                (owner.Addresses, owner.GoneAt, owner.BornAfter) = (previous.Addresses, previous.GoneAt, previous.BornAfter);
                 Unregister(previous);
                 Register(owner);
             }
@@ -75,8 +84,12 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
     public bool TakeChanges()
     {
         var changes = store.Changes;
-        var hasChanged = changes != _changes;
-        _changes = changes;
+        var hasChanged = changes != _changes || _isContested;
+        (_changes, _isContested) = (changes, false);
+        if (hasChanged || !_isShown)
+        {
+            ShowPods();
+        }
         if (_ghosts.Count > 0)
         {
             SettleGhosts();
@@ -86,28 +99,41 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
 
     public PodIdentity? Identify(PodInterface owner)
     {
-        if (!_known.TryGetValue(owner.Generation, out var claim))
+        if (_known.TryGetValue(owner.Generation, out var claim))
         {
-            Register(owner);
-            claim = Find(owner);
-            if (claim is null)
+            if (FindBetter(owner, claim) is { } better)
             {
-                return null;
+                claim.Taker = null;
+                Take(owner, better);
+                claim = better;
             }
-            Unregister(owner);
-            _known[owner.Generation] = claim;
-            claim.Taker = owner;
+            return claim.Pod.Identify(_labels);
         }
+        Register(owner);
+        claim = Find(owner);
+        if (claim is null)
+        {
+            AskIfDue(owner);
+            return null;
+        }
+        Unregister(owner);
+        _askedAt.Remove(owner.Generation);
+        _undecided.Remove(owner.Generation);
+        Take(owner, claim);
         return claim.Pod.Identify(_labels);
     }
 
     public void Forget(PodInterface owner)
     {
+        _isShown = false;
+        _askedAt.Remove(owner.Generation);
         if (_known.Remove(owner.Generation))
         {
             return;
         }
         Register(owner);
+        CountUndecided(owner);
+        _undecided.Remove(owner.Generation);
         if (_registered.ContainsKey(owner))
         {
             // It stays in the order, else its pod's claim would be the next one's.
@@ -122,9 +148,125 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
             new KnownPod(known.Pod.Identify(shown), known.State.Phase, known.State.HostNetwork, known.State.Addresses));
     }
 
-    /// <summary>A pod's interface is made after the node has taken the pod up, and not when it is over.</summary>
-    private static bool MayBe(PodInterface owner, AddressClaim claim) =>
-        !(owner.SeenAt < claim.StartTime) && !(claim.EndTime < owner.SeenAt - Tolerance) && !(owner.GoneAt < claim.ListedAt);
+    /// <summary>Whether the times allow that the interface is of the claim's sandbox.</summary>
+    private bool MayBe(PodInterface owner, AddressClaim claim) =>
+        !(owner.SeenAt < claim.StartTime)
+        && !(claim.EndTime < owner.SeenAt - Tolerance)
+        && !(owner.GoneAt < claim.ListedAt)
+        && !(owner.GoneAt < claim.SandboxAt)
+        && IsSigned(owner, claim);
+
+    /// <summary>
+    /// Whether a sign of the claim's sandbox is not older than the interface. Of an interface that was there before the exporter's first list
+    /// only the node's boot is known to be older; for it, that the node took the pod up later is enough.
+    /// </summary>
+    private bool IsSigned(PodInterface owner, AddressClaim claim) =>
+        owner.BornAfter is { } born ? claim.SignAt >= born : !((claim.SignAt > claim.StartTime ? claim.SignAt : claim.StartTime ?? claim.SignAt) < bootedAt);
+
+    private static bool IsLiving(AddressClaim claim) => claim is { EndTime: null, Pod.IsEnding: false };
+
+    private static bool IsFree(AddressClaim claim) => claim.Taker is null or { GoneAt: not null };
+
+    private void Take(PodInterface owner, AddressClaim claim)
+    {
+        _isShown = false;
+        _known[owner.Generation] = claim;
+        claim.Taker = owner;
+    }
+
+    /// <summary>
+    /// Another claim to an address of an interface whose claim is over, or is wanted by an interface that has no other: a living pod's. What
+    /// made the first one fit was late, or is an address that two pods have.
+    /// </summary>
+    private AddressClaim? FindBetter(PodInterface owner, AddressClaim current)
+    {
+        if (owner.GoneAt is not null || (IsLiving(current) && !IsContested(owner, current)))
+        {
+            return null;
+        }
+        return owner.Addresses
+            .SelectMany(address => store.GetClaims(address))
+            .LastOrDefault(claim => claim.Pod != current.Pod
+                && IsLiving(claim)
+                && (claim.Taker?.First == owner.First || (IsFree(claim) && MayBe(owner, claim))));
+    }
+
+    /// <summary>Whether another interface that is there and has no pod may have the claim.</summary>
+    private bool IsContested(PodInterface owner, AddressClaim claim) =>
+        _waiting.TryGetValue(claim.Address, out var waiting)
+        && waiting.Values.Any(other => other.First != owner.First && other.GoneAt is null && MayBe(other, claim));
+
+    /// <summary>
+    /// Whether another interface without a pod may have the claim, and the order does not decide, since pods were missed: the claim came with a
+    /// list, or one of the two was gone when the pods were listed last.
+    /// </summary>
+    private bool IsAmbiguous(PodInterface owner, IPAddress address, AddressClaim claim) =>
+        _waiting[address].Values.Any(other => other.First != owner.First
+            && MayBe(other, claim)
+            && (claim.IsListed || owner.GoneAt < store.CompleteAt || other.GoneAt < store.CompleteAt));
+
+    /// <summary>
+    /// Asks the API server for the node's pods, once for each interface, and again if it reported something since that the answer may decide.
+    /// </summary>
+    private void AskIfDue(PodInterface owner)
+    {
+        var now = time.GetUtcNow();
+        if (owner.GoneAt is not null || owner.Addresses.Count == 0 || store.ListedAt is not { } listedAt)
+        {
+            return;
+        }
+        if (now - owner.SeenAt > store.Keep)
+        {
+            CountUndecided(owner);
+        }
+        var due = (owner.SeenAt > listedAt ? owner.SeenAt : listedAt) + Settling;
+        if (_askedAt.TryGetValue(owner.Generation, out var askedAt))
+        {
+            due = owner.Addresses.Select(address => FindUnsettled(owner, store.GetClaims(address))).OfType<AddressClaim>().FirstOrDefault() is { } claim
+                ? SettledAt(owner, claim)
+                : DateTimeOffset.MaxValue;
+        }
+        if (now >= due && askedAt < due && store.CompleteAt < due)
+        {
+            _askedAt[owner.Generation] = now;
+            store.Questions.Set();
+        }
+    }
+
+    private void CountUndecided(PodInterface owner)
+    {
+        if (owner.Addresses.Any(address => !store.GetClaims(address).IsEmpty) && _undecided.Add(owner.Generation))
+        {
+            metrics?.Undecided.Inc();
+        }
+    }
+
+    private void ShowPods()
+    {
+        _isShown = true;
+        if (metrics is null)
+        {
+            return;
+        }
+        var found = _known.Values.Where(claim => claim.Taker is { GoneAt: null }).Select(claim => claim.Pod).ToHashSet();
+        var (with, without, host) = (0, 0, 0);
+        foreach (var pod in store.Pods.Where(pod => pod.State is { Phase: not ("Succeeded" or "Failed") } state && (state.HostNetwork || state.Addresses.Count > 0)))
+        {
+            if (pod.State.HostNetwork)
+            {
+                host++;
+            }
+            else if (found.Contains(pod))
+            {
+                with++;
+            }
+            else
+            {
+                without++;
+            }
+        }
+        metrics.SetPods(with, without, host);
+    }
 
     private void SettleGhosts()
     {
@@ -167,6 +309,7 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
                 _waiting[address] = waiting = [];
             }
             waiting[owner.Generation] = owner;
+            _isContested |= owner.GoneAt is null && store.GetClaims(address).Any(claim => claim.Taker is { GoneAt: null });
         }
         _registered[owner] = addresses;
     }
@@ -191,7 +334,7 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         foreach (var address in _registered.GetValueOrDefault(owner, []))
         {
             var claims = store.GetClaims(address);
-            if (!claims.IsEmpty && (FindShared(owner, claims) ?? FindNext(owner, address, claims) ?? FindCurrent(owner, claims)) is { } claim)
+            if (!claims.IsEmpty && (FindShared(owner, claims) ?? FindProven(owner, address, claims) ?? FindNext(owner, address, claims) ?? FindSettled(owner, claims)) is { } claim)
             {
                 return claim;
             }
@@ -202,13 +345,22 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
     /// <summary>Another interface leads to the same namespace.</summary>
     private static AddressClaim? FindShared(PodInterface owner, IEnumerable<AddressClaim> claims) => claims.LastOrDefault(claim => claim.Taker?.First == owner.First);
 
-    /// <summary>The claim that is left when those who had the address before have had theirs.</summary>
+    /// <summary>
+    /// The claim of a pod that had a sandbox with this address since the interface is there: on one node no two sandboxes have it at once. So
+    /// also a sandbox is found that was made again for the same pod.
+    /// </summary>
+    private AddressClaim? FindProven(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims) =>
+        owner.GoneAt is not null || _waiting[address].Values.Any(other => other.First != owner.First && other.GoneAt is null)
+            ? null
+            : claims.LastOrDefault(claim => IsFree(claim) && claim.SandboxAt >= owner.SeenAt && !(claim.EndTime < owner.SeenAt));
+
+    /// <summary>The claim that is left when the interfaces that had the address before have had theirs.</summary>
     private AddressClaim? FindNext(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims)
     {
         var free = claims.Where(claim => claim.Taker is null).ToList();
         foreach (var other in _waiting[address].Values)
         {
-            var claim = free.Find(claim => MayBe(other, claim));
+            var claim = Choose(other, address, free);
             if (other == owner)
             {
                 return claim;
@@ -223,17 +375,36 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
     }
 
     /// <summary>
-    /// A pod that goes on has been told of since, has no interface, and nobody else has claimed the address: its sandbox was made anew
-    /// with the same address, or its times say nothing, as after a kubelet's restart. That the pod has ended meanwhile, and who has the address
-    /// now, would have been told by the time that the API server is heard of again some seconds later, if only by a bookmark.
+    /// The oldest of the claims that fit, but a living pod's for an interface that is there: what is ending had the address before. Of
+    /// claims in one list the newest sign decides. What is ambiguous is left until the others have theirs.
     /// </summary>
-    private AddressClaim? FindCurrent(PodInterface owner, IEnumerable<AddressClaim> claims) =>
-        claims.LastOrDefault() is { EndTime: null, Pod.IsEnding: false } last
-        && last.Taker is null or { GoneAt: not null }
-        && owner.GoneAt is null
-        && last.Pod.ChangedAt > owner.SeenAt
-        && store.CurrentSince is { } since
-        && store.HeardAt - (since > last.Pod.ChangedAt ? since : last.Pod.ChangedAt) >= Settling
+    private AddressClaim? Choose(PodInterface owner, IPAddress address, List<AddressClaim> free)
+    {
+        var fitting = free.FindAll(claim => MayBe(owner, claim) && !IsAmbiguous(owner, address, claim));
+        var living = owner.GoneAt is null ? fitting.FindAll(IsLiving) : [];
+        return living.Count == 0 ? fitting.FirstOrDefault()
+            : owner.BornAfter is null ? living.MaxBy(claim => claim.SignAt ?? DateTimeOffset.MinValue)
+            : living[0];
+    }
+
+    /// <summary>
+    /// The claim of a pod that lives on without an interface, where nobody else has claimed the address: its sandbox was made again, or its
+    /// times say nothing. That the pod has ended meanwhile, and who has the address now, is in a list that was asked for some seconds later.
+    /// </summary>
+    private AddressClaim? FindSettled(PodInterface owner, IEnumerable<AddressClaim> claims) =>
+        FindUnsettled(owner, claims) is { } claim && store.CompleteAt >= SettledAt(owner, claim) ? claim : null;
+
+    /// <summary>Only a sign that is not older than the interface counts, or an event since of a pod whose previous interface is gone.</summary>
+    private AddressClaim? FindUnsettled(PodInterface owner, IEnumerable<AddressClaim> claims) =>
+        owner.GoneAt is null
+        && claims.LastOrDefault() is { } last
+        && IsLiving(last)
+        && IsFree(last)
+        && !IsContested(owner, last)
+        && (IsSigned(owner, last) || (last.Taker is not null && last.Pod.ChangedAt > owner.SeenAt))
             ? last
             : null;
+
+    private static DateTimeOffset SettledAt(PodInterface owner, AddressClaim claim) =>
+        (claim.Pod.ChangedAt > owner.SeenAt ? claim.Pod.ChangedAt : owner.SeenAt) + Settling;
 }

@@ -44,11 +44,16 @@ internal sealed class PodApi(Func<HttpRequestMessage, CancellationToken, Task<Ht
     internal string Node => node;
 
     /// <param name="continueToken">From the page before; null for the first.</param>
+    /// <param name="fromCache">
+    /// Whether the API server may answer from its cache, which may be old, instead of asking its storage
+    /// (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions).
+    /// </param>
     /// <exception cref="ApiException">The API server said no.</exception>
     /// <exception cref="JsonException">The answer is no list of pods.</exception>
-    internal async Task<PodPage> ListAsync(string? continueToken, CancellationToken cancellationToken)
+    internal async Task<PodPage> ListAsync(string? continueToken, bool fromCache, CancellationToken cancellationToken)
     {
-        var next = continueToken is null ? "" : $"&continue={Uri.EscapeDataString(continueToken)}";
+        // A continue token brings its own version.
+        var next = continueToken is not null ? $"&continue={Uri.EscapeDataString(continueToken)}" : fromCache ? "&resourceVersion=0" : "";
         using var response = await GetAsync($"{_path}&limit={PageSize}{next}", cancellationToken);
         await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
         var page = await JsonSerializer.DeserializeAsync(body, PodDocumentContext.Default.PodPage, cancellationToken);

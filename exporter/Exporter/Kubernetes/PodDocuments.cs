@@ -35,7 +35,11 @@ internal sealed record PodDocument
     /// <summary>Stays with the pod and is never another's.</summary>
     internal string Key => IsStatic && Metadata.Annotations!.GetValueOrDefault(StaticPodUid) is { Length: > 0 } uid ? uid : Metadata.Uid;
 
-    internal bool IsOver => Status.Phase is "Succeeded" or "Failed";
+    /// <summary>
+    /// Whether no container of it runs or will run. The phase of a pod that is being deleted stays Running until its object is gone where
+    /// a finalizer holds that, and with older kubelets.
+    /// </summary>
+    internal bool IsOver => Status.Phase is "Succeeded" or "Failed" || (Metadata.DeletionTimestamp is not null && Status.HasOnlyEndedContainers);
 
     /// <summary>Whether it is over, or soon will be.</summary>
     internal bool IsEnding => IsOver || Metadata.DeletionTimestamp is not null;
@@ -165,36 +169,131 @@ internal sealed record PodStatus
 
     public IReadOnlyList<PodAddress?>? PodIPs { get; init; }
 
+    public IReadOnlyList<PodCondition?>? Conditions { get; init; }
+
+    public IReadOnlyList<ContainerStatus?>? InitContainerStatuses { get; init; }
+
     public IReadOnlyList<ContainerStatus?>? ContainerStatuses { get; init; }
 
-    /// <summary>Each once. What is no address is none.</summary>
-    internal IReadOnlyList<IPAddress> FindAddresses()
-    {
-        IEnumerable<string?> texts = PodIPs is { Count: > 0 } ? PodIPs.Select(address => address?.Ip) : [PodIP];
-        return [.. texts.Select(text => IPAddress.TryParse(text, out var address) ? address : null).OfType<IPAddress>().Distinct()];
-    }
+    public IReadOnlyList<ContainerStatus?>? EphemeralContainerStatuses { get; init; }
 
-    /// <summary>When the last container ended; null where that is not told.</summary>
+    internal bool HasOnlyEndedContainers =>
+        ContainerStatuses is { Count: > 0 } && ContainerStatuses.All(container => container?.State?.Terminated is not null);
+
+    /// <summary>Each once, in one form. A text that is not an address is left out.</summary>
+    internal IReadOnlyList<IPAddress> FindAddresses() =>
+        [.. (PodIPs ?? []).Select(address => address?.Ip).Append(PodIP).Select(PodAddress.Parse).OfType<IPAddress>().Distinct()];
+
+    /// <summary>When the last container ended; null if the status does not say so.</summary>
     internal DateTimeOffset? FindEndTime() => ContainerStatuses?.Max(container => container?.State?.Terminated?.FinishedAt);
+
+    /// <summary>
+    /// The newest time at which the sandbox with this status's addresses was there, by the node's clock in whole seconds, rounded down: it
+    /// became ready then, or a container that runs in it was started. Null if the status does not say so. docs/adr/0009 says which version sets what.
+    /// </summary>
+    internal DateTimeOffset? FindSandboxTime() =>
+        Newest([
+            .. (Conditions ?? []).Where(condition => condition is { IsOfSandbox: true, Status: "True" }).Select(condition => condition!.LastTransitionTime),
+            .. Containers.Select(container => container?.State?.Running?.StartedAt)]);
+
+    /// <summary>The same, or a time before that, at which the pod had a sandbox, perhaps another one.</summary>
+    internal DateTimeOffset? FindSignTime() =>
+        Newest([FindSandboxTime(), .. Containers.SelectMany(container => new[] { container?.State?.Terminated?.StartedAt, container?.LastState?.Terminated?.StartedAt })]);
+
+    private IEnumerable<ContainerStatus?> Containers => (InitContainerStatuses ?? []).Concat(ContainerStatuses ?? []).Concat(EphemeralContainerStatuses ?? []);
+
+    /// <summary>A kubelet sets the start time before any other: what is older, or stands without one, is not this pod's.</summary>
+    private DateTimeOffset? Newest(ReadOnlySpan<DateTimeOffset?> times)
+    {
+        DateTimeOffset? newest = null;
+        foreach (var time in times)
+        {
+            newest = time >= StartTime && !(newest > time) ? time : newest;
+        }
+        return newest;
+    }
 }
 
 internal sealed record PodAddress
 {
     public string? Ip { get; init; }
+
+    /// <summary>
+    /// Reads an address in any form that an API server delivers. The API reads octets with leading zeros as decimal numbers
+    /// (k8s.io/utils/net ParseIPSloppy), the system's parser as octal ones; it also reads ports, scopes and numbers without dots. An IPv4
+    /// address that is mapped to IPv6 is the IPv4 address.
+    /// </summary>
+    internal static IPAddress? Parse(string? text)
+    {
+        text = text?.Trim();
+        if (string.IsNullOrEmpty(text))
+        {
+            return null;
+        }
+        var last = text.LastIndexOf(':') + 1;
+        if (text.Contains('.', StringComparison.Ordinal))
+        {
+            if (PlainOctets(text[last..]) is not { } octets)
+            {
+                return null;
+            }
+            text = text[..last] + octets;
+        }
+        else if (last == 0)
+        {
+            return null;
+        }
+        if (!text.All(character => char.IsAsciiHexDigit(character) || character is ':' or '.') || !IPAddress.TryParse(text, out var address))
+        {
+            return null;
+        }
+        return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+    }
+
+    private static string? PlainOctets(string text)
+    {
+        var octets = text.Split('.');
+        return octets.Length == 4 && octets.All(octet => octet.Length is > 0 and < 10 && octet.All(char.IsAsciiDigit))
+            ? string.Join('.', octets.Select(octet => int.Parse(octet, System.Globalization.CultureInfo.InvariantCulture)))
+            : null;
+    }
+}
+
+internal sealed record PodCondition
+{
+    public string Type { get => field; init => field = value ?? ""; } = "";
+
+    public string Status { get => field; init => field = value ?? ""; } = "";
+
+    public DateTimeOffset? LastTransitionTime { get; init; }
+
+    /// <summary>The second name is that of Kubernetes 1.25 to 1.27 (KEP 3085).</summary>
+    internal bool IsOfSandbox => Type is "PodReadyToStartContainers" or "PodHasNetwork";
 }
 
 internal sealed record ContainerStatus
 {
     public ContainerState? State { get; init; }
+
+    public ContainerState? LastState { get; init; }
 }
 
 internal sealed record ContainerState
 {
+    public RunningState? Running { get; init; }
+
     public TerminatedState? Terminated { get; init; }
+}
+
+internal sealed record RunningState
+{
+    public DateTimeOffset? StartedAt { get; init; }
 }
 
 internal sealed record TerminatedState
 {
+    public DateTimeOffset? StartedAt { get; init; }
+
     public DateTimeOffset? FinishedAt { get; init; }
 }
 

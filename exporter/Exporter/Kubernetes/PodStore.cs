@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net;
+using Exporter.Discovery;
 using Exporter.Pods;
 
 namespace Exporter.Kubernetes;
@@ -13,12 +14,20 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
 {
     private static readonly TimeSpan LeastSilence = TimeSpan.FromSeconds(30);
 
+    /// <summary>An interface's event may be read later than the event of its pod.</summary>
+    private static readonly TimeSpan EventDelay = TimeSpan.FromSeconds(2);
+
+    /// <summary>Times in a pod's status are whole seconds, rounded down.</summary>
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
     private readonly ConcurrentDictionary<string, Pod> _pods = new();
     private readonly ConcurrentDictionary<IPAddress, ImmutableArray<AddressClaim>> _claims = new();
     private readonly Queue<(long OverAt, AddressClaim Claim)> _over = new();
     private long _changes;
     private long _currentSince;
     private long _heardAt;
+    private long _completeAt;
+    private long _listedAt;
     private long _keepTicks = keep.Ticks;
 
     /// <summary>How long claims that are over stay: their interfaces may not have been looked at yet. Options change it.</summary>
@@ -46,6 +55,15 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
     /// <summary>When the API server was last heard of.</summary>
     internal DateTimeOffset HeardAt => new(Volatile.Read(ref _heardAt), TimeSpan.Zero);
 
+    /// <summary>When the first list came; null before it.</summary>
+    internal DateTimeOffset? ListedAt => Volatile.Read(ref _listedAt) is not 0 and var ticks ? new(ticks, TimeSpan.Zero) : null;
+
+    /// <summary>What the API server knew at that time is known here: a list that is not from a cache was asked for then.</summary>
+    internal DateTimeOffset CompleteAt => new(Volatile.Read(ref _completeAt), TimeSpan.Zero);
+
+    /// <summary>Set when an interface has no pod that only another list can decide.</summary>
+    internal ChangeSignal Questions { get; } = new();
+
     /// <summary>To one address, oldest first.</summary>
     internal ImmutableArray<AddressClaim> GetClaims(IPAddress address) => _claims.GetValueOrDefault(address, []);
 
@@ -64,24 +82,36 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         }
     }
 
-    /// <summary>Replaces everything by a list, at the start or after events were missed.</summary>
-    /// <param name="askedAt">What the list says was so then or later.</param>
-    internal void Reset(IReadOnlyCollection<PodDocument> pods, DateTimeOffset askedAt)
+    /// <summary>Takes over a list, at the start, after events were missed, or when it was asked for because of an interface.</summary>
+    /// <param name="askedAt">What the list says was so then or later; of one from a cache that is not known.</param>
+    /// <param name="isCached">
+    /// Whether the API server gave it from its cache. It may be old then, so it only adds pods that are not known: it takes nothing away and
+    /// replaces nothing.
+    /// </param>
+    internal void Reset(IReadOnlyCollection<PodDocument> pods, DateTimeOffset askedAt, bool isCached = false)
     {
-        var listed = pods.Select(pod => pod.Key).ToHashSet();
-        foreach (var key in _pods.Keys.Where(key => !listed.Contains(key)).ToList())
+        if (!isCached)
         {
-            Remove(key);
+            var listed = pods.Select(pod => pod.Key).ToHashSet();
+            foreach (var key in _pods.Keys.Where(key => !listed.Contains(key)).ToList())
+            {
+                Remove(key);
+            }
         }
         // A list is in the order of names; this is the one in which they can have had an address.
-        foreach (var pod in pods.OrderBy(pod => pod.Status.StartTime ?? DateTimeOffset.MinValue))
+        foreach (var pod in pods.OrderBy(pod => pod.Status.StartTime ?? DateTimeOffset.MinValue).Where(pod => !isCached || !_pods.ContainsKey(pod.Key)).ToList())
         {
-            Set(pod, askedAt);
+            Set(pod, isCached ? ClaimOrigin.Cache : ClaimOrigin.List, isCached ? null : askedAt);
+        }
+        Interlocked.CompareExchange(ref _listedAt, time.GetUtcNow().UtcTicks, 0);
+        if (!isCached)
+        {
+            Volatile.Write(ref _completeAt, askedAt.UtcTicks);
         }
     }
 
     /// <summary>A pod is new or has changed.</summary>
-    internal void Set(PodDocument document) => Set(document, listedAt: null);
+    internal void Set(PodDocument document) => Set(document, ClaimOrigin.Event, listedAt: null);
 
     /// <summary>A pod is gone; this was its last state.</summary>
     internal void Remove(PodDocument document)
@@ -113,7 +143,7 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         }
     }
 
-    private void Set(PodDocument document, DateTimeOffset? listedAt)
+    private void Set(PodDocument document, ClaimOrigin origin, DateTimeOffset? listedAt)
     {
         if (document.Key.Length == 0)
         {
@@ -126,23 +156,36 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         {
             _pods[document.Key] = pod = new(document.Key, state);
         }
-        pod.Set(state, document.IsEnding, now);
+        pod.Set(state, document.IsEnding, origin == ClaimOrigin.Event ? now : null);
         foreach (var lost in pod.Claims.FindAll(claim => !addresses.Contains(claim.Address)))
         {
             pod.Claims.Remove(lost);
             End(lost, now);
         }
         // Of a pod that was over before it was listed, and does not say when, no interface can be left.
-        DateTimeOffset? endTime = document.IsOver ? document.Status.FindEndTime() ?? (listedAt is null ? now : DateTimeOffset.MinValue) : null;
-        pod.Claims.ForEach(claim => claim.EndTime ??= endTime);
+        DateTimeOffset? endTime = document.IsOver ? document.Status.FindEndTime() ?? (origin == ClaimOrigin.Event ? now : DateTimeOffset.MinValue) : null;
+        var (signTime, sandboxAt) = (document.Status.FindSignTime(), document.Status.FindSandboxTime());
+        var signAt = signTime + Second + EventDelay;
+        foreach (var claim in pod.Claims)
+        {
+            claim.EndTime ??= endTime;
+            claim.Confirm(signAt, sandboxAt);
+        }
+        // That the address is new is a sign by itself, where the pod's times are missing or are from before. It is not if the pod is ending
+        // and was listed: its sandbox may be gone.
+        var isSign = origin == ClaimOrigin.Event || (origin == ClaimOrigin.List && ListedAt is not null && !document.IsEnding);
+        var toldAt = isSign && !(signTime > (pod.SignTime ?? DateTimeOffset.MinValue)) ? now + EventDelay : signAt;
+        pod.SignTime = signTime ?? pod.SignTime;
         foreach (var address in addresses.Where(address => !pod.Claims.Exists(claim => claim.Address.Equals(address))))
         {
-            pod.Claims.Add(Claim(document, pod, address, document.IsOver ? null : listedAt, endTime));
+            var claim = Claim(document, pod, address, origin, document.IsEnding || sandboxAt is not null ? null : listedAt, endTime);
+            claim.Confirm(toldAt, sandboxAt);
+            pod.Claims.Add(claim);
         }
         Interlocked.Increment(ref _changes);
     }
 
-    private AddressClaim Claim(PodDocument document, Pod pod, IPAddress address, DateTimeOffset? listedAt, DateTimeOffset? endTime)
+    private AddressClaim Claim(PodDocument document, Pod pod, IPAddress address, ClaimOrigin origin, DateTimeOffset? listedAt, DateTimeOffset? endTime)
     {
         var claims = GetClaims(address);
         if (document.IsStatic && claims.LastOrDefault() is { } last && last.Pod.Key == pod.Key)
@@ -151,7 +194,11 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
             last.Reopen(pod, endTime);
             return last;
         }
-        var claim = new AddressClaim(pod, address, document.Status.StartTime, listedAt, pod.Claims.FirstOrDefault()) { EndTime = endTime };
+        var claim = new AddressClaim(pod, address, document.Status.StartTime, listedAt, pod.Claims.FirstOrDefault())
+        {
+            EndTime = endTime,
+            IsListed = origin != ClaimOrigin.Event,
+        };
         _claims[address] = claims.Add(claim);
         return claim;
     }
@@ -173,6 +220,18 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         }
     }
 
+    /// <summary>Where a claim is known from.</summary>
+    private enum ClaimOrigin
+    {
+        Event,
+
+        /// <summary>A list of what is.</summary>
+        List,
+
+        /// <summary>A list that may be old.</summary>
+        Cache,
+    }
+
     /// <summary>A pod as the API server last told of it.</summary>
     internal sealed class Pod(string key, PodState state)
     {
@@ -188,8 +247,11 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         /// <summary>Whether it is over, or soon will be.</summary>
         internal bool IsEnding => _isEnding;
 
-        /// <summary>When the API server last told of it.</summary>
+        /// <summary>When the last event of it came.</summary>
         internal DateTimeOffset ChangedAt => new(Volatile.Read(ref _changedAt), TimeSpan.Zero);
+
+        /// <summary>The newest time of a sandbox that its status showed; null if none did. For the store alone.</summary>
+        internal DateTimeOffset? SignTime { get; set; }
 
         /// <summary>Those to the addresses that it has. For the store alone.</summary>
         internal List<AddressClaim> Claims { get; } = [];
@@ -206,11 +268,14 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
             return shown.Identity;
         }
 
-        internal void Set(PodState state, bool isEnding, DateTimeOffset at)
+        internal void Set(PodState state, bool isEnding, DateTimeOffset? at)
         {
             Volatile.Write(ref _state, state);
             _isEnding = isEnding;
-            Volatile.Write(ref _changedAt, at.UtcTicks);
+            if (at is { } changedAt)
+            {
+                Volatile.Write(ref _changedAt, changedAt.UtcTicks);
+            }
         }
 
         private sealed record ShownPod(PodState State, PodLabels Labels, PodIdentity Identity);
@@ -236,6 +301,8 @@ internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTime
     private readonly AddressClaim? _first = other?._first ?? other;
     private PodStore.Pod _pod = pod;
     private long _endTicks = NotEnded;
+    private long _signTicks;
+    private long _sandboxTicks;
 
     private const long NotEnded = -1;
 
@@ -247,12 +314,24 @@ internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTime
 
     internal DateTimeOffset? ListedAt => listedAt;
 
+    /// <summary>Whether it is known from a list: then other pods that had the address before may have been missed.</summary>
+    internal bool IsListed { get; init; }
+
     /// <summary>When the pod had ended, or no longer had the address, at the latest, by the node's clock; null while it is not over.</summary>
     internal DateTimeOffset? EndTime
     {
         get => Volatile.Read(ref _endTicks) is not NotEnded and var ticks ? new(ticks, TimeSpan.Zero) : null;
         set => Volatile.Write(ref _endTicks, value?.UtcTicks ?? NotEnded);
     }
+
+    /// <summary>
+    /// The newest sign that the pod has a sandbox with this address is not newer than that, by the node's clock; null if there is none. An
+    /// interface that came later is not this sandbox's.
+    /// </summary>
+    internal DateTimeOffset? SignAt => FromTicks(ref _signTicks);
+
+    /// <summary>The pod had a sandbox with this address then or later, by the node's clock; null if that is not known.</summary>
+    internal DateTimeOffset? SandboxAt => FromTicks(ref _sandboxTicks);
 
     /// <summary>When the store was told that it is over; 0 while it is not. For the store alone.</summary>
     internal long OverAt { get; set; }
@@ -274,10 +353,19 @@ internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTime
         }
     }
 
+    /// <summary>Notes signs; what is known to be newer stays.</summary>
+    internal void Confirm(DateTimeOffset? signAt, DateTimeOffset? sandboxAt)
+    {
+        Volatile.Write(ref _signTicks, Math.Max(_signTicks, signAt?.UtcTicks ?? 0));
+        Volatile.Write(ref _sandboxTicks, Math.Max(_sandboxTicks, sandboxAt?.UtcTicks ?? 0));
+    }
+
     internal void Reopen(PodStore.Pod pod, DateTimeOffset? endTime)
     {
         Volatile.Write(ref _pod, pod);
         EndTime = endTime;
         OverAt = 0;
     }
+
+    private static DateTimeOffset? FromTicks(ref long ticks) => Volatile.Read(ref ticks) is not 0 and var known ? new(known, TimeSpan.Zero) : null;
 }

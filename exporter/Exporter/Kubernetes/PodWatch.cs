@@ -7,11 +7,19 @@ using Prometheus;
 namespace Exporter.Kubernetes;
 
 /// <summary>
-/// Keeps the store up to date with the API server: one list, then one watch after the other from where the last one ended. What goes
-/// wrong is tried again, with more and more time between; what is known stays known meanwhile.
+/// Keeps the store up to date with the API server: one list, then one watch after the other from where the last one ended. What fails is
+/// tried again, soon enough that a pod that was made meanwhile is named before its counts are given up, and at random times, so that a
+/// cluster's nodes do not come back at once; what is known stays known meanwhile.
 /// </summary>
 internal sealed partial class PodWatch(
-    PodApi api, PodStore store, ChangeSignal changes, KubernetesMetrics metrics, LoopHealth health, Readiness readiness, TimeProvider time, ILogger<PodWatch> logger)
+    PodApi api,
+    PodStore store,
+    ChangeSignal changes,
+    KubernetesMetrics metrics,
+    LoopHealth health,
+    Readiness readiness,
+    TimeProvider time,
+    ILogger<PodWatch> logger)
     : BackgroundService
 {
     private const string LoopName = "pods";
@@ -30,14 +38,46 @@ internal sealed partial class PodWatch(
 
     private static readonly TimeSpan LongestRetryAfter = TimeSpan.FromMinutes(2);
 
-    private readonly Backoff _retry = new(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(30));
+    /// <summary>A cluster's nodes may all start at once.</summary>
+    private static readonly TimeSpan FirstListWithin = TimeSpan.FromSeconds(4);
+
+    private static readonly TimeSpan LeastPause = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
+
+    /// <summary>A watch that lasted so long worked: its end is not a reason to wait.</summary>
+    private static readonly TimeSpan LeastLife = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan ReconnectWithin = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often at most the API server is asked for a list because an interface has no pod, and how soon.</summary>
+    private static readonly TimeSpan QuestionInterval = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan QuestionWithin = TimeSpan.FromSeconds(2);
+
+    /// <summary>Half of the time that counts without a pod are held: a retry, a list and the joining come within the other half.</summary>
+    private TimeSpan MostPause => new(Math.Clamp(store.Keep.Ticks / 2, LeastPause.Ticks * 2, LongestPause.Ticks));
 
     /// <summary>What the next watch starts from; null where only a list helps.</summary>
     private string? _version;
 
     private bool _isListed;
     private bool _isFailing;
-    private bool _hasProgressed = true;
+
+    /// <summary>Whether the last request failed as well.</summary>
+    private bool _hasFailed;
+
+    /// <summary>Whether the last watch was answered and then brought nothing: an answer alone does not show that watching works.</summary>
+    private bool _isFruitless;
+
+    private bool _isGone;
+    private bool _isUnauthorized;
+    private bool _hasToldOfCuts;
+    private bool _hasToldOfNode;
+
+    /// <summary>Whether an interface has no pod, and whether it is time to list for that.</summary>
+    private (bool IsAsked, bool IsDue) _question;
+
+    private DateTimeOffset _listedAt;
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -47,13 +87,16 @@ internal sealed partial class PodWatch(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        // Whoever starts the loops goes on.
-        await Task.Yield();
+        await PauseAsync(Between(TimeSpan.Zero, FirstListWithin), stoppingToken);
         while (!stoppingToken.IsCancellationRequested)
         {
             try
             {
-                await FollowAsync(_version ??= await ListAsync(stoppingToken), stoppingToken);
+                if (_version is null || _question.IsDue)
+                {
+                    _version = await ListAsync(stoppingToken);
+                }
+                await FollowAsync(_version, stoppingToken);
             }
             catch (ApiException e)
             {
@@ -65,11 +108,13 @@ internal sealed partial class PodWatch(
                 {
                     _version = null;
                 }
-                if (problem != ApiProblem.Gone || !_hasProgressed)
+                _isFruitless &= problem != ApiProblem.Gone;
+                // After 410 only a list helps, after 401 the credentials have been read again: both are tried at once, but not over and over.
+                if (problem switch { ApiProblem.Gone => IsFirst(ref _isGone), ApiProblem.Unauthorized => IsFirst(ref _isUnauthorized), _ => false })
                 {
-                    await DelayAsync(e.RetryAfter, stoppingToken);
+                    continue;
                 }
-                _hasProgressed = false;
+                await DelayAsync(e.RetryAfter, stoppingToken);
             }
             catch (TimeoutException e)
             {
@@ -97,6 +142,13 @@ internal sealed partial class PodWatch(
         }
     }
 
+    private static bool IsFirst(ref bool hasHappened)
+    {
+        var isFirst = !hasHappened;
+        hasHappened = true;
+        return isFirst;
+    }
+
     private static ApiProblem ProblemOf(int code) => (HttpStatusCode)code switch
     {
         HttpStatusCode.Unauthorized => ApiProblem.Unauthorized,
@@ -110,22 +162,28 @@ internal sealed partial class PodWatch(
     private async Task<string> ListAsync(CancellationToken stoppingToken)
     {
         metrics.Relists.Inc();
-        var askedAt = time.GetUtcNow();
+        var (askedAt, isCached, isQuestion) = (time.GetUtcNow(), !_isListed, _question.IsDue);
         var pods = new List<PodDocument>();
         string? version = null, next = null;
         do
         {
             health.Beat(LoopName, AnswerPatience + LongestRetryAfter);
             using var patience = new Patience(AnswerPatience, "an answer to the list of pods", time, stoppingToken);
-            var page = await patience.WhileAsync(api.ListAsync(next, patience.Token));
+            var page = await patience.WhileAsync(api.ListAsync(next, isCached, patience.Token));
             pods.AddRange((page.Items ?? []).OfType<PodDocument>());
             // All pages show the state of the first.
             version ??= page.Metadata.ResourceVersion;
             next = page.Metadata.Continue;
         }
         while (!string.IsNullOrEmpty(next));
-        store.Reset(pods, askedAt);
+        store.Reset(pods, askedAt, isCached);
         Changed();
+        Answered();
+        (_listedAt, _question) = (askedAt, default);
+        if (isQuestion && store.Count == 0 && IsFirst(ref _hasToldOfNode))
+        {
+            LogNoNode(api.Node);
+        }
         if (!_isListed)
         {
             LogListed(store.Count, api.Node, api.Server);
@@ -139,30 +197,99 @@ internal sealed partial class PodWatch(
         return version;
     }
 
+    /// <summary>Returns when the watch has ended, as it does from time to time, or when there is a reason to list again.</summary>
     private async Task FollowAsync(string version, CancellationToken stoppingToken)
     {
-        var timeout = WatchTimeout.Least + (Random.Shared.NextDouble() * (WatchTimeout.Most - WatchTimeout.Least));
-        health.Beat(LoopName, WatchPatience + LongestRetryAfter);
-        using var patience = new Patience(WatchPatience, "anything from the watch of pods", time, stoppingToken);
-        var hasProgressed = false;
-        await using var events = api.WatchAsync(version, timeout, Heard, patience.Token).GetAsyncEnumerator(CancellationToken.None);
-        while (await patience.WhileAsync(events.MoveNextAsync().AsTask()))
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        var question = WaitForQuestionAsync(ending);
+        try
         {
-            Apply(events.Current);
-            hasProgressed = _hasProgressed = true;
-            _retry.Reset();
+            await WatchAsync(version, stoppingToken, ending.Token);
         }
-        // It ends a watch when it is asked to; one that ends with nothing said would be asked for again and again.
-        if (!hasProgressed)
+        catch (Exception) when (_question.IsDue && !stoppingToken.IsCancellationRequested)
+        {
+            // The watch was ended for the list.
+        }
+        finally
+        {
+            await ending.CancelAsync();
+            await question;
+        }
+    }
+
+    private async Task WatchAsync(string version, CancellationToken stoppingToken, CancellationToken cancellationToken)
+    {
+        var timeout = Between(WatchTimeout.Least, WatchTimeout.Most);
+        health.Beat(LoopName, WatchPatience + LongestRetryAfter);
+        using var patience = new Patience(WatchPatience, "anything from the watch of pods", time, cancellationToken);
+        long? answeredAt = null;
+        var (hasProgressed, wasFruitless) = (false, _isFruitless);
+        await using var events = api.WatchAsync(version, timeout, Heard, patience.Token).GetAsyncEnumerator(CancellationToken.None);
+        try
+        {
+            while (await patience.WhileAsync(events.MoveNextAsync().AsTask()))
+            {
+                Apply(events.Current);
+                hasProgressed = true;
+                _isGone = false;
+            }
+        }
+        catch (Exception e) when (IsCut(e))
+        {
+            metrics.CountError(ApiProblem.Cut);
+            store.SetCurrent(false);
+            if (!hasProgressed && IsFirst(ref _hasToldOfCuts))
+            {
+                LogCut((int)time.GetElapsedTime(answeredAt!.Value).TotalSeconds);
+            }
+            await PauseAsync(Between(TimeSpan.Zero, ReconnectWithin), stoppingToken);
+            return;
+        }
+        finally
+        {
+            _isFruitless = answeredAt is not null && !HasLasted();
+        }
+        // The API server ends a watch when it is asked to; one that ends with nothing said would be asked for again and again.
+        if (_isFruitless)
         {
             await DelayAsync(null, stoppingToken);
         }
+
+        bool HasLasted() => hasProgressed || (answeredAt is { } since && time.GetElapsedTime(since) >= LeastLife);
+
+        bool IsCut(Exception e) =>
+            answeredAt is not null && HasLasted() && !cancellationToken.IsCancellationRequested && e is HttpRequestException or IOException;
 
         void Heard()
         {
             patience.Renew();
             health.Beat(LoopName, WatchPatience + LongestRetryAfter);
-            Found();
+            if (answeredAt is not null || !wasFruitless)
+            {
+                Found();
+            }
+            answeredAt ??= time.GetTimestamp();
+        }
+    }
+
+    /// <summary>Ends the watch when an interface has no pod, and the API server was not asked for that just before.</summary>
+    private async Task WaitForQuestionAsync(CancellationTokenSource ending)
+    {
+        try
+        {
+            if (!_question.IsAsked)
+            {
+                await store.Questions.WaitAsync(ending.Token);
+                _question = (true, false);
+            }
+            var rest = _listedAt + QuestionInterval - time.GetUtcNow();
+            await Task.Delay((rest.Ticks > 0 ? rest : TimeSpan.Zero) + Between(TimeSpan.Zero, QuestionWithin), time, ending.Token);
+            _question = (true, true);
+            await ending.CancelAsync();
+        }
+        catch (OperationCanceledException)
+        {
+            // The watch has ended: what is asked is asked after it.
         }
     }
 
@@ -202,7 +329,10 @@ internal sealed partial class PodWatch(
             LogFound();
         }
         _isFailing = false;
+        Answered();
     }
+
+    private void Answered() => _hasFailed = _isUnauthorized = false;
 
     private void Lost(ApiProblem problem, string message)
     {
@@ -223,15 +353,24 @@ internal sealed partial class PodWatch(
 
     private void WaitForList(string reason) => readiness.WaitFor(LoopName, $"the pods of node {api.Node} are not known yet: {reason}");
 
-    /// <summary>Waits as long as is asked for, or longer each time, and some more by chance.</summary>
+    /// <summary>Waits as long as is asked for and some more, or for a random time.</summary>
     private async Task DelayAsync(TimeSpan? asked, CancellationToken stoppingToken)
     {
         // To come back at once, as nothing but a proxy asks for, would be a storm of requests.
-        var delay = asked is { Ticks: > 0 } given ? (given > LongestRetryAfter ? LongestRetryAfter : given) : _retry.Next();
-        delay *= 1 + (Random.Shared.NextDouble() / 2);
-        health.Beat(LoopName, delay + AnswerPatience + LongestRetryAfter);
-        await Task.Delay(delay, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        var delay = asked is { Ticks: > 0 } given
+            ? (given > LongestRetryAfter ? LongestRetryAfter : given) * (1 + (Random.Shared.NextDouble() / 2))
+            : Between(_hasFailed ? MostPause / 2 : LeastPause, MostPause);
+        _hasFailed = true;
+        await PauseAsync(delay, stoppingToken);
     }
+
+    private async Task PauseAsync(TimeSpan pause, CancellationToken stoppingToken)
+    {
+        health.Beat(LoopName, pause + AnswerPatience + LongestRetryAfter);
+        await Task.Delay(pause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ForceYielding);
+    }
+
+    private static TimeSpan Between(TimeSpan least, TimeSpan most) => least + ((most - least) * Random.Shared.NextDouble());
 
     [LoggerMessage(40, LogLevel.Warning, "The API server cannot be asked for pods; those that are known stay known, trying again: {Reason}")]
     private partial void LogLost(string reason);
@@ -244,6 +383,12 @@ internal sealed partial class PodWatch(
 
     [LoggerMessage(43, LogLevel.Warning, "There are no pods on node {Node}: check Kubernetes:NodeName if that is wrong")]
     private partial void LogNoPods(string node);
+
+    [LoggerMessage(44, LogLevel.Warning, "No pod is on node {Node}, but interfaces of pods are here: set Kubernetes:NodeName to this node's name as the cluster knows it")]
+    private partial void LogNoNode(string node);
+
+    [LoggerMessage(45, LogLevel.Warning, "The connection of the watch of pods was closed after {Seconds} s in which nothing came, as by a balancer that closes idle connections. It is made again each time, and counted in podnet_exporter_kubernetes_errors_total{{reason=\"cut\"}}; raise the idle time-out between this node and the API server to more than 60 s")]
+    private partial void LogCut(int seconds);
 
     /// <summary>How long something is waited for; renewed while it comes.</summary>
     private sealed class Patience : IDisposable

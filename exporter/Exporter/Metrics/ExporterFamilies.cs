@@ -290,10 +290,10 @@ internal static class ExporterFamilies
         "podnet_exporter_kubernetes_errors_total",
         "requests",
         "Times that the API server could not be asked, or did not give what it was asked for.",
-        new MetricLabel("reason", "unauthorized", "forbidden", "gone", "too_many_requests", "refused", "unreachable", "silent", "unreadable"))
+        new MetricLabel("reason", "unauthorized", "forbidden", "gone", "too_many_requests", "refused", "unreachable", "silent", "unreadable", "cut"))
     {
         Query = "sum by (reason) (increase(podnet_exporter_kubernetes_errors_total[1h]))",
-        Details = "unauthorized: 401; forbidden: 403; gone: 410, the past is forgotten, and listed anew; too_many_requests: 429; refused: any other status; silent: nothing came for 30 s, or for 150 s from a watch.",
+        Details = "unauthorized: 401; forbidden: 403; gone: 410, the past is forgotten, and listed anew; too_many_requests: 429; refused: any other status; silent: nothing came for 30 s, or for 150 s from a watch; cut: the connection of a watch that had lasted was closed, and another one is made at once.",
     };
 
     internal static readonly MetricDefinition KnownPods = new(Gauge, "podnet_exporter_kubernetes_pods", "pods", "Pods of this node that are known.")
@@ -301,6 +301,27 @@ internal static class ExporterFamilies
         Query = "sum(podnet_exporter_kubernetes_pods)",
     };
 
+    internal static readonly MetricDefinition PodStates = new(
+        Gauge,
+        "podnet_exporter_pods",
+        "pods",
+        "Pods of this node that have an address and are not over, by whether an interface of theirs is known.",
+        new MetricLabel("state", "with_interface", "without_interface", "host_network"))
+    {
+        Query = "podnet_exporter_pods{state=\"without_interface\"} > 0",
+        Details = "without_interface: nothing is counted for the pod. Its interface is not there yet, is excluded, or its namespace does not have the pod's address, as with gVisor.",
+    };
+
+    internal static readonly MetricDefinition UndecidedInterfaces = new(
+        Counter,
+        "podnet_exporter_undecided_interfaces_total",
+        "interfaces",
+        "Interfaces that stayed without a pod although pods claim their addresses: nothing shows which pod's sandbox they are of.")
+    {
+        Query = "increase(podnet_exporter_undecided_interfaces_total[1h])",
+        Details = "What they carry is in the unattributed families. An interface that is decided later is counted here nevertheless.",
+    };
+
     /// <summary>What there is where pods are known from Kubernetes.</summary>
-    internal static readonly IReadOnlyList<MetricDefinition> Kubernetes = [WatchUp, HeardTimestamp, Relists, ApiErrors, KnownPods];
+    internal static readonly IReadOnlyList<MetricDefinition> Kubernetes = [WatchUp, HeardTimestamp, Relists, ApiErrors, KnownPods, PodStates, UndecidedInterfaces];
 }

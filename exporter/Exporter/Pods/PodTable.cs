@@ -41,6 +41,9 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
 
     internal DateTimeOffset SeenAt => seenAt;
 
+    /// <summary>It was not there before that time; null if it may be as old as the node's boot. For the source of pods alone.</summary>
+    internal DateTimeOffset? BornAfter { get; set; }
+
     /// <summary>As it was when it was last seen.</summary>
     internal Link Link
     {

@@ -31,6 +31,9 @@ internal sealed class Cluster
     /// <summary>Every so many changes, a bookmark follows to the watches that allow them; 0 for never.</summary>
     internal int BookmarkEvery { get; set; }
 
+    /// <summary>Without one, the API server answers every list from its storage, in pages.</summary>
+    internal bool HasWatchCache { get; set; } = true;
+
     internal long Version
     {
         get

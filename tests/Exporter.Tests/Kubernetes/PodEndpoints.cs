@@ -35,7 +35,7 @@ internal sealed class PodEndpoints(Cluster cluster, TimeProvider time)
             Node(request),
             ReadVersion(request),
             request["resourceVersionMatch"] == "Exact",
-            request["resourceVersion"] == "0" ? 0 : int.Parse(request["limit"] ?? "0", CultureInfo.InvariantCulture),
+            request["resourceVersion"] == "0" && cluster.HasWatchCache ? 0 : int.Parse(request["limit"] ?? "0", CultureInfo.InvariantCulture),
             request["continue"]);
         WriteHead(context, StatusCodes.Status200OK, "application/json");
         if (body.Length > CompressedFrom && request.Headers.GetValueOrDefault("Accept-Encoding", "").Contains("gzip", StringComparison.Ordinal))

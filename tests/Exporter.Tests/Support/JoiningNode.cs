@@ -17,11 +17,21 @@ internal sealed class JoiningNode
     private long _generation;
 
     internal JoiningNode(params (string Key, string? Value)[] settings)
+        : this(isListed: true, settings)
+    {
+    }
+
+    /// <param name="isListed">Whether the pods have been listed, and there were none.</param>
+    internal JoiningNode(bool isListed, params (string Key, string? Value)[] settings)
     {
         Options = TestOptions.Read(settings);
         Store = new(Time, Keep);
-        Source = new(Store, new(Options.Metrics, Options.Kubernetes), Time);
+        Source = new(Store, new(Options.Metrics, Options.Kubernetes), Time, BootedAt);
         Store.SetCurrent(true);
+        if (isListed)
+        {
+            ListFirst();
+        }
     }
 
     internal static TimeSpan Keep { get; } = TimeSpan.FromSeconds(30);
@@ -38,6 +48,8 @@ internal sealed class JoiningNode
 
     /// <summary>Some milliseconds into a second: the API server's times are whole ones.</summary>
     internal static DateTimeOffset Start { get; } = new(2026, 11, 25, 12, 0, 0, 250, TimeSpan.Zero);
+
+    internal static DateTimeOffset BootedAt { get; } = Start - TimeSpan.FromMinutes(10);
 
     internal FakeTimeProvider Time { get; } = new(Start);
 
@@ -65,7 +77,15 @@ internal sealed class JoiningNode
         {
             Sibling = sibling,
             Addresses = [.. addresses.Select(IPAddress.Parse)],
+            BornAfter = Now,
         };
+    }
+
+    /// <summary>An interface that was there before the exporter.</summary>
+    internal PodInterface Find(params string[] addresses)
+    {
+        var ifindex = (int)++_generation;
+        return new(new(ifindex, $"veth{ifindex}", "veth", 0, 0, ifindex), _generation, Now) { Addresses = [.. addresses.Select(IPAddress.Parse)] };
     }
 
     /// <summary>An interface is found to be gone.</summary>
@@ -98,6 +118,9 @@ internal sealed class JoiningNode
 
     internal void TellDeleted(ToldPod pod) => Store.Remove(pod.Document);
 
+    /// <summary>The first list, from the API server's cache.</summary>
+    internal void ListFirst(params ToldPod[] pods) => Store.Reset([.. pods.Select(pod => pod.Document)], Now, isCached: true);
+
     internal void List(DateTimeOffset askedAt, params ToldPod[] pods) => Store.Reset([.. pods.Select(pod => pod.Document)], askedAt);
 
     /// <summary>A running pod that the node takes up now.</summary>
@@ -118,6 +141,15 @@ internal sealed record ToldPod(string Name)
     internal IReadOnlyList<string?> Addresses { get; init; } = [];
 
     internal IReadOnlyList<DateTimeOffset?> FinishedAt { get; init; } = [];
+
+    /// <summary>Of containers that run.</summary>
+    internal IReadOnlyList<DateTimeOffset?> StartedAt { get; init; } = [];
+
+    /// <summary>When containers that have ended were started.</summary>
+    internal DateTimeOffset? Began { get; init; }
+
+    /// <summary>When its sandbox became ready, as a condition says.</summary>
+    internal DateTimeOffset? ReadyAt { get; init; }
 
     internal DateTimeOffset? DeletedAt { get; init; }
 
@@ -150,7 +182,8 @@ internal sealed record ToldPod(string Name)
             StartTime = StartTime,
             PodIP = Addresses.Count == 0 ? null : Addresses[0],
             PodIPs = [.. Addresses.Select(address => new PodAddress { Ip = address })],
-            ContainerStatuses = [.. FinishedAt.Select(at => new ContainerStatus { State = new() { Terminated = at is null ? null : new() { FinishedAt = at } } })],
+            Conditions = ReadyAt is null ? [] : [new() { Type = "PodReadyToStartContainers", Status = "True", LastTransitionTime = ReadyAt }],
+            ContainerStatuses = [.. StartedAt.Select(at => new ContainerStatus { State = new() { Running = new() { StartedAt = at } } }), .. FinishedAt.Select(at => new ContainerStatus { State = new() { Terminated = at is null ? null : new() { StartedAt = Began, FinishedAt = at } } })],
         },
     };
 
@@ -158,5 +191,8 @@ internal sealed record ToldPod(string Name)
     internal static DateTimeOffset Told(DateTimeOffset time) => new(time.Ticks - (time.Ticks % TimeSpan.TicksPerSecond), TimeSpan.Zero);
 
     internal ToldPod Over(DateTimeOffset? finishedAt, string phase = "Succeeded") =>
-        this with { Phase = phase, FinishedAt = finishedAt is { } at ? [Told(at)] : [] };
+        this with { Phase = phase, Began = StartedAt.FirstOrDefault() ?? StartTime, StartedAt = [], ReadyAt = null, FinishedAt = finishedAt is { } at ? [Told(at)] : [] };
+
+    /// <summary>Its containers run since then.</summary>
+    internal ToldPod Running(DateTimeOffset since) => this with { StartedAt = [Told(since)] };
 }

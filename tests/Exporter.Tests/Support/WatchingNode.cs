@@ -60,7 +60,14 @@ internal sealed class WatchingNode : IAsyncDisposable
         Assert.False(loop is { IsFaulted: true }, $"The loop has died: {loop?.Exception}");
     }
 
-    internal async Task StartAsync() => await _watch.StartAsync(CancellationToken.None);
+    /// <summary>Starts, and lets the pause before the first list pass.</summary>
+    internal async Task StartAsync()
+    {
+        await _watch.StartAsync(CancellationToken.None);
+        FirstPause = await PassAsync();
+    }
+
+    internal TimeSpan FirstPause { get; private set; }
 
     /// <summary>Starts, and returns when the watch from the first list has been asked for.</summary>
     internal async Task<ApiRequest> StartWatchingAsync()
