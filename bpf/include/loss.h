@@ -20,7 +20,7 @@ struct loss {
 };
 
 /* Why a map operation failed. */
-static inline __u32 loss_reason(long error)
+static inline __u32 loss_reason(int error)
 {
 	return error == -E2BIG ? LOSS_MAP_FULL : error == -EBUSY ? LOSS_MAP_BUSY : LOSS_MAP_ERROR;
 }

@@ -13,9 +13,11 @@
 
 /*
  * The key's value in the map behind the slot, made from zero when the key's
- * first event after a drain comes; NULL with an error where that fails.
+ * first event after a drain comes; NULL with an error where that fails. The
+ * error is an int: before Linux 6.4 the kernel's function returns one, and
+ * leaves the upper half of the register undefined.
  */
-static __always_inline void *find_or_make(void *slot_map, const void *key, const void *zero, long *error)
+static __always_inline void *find_or_make(void *slot_map, const void *key, const void *zero, int *error)
 {
 	__u32 slot = 0;
 	void *active, *value;

@@ -218,7 +218,7 @@ static __always_inline struct handshake_role *find_role(__u64 network, __u64 rol
 {
 	struct handshake_key key = { .network = network };
 	struct handshake_value *value;
-	long error = 0;
+	int error = 0;
 
 	value = find_or_make(&handshakes_active, &key, (const void *)&no_handshakes, &error);
 	if (!value) {

@@ -209,7 +209,7 @@ static __always_inline void add_size(struct traffic_direction *direction, __u32 
 	direction->sizes[bucket].bytes += segments * len;
 }
 
-static __always_inline void count_loss(long error, const struct load *load)
+static __always_inline void count_loss(int error, const struct load *load)
 {
 	__u32 reason = loss_reason(error);
 	struct loss *loss = bpf_map_lookup_elem(&traffic_losses, &reason);
@@ -239,7 +239,7 @@ static __always_inline void add_load(struct traffic_direction *direction, __u32 
  */
 static __always_inline int count_packet(struct __sk_buff *skb, bool transmit)
 {
-	long error = 0;
+	int error = 0;
 	struct traffic_key key = { .ifindex = skb->ifindex };
 	struct traffic_value *value = find_or_make(&traffic_active, &key, (const void *)&no_traffic, &error);
 	struct packet packet = parse_packet(skb);
