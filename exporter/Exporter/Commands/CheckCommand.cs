@@ -52,6 +52,10 @@ internal static class CheckCommand
             Line("handshakes", handshakes.Programs is { } attached
                 ? $"{HandshakeHooks.Name(attached.Hook)} will be used{(handshakes.SeesRequests ? ", and kprobes for servers' failed requests" : "")}"
                 : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
+            if (handshakes.Untried.Length > 0)
+            {
+                Line("", $"not tried: {handshakes.Untried}");
+            }
             foreach (var problem in handshakes.Problems)
             {
                 Line("", problem);

@@ -213,6 +213,7 @@ internal static partial class RunCommand
         {
             LogSomeHandshakes(logger, string.Join("; ", kernel.Handshakes.Problems));
         }
+        kernel.Handshakes.RetryTrial(logger, TimeProvider.System);
         if (kernel.Pins is null)
         {
             LogUnpinned(logger, unpinned);

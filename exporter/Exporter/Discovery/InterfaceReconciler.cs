@@ -125,7 +125,7 @@ internal sealed partial class InterfaceReconciler(
         {
             try
             {
-                (handshakePrograms ?? throw new BpfException("replace the programs of handshakes: there are none", Errno.ENOENT)).Replace(elf, HandshakeHooks.FindUnseen);
+                (handshakePrograms ?? throw new BpfException("replace the programs of handshakes: there are none", Errno.ENOENT)).Replace(elf, LoopbackTrial.FindUnseen);
             }
             catch (SocketException e)
             {

@@ -1,29 +1,12 @@
-using System.Net;
 using System.Net.Sockets;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
 using Exporter.Options;
 
 namespace Exporter.Handshakes;
 
-/// <summary>What could be attached.</summary>
-/// <param name="Programs">Null where nothing works, or nothing is wanted.</param>
-/// <param name="SeesRequests">Whether a server's requests that fail are seen.</param>
-/// <param name="Problems">Why not what is not there, a sentence each.</param>
-internal sealed record HandshakeAttachment(TcpHandshakePrograms? Programs, bool SeesRequests, IReadOnlyList<string> Problems) : IDisposable
-{
-    public void Dispose() => Programs?.Dispose();
-}
-
 /// <summary>Finds the hook by which handshakes are seen, by trying.</summary>
 internal static class HandshakeHooks
 {
-    /// <summary>Enough for a connection within the machine that is out of breath.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-
-    /// <summary>The kernel leaves a program out now and then.</summary>
-    private const int Attempts = 3;
-
     /// <summary>
     /// Attaches the first hook that works. Tracepoints come first: the kernel leaves kprobes' programs out whenever the same CPU is in any
     /// other of their kind, or in an operation on a map.
@@ -34,12 +17,12 @@ internal static class HandshakeHooks
         var problems = new List<string>();
         foreach (var hook in Candidates(options.Hook))
         {
-            if (TryAttach(hook, options, bpfOptions, pins, kept, out var problem) is { } programs)
+            if (TryAttach(hook, options, bpfOptions, pins, kept, out var untried, out var problem) is { } programs)
             {
                 // Whoever asks for tracepoints gets no kprobes.
                 var sees = options.Hook != HandshakeChoice.Tracepoint && TryAttachRequests(programs, problems);
                 programs.Activate();
-                return new(programs, sees, problems);
+                return new(programs, sees, problems, untried);
             }
             problems.Add($"{Name(hook)}: {problem}");
         }
@@ -47,7 +30,7 @@ internal static class HandshakeHooks
         {
             TcpHandshakePrograms.RemovePinned(pins);
         }
-        return new(null, false, problems);
+        return new(null, false, problems, "");
     }
 
     /// <summary>As the option and the metrics spell it.</summary>
@@ -75,9 +58,11 @@ internal static class HandshakeHooks
         }
     }
 
+    /// <param name="untried">Why the programs that are returned could not be tried; empty if they have proven to work.</param>
     private static TcpHandshakePrograms? TryAttach(
-        HandshakeHook hook, HandshakeOptions options, BpfOptions bpfOptions, PinDirectory? pins, Func<int, bool>? kept, out string problem)
+        HandshakeHook hook, HandshakeOptions options, BpfOptions bpfOptions, PinDirectory? pins, Func<int, bool>? kept, out string untried, out string problem)
     {
+        untried = "";
         TcpHandshakePrograms programs;
         try
         {
@@ -91,9 +76,14 @@ internal static class HandshakeHooks
         problem = "";
         try
         {
-            problem = programs.FindNetwork(null) == 0 ? "attached, but it does not find the network namespace" : FindUnseen(programs.Steps);
+            problem = programs.FindNetwork(null) == 0 ? "attached, but it does not find the network namespace" : LoopbackTrial.FindUnseen(programs.Steps);
         }
-        catch (Exception e) when (e is SocketException or BpfException)
+        catch (SocketException e)
+        {
+            // That is no fault of the hook's: it counts, and is tried later.
+            untried = e.Message;
+        }
+        catch (BpfException e)
         {
             problem = $"cannot be tried: {e.Message}";
         }
@@ -116,71 +106,6 @@ internal static class HandshakeHooks
         catch (BpfException)
         {
             return false;
-        }
-    }
-
-    /// <summary>
-    /// A function that was inlined into its callers, or whose arguments are others, can be attached to and is of no use. So a
-    /// connection and a refused one are made on the loopback interface, where none counts, and the programs have to see them.
-    /// </summary>
-    /// <returns>What was not seen; empty is good.</returns>
-    internal static string FindUnseen(PerCpuArray<ulong> seen)
-    {
-        var steps = Enum.GetValues<HandshakeStep>();
-        List<HandshakeStep> unseen = [.. steps];
-        for (var attempt = 0; attempt < Attempts && unseen.Count > 0; attempt++)
-        {
-            var before = steps.Select(step => seen.Read((int)step)).ToArray();
-            ConnectAndFail();
-            unseen.RemoveAll(step => seen.Read((int)step) > before[(int)step]);
-        }
-        return unseen.Count == 0 ? "" : $"attached, but it does not see connections that are {string.Join(" or ", unseen).ToLowerInvariant()}";
-    }
-
-    /// <summary>One connection, and one that is refused.</summary>
-    private static void ConnectAndFail()
-    {
-        int port;
-        using (var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
-        {
-            listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-            listener.Listen();
-            port = ((IPEndPoint)listener.LocalEndPoint!).Port;
-            using var client = Connect(port);
-            if (!listener.Poll(Patience, SelectMode.SelectRead))
-            {
-                throw new SocketException((int)SocketError.TimedOut);
-            }
-            listener.Accept().Dispose();
-        }
-        try
-        {
-            Connect(port).Dispose();
-        }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
-        {
-            // As wanted: nobody listens any more.
-        }
-    }
-
-    private static Socket Connect(int port)
-    {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            using var deadline = new CancellationTokenSource(Patience);
-            socket.ConnectAsync(IPAddress.Loopback, port, deadline.Token).AsTask().GetAwaiter().GetResult();
-            return socket;
-        }
-        catch (OperationCanceledException)
-        {
-            socket.Dispose();
-            throw new SocketException((int)SocketError.TimedOut);
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
         }
     }
 }
