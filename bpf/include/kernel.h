@@ -35,6 +35,7 @@ struct user_pt_regs {
 struct net_device {
 	__u64 features; /* netdev_features_t */
 	int ifindex;
+	unsigned int mtu;
 };
 
 struct rb_node {
@@ -52,6 +53,13 @@ struct sk_buff {
 	unsigned char *head;
 	unsigned int end; /* sk_buff_data_t: an offset from head on 64 bit */
 	__u16 mac_header;
+	int skb_iif; /* the interface that it came in through */
+	__u8 fclone : 2;
+};
+
+struct sk_buff_fclones {
+	struct sk_buff skb1;
+	struct sk_buff skb2;
 };
 
 struct skb_shared_info {
@@ -85,6 +93,7 @@ struct net {
 	struct idr netns_ids;
 	struct ns_common ns;
 	__u64 net_cookie;
+	struct net_device *loopback_dev;
 };
 
 struct nsproxy {
@@ -114,12 +123,15 @@ struct sock {
 	__u16 sk_protocol;
 	int sk_err;
 	struct dst_entry *sk_dst_cache;
+	struct dst_entry *sk_rx_dst;
+	int sk_rx_dst_ifindex; /* since 5.16 */
 	struct rb_root tcp_rtx_queue;
 	struct socket *sk_socket;
 };
 
 struct inet_sock {
 	__be16 inet_sport;
+	int rx_dst_ifindex; /* before 5.16 */
 };
 
 struct fastopen_queue {
@@ -135,8 +147,14 @@ struct inet_connection_sock {
 	struct request_sock_queue icsk_accept_queue;
 };
 
+struct tcp_options_received {
+	__u16 mss_clamp; /* the other end's MSS, or TCP_MAXSEG's if that is less */
+};
+
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	struct tcp_options_received rx_opt;
+	__u16 advmss; /* its own MSS */
 	__u32 write_seq;
 	__u32 srtt_us;
 	__u32 segs_out;
@@ -154,6 +172,10 @@ struct request_sock {
 	__u8 syncookie : 1;
 	struct timer_list rsk_timer;
 	struct sock *sk;
+};
+
+struct inet_request_sock {
+	__u16 acked : 1; /* the ACK came while the backlog was full */
 };
 
 struct tcp_request_sock {

@@ -45,6 +45,20 @@
 /* include/net/net_namespace.h: lo is the first interface of every namespace. */
 #define LOOPBACK_IFINDEX 1
 
+/* include/linux/skbuff.h: this skb was allocated together with room for one clone. */
+#define SKB_FCLONE_ORIG 1
+
+/* No network interface carries longer packets; lo does, with 65536 bytes, unless its MTU was set to less. */
+#define JUMBO_MTU     9216
+#define IP_MAX_LENGTH 65535
+
+/* IP and TCP headers without options: by these the MSS is less than the MTU. */
+#define IPV4_HEADERS 40
+#define IPV6_HEADERS 60
+
+/* include/net/tcp.h, TCPOLEN_TSTAMP_ALIGNED: advmss is less by this once both ends agree on timestamps. */
+#define TIMESTAMP_LENGTH 12
+
 #define NSEC_PER_USEC 1000ULL
 #define NSEC_PER_MSEC 1000000ULL
 
@@ -200,7 +214,68 @@ static __always_inline bool is_loopback_flow(const struct handshake_flow *flow)
 	       is_same_address(&flow->local, &flow->remote);
 }
 
-/* Whether both ends are in one namespace: what a route leads to lo for, its own addresses among them. */
+/*
+ * Whether the packet that made a server's socket came in through lo, whatever
+ * route its answers take: a transparent proxy in the same namespace has
+ * connected from the address of its own client (tcp_v4_syn_recv_sock() and
+ * inet_sk_rx_dst_set() note the interface).
+ */
+static __always_inline bool came_through_loopback(bool typed, const struct sock *sk, const struct tcp_sock *tp)
+{
+	if (!load(typed, sk, sk_rx_dst))
+		return false;
+	/* Before 5.16, and the stable kernels of that time, it was a field of struct inet_sock. */
+	if (bpf_core_field_exists(sk->sk_rx_dst_ifindex))
+		return load(typed, sk, sk_rx_dst_ifindex) == LOOPBACK_IFINDEX;
+	return load(typed, tp, inet_conn.icsk_inet.rx_dst_ifindex) == LOOPBACK_IFINDEX;
+}
+
+/*
+ * Whether a client's SYN-ACK was made for lo, although its own route leads
+ * elsewhere: netfilter has redirected the SYN to a proxy in the same
+ * namespace, as service meshes do it, and changed the route of the packet only.
+ * At this moment the socket does not know yet where the SYN-ACK came in. But
+ * the server has announced the MSS of the route that the SYN-ACK took, and
+ * that of lo is greater than any network's.
+ */
+static __always_inline bool answered_on_loopback(bool typed, const struct sock *sk, const struct tcp_sock *tp)
+{
+	__u32 mss = load(typed, tp, rx_opt.mss_clamp);
+	const struct net_device *lo;
+	__u32 mtu;
+
+	if (mss <= load(typed, tp, advmss) + TIMESTAMP_LENGTH)
+		return false;
+	lo = typed ? sk->__sk_common.skc_net.net->loopback_dev
+		   : BPF_CORE_READ(sk, __sk_common.skc_net.net, loopback_dev);
+	mtu = load(typed, lo, mtu);
+	if (mtu <= JUMBO_MTU)
+		return false;
+	/* ipv4_default_advmss(), ip6_default_advmss() */
+	return mss == mtu - IPV6_HEADERS || mss >= (mtu < IP_MAX_LENGTH ? mtu : IP_MAX_LENGTH) - IPV4_HEADERS;
+}
+
+/*
+ * Whether a client's SYN, still in its queue, has last gone out through lo,
+ * although its own route leads elsewhere: then it was redirected, as above.
+ * What goes out is a clone, which is allocated together with the SYN and passes
+ * lo as it is; also when it is freed, it tells where it was.
+ */
+static __always_inline bool syn_on_loopback(const struct sock *sk)
+{
+	const struct sk_buff_fclones *syn = (const void *)BPF_CORE_READ(sk, tcp_rtx_queue.rb_node);
+	const struct net_device *dev;
+
+	if (!syn || BPF_CORE_READ_BITFIELD_PROBED(&syn->skb1, fclone) != SKB_FCLONE_ORIG)
+		return false;
+	if (BPF_CORE_READ(syn, skb2.skb_iif) == LOOPBACK_IFINDEX)
+		return true;
+	/* It waits for its turn behind lo. */
+	dev = BPF_CORE_READ(syn, skb2.dev);
+	return dev && BPF_CORE_READ(dev, ifindex) == LOOPBACK_IFINDEX;
+}
+
+/* Whether both ends are in one namespace: its own addresses, whose route is lo, and what was redirected to it. */
 static __always_inline bool is_loopback(bool typed, const struct sock *sk, const struct tcp_sock *tp)
 {
 	const struct dst_entry *dst = load(typed, sk, sk_dst_cache);
@@ -208,7 +283,7 @@ static __always_inline bool is_loopback(bool typed, const struct sock *sk, const
 	struct handshake_flow flow;
 
 	if (dev)
-		return load(typed, dev, ifindex) == LOOPBACK_IFINDEX;
+		return load(typed, dev, ifindex) == LOOPBACK_IFINDEX || came_through_loopback(typed, sk, tp);
 	/* A client that nobody answers gives up its route. */
 	flow = socket_flow(typed, sk, tp);
 	return is_loopback_flow(&flow);
@@ -299,7 +374,7 @@ static __always_inline void established(bool typed, const struct sock *sk, const
 	struct handshake_flow flow;
 	__u64 nanoseconds;
 
-	if (is_loopback(typed, sk, tp)) {
+	if (is_loopback(typed, sk, tp) || (role == HANDSHAKE_CLIENT && answered_on_loopback(typed, sk, tp))) {
 		increment(&handshake_steps,
 			  role == HANDSHAKE_CLIENT ? HANDSHAKE_STEP_CONNECTED : HANDSHAKE_STEP_ACCEPTED);
 		/* A request's addresses alone do not always tell that it is one. */
@@ -324,6 +399,8 @@ static __always_inline void established(bool typed, const struct sock *sk, const
 		nanoseconds = bpf_ktime_get_ns() - late->started;
 		role = late->role;
 		bpf_map_delete_elem(&handshakes_late, &flow);
+		if (role == HANDSHAKE_REDIRECTED)
+			return;
 	} else if (!retransmits && srtt) {
 		nanoseconds = (srtt >> 3) * NSEC_PER_USEC;
 	} else if (retransmits || role == HANDSHAKE_SERVER) {
@@ -361,6 +438,8 @@ static __always_inline void failed(bool typed, const struct sock *sk, const stru
 		role = late->role;
 		bpf_map_delete_elem(&handshakes_late, &flow);
 	}
+	if (role == HANDSHAKE_REDIRECTED || (role == HANDSHAKE_CLIENT && syn_on_loopback(sk)))
+		return;
 	/* Without an error the kernel closes what it made twice, when two CPUs got the same ACK. */
 	if (role == HANDSHAKE_SERVER && !error)
 		return;
@@ -385,6 +464,23 @@ static __always_inline int syn_unanswered(const struct sock *sk)
 	flow = socket_flow(false, sk, (const void *)sk);
 	if (first && !is_loopback_flow(&flow) && !bpf_map_lookup_elem(&handshakes_late, &flow))
 		remember(&flow, HANDSHAKE_CLIENT, BPF_CORE_READ((struct sk_buff *)first, skb_mstamp_ns), 0);
+	return 0;
+}
+
+/*
+ * Step: a client's connection is reset, which takes the SYN out of its queue
+ * before it is closed. If that was redirected, the failure is none of the
+ * network's.
+ */
+static __always_inline int connection_reset(const struct sock *sk)
+{
+	struct handshake_flow flow;
+
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_SYN_SENT || !is_current() || !syn_on_loopback(sk))
+		return 0;
+	flow = socket_flow(false, sk, (const void *)sk);
+	if (!is_loopback_flow(&flow))
+		remember(&flow, HANDSHAKE_REDIRECTED, bpf_ktime_get_ns(), 0);
 	return 0;
 }
 
@@ -425,6 +521,7 @@ static __always_inline __u64 syn_sent_at(const struct tcp_sock *tp)
 /* Step: a segment is sent again. */
 static __always_inline int segment_resent(const struct sock *sk)
 {
+	__u64 role = HANDSHAKE_CLIENT;
 	struct handshake_late *late;
 	struct handshake_flow flow;
 
@@ -433,9 +530,12 @@ static __always_inline int segment_resent(const struct sock *sk)
 	flow = socket_flow(false, sk, (const void *)sk);
 	if (is_loopback(false, sk, (const void *)sk))
 		return 0;
-	add_retransmit(flow.network, HANDSHAKE_CLIENT);
+	if (syn_on_loopback(sk))
+		role = HANDSHAKE_REDIRECTED;
+	else
+		add_retransmit(flow.network, HANDSHAKE_CLIENT);
 	late = bpf_map_lookup_elem(&handshakes_late, &flow);
-	remember(&flow, HANDSHAKE_CLIENT, late ? late->started : syn_sent_at((const void *)sk), bpf_ktime_get_ns());
+	remember(&flow, role, late ? late->started : syn_sent_at((const void *)sk), bpf_ktime_get_ns());
 	return 0;
 }
 
@@ -480,14 +580,18 @@ static __always_inline int request_freed(const struct request_sock *req)
 	if (is_loopback_flow(&flow) || !is_current())
 		return 0;
 	bpf_map_delete_elem(&handshakes_late, &flow);
-	/* The timer that sends the SYN-ACK again gives up in the end; a reset takes the request away before it is due.
+	/*
+	 * The timer that sends the SYN-ACK again gives up in the end; a reset takes the request away before it is due.
+	 * Load balancers that check a port in this way never send the ACK; one that came found the backlog full.
 	 */
 	if (BPF_CORE_READ(req, __req_common.skc_listener, __sk_common.skc_state) != TCP_LISTEN)
 		reason = HANDSHAKE_FAILURE_ABORTED;
 	else if ((long)(bpf_jiffies64() - BPF_CORE_READ(req, rsk_timer.expires)) >= 0)
 		reason = HANDSHAKE_FAILURE_TIMED_OUT;
-	else
+	else if (BPF_CORE_READ_BITFIELD_PROBED((const struct inet_request_sock *)req, acked))
 		reason = HANDSHAKE_FAILURE_RESET;
+	else
+		reason = HANDSHAKE_FAILURE_HALF_OPEN;
 	add_failure(flow.network, HANDSHAKE_SERVER, reason);
 	return 0;
 }
@@ -508,6 +612,12 @@ int BPF_KPROBE(podnet_kp_syn, struct sock *sk)
 {
 	syn_unanswered(sk);
 	return segment_resent(sk);
+}
+
+SEC("kprobe/tcp_reset")
+int BPF_KPROBE(podnet_kp_rst, struct sock *sk)
+{
+	return connection_reset(sk);
 }
 
 /* rtx_syn_ack of tcp_request_sock_ops and tcp6_request_sock_ops */
@@ -606,6 +716,12 @@ int BPF_PROG(podnet_tp_reset, const struct sock *sk)
 {
 	/* The kernel also resets what belongs to no socket. */
 	return sk ? syn_unanswered(sk) : 0;
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int BPF_PROG(podnet_tp_rst, const struct sock *sk)
+{
+	return connection_reset(sk);
 }
 
 SEC("tp_btf/tcp_retransmit_synack")

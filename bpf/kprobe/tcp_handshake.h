@@ -13,6 +13,9 @@
 #define HANDSHAKE_SERVER 1 /* answered it */
 #define HANDSHAKE_ROLES	 2
 
+/* In place of a role: a SYN that was redirected to its own namespace, which does not count. */
+#define HANDSHAKE_REDIRECTED 2
+
 /* Why a handshake failed: by the error that its socket got. */
 #define HANDSHAKE_FAILURE_REFUSED	   0
 #define HANDSHAKE_FAILURE_RESET		   1
@@ -21,7 +24,8 @@
 #define HANDSHAKE_FAILURE_NET_UNREACHABLE  4
 #define HANDSHAKE_FAILURE_ABORTED	   5 /* given up by its own side */
 #define HANDSHAKE_FAILURE_OTHER		   6
-#define HANDSHAKE_FAILURES		   7
+#define HANDSHAKE_FAILURE_HALF_OPEN	   7 /* the client reset it instead of completing it */
+#define HANDSHAKE_FAILURES		   8
 
 /* Durations up to each of at most 31 bounds, and one range above. */
 #define HANDSHAKE_DURATIONS 32

@@ -41,6 +41,7 @@ public sealed class TcpHandshakePrograms : IDisposable
         [
             ("podnet_kp_state", "tcp_set_state"),
             ("podnet_kp_syn", "tcp_retransmit_skb"),
+            ("podnet_kp_rst", "tcp_reset"),
             ("podnet_kp_synack", "tcp_rtx_synack"),
         ],
         [HandshakeHook.Tracepoint] =
@@ -48,6 +49,7 @@ public sealed class TcpHandshakePrograms : IDisposable
             (FirstState, null),
             ("podnet_tp_syn", null),
             ("podnet_tp_reset", null),
+            ("podnet_tp_rst", null),
             ("podnet_tp_synack", null),
         ],
     };

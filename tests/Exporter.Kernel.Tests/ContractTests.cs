@@ -162,7 +162,7 @@ public sealed partial class ContractTests
     [Fact]
     public void The_handshakes_constants_are_numbered_alike()
     {
-        var expected = new[] { ("HANDSHAKE_CLIENT", 0), ("HANDSHAKE_SERVER", 1), ("HANDSHAKE_ROLES", 2) }
+        var expected = new[] { ("HANDSHAKE_CLIENT", 0), ("HANDSHAKE_SERVER", 1), ("HANDSHAKE_ROLES", 2), ("HANDSHAKE_REDIRECTED", 2) }
             .Concat(Numbered<HandshakeFailure>("HANDSHAKE_FAILURE"))
             .Append(("HANDSHAKE_FAILURES", Enum.GetValues<HandshakeFailure>().Length))
             .Append(("HANDSHAKE_DURATIONS", TcpHandshakePrograms.MaxBounds + 1))

@@ -22,7 +22,7 @@ public sealed class SeriesBudgetTests
         Assert.Equal(Budget, samples["podnet_exporter_series_limit"]);
         Assert.InRange(samples.CountPodLines(), 1, Budget);
         Assert.Equal(samples.CountPodLines(), samples["podnet_exporter_series"]);
-        // With the defaults a pod can need 108 lines, and 1709 are for pods: all in one namespace, the others have room under its name.
+        // With the defaults a pod can need 110 lines, and 1705 are for pods: all in one namespace, the others have room under its name.
         Assert.Equal(Pods - 15, samples["podnet_exporter_series_folded"]);
         Assert.Equal((Pods - 15) * FramesPerPod, samples.Sum("podnet_receive_packets_total", "namespace=\"standalone\"", "pod=\"__other__\""));
         Assert.Equal((Pods - 15) * FramesPerPod, samples["podnet_exporter_folded_packets_total{direction=\"receive\"}"]);

@@ -24,6 +24,7 @@ public sealed class HandshakeSeriesTests : IDisposable
         { HandshakeFailure.NetUnreachable, "net_unreachable" },
         { HandshakeFailure.Aborted, "aborted" },
         { HandshakeFailure.Other, "other" },
+        { HandshakeFailure.HalfOpen, "half_open" },
     };
 
     [Theory]
@@ -237,13 +238,13 @@ public sealed class HandshakeSeriesTests : IDisposable
         _node.Leave(Network);
         _node.Time.Advance(Retention - TimeSpan.FromTicks(1));
         _node.Pods.Settle();
-        Assert.Equal(2 * 2 * (6 + 7 + 1), (await _node.ScrapeAsync()).CountHandshakeSamples());
+        Assert.Equal(2 * 2 * (6 + 8 + 1), (await _node.ScrapeAsync()).CountHandshakeSamples());
 
         _node.Time.Advance(TimeSpan.FromTicks(1));
         _node.Pods.Settle();
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(0, scrape.CountSamplesOf(CountingNode.Web));
-        Assert.Equal(2 * (6 + 7 + 1), scrape.CountHandshakeSamples());
+        Assert.Equal(2 * (6 + 8 + 1), scrape.CountHandshakeSamples());
     }
 
     [Fact]

@@ -13,8 +13,8 @@ exporter=$here/../../artifacts/podnet-exporter
 
 # The features of payload/run.sh, in its order.
 features=(
-  check start traffic-tcx traffic-clsact offload vlan sctp netkit percpu
-  handshake-kprobe handshake-tracepoint handshake-failures handshake-delay handshake-crossed handshake-agree
+  check start traffic-tcx traffic-clsact offload vlan sctp netkit percpu map-full
+  handshake-kprobe handshake-tracepoint handshake-failures handshake-delay handshake-crossed handshake-redirected handshake-agree
   kill continuity clock unload
 )
 # The features that depend most on the kernel's version.

@@ -23,6 +23,11 @@ public enum HandshakeFailure
     Aborted,
 
     Other,
+
+    /// <summary>
+    /// The client answered the SYN-ACK with a reset and never completed the handshake, as load balancers do that check whether a port is open.
+    /// </summary>
+    HalfOpen,
 }
 
 /// <summary>HANDSHAKE_LOSS_*: why a handshake is counted nowhere.</summary>
@@ -177,7 +182,7 @@ public struct HandshakeFlow
 /// struct handshake_late: a handshake whose SYN or SYN-ACK was, or will be, sent again. Times are CLOCK_MONOTONIC's, in nanoseconds.
 /// </summary>
 /// <param name="Resent">The last time; 0 where it has not been yet.</param>
-/// <param name="Role">0 the client, 1 the server.</param>
+/// <param name="Role">0 the client, 1 the server; 2 a client whose SYN was redirected to its own namespace, which does not count.</param>
 [StructLayout(LayoutKind.Sequential)]
 public record struct HandshakeLate(ulong Started, ulong Resent, ulong Role);
 
@@ -189,7 +194,7 @@ public struct HandshakeDurations
 }
 
 /// <summary>HANDSHAKE_FAILURES reasons.</summary>
-[InlineArray(7)]
+[InlineArray(8)]
 public struct HandshakeFailures
 {
     private ulong _first;

@@ -67,6 +67,7 @@ internal sealed class KernelHandshakeSource(TcpHandshakePrograms programs) : IHa
 internal sealed class HandshakeReader(
     IHandshakeSource source, PodTable pods, ExporterMetrics metrics, Ledger ledger, TimeProvider time, IdentityOptions options, HandshakeOptions handshakeOptions)
 {
+    private const ulong Client = 0;
     private const ulong Server = 1;
     private const ulong NanosecondsPerSecond = 1_000_000_000;
 
@@ -186,7 +187,7 @@ internal sealed class HandshakeReader(
                     ledger.Commit();
                 }
             }
-            else if (row.Value.Resent > 0)
+            else if (row.Value.Role == Client && row.Value.Resent > 0)
             {
                 metrics.UnseenHandshakes.Inc();
             }

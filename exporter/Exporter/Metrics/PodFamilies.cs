@@ -18,7 +18,7 @@ internal static class PodFamilies
     internal static readonly MetricLabel Transport = new("transport", "tcp", "udp", "icmp", "sctp", "other");
 
     /// <summary>As OpenTelemetry's error.type has them, by <see cref="HandshakeFailure"/>.</summary>
-    internal static readonly MetricLabel Reason = new("reason", "refused", "reset", "timed_out", "host_unreachable", "net_unreachable", "aborted", "other");
+    internal static readonly MetricLabel Reason = new("reason", "refused", "reset", "timed_out", "host_unreachable", "net_unreachable", "aborted", "other", "half_open");
 
     internal static readonly MetricDefinition TransmitBytes = Traffic("transmit", "bytes", "Bytes sent by the pod, Ethernet headers included, as its interface counts them.") with
     {
@@ -63,10 +63,15 @@ internal static class PodFamilies
     };
 
     internal static readonly MetricDefinition HandshakeFailures = new(
-        Counter, "podnet_tcp_handshake_failures_total", "handshakes", "TCP handshakes of the pod that were not completed.", Role, Reason)
+        Counter,
+        "podnet_tcp_handshake_failures_total",
+        "handshakes",
+        "TCP handshakes of the pod that were not completed. With reason half_open the client reset it after the SYN-ACK, as load balancers check a port.",
+        Role,
+        Reason)
     {
-        Query = "sum by (namespace, pod, role) (rate(podnet_tcp_handshake_failures_total[5m])) "
-            + "/ (sum by (namespace, pod, role) (rate(podnet_tcp_handshake_failures_total[5m])) + sum by (namespace, pod, role) (rate(podnet_tcp_handshake_duration_seconds_count[5m])))",
+        Query = "sum by (namespace, pod, role) (rate(podnet_tcp_handshake_failures_total{reason!=\"half_open\"}[5m])) "
+            + "/ (sum by (namespace, pod, role) (rate(podnet_tcp_handshake_failures_total{reason!=\"half_open\"}[5m])) + sum by (namespace, pod, role) (rate(podnet_tcp_handshake_duration_seconds_count[5m])))",
     };
 
     internal static readonly MetricDefinition HandshakeRetransmits = new(

@@ -7,6 +7,8 @@ namespace Exporter.Kernel.Tests.Support;
 /// <summary>TCP's options that .NET has no name for, and what a socket itself says of its handshake.</summary>
 internal static class TcpSockets
 {
+    private const int IPPROTO_IP = 0;
+    private const int IP_TRANSPARENT = 19;
     private const int IPPROTO_TCP = 6;
     private const int TCP_SYNCNT = 7;
     private const int TCP_INFO = 11;
@@ -33,6 +35,15 @@ internal static class TcpSockets
 
     /// <summary>connect() returns at once where the other end's cookie is known, and the SYN goes with the first data.</summary>
     internal static Socket WithFastOpenConnect(this Socket socket) => socket.With(TCP_FASTOPEN_CONNECT, 1);
+
+    /// <summary>The socket may have addresses that are not its host's.</summary>
+    internal static Socket Transparent(this Socket socket)
+    {
+        Span<byte> on = stackalloc byte[sizeof(int)];
+        BinaryPrimitives.WriteInt32LittleEndian(on, 1);
+        socket.SetRawSocketOption(IPPROTO_IP, IP_TRANSPARENT, on);
+        return socket;
+    }
 
     /// <summary>Closing resets the connection, so that its port can be used again at once.</summary>
     internal static Socket WithReset(this Socket socket)

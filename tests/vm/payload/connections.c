@@ -10,6 +10,7 @@
  * result by this program's own clock. What is not known is 0.
  *
  * serve ADDRESS PORT...            accepts, for IPv4 with Fast Open; tells the client its TCP_INFO, closes
+ * take ADDRESS PORT...             the same for connections to any address that are routed here, as a transparent proxy does
  * connect ADDRESS PORT COUNT       one after the other
  * together ADDRESS PORT COUNT      all at once
  * hold ADDRESS PORT COUNT MS       all at once, which are held that long
@@ -159,7 +160,7 @@ static int accept_one(int listener)
 }
 
 /* Listeners come first, then those who were accepted and have not closed. */
-static __attribute__((noreturn)) void serve(char **arguments, int count)
+static __attribute__((noreturn)) void serve(char **arguments, int count, bool transparent)
 {
 	struct pollfd sockets[MAX_SOCKETS];
 	struct address address;
@@ -175,6 +176,10 @@ static __attribute__((noreturn)) void serve(char **arguments, int count)
 		/* Failed requests of a listener with Fast Open are not told apart. */
 		if (address.any.sa_family == AF_INET)
 			set(fd, IPPROTO_TCP, TCP_FASTOPEN, BACKLOG);
+		if (transparent && address.any.sa_family == AF_INET)
+			set(fd, IPPROTO_IP, IP_TRANSPARENT, 1);
+		else if (transparent)
+			set(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, 1);
 		if (bind(fd, &address.any, address.size) || listen(fd, BACKLOG))
 			die("listen");
 		sockets[i] = (struct pollfd){ .fd = fd, .events = POLLIN };
@@ -362,7 +367,9 @@ int main(int argc, char **argv)
 	if (argc > 3) {
 		address = parse(argv[2], argv[3]);
 		if (!strcmp(mode, "serve") && argc - 3 <= MAX_SOCKETS)
-			serve(argv + 2, argc - 2);
+			serve(argv + 2, argc - 2, false);
+		if (!strcmp(mode, "take") && argc - 3 <= MAX_SOCKETS)
+			serve(argv + 2, argc - 2, true);
 		if (!strcmp(mode, "connect"))
 			return connect_each(&address, count);
 		if (!strcmp(mode, "defer"))

@@ -57,6 +57,7 @@ main() {
   try sctp sctp auto
   try netkit netkit auto
   try percpu percpu auto
+  try map-full map_full
   try handshake-kprobe handshakes kprobe
   try handshake-tracepoint handshakes tracepoint
   # These share a pod and two exporters, one with each hook.
@@ -64,6 +65,7 @@ main() {
   try handshake-failures handshake_failures
   try handshake-delay handshake_delay
   try handshake-crossed handshake_crossed
+  try handshake-redirected handshake_redirected
   shared=
   try handshake-agree handshake_agree
   try kill on_each_hook kill_and_restart
@@ -753,6 +755,42 @@ percpu() {
   end
 }
 
+# What has no room in a map is lost as that, and as nothing else.
+map_full() {
+  start_exporter --Bpf:MaxInterfaces=1
+  add_pod veth
+  ip link add host1 type veth peer name eth1 netns "$pod"
+  ip addr add 10.0.1.1/24 dev host1
+  in_pod ip addr add 10.0.1.2/24 dev eth1
+  in_pod ip link set eth1 up
+  ip link set host1 up
+  wait_for 10 both_are_attached || fail "the second interface is not attached after 10 s"
+  serve_connections in_pod
+  wait_for 20 is_full lost_packets ping_both || fail "packets: $(grep ^podnet_exporter_lost_packets "$page" | tr '\n' ',')"
+  wait_for 20 is_full lost_handshakes connect_once || fail "handshakes: $(grep ^podnet_exporter_lost_handshakes "$page" | tr '\n' ',')"
+  ! grep -E '^podnet_exporter_lost_.*reason="map_(error|busy)"\} [^0]' "$page" || fail "not all is lost as map_full"
+  kill_exporter
+  ip link delete host1
+  grep -hE '^podnet_exporter_lost_(packets|handshakes)_total.*map_full' "$page"
+}
+
+both_are_attached() {
+  fetch metrics && grep -qFx 'podnet_exporter_interfaces{state="attached"} 2' "$page"
+}
+
+# is_full FAMILY COMMAND: once more.
+is_full() {
+  "$2" && fetch metrics && grep -qE "^podnet_exporter_$1_total\{.*reason=\"map_full\".*\} [^0]" "$page"
+}
+
+ping_both() {
+  ping -q -c 1 10.0.0.2 >/dev/null && ping -q -c 1 10.0.1.2 >/dev/null
+}
+
+connect_once() {
+  on_host connections connect 10.0.0.2 7001 1 >/dev/null
+}
+
 # Both ends at once, so that both CPUs have something to do while the exporter drains.
 handshakes() {
   local hook=$1 count=500 before after missed
@@ -862,7 +900,7 @@ $pod_name client net_unreachable 4
 $pod_name client refused 4
 $pod_name client retransmits 4
 $pod_name client timed_out 4
-$pod_name server reset 8
+$pod_name server half_open 8
 $pod_name server retransmits 8
 $pod_name server timed_out 4
 "
@@ -871,8 +909,8 @@ $pod_name server timed_out 4
   # Of those that were sent again tracepoints find the end by their silence, later; of others there is nothing to see.
   printf '%s server timed_out 8\n' __host__ pod >"$owed"
   of kprobe expect_counted "$wanted" failures
-  of tracepoint expect_counted "$(grep -vE 'server (reset|timed_out)' <<<"$wanted")" failures
-  echo "tracepoints see none of a server's resets, and take 4 of the 8 for timed_out"
+  of tracepoint expect_counted "$(grep -vE 'server (half_open|timed_out)' <<<"$wanted")" failures
+  echo "tracepoints see none of a server's half-open handshakes, and take 4 of the 8 for timed_out"
 }
 
 handshake_delay() {
@@ -979,7 +1017,7 @@ handshake_crossed() {
       fail "$end, Fast Open: $(of "$end" duration_of pod client) us, by the clock $(summed_up in_pod 4)"
     (($(of "$end" duration_of __host__ client) <= $(summed_up on_host 4))) ||
       fail "$end, Fast Open: $(of "$end" duration_of __host__ client) us, by the clock $(summed_up on_host 4)"
-    ! of "$end" handshakes_counted | grep -E 'server (reset|timed_out|aborted)' || fail "$end, Fast Open: a connection that came counts as a failure"
+    ! of "$end" handshakes_counted | grep -E 'server (reset|half_open|timed_out|aborted)' || fail "$end, Fast Open: a connection that came counts as a failure"
     echo "Fast Open with ${end}s, of 4 each: $(of "$end" handshakes_counted | tr '\n' ',')"
   done
   of_each set_mark
@@ -1000,6 +1038,63 @@ handshake_crossed() {
   for end in kprobe tracepoint; do
     echo "8 SYN cookies with ${end}s: $(of "$end" handshakes_counted | tr '\n' ','), untimed $(of "$end" untimed), us of servers $(of "$end" duration_of pod server) where clients had $(summed_up on_host 2)"
   done
+}
+
+# The pod's connections to ports 7020 to 7022 of the host stay in the pod: netfilter gives their packets a mark, and that a route to lo, as
+# for a mesh's transparent proxy. It listens on 7020.
+handshake_redirected() {
+  local family
+  begin_both
+  for family in -4 -6; do
+    in_pod ip "$family" rule add fwmark 1 lookup 100
+    in_pod ip "$family" route add local default dev lo table 100
+  done
+  in_pod nft -f - <<<'table inet redirected {
+      chain output {
+        type route hook output priority -150
+        tcp dport 7020-7022 meta mark set 1
+      }
+    }'
+  in_pod connections take :: 7020 >/dev/null 2>&1 &
+  wait_for 10 takes || fail "the pod's proxy does not listen after 10 s"
+  often redirect
+  in_pod nft delete table inet redirected
+  for family in -4 -6; do
+    in_pod ip "$family" rule del fwmark 1
+    in_pod ip "$family" route del local default dev lo table 100
+  done
+  of tracepoint expect_none_late
+  echo "16 connections, 8 refused, 4 given up"
+}
+
+takes() {
+  in_pod ss -Hltn 'sport = 7020' | grep -q .
+}
+
+# Two that leave the pod among those that do not. Returns whether these two are all that counts.
+redirect() {
+  local wanted="__host__ server completed 2
+pod client completed 2"
+  of_each set_mark
+  # The first four SYNs are sent again.
+  rules 'tcp dport 7022 drop
+    tcp dport 7020 tcp flags & (syn | ack) == syn limit rate 1/day burst 4 packets drop'
+  make in_pod together 10.0.0. 7020 8
+  make in_pod together fd00:: 7020 8
+  make in_pod together 10.0.0. 7021 4
+  make in_pod together fd00:: 7021 4
+  make in_pod abandon 10.0.0. 7022 2 100
+  make in_pod abandon fd00:: 7022 2 100
+  make in_pod together 10.0.0. 7001 1
+  make in_pod together fd00:: 7002 1
+  wait_for_made
+  rules
+  (($(grep -c ^connected /tmp/in_pod) == 18 && $(grep -c ^ECONNREFUSED /tmp/in_pod) == 8)) || fail "not redirected: $(sort /tmp/in_pod | cut -d ' ' -f 1 | uniq -c)"
+  of tracepoint expect_counted "$wanted" redirected
+  of kprobe wait_for 5 is_counted "$wanted" || {
+    far="kprobe: $(of kprobe handshakes_counted)"
+    return 1
+  }
 }
 
 # Each end's SYN is on its way while the other's is. Returns whether the durations are near.
