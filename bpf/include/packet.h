@@ -38,12 +38,6 @@ struct packet {
 
 #define PACKET_NOT_IP 0xffff
 
-/* What most packets begin with: worth one look at its length, ahead of everything else. */
-struct ipv4_frame {
-	struct ethhdr eth;
-	struct iphdr ip;
-} __attribute__((packed));
-
 struct vlan_header {
 	__be16 tci;
 	__be16 encapsulated_proto;
@@ -145,7 +139,6 @@ static __always_inline struct packet parse_ipv6(struct __sk_buff *skb, __u32 off
 static __always_inline struct packet parse_packet(struct __sk_buff *skb)
 {
 	struct packet packet = { .protocol = PACKET_NOT_IP };
-	const struct ipv4_frame *frame = (void *)(long)skb->data;
 	const struct vlan_header *vlan;
 	struct vlan_header vlan_copy;
 	const struct ethhdr *eth;
@@ -153,9 +146,6 @@ static __always_inline struct packet parse_packet(struct __sk_buff *skb)
 	struct iphdr ip_copy;
 	__u32 offset = ETH_HLEN;
 	__be16 proto;
-
-	if ((void *)(frame + 1) <= (void *)(long)skb->data_end && frame->eth.h_proto == bpf_htons(ETH_P_IP))
-		return parse_ipv4((const void *)frame + offset, offset);
 
 	eth = packet_header(skb, 0, &eth_copy, sizeof(eth_copy));
 	if (!eth)
@@ -179,6 +169,16 @@ static __always_inline struct packet parse_packet(struct __sk_buff *skb)
 		return parse_ipv6(skb, offset);
 	return packet;
 }
+
+/*
+ * What most packets begin with: Ethernet's type, and IP's version and, of IPv4,
+ * the length of a header without options; as the four bytes from the type on
+ * read, in which the last, and of IPv6 half the third, are the traffic class.
+ */
+#define PLAIN_IPV4	bpf_htonl(ETH_P_IP << 16 | 0x4500)
+#define PLAIN_IPV4_MASK bpf_htonl(0xffffff00)
+#define PLAIN_IPV6	bpf_htonl(ETH_P_IPV6 << 16 | 0x6000)
+#define PLAIN_IPV6_MASK bpf_htonl(0xfffff000)
 
 /* Bytes in front of the transport's payload, which every segment repeats; 0 where that is not known. */
 static __always_inline __u32 headers_len(struct __sk_buff *skb, const struct packet *packet)

@@ -30,6 +30,9 @@
 
 #define TCX_NEXT (-1)
 
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
 /* include/linux/netdev_features.h: the bit of a GSO type in a device's features */
 #define NETIF_F_GSO_SHIFT	16
 #define NETIF_F_FRAGLIST	(1ULL << 6)
@@ -173,40 +176,38 @@ static __always_inline void measure_gso(struct __sk_buff *skb, const struct pack
 	}
 }
 
-/* The most frequent first; a switch would be a search. */
-static __always_inline __u32 transport_of(const struct packet *packet)
+/* The most frequent first; a switch would be a search, and an index a multiplication. */
+static __always_inline struct traffic_count *count_of(struct traffic_direction *direction, __u32 protocol)
 {
-	if (packet->protocol == IPPROTO_TCP)
-		return TRAFFIC_TCP;
-	if (packet->protocol == IPPROTO_UDP)
-		return TRAFFIC_UDP;
-	if (packet->protocol == IPPROTO_ICMP || packet->protocol == IPPROTO_ICMPV6)
-		return TRAFFIC_ICMP;
-	if (packet->protocol == IPPROTO_SCTP)
-		return TRAFFIC_SCTP;
-	return TRAFFIC_OTHER;
+	if (likely(protocol == IPPROTO_TCP))
+		return &direction->transports[TRAFFIC_TCP];
+	if (protocol == IPPROTO_UDP)
+		return &direction->transports[TRAFFIC_UDP];
+	if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6)
+		return &direction->transports[TRAFFIC_ICMP];
+	if (protocol == IPPROTO_SCTP)
+		return &direction->transports[TRAFFIC_SCTP];
+	return &direction->transports[TRAFFIC_OTHER];
 }
 
-static __always_inline __u32 size_bucket(__u32 len)
+static __always_inline struct traffic_size *size_of(struct traffic_direction *direction, __u32 len)
 {
 	static const __u32 bounds[] = TRAFFIC_SIZE_BOUNDS;
 
 #pragma unroll
 	for (__u32 bucket = 0; bucket < TRAFFIC_SIZES - 1; bucket++) {
 		if (len <= bounds[bucket])
-			return bucket;
+			return &direction->sizes[bucket];
 	}
-	return TRAFFIC_SIZES - 1;
+	return &direction->sizes[TRAFFIC_SIZES - 1];
 }
 
 static __always_inline void add_size(struct traffic_direction *direction, __u32 len, __u64 segments)
 {
-	__u32 bucket = size_bucket(len);
+	struct traffic_size *size = size_of(direction, len);
 
-	if (bucket >= TRAFFIC_SIZES)
-		return;
-	direction->sizes[bucket].segments += segments;
-	direction->sizes[bucket].bytes += segments * len;
+	size->segments += segments;
+	size->bytes += segments * len;
 }
 
 static __always_inline void count_loss(int error, const struct load *load)
@@ -220,49 +221,112 @@ static __always_inline void count_loss(int error, const struct load *load)
 	loss->bytes += load->bytes;
 }
 
-static __always_inline void add_load(struct traffic_direction *direction, __u32 transport, const struct load *load)
+static __always_inline void add_load(struct traffic_direction *direction, __u32 protocol, const struct load *load)
 {
-	if (transport >= TRAFFIC_TRANSPORTS)
-		return;
-	direction->transports[transport].packets += load->packets;
-	direction->transports[transport].bytes += load->bytes;
-	direction->transports[transport].segments += load->segments;
+	struct traffic_count *count = count_of(direction, protocol);
+
+	count->packets += load->packets;
+	count->bytes += load->bytes;
+	count->segments += load->segments;
 	add_size(direction, load->last_len, 1);
 	if (load->segments > 1)
 		add_size(direction, load->segment_len, load->segments - 1);
 }
 
 /*
- * The map comes first: behind it no call keeps what was measured out of the
- * registers. And what most packets need is kept apart from GSO, so that the
- * compiler knows there that a packet is one.
+ * Any packet: with tags, with headers that are not linear, one that stands for
+ * several, or one that has no room in the map, when direction is NULL.
+ *
+ * A function of its own, so that the registers and the stack that it takes cost
+ * the other packets nothing.
  */
-static __always_inline int count_packet(struct __sk_buff *skb, bool transmit)
+static __noinline int count_any(struct __sk_buff *skb, struct traffic_direction *direction, int error, bool transmit)
 {
-	int error = 0;
-	struct traffic_key key = { .ifindex = skb->ifindex };
-	struct traffic_value *value = find_or_make(&traffic_active, &key, (const void *)&no_traffic, &error);
 	struct packet packet = parse_packet(skb);
-	__u32 transport = transport_of(&packet);
 	struct load load = { .packets = 1, .bytes = skb->len, .segments = 1 };
-	struct traffic_direction *direction;
 
 	if (skb->vlan_present && (transmit ? tag_was_in_frame(skb) : tag_comes_into_frame(skb)))
 		load.bytes += VLAN_HLEN;
 	load.last_len = load.bytes;
-	if (!value) {
-		if (skb->gso_size)
-			measure_gso(skb, &packet, !transmit, &load);
-		count_loss(error, &load);
-		return TCX_NEXT;
-	}
-	direction = transmit ? &value->transmit : &value->receive;
-	if (!skb->gso_size) {
-		add_load(direction, transport, &load);
-	} else {
+	if (skb->gso_size)
 		measure_gso(skb, &packet, !transmit, &load);
-		add_load(direction, transport, &load);
-	}
+	if (direction)
+		add_load(direction, packet.protocol, &load);
+	else
+		count_loss(error, &load);
+	return TCX_NEXT;
+}
+
+/*
+ * Where most packets are counted: IP right behind Ethernet, in the linear part,
+ * without IPv4's options or IPv6's extension headers. NULL of all others. It
+ * takes a look at the length, one at Ethernet's type and IP's version, and one
+ * at the protocol.
+ */
+static __always_inline struct traffic_count *plain_count(struct __sk_buff *skb, struct traffic_direction *direction)
+{
+	const void *data = (void *)(long)skb->data;
+	const void *end = (void *)(long)skb->data_end;
+	const struct iphdr *ip = data + ETH_HLEN;
+	const struct ipv6hdr *ip6 = data + ETH_HLEN;
+	__u32 kind;
+
+	if (unlikely((const void *)(ip + 1) > end))
+		return NULL;
+	kind = *(const __u32 *)(data + offsetof(struct ethhdr, h_proto));
+	if (likely((kind & PLAIN_IPV4_MASK) == PLAIN_IPV4))
+		return count_of(direction, ip->protocol);
+	if ((kind & PLAIN_IPV6_MASK) != PLAIN_IPV6 || (const void *)(ip6 + 1) > end)
+		return NULL;
+	if (ip6->nexthdr == IPPROTO_TCP)
+		return &direction->transports[TRAFFIC_TCP];
+	if (ip6->nexthdr == IPPROTO_UDP)
+		return &direction->transports[TRAFFIC_UDP];
+	return is_ipv6_extension(ip6->nexthdr) ? NULL : count_of(direction, ip6->nexthdr);
+}
+
+/* The first packet of its interface since the last drain. */
+static __noinline int count_first(struct __sk_buff *skb, bool transmit)
+{
+	int error = 0;
+	struct traffic_key key = { .ifindex = skb->ifindex };
+	struct traffic_value *value = find_or_make(&traffic_active, &key, (const void *)&no_traffic, &error);
+
+	if (!value)
+		return count_any(skb, NULL, error, transmit);
+	return count_any(skb, transmit ? &value->transmit : &value->receive, 0, transmit);
+}
+
+/* The map comes first: behind it no call keeps what was read out of the registers. */
+static __always_inline int count_packet(struct __sk_buff *skb, bool transmit)
+{
+	struct traffic_key key = { .ifindex = skb->ifindex };
+	struct traffic_direction *direction;
+	struct traffic_value *value;
+	struct traffic_count *count;
+	struct traffic_size *size;
+	__u32 slot = 0;
+	void *active;
+
+	active = bpf_map_lookup_elem(&traffic_active, &slot);
+	if (unlikely(!active))
+		return count_first(skb, transmit);
+	value = bpf_map_lookup_elem(active, &key);
+	if (unlikely(!value))
+		return count_first(skb, transmit);
+	direction = transmit ? &value->transmit : &value->receive;
+	__builtin_assume(direction);
+	if (unlikely(skb->gso_size || skb->vlan_present))
+		return count_any(skb, direction, 0, transmit);
+	count = plain_count(skb, direction);
+	if (unlikely(!count))
+		return count_any(skb, direction, 0, transmit);
+	size = size_of(direction, skb->len);
+	count->packets++;
+	count->bytes += skb->len;
+	count->segments++;
+	size->segments++;
+	size->bytes += skb->len;
 	return TCX_NEXT;
 }
 

@@ -17,6 +17,9 @@ public readonly record struct ProgramStatistics(ulong Runs, TimeSpan RunTime, ul
 /// <summary>A loaded program. Does not own its file descriptor: the object does.</summary>
 public sealed unsafe class BpfProgram
 {
+    /// <summary>sizeof(struct bpf_insn)</summary>
+    private const int InstructionBytes = 8;
+
     private readonly nint _program;
 
     /// <param name="program">libbpf's struct bpf_program, which lives as long as its object.</param>
@@ -27,6 +30,8 @@ public sealed unsafe class BpfProgram
         Fd = Libbpf.bpf_program__fd(program);
         var info = ReadInfo();
         Id = (int)info.id;
+        Instructions = (int)(info.xlated_prog_len / InstructionBytes);
+        NativeBytes = (int)info.jited_prog_len;
         Tag = BinaryPrimitives.ReverseEndianness(info.tag).ToString("x16", CultureInfo.InvariantCulture);
     }
 
@@ -36,6 +41,12 @@ public sealed unsafe class BpfProgram
 
     /// <summary>The kernel's number of this loaded program, as bpftool shows it.</summary>
     public int Id { get; }
+
+    /// <summary>How many instructions it has once the kernel has verified it, its functions included.</summary>
+    public int Instructions { get; }
+
+    /// <summary>The length of the native code that the kernel has made of it; 0 without its JIT compiler.</summary>
+    public int NativeBytes { get; }
 
     /// <summary>The kernel's digest of its instructions: two programs with one tag do the same.</summary>
     public string Tag { get; }

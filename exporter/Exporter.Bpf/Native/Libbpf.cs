@@ -73,6 +73,14 @@ internal static unsafe partial class Libbpf
         [FieldOffset(8)]
         internal ulong tag;
 
+        /// <summary>Bytes of native code.</summary>
+        [FieldOffset(16)]
+        internal uint jited_prog_len;
+
+        /// <summary>Bytes of instructions, as the verifier has left them: 8 each.</summary>
+        [FieldOffset(20)]
+        internal uint xlated_prog_len;
+
         /// <summary>Nanoseconds since the machine started.</summary>
         [FieldOffset(40)]
         internal ulong load_time;
