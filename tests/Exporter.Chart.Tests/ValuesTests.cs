@@ -8,11 +8,11 @@ namespace Exporter.Chart.Tests;
 public sealed class ValuesTests
 {
     [Fact]
-    public void By_default_there_are_a_DaemonSet_its_account_its_role_its_options_and_a_headless_Service()
+    public void By_default_there_are_a_DaemonSet_its_account_its_roles_its_options_and_a_headless_Service()
     {
         var manifest = Helm.RenderWith();
 
-        Assert.Equal(["ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet", "Service", "ServiceAccount"], manifest.Kinds);
+        Assert.Equal(["ClusterRole", "ClusterRoleBinding", "ConfigMap", "DaemonSet", "Role", "RoleBinding", "Service", "ServiceAccount"], manifest.Kinds);
         Assert.Equal("None", (string?)manifest["Service"]["spec"]!["clusterIP"]);
         Assert.Equal(["PODNET__Options__File"], manifest.Environment.Keys);
     }
@@ -334,7 +334,7 @@ public sealed class ValuesTests
     [InlineData("nodeSelector.disk=ssd", "nodeSelector", """{"kubernetes.io/os": "linux", "disk": "ssd"}""")]
     [InlineData("affinity.nodeAffinity.x=y", "affinity", """{"nodeAffinity": {"x": "y"}}""")]
     [InlineData("extraVolumes[0].name=v", "volumes/2", """{"name": "v"}""")]
-    [InlineData("extraEnv[0].name=A", "containers/0/env/3", """{"name": "A"}""")]
+    [InlineData("extraEnv[0].name=A", "containers/0/env/4", """{"name": "A"}""")]
     [InlineData("extraVolumeMounts[0].name=v", "containers/0/volumeMounts/2", """{"name": "v"}""")]
     [InlineData("runAsUser=1", "containers/0/securityContext/runAsUser", "1")]
     [InlineData("seccompProfile.type=Unconfined", "containers/0/securityContext/seccompProfile", """{"type": "Unconfined"}""")]
