@@ -24,6 +24,15 @@ internal static unsafe partial class Libc
     internal const int EFD_CLOEXEC = 0x80000;
     internal const short POLLIN = 1;
 
+    /// <summary>mallopt(3), of glibc.</summary>
+    internal const int M_ARENA_MAX = -8;
+
+    [LibraryImport(Library)]
+    internal static partial int mallopt(int parameter, int value);
+
+    [LibraryImport(Library)]
+    internal static partial int malloc_trim(nuint keep);
+
     /// <summary>_exit(2): does not return, and runs nothing of the process any more.</summary>
     [LibraryImport(Library)]
     internal static partial void _exit(int status);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Exporter.Bpf;
 using Exporter.Options;
 using Microsoft.AspNetCore.Connections;
 
@@ -44,6 +45,11 @@ internal sealed partial class ConnectionGate : IDisposable
     /// <summary>Connections between two requests, the one that has been idle for longest first.</summary>
     private readonly LinkedList<GatedConnection> _idle = [];
     private int _open;
+    private long _closed;
+
+    /// <summary>Values of <see cref="_closed"/> at the last sweep, and at the last sweep that gave memory back. For the sweep alone.</summary>
+    private long _closedBefore;
+    private long _closedAtTrim;
     private bool _isEnding;
     private bool _isFull;
 
@@ -199,6 +205,19 @@ internal sealed partial class ConnectionGate : IDisposable
             _refusals.Count(RefusalReason.HeaderTimeout);
             _ = CloseAsync(connection, "no complete request arrived in time", CancellationToken.None).AsTask();
         }
+        TrimAfterClosing();
+    }
+
+    /// <summary>Gives memory back once a second has passed without a connection that had to be closed.</summary>
+    private void TrimAfterClosing()
+    {
+        var closed = Interlocked.Read(ref _closed);
+        if (closed == _closedBefore && closed != _closedAtTrim)
+        {
+            _closedAtTrim = closed;
+            NativeHeap.Trim();
+        }
+        _closedBefore = closed;
     }
 
     /// <param name="list">Null: it runs a request.</param>
@@ -227,6 +246,7 @@ internal sealed partial class ConnectionGate : IDisposable
     /// <summary>Closes a connection that was forgotten, as soon as not too many others are unwinding.</summary>
     private async ValueTask CloseAsync(GatedConnection connection, string reason, CancellationToken cancelled)
     {
+        Interlocked.Increment(ref _closed);
         try
         {
             await _unwinding.WaitAsync(cancelled);
