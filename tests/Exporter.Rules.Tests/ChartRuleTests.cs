@@ -39,7 +39,7 @@ public sealed class ChartRuleTests
     {
         var chart = new RenderedChart("--set", "prometheusRule.enabled=true");
 
-        Assert.Equal(Sorted(RuleFiles.Rules.Where(rule => rule.Group != "podnet.link-speed")), Sorted(chart.Rules));
+        Assert.Equal(Sorted(RuleFiles.Rules.Where(rule => rule.Group is not ("podnet.link-speed" or "podnet.past" or "podnet.changes"))), Sorted(chart.Rules));
     }
 
     [Fact]
@@ -49,9 +49,9 @@ public sealed class ChartRuleTests
             "--set-json",
             """prometheusRule.thresholds={"linkBytesPerSecond": 125000000, "handshakeSlowSeconds": 1.5}""",
             "--set",
-            "prometheusRule.enabled=true,prometheusRule.linkSpeed=true,"
+            "prometheusRule.enabled=true,prometheusRule.linkSpeed=true,prometheusRule.past=true,"
             + "prometheusRule.disabledAlerts={PodnetWatchDown},prometheusRule.for.PodnetLinkBusy=1h,prometheusRule.runbookUrl=https://wiki.example.invalid/podnet/,prometheusRule.job=net-.*,"
-            + "prometheusRule.alertLabels.team=network");
+            + "prometheusRule.alertLabels.team=network,prometheusRule.alertAnnotations.where=here");
 
         Assert.Equal(
             Sorted(RuleFiles.Rules.Where(rule => rule.Alert != "PodnetWatchDown").Select(rule => rule with
@@ -62,9 +62,18 @@ public sealed class ChartRuleTests
                     .Replace(".*podnet.*", "net-.*", StringComparison.Ordinal),
                 For = rule.Alert == "PodnetLinkBusy" ? "1h" : rule.For,
                 Labels = rule.Alert is null ? rule.Labels : rule.Labels + "\nteam=network",
-                Annotations = rule.Annotations.Replace("dashboards/runbooks/", "https://wiki.example.invalid/podnet/", StringComparison.Ordinal),
+                Annotations = rule.Annotations.Replace("dashboards/runbooks/", "https://wiki.example.invalid/podnet/", StringComparison.Ordinal) + (rule.Alert is null ? "" : "\nwhere=here"),
             })),
             Sorted(chart.Rules));
+    }
+
+    [Fact]
+    public void Without_pins_there_is_no_alert_that_there_are_none()
+    {
+        var chart = new RenderedChart("--set", "prometheusRule.enabled=true,options.Bpf.PinDirectory=");
+
+        Assert.DoesNotContain(chart.Rules, rule => rule.Alert == "PodnetUnpinned");
+        Assert.Contains(chart.Rules, rule => rule.Alert == "PodnetStateUnkept");
     }
 
     [Theory]

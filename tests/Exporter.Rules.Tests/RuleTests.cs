@@ -63,6 +63,21 @@ public sealed partial class RuleTests
         Assert.Contains($"runbook_url=dashboards/runbooks/{name}.md", alert.Annotations, StringComparison.Ordinal);
     }
 
+    /// <summary>As in kubernetes-mixin: what is wrong with one pod or one node wakes nobody.</summary>
+    [Fact]
+    public void Only_namespaces_workloads_and_the_absence_of_all_exporters_page() => Assert.Equal(
+        [
+            "PodnetExporterAbsent", "PodnetNamespaceHandshakesFail", "PodnetNamespaceHandshakesSlow", "PodnetWorkloadHandshakesFail",
+            "PodnetWorkloadHandshakesSlow",
+        ],
+        RuleFiles.Alerts.Where(alert => alert.Severity == "critical").Select(alert => alert.Alert!).Order(StringComparer.Ordinal));
+
+    /// <summary>__host__ and __other__ are not pods.</summary>
+    [Fact]
+    public void An_alert_on_pods_leaves_out_the_host_and_what_is_folded() => Assert.All(
+        RuleFiles.Alerts.Where(alert => alert.Group is "podnet.handshakes" or "podnet.critical" or "podnet.bandwidth" or "podnet.changes"),
+        alert => Assert.Contains("namespace!~\"__host__|__other__\",pod!=\"__other__\",workload!=\"__other__\"", alert.Expression, StringComparison.Ordinal));
+
     [Theory]
     [MemberData(nameof(Alerts))]
     public void An_alert_has_a_runbook_with_its_four_sections(string alert, string _)

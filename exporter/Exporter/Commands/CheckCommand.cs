@@ -58,7 +58,7 @@ internal static class CheckCommand
             }
             foreach (var problem in handshakes.Problems)
             {
-                Line("", problem);
+                Line("", WithoutLog(problem));
             }
         }
         var identity = await AskForPodsAsync(options);
@@ -67,7 +67,7 @@ internal static class CheckCommand
         Line("series", $"{plan.MaxSeries} sample lines, room for {plan.Capacity} {options.Metrics.Aggregation.ToString().ToLowerInvariant()}s");
         foreach (var problem in missing)
         {
-            output.WriteLine(problem);
+            output.WriteLine(WithoutLog(problem));
         }
         return missing.Count == 0 ? identity.ExitCode : ExitCode.NotSupported;
 
@@ -98,6 +98,10 @@ internal static class CheckCommand
             return ($"kubernetes will be used, but {pods.Server} cannot be asked for the pods of node {pods.Node}: {PodApi.Explain(e)}", ExitCode.Failure);
         }
     }
+
+    /// <summary>A message without the lines that libbpf has printed, which are in the log of run.</summary>
+    private static string WithoutLog(string message) =>
+        string.Join('\n', message.Split('\n').Where(line => !line.StartsWith("libbpf:", StringComparison.Ordinal)));
 
     private static string YesOrNo(bool value) => value ? "yes" : "no";
 }

@@ -127,6 +127,10 @@ internal sealed partial class ExporterProcess : IDisposable
         }
     }
 
+    /// <summary>Requests show this name and password from now on.</summary>
+    internal void Authorize(string name, string password) =>
+        _http.DefaultRequestHeaders.Authorization = new("Basic", Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes($"{name}:{password}")));
+
     internal Task<string> GetAsync(string path) => _http.GetStringAsync(path);
 
     /// <summary>The metrics in the format that Prometheus asks for.</summary>

@@ -76,6 +76,8 @@ public sealed partial class MonitoredNode : IAsyncLifetime
         });
     }
 
+    internal static string ShortenOffsets(string expression) => Regex.Replace(expression, "offset ([12])[hd]", "offset ${1}s");
+
     /// <summary>From now on the pod's handshakes take a second: the first SYN of each is dropped where it arrives.</summary>
     internal void DropFirstSyns() => _server!.Namespace.Exec(
         "nft",
@@ -105,9 +107,11 @@ public sealed partial class MonitoredNode : IAsyncLifetime
         _end.Dispose();
     }
 
-    private static string Shorten(string rules) => Interval().Replace(Regex.Replace(rules, @"\[1d\] offset ([12])h", "[1m] offset ${1}s"), "$1: 1s")
+    private static string Shorten(string rules) => Interval().Replace(Regex.Replace(ShortenOffsets(rules), @"\[(25h|1d)(:[0-9]+m)?\]", "[1m:1s]"), "$1: 1s")
         .Replace("[5m]", "[10s]", StringComparison.Ordinal)
         .Replace("[10m]", "[10s]", StringComparison.Ordinal)
+        .Replace("[1h]", "[10s]", StringComparison.Ordinal)
+        .Replace("[90m]", "[10s]", StringComparison.Ordinal)
         .Replace("> 900", "> 1", StringComparison.Ordinal);
 
     private void Connect(int port)
