@@ -89,7 +89,12 @@ struct idr {
 	unsigned int idr_base;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
 struct net {
+	struct list_head list;
 	struct idr netns_ids;
 	struct ns_common ns;
 	__u64 net_cookie;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
@@ -8,7 +9,8 @@ public sealed class PinException(string message) : BpfException(message);
 
 /// <summary>
 /// A directory in a BPF file system. What is pinned there lives on without a process, until it is removed or the machine stops. Only its
-/// owner may change it: whoever could exchange a map would decide what is counted.
+/// owner may change it: whoever could exchange a map would decide what is counted. The directory of the option has a folder for each network
+/// namespace, since several nodes on one machine may share the file system.
 /// </summary>
 public sealed unsafe class PinDirectory : IDisposable
 {
@@ -17,15 +19,42 @@ public sealed unsafe class PinDirectory : IDisposable
 
     private const UnixFileMode Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    /// <summary>The note that a directory has until the filters of the earlier version that used it are taken over.</summary>
+    private const string EarlierNote = "earlier";
+
     private readonly FileDescriptor _directory;
 
-    private PinDirectory(string path, FileDescriptor directory)
+    private PinDirectory(string path, FileDescriptor directory, PinDirectory? parent)
     {
-        Path = path;
-        _directory = directory;
+        (Path, _directory, Parent) = (path, directory, parent);
+        // What the kernel calls it, without symbolic links.
+        Owner = parent?.Owner ?? new FileInfo($"/proc/self/fd/{directory.DangerousGetHandle()}").LinkTarget ?? path;
     }
 
     public string Path { get; }
+
+    /// <summary>The directory that this is a folder of; null for the directory of the option. Disposed with its folder.</summary>
+    public PinDirectory? Parent { get; }
+
+    /// <summary>The path of the option's directory, by which filters say whose they are.</summary>
+    public string Owner { get; }
+
+    /// <summary>Whether an earlier version has used it, and its filters have not all been taken over or removed.</summary>
+    public bool IsOfEarlierVersion
+    {
+        get => ReadNote(EarlierNote) is not null;
+        set
+        {
+            if (!value)
+            {
+                Remove(EarlierNote);
+            }
+            else if (!IsOfEarlierVersion)
+            {
+                WriteNote(EarlierNote, "its filters do not say whose they are");
+            }
+        }
+    }
 
     /// <summary>Whether there is something at this path that could be opened.</summary>
     public static bool Exists(string path) => Directory.Exists(path);
@@ -64,13 +93,18 @@ public sealed unsafe class PinDirectory : IDisposable
         {
             throw new PinException($"{path} cannot be written to: {e.Message}");
         }
-        var directory = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC);
-        if (directory.IsInvalid)
-        {
-            directory.Dispose();
-            throw new PinException($"{path} cannot be opened");
-        }
-        return new PinDirectory(path, directory);
+        return new PinDirectory(path, OpenPath(path), null);
+    }
+
+    /// <summary>Opens a directory in this one, and makes it where there is none.</summary>
+    /// <returns>Owns this one from now on.</returns>
+    /// <exception cref="PinException">Others may change it, or this process may not make it.</exception>
+    public PinDirectory OpenFolder(string name)
+    {
+        var path = Resolve(name);
+        MakePart(name);
+        RequireOwner(path);
+        return new PinDirectory(path, OpenPath(path), this);
     }
 
     /// <summary>Whether somebody has removed the directory since it was opened, whatever has been made in its place.</summary>
@@ -104,6 +138,13 @@ public sealed unsafe class PinDirectory : IDisposable
     /// </summary>
     /// <returns>Whether nobody else has it.</returns>
     public bool TryLock() => Libc.flock(_directory, Libc.LOCK_EX | Libc.LOCK_NB) == 0;
+
+    /// <summary>Takes the lock together with others who take it so.</summary>
+    /// <returns>Whether no process has it for itself.</returns>
+    public bool TryLockShared() => Libc.flock(_directory, Libc.LOCK_SH | Libc.LOCK_NB) == 0;
+
+    /// <summary>Gives the lock back.</summary>
+    public void Unlock() => _ = Libc.flock(_directory, Libc.LOCK_UN);
 
     /// <summary>The names of what is pinned, of directories and of notes, in a part of it.</summary>
     /// <param name="part">The name of a directory; empty for this one.</param>
@@ -152,10 +193,38 @@ public sealed unsafe class PinDirectory : IDisposable
         });
     }
 
+    /// <summary>Moves a pin, a note or a directory into another directory of the file system. It is in one of the two at any time (rename(2)).</summary>
+    public void Move(string name, PinDirectory target)
+    {
+        var (source, destination) = (Resolve(name), target.Resolve(name));
+        if (Libc.rename(source, destination) != 0)
+        {
+            throw new PinException($"Cannot move {source} to {destination}: {Errno.Describe(Marshal.GetLastPInvokeError())}");
+        }
+    }
+
+    /// <summary>Removes the directory itself if nothing is in it. Returns whether it is gone.</summary>
+    public bool TryRemoveEmpty()
+    {
+        try
+        {
+            Directory.Delete(Path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Another process has just made something in it.
+        }
+        return !Directory.Exists(Path);
+    }
+
     /// <summary>Removes the directory itself, with all that is in it.</summary>
     public void RemoveAll() => Try("remove it", () => Directory.Delete(Path, recursive: true));
 
-    public void Dispose() => _directory.Dispose();
+    public void Dispose()
+    {
+        _directory.Dispose();
+        Parent?.Dispose();
+    }
 
     /// <summary>Pins a map, program or link; what has this name already is replaced.</summary>
     /// <exception cref="PinException">The kernel refused.</exception>
@@ -191,6 +260,17 @@ public sealed unsafe class PinDirectory : IDisposable
 
     /// <summary>Whether something is pinned there.</summary>
     internal bool Has(string name) => File.Exists(Resolve(name));
+
+    private static FileDescriptor OpenPath(string path)
+    {
+        var directory = Libc.open(path, Libc.O_RDONLY | Libc.O_CLOEXEC);
+        if (directory.IsInvalid)
+        {
+            directory.Dispose();
+            throw new PinException($"{path} cannot be opened");
+        }
+        return directory;
+    }
 
     private static void RequireOwner(string path)
     {

@@ -21,7 +21,7 @@ switch (commandLine.Command)
     case "version":
         Console.WriteLine($"podnet-exporter {ExporterMetrics.Version}");
         return ExitCode.Success;
-    case CommandLine.Run or "check" or "metrics" or "uninstall":
+    case CommandLine.Run or "check" or "metrics" or CommandLine.Uninstall:
         break;
     default:
         Console.Error.WriteLine($"{commandLine.Command}: there is no such command. 'podnet-exporter help' lists them.");
@@ -41,8 +41,8 @@ switch (commandLine.Command)
     case "metrics":
         Console.WriteLine(MetricsText.Write(options));
         return ExitCode.Success;
-    case "uninstall":
-        return await UninstallCommand.RunAsync(options, Console.Out, Console.Error);
+    case CommandLine.Uninstall:
+        return await UninstallCommand.RunAsync(options, commandLine.All, Console.Out, Console.Error);
     default:
         return await RunCommand.RunAsync(options, files, Console.Error);
 }

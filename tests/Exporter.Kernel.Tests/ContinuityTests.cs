@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 using System.Net.Sockets;
 using Exporter.Kernel.Tests.Support;
 
@@ -255,14 +256,17 @@ public sealed class ContinuityTests(ITestOutputHelper output)
             Assert.Equal(0, waiting.CountPodLines());
             using (var ready = await second.RequestAsync("/readyz"))
             {
-                Assert.True(ready.IsSuccessStatusCode);
+                Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+                Assert.Contains($"another exporter has the lock of {node.Folder}", await ready.Content.ReadAsStringAsync(), StringComparison.Ordinal);
             }
+            Assert.Equal(1, waiting["podnet_exporter_waiting"]);
             node.AssertOnward(await first.ScrapeAsync());
 
             first.Kill();
 
             await second.WaitForLogAsync("Goes on with 1 interfaces");
             await second.WaitForLogAsync("Application started");
+            Assert.Equal(0, (await second.ScrapeUntilAsync(samples => samples.CountPodLines() > 0))["podnet_exporter_waiting"]);
             node.AssertOnward(await TryUntilAsync(second));
             Assert.Equal(0, second.Terminate());
         }
@@ -284,7 +288,7 @@ public sealed class ContinuityTests(ITestOutputHelper output)
             node.AssertOnward(await first.ScrapeAsync());
             first.Kill();
         }
-        var before = Directory.GetDirectories(node.Pins, "*_*").Order().ToList();
+        var before = Directory.GetDirectories(node.Folder, "*_*").Order().ToList();
         TestTraffic.Tcp(pod, AddressFamily.InterNetwork, 1 << 20);
 
         using var exporter = await node.StartAsync("--Bpf:MaxInterfaces=77", "--Handshake:Buckets=0.001;0.1");
@@ -293,8 +297,8 @@ public sealed class ContinuityTests(ITestOutputHelper output)
         var samples = await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_tcp_handshake_duration_seconds_count", $"pod=\"{pod.Name}\"") == 2);
         Assert.Equal(2, samples.Sum("podnet_tcp_handshake_duration_seconds_bucket", $"pod=\"{pod.Name}\"", "le=\"+Inf\""));
         // Each former set of maps is gone, some drains later.
-        await exporter.ScrapeUntilAsync(_ => Directory.GetDirectories(node.Pins, "*_*").Length == before.Count);
-        var after = Directory.GetDirectories(node.Pins, "*_*");
+        await exporter.ScrapeUntilAsync(_ => Directory.GetDirectories(node.Folder, "*_*").Length == before.Count);
+        var after = Directory.GetDirectories(node.Folder, "*_*");
         Assert.All(["/traffic_", "/handshakes_"], kind => Assert.NotEqual(before.Single(name => name.Contains(kind, StringComparison.Ordinal)), after.Single(name => name.Contains(kind, StringComparison.Ordinal))));
     }
 

@@ -37,6 +37,7 @@ public sealed partial class ContractTests
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_address", typeof(HandshakeAddress)),
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_flow", typeof(HandshakeFlow)),
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_late", typeof(HandshakeLate)),
+        ("netns/netns_list.h", "netns_list", "netns_search", typeof(NetnsSearch)),
     ];
 
     /// <summary>The maps that user space reads through PerCpu.Sum, which adds up whatever it gets as 64-bit counters.</summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
 using Exporter.Endpoints;
 using Exporter.Pods;
@@ -197,6 +198,8 @@ public sealed partial class PodsDocumentTests
         public override TcAttachment? TryAttach(int ifindex, TcDirection direction) => null;
 
         public override IEnumerable<TcAttachment> Adopt(ICollection<Exception> problems) => [];
+
+        public override int RemoveStrays(RouteClient client) => 0;
 
         public override bool IsAttached(int ifindex) => false;
     }

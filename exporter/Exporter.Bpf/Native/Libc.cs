@@ -88,8 +88,15 @@ internal static unsafe partial class Libc
     internal const int F_DUPFD_CLOEXEC = 1030;
     internal const int O_RDONLY = 0;
     internal const int O_CLOEXEC = 0x80000;
+    internal const int LOCK_SH = 1;
     internal const int LOCK_EX = 2;
     internal const int LOCK_NB = 4;
+    internal const int LOCK_UN = 8;
+    internal const int AF_UNIX = 1;
+    internal const int SOCK_DGRAM = 2;
+
+    /// <summary>include/uapi/asm-generic/socket.h; since Linux 5.14.</summary>
+    internal const int SO_NETNS_COOKIE = 71;
     internal const int PROT_READ = 1;
     internal const int PROT_WRITE = 2;
     internal const int MAP_SHARED = 1;
@@ -181,6 +188,12 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, SetLastError = true)]
     internal static partial int setsockopt(FileDescriptor fd, int level, int name, int* value, uint length);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int getsockopt(FileDescriptor fd, int level, int name, void* value, uint* length);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int rename(string from, string to);
 
     [LibraryImport(Library, SetLastError = true)]
     internal static partial nint send(FileDescriptor fd, byte* buffer, nuint length, int flags);

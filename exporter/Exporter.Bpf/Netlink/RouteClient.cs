@@ -130,35 +130,45 @@ public sealed unsafe class RouteClient : IDisposable
 
     public void Dispose() => _socket.Dispose();
 
-    /// <summary>The indexes of the interfaces that have a clsact qdisc.</summary>
-    internal HashSet<int> GetClsactInterfaces()
+    /// <summary>The kinds of the interfaces' <c>ffff:</c> qdiscs, by the interface's index.</summary>
+    internal Dictionary<int, IngressQdisc> GetIngressQdiscs()
     {
         var writer = new NetlinkWriter(_request, RTM_GETQDISC, NLM_F_DUMP);
         writer.Body(default(TcMessage));
-        return [.. Dump(writer.Message, "list the qdiscs", static (in NetlinkMessage message) =>
+        var qdiscs = new Dictionary<int, IngressQdisc>();
+        foreach (var (ifindex, qdisc) in Dump(writer.Message, "list the qdiscs", static (in NetlinkMessage message) => ParseIngressQdisc(message)))
         {
-            var attributes = message.Attributes<TcMessage>();
-            while (attributes.TryRead(out var attribute))
-            {
-                if (attribute.Type == TCA_KIND && attribute.Text == "clsact")
-                {
-                    return message.Body<TcMessage>().Ifindex;
-                }
-            }
-            return (int?)null;
-        })];
+            qdiscs[ifindex] = qdisc;
+        }
+        return qdiscs;
     }
 
-    /// <summary>Gives an interface a clsact qdisc unless it has one. Returns the errno, or 0.</summary>
-    internal int EnsureClsact(int ifindex)
+    /// <summary>Gives an interface a clsact qdisc unless it has an <c>ffff:</c> qdisc already. Returns the errno, or 0.</summary>
+    /// <param name="qdisc">The kind of the qdisc that it has now.</param>
+    internal int EnsureIngressQdisc(int ifindex, out IngressQdisc qdisc)
     {
+        qdisc = IngressQdisc.Clsact;
         var writer = new NetlinkWriter(_request, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK);
         writer.Body(new TcMessage { Ifindex = ifindex, Handle = TC_H_CLSACT & 0xffff_0000, Parent = TC_H_CLSACT });
         writer.Attribute(TCA_KIND, "clsact");
-        return Exchange(writer.Message, out _, IgnoreMessage) is var errno and not Errno.EEXIST ? errno : 0;
+        if (Exchange(writer.Message, out _, IgnoreMessage) is var errno and not Errno.EEXIST)
+        {
+            return errno;
+        }
+        // What is there may be a qdisc of the other kind, which has the same handle.
+        // Without NLM_F_ECHO the kernel only notifies others of the answer (net/sched/sch_api.c, qdisc_get_notify).
+        writer = new NetlinkWriter(_request, RTM_GETQDISC, NLM_F_ECHO | NLM_F_ACK);
+        writer.Body(new TcMessage { Ifindex = ifindex, Parent = TC_H_CLSACT });
+        IngressQdisc? found = null;
+        errno = Exchange(writer.Message, out _, (in NetlinkMessage message) => found = ParseIngressQdisc(message)?.Qdisc);
+        qdisc = found ?? qdisc;
+        return errno != 0 ? errno : found is null ? Errno.ENOENT : 0;
     }
 
-    /// <summary>The BPF filters of an interface's clsact qdisc in the order they run; none where it has no clsact, or is gone.</summary>
+    /// <summary>
+    /// The BPF filters of an interface's <c>ffff:</c> qdisc in the order they run; none where it has no such qdisc, or is gone. Where the qdisc is
+    /// of the kind <see cref="IngressQdisc.Ingress"/> the kernel lists the filters of ingress for either direction.
+    /// </summary>
     internal List<TcFilter> GetFilters(int ifindex, TcDirection direction)
     {
         var writer = new NetlinkWriter(_request, RTM_GETTFILTER, NLM_F_DUMP);
@@ -222,6 +232,19 @@ public sealed unsafe class RouteClient : IDisposable
 
     private static uint Parent(TcDirection direction) =>
         direction == TcDirection.Ingress ? TC_H_CLSACT_INGRESS : TC_H_CLSACT_EGRESS;
+
+    private static (int Ifindex, IngressQdisc Qdisc)? ParseIngressQdisc(in NetlinkMessage message)
+    {
+        var attributes = message.Attributes<TcMessage>();
+        while (attributes.TryRead(out var attribute))
+        {
+            if (attribute.Type == TCA_KIND && attribute.Text is "clsact" or "ingress")
+            {
+                return (message.Body<TcMessage>().Ifindex, attribute.Text == "clsact" ? IngressQdisc.Clsact : IngressQdisc.Ingress);
+            }
+        }
+        return null;
+    }
 
     private static TcFilter? ParseFilter(in NetlinkMessage message)
     {

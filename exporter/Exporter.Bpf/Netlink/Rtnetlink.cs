@@ -10,6 +10,7 @@ internal static class Rtnetlink
     internal const ushort NLMSG_DONE = 3;
     internal const ushort NLM_F_REQUEST = 0x1;
     internal const ushort NLM_F_ACK = 0x4;
+    internal const ushort NLM_F_ECHO = 8;
     internal const ushort NLM_F_DUMP_INTR = 0x10;
     internal const ushort NLM_F_EXCL = 0x200;
     internal const ushort NLM_F_DUMP = 0x300;

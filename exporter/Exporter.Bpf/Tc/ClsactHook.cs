@@ -7,9 +7,10 @@ namespace Exporter.Bpf.Tc;
 
 /// <summary>
 /// Direct-action filters on the clsact qdisc, for kernels before 6.6. The qdisc is made where there is none and never
-/// deleted: others may have started to use it. Filters outlive a killed exporter; the next one finds them by name, and by the
-/// socket of that name, which a living exporter has bound, whether it is still somebody's. With pins the programs are pinned, and filters
-/// of a pinned program are taken over.
+/// deleted: others may have started to use it. Where the interface has a qdisc of the kind ingress instead, only the ingress
+/// direction can be attached. Filters outlive a killed exporter. Their names say whose they are (<see cref="FilterName"/>), and a socket that
+/// the process binds says that it lives (<see cref="FilterClaim"/>). With pins the programs are pinned, and filters of a pinned program are
+/// taken over.
 /// </summary>
 /// <param name="priority">Lower runs earlier. Where another kind of classifier has it, the next free one is taken.</param>
 /// <param name="pins">Null: programs are not pinned.</param>
@@ -20,14 +21,10 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
 
     private const int Attempts = 16;
 
-    private const string ProgramsPart = "filters";
-
-    private static readonly string[] ProgramNames = ["podnet_transmit", "podnet_receive"];
-
     private readonly PodTrafficPrograms _programs = programs;
     private readonly RouteClient _client = client;
 
-    /// <summary>By the names of filters. Null: somebody else has the name.</summary>
+    /// <summary>By their names (<see cref="FilterName.Claim"/>). Null: another process has the name.</summary>
     private readonly Dictionary<string, Socket?> _claims = [];
 
     public override string Name => "clsact";
@@ -36,28 +33,31 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     {
         Claim();
         var problem = TryPin(_programs.For(direction));
-        switch (_client.EnsureClsact(ifindex))
+        switch (_client.EnsureIngressQdisc(ifindex, out var qdisc))
         {
+            case 0 when !qdisc.Directions().Contains(direction):
+                throw new BpfException(
+                    $"attach {_programs.For(direction).Name} to interface {ifindex} with clsact", Errno.EOPNOTSUPP,
+                    "its qdisc ffff: is of the kind ingress, which has no egress; have its owner make a clsact instead, or use Linux 6.6 with Attach:Hook=tcx");
             case 0:
-                break;
+                return TryAdd(ifindex, direction) is { } filter ? new Attachment(this, ifindex, direction, filter) { PinProblem = problem } : null;
             case Errno.ENODEV:
                 return null;
             case var errno:
                 throw new BpfException($"make a clsact qdisc on interface {ifindex}", errno);
         }
-        return TryAdd(ifindex, direction) is { } filter ? new Attachment(this, ifindex, direction, filter) { PinProblem = problem } : null;
     }
 
     /// <summary>A filter stays with its interface; its program is known by its id, which does not come back.</summary>
     public override IEnumerable<TcAttachment> Adopt(ICollection<Exception> problems)
     {
-        var ids = ReadPinned();
+        var ids = StrayFilters.ReadPinned(pins);
         if (ids.Count > 0)
         {
             Claim();
-            foreach (var ifindex in _client.GetClsactInterfaces())
+            foreach (var (ifindex, qdisc) in _client.GetIngressQdiscs())
             {
-                foreach (var direction in (TcDirection[])[TcDirection.Ingress, TcDirection.Egress])
+                foreach (var direction in qdisc.Directions().ToArray())
                 {
                     if (TryAdopt(ifindex, direction, ids, problems) is { } adopted)
                     {
@@ -65,7 +65,6 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
                     }
                 }
             }
-            ForgetPinned();
         }
         if (pins is not null)
         {
@@ -73,21 +72,22 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
         }
     }
 
+    public override int RemoveStrays(RouteClient client)
+    {
+        var removed = RemoveStrays(client, pins, _programs.Transmit.Id, _programs.Receive.Id);
+        ForgetPinned();
+        return removed;
+    }
+
     public override void EndRenewal()
     {
-        foreach (var (name, claim) in _claims.Where(claim => claim.Key != FilterName(_programs.Transmit) && claim.Key != FilterName(_programs.Receive)).ToList())
+        HashSet<string> current = [NameOf(_programs.Transmit).Claim, NameOf(_programs.Receive).Claim];
+        foreach (var (name, claim) in _claims.Where(claim => !current.Contains(claim.Key)).ToList())
         {
             claim?.Dispose();
             _claims.Remove(name);
         }
-        try
-        {
-            ForgetPinned();
-        }
-        catch (PinException)
-        {
-            // They are forgotten by the next process.
-        }
+        ForgetPinned();
     }
 
     public override bool IsAttached(int ifindex) => IsAttached(ifindex, TcDirection.Ingress) && IsAttached(ifindex, TcDirection.Egress);
@@ -102,34 +102,9 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     }
 
     /// <summary>
-    /// Removes the filters that a killed exporter left, with either hook in use now: they count into maps that nobody reads. Only
-    /// filters with our programs' names are touched, and not those of an exporter that still runs.
+    /// Takes over one filter, and deletes all others of the pinned programs, also those for the other direction: earlier versions attached such
+    /// to a qdisc of the kind ingress. Null where there is none, or it cannot be taken over.
     /// </summary>
-    /// <returns>How many were removed.</returns>
-    public static int RemoveLeftovers(RouteClient client)
-    {
-        var removed = 0;
-        foreach (var ifindex in client.GetClsactInterfaces())
-        {
-            removed += RemoveLeftovers(client, ifindex, TcDirection.Ingress);
-            removed += RemoveLeftovers(client, ifindex, TcDirection.Egress);
-        }
-        return removed;
-    }
-
-    /// <summary>Forgets which programs were pinned: their filters are left to <see cref="RemoveLeftovers(RouteClient)"/>.</summary>
-    public static void RemovePinned(PinDirectory pins) => pins.Remove(ProgramsPart);
-
-    private static int RemoveLeftovers(RouteClient client, int ifindex, TcDirection direction)
-    {
-        var name = ProgramNames[(int)direction];
-        return client.GetFilters(ifindex, direction).Count(filter =>
-            filter.Name.StartsWith(name + ":", StringComparison.Ordinal)
-            && !IsClaimed(filter.Name)
-            && client.DeleteFilter(ifindex, direction, filter) == 0);
-    }
-
-    /// <summary>Takes over one filter, and deletes all others of the pinned programs. Null where there is none, or it cannot be taken over.</summary>
     private Attachment? TryAdopt(int ifindex, TcDirection direction, HashSet<int> ids, ICollection<Exception> problems)
     {
         Attachment? adopted = null;
@@ -137,7 +112,7 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
         {
             foreach (var filter in _client.GetFilters(ifindex, direction).Where(filter => ids.Contains(filter.ProgramId)))
             {
-                if (adopted is null)
+                if (adopted is null && FilterName.TryParse(filter.Name)?.Program == FilterName.ProgramFor(direction))
                 {
                     var attachment = new Attachment(this, ifindex, direction, filter);
                     try
@@ -161,16 +136,16 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
         return adopted;
     }
 
-    /// <summary>Before a filter of theirs can be seen, that it is somebody's.</summary>
+    /// <summary>Pins the programs and binds their names, before a filter of theirs can be seen.</summary>
     private void Claim()
     {
         foreach (var program in (ReadOnlySpan<BpfProgram>)[_programs.Transmit, _programs.Receive])
         {
-            var name = FilterName(program);
-            if (!_claims.ContainsKey(name))
+            var claim = NameOf(program).Claim;
+            if (!_claims.ContainsKey(claim))
             {
                 _ = TryPin(program);
-                _claims[name] = Claim(name);
+                _claims[claim] = FilterClaim.TryBind(claim);
             }
         }
     }
@@ -194,66 +169,40 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     {
         if (!IsPinned(program))
         {
-            pins!.MakePart(ProgramsPart);
-            pins.Pin(program.Fd, PinName(program));
+            pins!.MakePart(StrayFilters.ProgramsPart);
+            pins.Pin(program.Fd, PinName(program.Id));
         }
     }
 
-    private bool IsPinned(BpfProgram program) => pins is null || pins.Has(PinName(program)) || pins.IsLost;
+    private bool IsPinned(BpfProgram program) => pins is null || pins.Has(PinName(program.Id)) || pins.IsLost;
 
-    private static string PinName(BpfProgram program) => $"{ProgramsPart}/{program.Id.ToString(CultureInfo.InvariantCulture)}";
+    private static string PinName(int program) => $"{StrayFilters.ProgramsPart}/{program.ToString(CultureInfo.InvariantCulture)}";
 
-    /// <summary>The ids of the programs whose filters are taken over. An id does not come back while the program is pinned.</summary>
-    private HashSet<int> ReadPinned() =>
-        [.. (pins?.List(ProgramsPart) ?? []).Select(name => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0).Where(id => id > 0)];
-
-    /// <summary>No filter has any other than those of now.</summary>
+    /// <summary>Takes away the pins of programs that no filter runs any more. A pin that cannot be removed is left to the next process.</summary>
     private void ForgetPinned()
     {
-        foreach (var id in ReadPinned().Where(id => id != _programs.Transmit.Id && id != _programs.Receive.Id))
-        {
-            pins!.Remove($"{ProgramsPart}/{id.ToString(CultureInfo.InvariantCulture)}");
-        }
-    }
-
-    /// <summary>
-    /// Binds the filters' name in the abstract namespace of unix(7), which belongs to the network namespace, as the interfaces do, and
-    /// ends with the process. Null where somebody has it.
-    /// </summary>
-    private static Socket? Claim(string name)
-    {
-        Socket? socket = null;
         try
         {
-            socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
-            socket.Bind(new UnixDomainSocketEndPoint('\0' + name));
-            return socket;
+            foreach (var id in StrayFilters.ReadPinned(pins).Where(id => id != _programs.Transmit.Id && id != _programs.Receive.Id))
+            {
+                pins!.Remove(PinName(id));
+            }
         }
-        catch (SocketException)
+        catch (PinException)
         {
-            // Or there are no descriptors left: then it is not known whose it is, and nothing is removed.
-            socket?.Dispose();
-            return null;
         }
-    }
-
-    private static bool IsClaimed(string name)
-    {
-        using var claim = Claim(name);
-        return claim is null;
     }
 
     private bool IsAttached(int ifindex, TcDirection direction) =>
         _client.GetFilters(ifindex, direction).Any(filter => filter.ProgramId == _programs.For(direction).Id);
 
-    /// <summary>What tells our filters from everybody else's, and one exporter's from another's: no two loaded programs have one id.</summary>
-    private static string FilterName(BpfProgram program) => $"{program.Name}:[{program.Id}]";
+    private FilterName NameOf(BpfProgram program) => FilterName.Of(program, pins);
 
     /// <summary>Null where the interface is gone.</summary>
     private TcFilter? TryAdd(int ifindex, TcDirection direction)
     {
         var program = _programs.For(direction);
-        var filter = new TcFilter(priority, FirstHandle, FilterName(program), program.Id);
+        var filter = new TcFilter(priority, FirstHandle, NameOf(program).Text, program.Id);
         for (var attempt = 1; ; attempt++)
         {
             var errno = _client.AddFilter(ifindex, direction, filter, program.Fd, out var reason);
@@ -288,7 +237,7 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
         {
             hook.Claim();
             var program = hook._programs.For(Direction);
-            var renewed = _filter with { Name = FilterName(program), ProgramId = program.Id };
+            var renewed = _filter with { Name = hook.NameOf(program).Text, ProgramId = program.Id };
             var errno = hook._client.ReplaceFilter(Ifindex, Direction, renewed, program.Fd, out var reason);
             if (errno != 0)
             {

@@ -40,6 +40,13 @@ public abstract class TcHook
     /// <exception cref="NetlinkException">The same.</exception>
     public abstract IEnumerable<TcAttachment> Adopt(ICollection<Exception> problems);
 
+    /// <summary>
+    /// Removes filters of this pin directory that were not adopted, and filters of processes without pins that have ended
+    /// (<see cref="StrayFilters"/>). Called after <see cref="Adopt"/>.
+    /// </summary>
+    /// <returns>How many were removed.</returns>
+    public abstract int RemoveStrays(RouteClient client);
+
     /// <summary>Leaves attachments to who comes next in this process.</summary>
     public void Leave(IEnumerable<TcAttachment> attachments) => _left = [.. attachments];
 
@@ -53,6 +60,21 @@ public abstract class TcHook
 
     /// <summary>Whether both programs are (still) attached: somebody else may have removed them.</summary>
     public abstract bool IsAttached(int ifindex);
+
+    /// <summary>
+    /// Removes filters as <see cref="RemoveStrays(RouteClient)"/> does. Filters of earlier versions do not say whose they are: they belong to
+    /// the directory that an earlier version has used.
+    /// </summary>
+    protected static int RemoveStrays(RouteClient client, PinDirectory? pins, params IReadOnlyCollection<int> current)
+    {
+        var isOfEarlierVersion = pins is { IsOfEarlierVersion: true };
+        var removed = StrayFilters.Remove(client, pins, unmarkedToo: isOfEarlierVersion, current);
+        if (isOfEarlierVersion)
+        {
+            pins!.IsOfEarlierVersion = false;
+        }
+        return removed;
+    }
 }
 
 /// <summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Exporter.Bpf.Native;
+using Exporter.Bpf.Netlink;
 
 namespace Exporter.Bpf.Tc;
 
@@ -68,10 +69,14 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs, PinDirectory? pi
                 yield return attachment;
             }
         }
-        if (_pins is not null)
-        {
-            ClsactHook.RemovePinned(_pins);
-        }
+    }
+
+    /// <summary>An earlier process may have used clsact.</summary>
+    public override int RemoveStrays(RouteClient client)
+    {
+        var removed = RemoveStrays(client, _pins);
+        _pins?.Remove(StrayFilters.ProgramsPart);
+        return removed;
     }
 
     public override bool IsAttached(int ifindex) =>

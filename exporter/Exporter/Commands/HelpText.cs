@@ -14,7 +14,9 @@ internal static class HelpText
             podnet-exporter [run]     counts and serves until it is stopped
             podnet-exporter check     says what this kernel offers and what would be used
             podnet-exporter metrics   lists the metrics, and what the pods' cost with these options
-            podnet-exporter uninstall removes what outlives the exporter on this machine: programs, filters, maps, pins
+            podnet-exporter uninstall [--all]
+                                      removes what outlives the exporter in this network namespace: programs, filters, maps,
+                                      pins; with --all in every network namespace that uses this Bpf:PinDirectory
             podnet-exporter help      this text
             podnet-exporter version   the version
 

@@ -26,8 +26,8 @@ internal sealed class NodeKernel : IDisposable
     /// <summary>Null where nothing is pinned.</summary>
     internal PinDirectory? Pins { get; }
 
-    /// <summary>Whether there was the state of a process in another network namespace.</summary>
-    internal bool HasRemovedForeign { get; private set; }
+    /// <summary>What was found and done in the directory of pins.</summary>
+    internal PinnedLayout Layout { get; private set; }
 
     internal Ledger Ledger { get; }
 
@@ -48,9 +48,9 @@ internal sealed class NodeKernel : IDisposable
         {
             try
             {
-                var hasRemoved = PinnedState.RemoveForeign(pins);
+                var layout = PinnedState.TakeOver(pins);
                 var kernel = Load(options, hook, pins);
-                kernel.HasRemovedForeign = hasRemoved;
+                kernel.Layout = layout;
                 return kernel;
             }
             catch (PinException e)

@@ -136,6 +136,7 @@ internal sealed class NodeSession : IAsyncDisposable
         var metrics = _services.GetRequiredService<ExporterMetrics>();
         var attachment = kernel.Handshakes;
         metrics.Pinned.Set(kernel.Pins is null ? 0 : 1);
+        metrics.UndecidedPins.Set(kernel.Layout.Undecided);
         metrics.SetHook("traffic", kernel.Hook.Name);
         metrics.SetHook("handshake", attachment.Programs is { } handshakes ? HandshakeHooks.Name(handshakes.Hook) : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
         metrics.SetHook("handshake_requests", attachment.SeesRequests ? "kprobe" : options.Handshake.Hook is HandshakeChoice.Off or HandshakeChoice.Tracepoint ? "off" : "unavailable");

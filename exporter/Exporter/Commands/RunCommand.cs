@@ -71,11 +71,11 @@ internal static partial class RunCommand
     {
         var bpf = live.CurrentValue.Bpf;
         using var pins = PinnedState.TryOpen(bpf.PinDirectory, out var unpinned);
-        if (pins is not null && !pins.TryLock())
+        if (pins is not null && !PinnedState.TryTake(pins))
         {
-            LogWaiting(server.Logger, bpf.PinDirectory);
-            server.ShowStandby(StandbyReason.Waiting);
-            while (!pins.IsRemoved && !pins.TryLock())
+            LogWaiting(server.Logger, pins.Path);
+            server.ShowStandby(StandbyReason.Waiting, $"another exporter has the lock of {pins.Path}; this one waits until that ends");
+            while (!pins.IsRemoved && !PinnedState.TryTake(pins))
             {
                 if (!await TryWaitAsync(server.Stopping))
                 {
@@ -219,9 +219,17 @@ internal static partial class RunCommand
         {
             LogUnpinned(logger, unpinned);
         }
-        if (kernel.HasRemovedForeign)
+        if (kernel.Layout.HasMoved)
         {
-            LogForeign(logger, kernel.Pins!.Path);
+            LogMoved(logger, kernel.Pins!.Path);
+        }
+        if (kernel.Layout.Removed > 0)
+        {
+            LogRemovedGone(logger, kernel.Layout.Removed);
+        }
+        if (kernel.Layout.Undecided > 0)
+        {
+            LogUndecided(logger, kernel.Layout.Undecided, kernel.Pins!.Owner);
         }
     }
 
@@ -244,8 +252,14 @@ internal static partial class RunCommand
     [LoggerMessage(32, LogLevel.Information, "TCP handshakes are seen, but not in every way: {Reasons}")]
     private static partial void LogSomeHandshakes(ILogger logger, string reasons);
 
-    [LoggerMessage(37, LogLevel.Warning, "What was in {Directory} is of an exporter in another network namespace, whose interfaces are others: it is removed, and all is counted anew")]
-    private static partial void LogForeign(ILogger logger, string directory);
+    [LoggerMessage(37, LogLevel.Information, "Moved the state of an earlier version to {Directory}, the folder of this network namespace; counters continue")]
+    private static partial void LogMoved(ILogger logger, string directory);
+
+    [LoggerMessage(38, LogLevel.Information, "Removed what {Count} network namespaces had pinned that are gone")]
+    private static partial void LogRemovedGone(ILogger logger, int count);
+
+    [LoggerMessage(39, LogLevel.Warning, "Kept {Count} folders in {Directory}: the kernel does not say whether their network namespaces still exist. 'podnet-exporter uninstall --all' removes them")]
+    private static partial void LogUndecided(ILogger logger, int count, string directory);
 
     [LoggerMessage(36, LogLevel.Information, "Counting by {Hook}; pods are known from {Source}")]
     private static partial void LogCounting(ILogger logger, string hook, string source);

@@ -127,12 +127,18 @@ internal sealed class ServerHost : IAsyncDisposable
     }
 
     /// <summary>Serves that nothing is counted.</summary>
-    internal void ShowStandby(StandbyReason reason)
+    /// <param name="notReady">Why this process is not ready; null: it is, since it does what it was asked for.</param>
+    internal void ShowStandby(StandbyReason reason, string? notReady = null)
     {
         ExporterMetrics.ShowBuild(Own.Factory);
         ExporterMetrics.ShowStandby(Own.Factory, reason);
+        var readiness = new Health.Readiness();
+        if (notReady is not null)
+        {
+            readiness.WaitFor("standby", notReady);
+        }
         var services = new ServiceCollection();
-        services.AddSingleton(TimeProvider.System).AddSingleton<Health.LoopHealth>().AddSingleton<Health.Readiness>().AddSingleton<RunningScrapes>();
+        services.AddSingleton(TimeProvider.System).AddSingleton<Health.LoopHealth>().AddSingleton(readiness).AddSingleton<RunningScrapes>();
         Content.Set(new(services.BuildServiceProvider(), Own.Registry, null));
     }
 

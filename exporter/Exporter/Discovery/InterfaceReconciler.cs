@@ -386,7 +386,7 @@ internal sealed partial class InterfaceReconciler(
     /// <summary>Also with tcx: an earlier run may have used clsact.</summary>
     private void RemoveLeftovers()
     {
-        var leftovers = ClsactHook.RemoveLeftovers(client);
+        var leftovers = hook.RemoveStrays(client);
         if (leftovers > 0)
         {
             LogLeftovers(leftovers);

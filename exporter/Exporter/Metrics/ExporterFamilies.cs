@@ -31,7 +31,7 @@ internal static class ExporterFamilies
     /// <summary>By <see cref="Bpf.Contract.LossReason"/>.</summary>
     internal static readonly MetricLabel PacketLoss = new("reason", "map_full", "map_busy", "map_error");
 
-    internal static readonly MetricLabel AttachError = new("reason", "eperm", "einval", "emfile", "enomem", "enospc", "removed", "pin", "other");
+    internal static readonly MetricLabel AttachError = new("reason", "eperm", "einval", "emfile", "enomem", "enospc", "eopnotsupp", "removed", "pin", "other");
 
     /// <summary>By <see cref="Pods.InterfaceState"/>.</summary>
     internal static readonly MetricLabel InterfaceState = new("state", "pending", "attached", "failed", "shadowed");
@@ -54,6 +54,20 @@ internal static class ExporterFamilies
         Details = "waiting: another exporter on this machine has the lock; uninstalled: everything was removed, as `podnet-exporter uninstall` has asked.",
     };
 
+    internal static readonly MetricDefinition Waiting = new(
+        Gauge, "podnet_exporter_waiting", "0 or 1", "1 while this process counts nothing because another exporter has the lock of the pin directory.")
+    {
+        Query = "min_over_time(podnet_exporter_waiting[10m]) == 1",
+        Details = "It is not ready meanwhile. For some seconds this is what an upgrade looks like; longer, two exporters run in one network namespace with one `Bpf:PinDirectory`.",
+    };
+
+    internal static readonly MetricDefinition UndecidedPins = new(
+        Gauge, "podnet_exporter_undecided_pin_directories", "folders", "Folders in the pin directory that the last start kept because the kernel did not say whether their network namespaces exist.")
+    {
+        Query = "podnet_exporter_undecided_pin_directories > 0",
+        Details = "Folders of namespaces that are gone are removed by the next start. `podnet-exporter uninstall --all` removes these, with everything else.",
+    };
+
     internal static readonly MetricDefinition Interfaces = new(Gauge, "podnet_exporter_interfaces", "interfaces", "Interfaces of pods, by what the exporter does with them.", InterfaceState)
     {
         Query = "podnet_exporter_interfaces{state=~\"failed|shadowed\"} > 0",
@@ -64,7 +78,7 @@ internal static class ExporterFamilies
         Counter, "podnet_exporter_attach_errors_total", "programs", "Programs that could not be attached, or that somebody else removed.", AttachError)
     {
         Query = "sum by (instance, reason) (increase(podnet_exporter_attach_errors_total[1h])) > 0",
-        Details = "removed: somebody else took them away, they were attached again; pin: attached, but not pinned, so that it ends with the process, or a pin that cannot be removed.",
+        Details = "eopnotsupp: the interface's `ffff:` qdisc is of the kind ingress, so what its pod receives cannot be seen by clsact; removed: somebody else took them away, they were attached again; pin: attached, but not pinned, so that it ends with the process, or a pin that cannot be removed.",
     };
 
     internal static readonly MetricDefinition ReconcileErrors = new(
@@ -259,7 +273,7 @@ internal static class ExporterFamilies
     /// <summary>What there is always.</summary>
     internal static readonly IReadOnlyList<MetricDefinition> All =
     [
-        BuildInfo, HookInfo, Standby, Interfaces, AttachErrors, ReconcileErrors,
+        BuildInfo, HookInfo, Standby, Waiting, UndecidedPins, Interfaces, AttachErrors, ReconcileErrors,
         LostPackets, LostBytes, MissedPackets, .. Unattributed.Families, .. Excluded.Families, LostHandshakes,
         Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
         DrainDuration, DrainErrors, Resyncs,

@@ -58,6 +58,7 @@ internal sealed class ExporterMetrics
         SeriesFolded = ExporterFamilies.SeriesFolded.CreateGauge(metrics);
         Pinned = ExporterFamilies.Pinned.CreateGauge(metrics);
         LedgerUnkept = ExporterFamilies.LedgerUnkept.CreateGauge(metrics);
+        UndecidedPins = ExporterFamilies.UndecidedPins.CreateGauge(metrics);
 
         foreach (var state in Enum.GetValues<InterfaceState>())
         {
@@ -91,6 +92,7 @@ internal sealed class ExporterMetrics
         {
             standby.WithLabels(EnumText.Lower(one)).Set(one == reason ? 1 : 0);
         }
+        ExporterFamilies.Waiting.CreateGauge(metrics).Set(reason == StandbyReason.Waiting ? 1 : 0);
     }
 
     internal Histogram DrainDuration { get; }
@@ -110,6 +112,9 @@ internal sealed class ExporterMetrics
     internal Gauge Pinned { get; }
 
     internal Gauge LedgerUnkept { get; }
+
+    /// <summary>Folders of pins that the start kept, since it is not known whether their network namespaces exist.</summary>
+    internal Gauge UndecidedPins { get; }
 
     /// <summary>Of interfaces whose pod did not become known in time.</summary>
     internal TotalCounts Unattributed { get; }

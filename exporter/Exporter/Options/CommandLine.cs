@@ -1,9 +1,11 @@
 namespace Exporter.Options;
 
 /// <summary>What was typed: a command and options of the form <c>--Section:Key=value</c> or <c>--Section:Key value</c>.</summary>
-internal sealed record CommandLine(string Command, IReadOnlyDictionary<string, string?> Options, IReadOnlyList<string> Errors)
+/// <param name="All">--all: <c>uninstall</c> removes the state of every network namespace.</param>
+internal sealed record CommandLine(string Command, bool All, IReadOnlyDictionary<string, string?> Options, IReadOnlyList<string> Errors)
 {
     internal const string Run = "run";
+    internal const string Uninstall = "uninstall";
 
     internal static CommandLine Parse(ReadOnlySpan<string> arguments)
     {
@@ -15,18 +17,24 @@ internal sealed record CommandLine(string Command, IReadOnlyDictionary<string, s
         }
         if (arguments.Contains("--help") || arguments.Contains("-h"))
         {
-            return new("help", new Dictionary<string, string?>(), []);
+            return new("help", false, new Dictionary<string, string?>(), []);
         }
         if (arguments.Contains("--version"))
         {
-            return new("version", new Dictionary<string, string?>(), []);
+            return new("version", false, new Dictionary<string, string?>(), []);
         }
 
         var options = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         var errors = new List<string>();
+        var all = false;
         for (var i = 0; i < arguments.Length; i++)
         {
             var argument = arguments[i];
+            if (argument == "--all" && command == Uninstall)
+            {
+                all = true;
+                continue;
+            }
             if (!argument.StartsWith("--", StringComparison.Ordinal))
             {
                 errors.Add($"{argument}: not understood. Options are written --Section:Key=value.");
@@ -47,6 +55,6 @@ internal sealed record CommandLine(string Command, IReadOnlyDictionary<string, s
                 errors.Add($"{key}: has no value. Options are written --Section:Key=value.");
             }
         }
-        return new(command, options, errors);
+        return new(command, all, options, errors);
     }
 }

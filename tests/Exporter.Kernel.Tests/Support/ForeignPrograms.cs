@@ -28,7 +28,7 @@ internal sealed class ForeignPrograms : IDisposable
     /// <summary>As a filter that lets the chain go on.</summary>
     internal void AddFilter(Pod pod, ushort priority)
     {
-        Assert.Equal(0, _client.EnsureClsact(pod.Ifindex));
+        Assert.Equal(0, _client.EnsureIngressQdisc(pod.Ifindex, out _));
         var program = _object.Program("foreign_next");
         Assert.Equal(0, _client.AddFilter(pod.Ifindex, TcDirection.Ingress, new(priority, 1, "foreign", 0), program.Fd, out _));
     }

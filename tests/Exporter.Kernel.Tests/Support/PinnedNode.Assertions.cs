@@ -1,3 +1,6 @@
+using Exporter.Bpf.Native;
+using Exporter.Bpf.Netlink;
+using Exporter.Bpf.Tc;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 
@@ -45,6 +48,24 @@ internal sealed partial class PinnedNode
             Assert.True(value >= before.Value, $"{before.Key} went back from {before.Value:R} to {value:R}");
         });
         _last = now;
+    }
+
+    /// <summary>
+    /// Gives what a stopped exporter has left the layout and the names that versions before the folders of namespaces used.
+    /// </summary>
+    internal void MakeEarlierVersion(Pod pod)
+    {
+        Shell.Run("sh", "-c", $"mv {Folder}/* {Pins}/ && rmdir {Folder} && rm -f {Pins}/network && ln -s $(readlink /proc/self/ns/net) {Pins}/network");
+        using var client = new RouteClient();
+        foreach (var direction in (ReadOnlySpan<TcDirection>)[TcDirection.Ingress, TcDirection.Egress])
+        {
+            foreach (var filter in client.GetFilters(pod.Ifindex, direction).Where(filter => filter.Name.Contains(" pinned ", StringComparison.Ordinal)))
+            {
+                using var program = new FileDescriptor(Libbpf.bpf_obj_get($"{Pins}/filters/{filter.ProgramId}"));
+                var name = $"{filter.Name.Split(' ')[0]}:[{filter.ProgramId}]";
+                Assert.Equal(0, client.ReplaceFilter(pod.Ifindex, direction, filter with { Name = name }, (int)program.DangerousGetHandle(), out _));
+            }
+        }
     }
 
     [GeneratedRegex("^podnet_(transmit_|receive_|packet_size|tcp_handshake|exporter_(unattributed|excluded|folded|retired|lost)_)")]

@@ -1,3 +1,5 @@
+using Exporter.Bpf;
+
 namespace Exporter.Kernel.Tests.Support;
 
 /// <summary>A node whose exporter comes and goes: a BPF file system for its pins, and one port.</summary>
@@ -14,7 +16,11 @@ internal sealed partial class PinnedNode : IDisposable
 
     internal string MountPoint => _mountPoint.FullName;
 
+    /// <summary>The directory of the option.</summary>
     internal string Pins => Path.Combine(MountPoint, "podnet");
+
+    /// <summary>The folder of this network namespace in it.</summary>
+    internal string Folder => Path.Combine(Pins, NetworkNamespaceId.ReadOwn().Name);
 
     internal int Port { get; } = ExporterProcess.FreePort();
 
@@ -39,16 +45,22 @@ internal sealed partial class PinnedNode : IDisposable
     }
 
     /// <summary>Whether somebody wants what runs here to remove everything: a link that leads nowhere (State/PinnedState.cs).</summary>
-    internal bool IsRemovalAskedFor => new FileInfo(Path.Combine(Pins, "uninstall")).LinkTarget is not null;
+    internal bool IsRemovalAskedFor => new FileInfo(Path.Combine(Folder, "uninstall")).LinkTarget is not null;
 
-    internal void AskForRemoval() => File.CreateSymbolicLink(Path.Combine(Pins, "uninstall"), "asked");
+    internal void AskForRemoval() => File.CreateSymbolicLink(Path.Combine(Folder, "uninstall"), "asked");
 
     internal (int ExitCode, string Output, string Error) Uninstall() => ExporterProcess.Run(["uninstall", .. Options]);
+
+    /// <summary>Mounts another BPF file system over the one that is there.</summary>
+    internal void Hide() => Shell.Run("mount", "-t", "bpf", "bpf", MountPoint);
 
     public void Dispose()
     {
         Uninstall();
-        Shell.TryRun("umount", MountPoint);
+        while (Shell.TryRun("umount", MountPoint).ExitCode == 0)
+        {
+            Uninstall();
+        }
         _mountPoint.Delete(recursive: true);
     }
 }
