@@ -91,5 +91,19 @@ public sealed class CommandLineTests
     [Fact]
     public void Everything_that_is_not_understood_is_said_at_once() => Assert.Equal(3, Parse("run one two --Three").Errors.Count);
 
+    [Theory]
+    [InlineData("uninstall", false, 0)]
+    [InlineData("uninstall --all", true, 0)]
+    [InlineData("uninstall --all --Bpf:PinDirectory=/sys/fs/bpf/x", true, 0)]
+    [InlineData("uninstall --Bpf:PinDirectory /sys/fs/bpf/x --all", true, 0)]
+    [InlineData("run --all", false, 1)]
+    public void Only_uninstall_knows_all(string typed, bool all, int errors)
+    {
+        var commandLine = Parse(typed);
+
+        Assert.Equal(all, commandLine.All);
+        Assert.Equal(errors, commandLine.Errors.Count);
+    }
+
     private static CommandLine Parse(string typed) => CommandLine.Parse(typed.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 }

@@ -110,7 +110,7 @@ public sealed class ExporterMetricsTests
 
         var errors = await ScrapeAsync();
         Assert.Equal(2, errors[$"podnet_exporter_attach_errors_total{{reason=\"{label}\"}}"]);
-        Assert.Equal(8, errors.Samples.Count(sample => sample.StartsWith("podnet_exporter_attach_errors_total", StringComparison.Ordinal)));
+        Assert.Equal(9, errors.Samples.Count(sample => sample.StartsWith("podnet_exporter_attach_errors_total", StringComparison.Ordinal)));
     }
 
     [Theory]

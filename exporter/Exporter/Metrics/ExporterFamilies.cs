@@ -51,7 +51,7 @@ internal static class ExporterFamilies
         Gauge, "podnet_exporter_standby", "0 or 1", "1 while this process counts nothing, for this reason.", new MetricLabel("reason", "waiting", "uninstalled"))
     {
         Query = "podnet_exporter_standby == 1",
-        Details = "waiting: another exporter on this machine has the lock; uninstalled: everything was removed, as `podnet-exporter uninstall` has asked.",
+        Details = "waiting: another exporter in this network namespace has the lock of the pin directory, see `podnet_exporter_waiting`; uninstalled: everything was removed, as `podnet-exporter uninstall` has asked.",
     };
 
     internal static readonly MetricDefinition Waiting = new(
