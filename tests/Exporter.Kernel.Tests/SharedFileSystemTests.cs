@@ -166,7 +166,9 @@ public sealed class SharedFileSystemTests
             _node = node;
             _host = new($"node{_number}");
             _pod = new($"inner{_number}");
-            _host.Ip($"link add veth0 addrgenmode none type veth peer name eth0 addrgenmode none netns {_pod.Name}");
+            _host.Ip($"link add veth0 type veth peer name eth0 netns {_pod.Name}");
+            _host.Ip("link set veth0 addrgenmode none");
+            _pod.Ip("link set eth0 addrgenmode none");
             Folder = Path.Combine(node.Pins, _host.Run(NetworkNamespaceId.ReadOwn).Name);
         }
 

@@ -30,18 +30,18 @@ internal sealed record FilterName(string Program, int ProgramId, string? Owner)
 
     /// <summary>The name of a filter that this process attaches.</summary>
     /// <param name="pins">Null: it is not pinned.</param>
-    internal static FilterName Of(BpfProgram program, PinDirectory? pins) => new(program.Name, program.Id, OwnerOf(pins));
+    internal static FilterName Of(BpfProgram program, PinDirectory? pins) => new(program.Name, program.Id, OwnerOf(pins?.Owner));
 
-    /// <summary>The owner of the filters of processes that use this directory.</summary>
-    internal static string OwnerOf(PinDirectory? pins)
+    /// <summary>The owner of the filters of processes that use the pin directory of this path; null: that use none.</summary>
+    internal static string OwnerOf(string? path)
     {
-        if (pins is null)
+        if (path is null)
         {
             return Unpinned;
         }
         const int Room = 64;
         // A path that does not fit is shortened to what still tells directories apart.
-        return Pinned + (Encoding.UTF8.GetByteCount(pins.Owner) <= MaxBytes - Room ? pins.Owner : $"#{Digest.Of(pins.Owner):x16}");
+        return Pinned + (Encoding.UTF8.GetByteCount(path) <= MaxBytes - Room ? path : $"#{Digest.Of(path):x16}");
     }
 
     /// <summary>The program that an exporter attaches in this direction.</summary>

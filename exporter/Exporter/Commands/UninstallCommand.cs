@@ -32,8 +32,8 @@ internal static class UninstallCommand
             {
                 return await RemoveAsync(path, client, all, output, errors) ? ExitCode.Success : ExitCode.Failure;
             }
-            // Without pins a killed exporter leaves filters, and nothing else.
-            var removed = StrayFilters.Remove(client, null, unmarkedToo: true);
+            // A killed exporter without pins leaves filters, and nothing else; so does one whose BPF file system is gone.
+            var removed = StrayFilters.RemoveOf(client, path.Length > 0 ? Path.GetFullPath(path) : null, unmarkedToo: all);
             output.WriteLine($"{(path.Length > 0 ? path : "no directory")}: nothing is pinned; removed {removed} filters");
             return ExitCode.Success;
         }
