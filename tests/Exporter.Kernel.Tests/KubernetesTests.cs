@@ -341,6 +341,27 @@ public sealed class KubernetesTests
         Assert.Contains($"CONNECT api.cluster.invalid:{server.Port} HTTP/1.1", proxy.Requests);
     }
 
+    [Theory]
+    [InlineData("sleep 1000", "has not ended after 15 s")]
+    [InlineData("echo no session >&2; exit 1", "fails with exit code 1: no session")]
+    public async Task A_plugin_that_hangs_or_fails_delays_neither_the_start_nor_the_end_and_is_the_reason_for_not_being_ready(string script, string reason)
+    {
+        await using var server = await ApiServer.CreateAsync();
+        var kubeconfig = Path.Combine(server.Files.Root, "kubeconfig-of-a-plugin");
+        await File.WriteAllTextAsync(kubeconfig, (await File.ReadAllTextAsync(server.Files.Kubeconfig)).Replace(
+            "token: token-1",
+            $"exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, args: [-c, '{script}']}}",
+            StringComparison.Ordinal));
+        using var exporter = await ExporterProcess.StartAsync($"--Kubernetes:Kubeconfig={kubeconfig}", $"--Kubernetes:NodeName={KubernetesNode.Name}");
+
+        await exporter.WaitForLogAsync(reason);
+        using (var unready = await exporter.RequestAsync("/readyz"))
+        {
+            Assert.Contains($"the plugin 'sh' of users.exporter.exec in '{kubeconfig}' {reason}", await unready.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        }
+        Assert.Equal(0, exporter.Terminate());
+    }
+
     [Fact]
     public async Task A_quiet_node_asks_for_one_list_and_one_watch_of_its_own_pods()
     {

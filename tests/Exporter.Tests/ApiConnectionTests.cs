@@ -5,10 +5,10 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Exporter.Kubernetes;
+using Exporter.Kubernetes.Access;
 using Exporter.Options;
 using Exporter.Tests.Kubernetes;
 using Exporter.Tests.Support;
-using k8s.Exceptions;
 
 namespace Exporter.Tests;
 
@@ -36,7 +36,10 @@ public sealed class ApiConnectionTests : IAsyncLifetime
         { Text(user: "client-certificate: /nonexistent/client.crt\n    client-key: /nonexistent/client.key"), "/nonexistent/client.crt" },
         { Text(user: "client-certificate-data: '%%%'\n    client-key-data: '%%%'"), "" },
         { Text(user: "client-certificate-data: bm9uZQ==\n    client-key-data: bm9uZQ=="), "" },
-        { Text(user: "exec: {apiVersion: client.authentication.k8s.io/v1, command: /nonexistent/login, interactiveMode: Never}"), "/nonexistent/login" },
+        { Text(user: "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never}"), "users.exporter.exec.command is missing" },
+        { Text(user: "auth-provider: {name: gcp}"), "users.exporter.auth-provider is not supported; use exec with the provider's plugin" },
+        { Text(user: "token: 12345"), "users.exporter.token is a number, not a text; put it in quotes" },
+        { Text(server: "server: https://127.0.0.1:1\n    proxy-url: ftp://127.0.0.1:2"), "clusters.test.proxy-url is 'ftp://127.0.0.1:2', which is no proxy" },
     };
 
     public async ValueTask InitializeAsync() => _server = await ApiServer.CreateAsync();
@@ -65,15 +68,26 @@ public sealed class ApiConnectionTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_token_that_is_not_taken_any_more_is_read_anew()
+    public async Task A_rotated_token_is_used_for_the_next_request()
     {
         using var connection = Open(_server.Files.Kubeconfig);
         await AskAsync(connection);
         _server.RotateToken("token-2");
-        Assert.Equal(HttpStatusCode.Unauthorized, await AskAsync(connection));
 
         Assert.Equal(HttpStatusCode.OK, await AskAsync(connection));
-        Assert.Equal(["token-1", "token-1", "token-2"], _server.Requests.Select(request => request.Token));
+        Assert.Equal(["token-1", "token-2"], _server.Requests.Select(request => request.Token));
+    }
+
+    [Fact]
+    public async Task Requests_carry_the_program_s_name_version_and_platform()
+    {
+        _server.Handle(_ => true, context =>
+        {
+            Assert.Matches(@"^podnet-exporter/\d+\.\d+\.\d+ \(linux/(amd64|arm64)\)$", $"{context.Request.Headers.UserAgent}");
+            return context.AnswerAsync(Answers.EmptyList("7"));
+        });
+        using var connection = Open(_server.Files.Kubeconfig);
+        Assert.Equal(HttpStatusCode.OK, await AskAsync(connection));
     }
 
     [Fact]
@@ -105,6 +119,7 @@ public sealed class ApiConnectionTests : IAsyncLifetime
         Assert.True(watch.IsWatch);
         Assert.Equal("1001", watch["resourceVersion"]);
         Assert.Single(_server.Requests, request => request.IsList);
+        Assert.Equal(0, await node.CountErrorsAsync("unauthorized"));
     }
 
     [Fact]
@@ -117,7 +132,7 @@ public sealed class ApiConnectionTests : IAsyncLifetime
         await node.StartAsync();
         await node.Clock.NextPauseAsync();
 
-        Assert.Contains("The remote certificate is invalid", Assert.Single(node.Readiness.Reasons), StringComparison.Ordinal);
+        Assert.Contains("is not signed by the authority of that name that is trusted ('CN=kubernetes')", Assert.Single(node.Readiness.Reasons), StringComparison.Ordinal);
         Assert.Empty(other.Requests);
         Assert.Equal(1, await node.CountErrorsAsync("unreachable"));
     }
@@ -126,8 +141,8 @@ public sealed class ApiConnectionTests : IAsyncLifetime
     public async Task Without_an_authority_the_machine_s_are_trusted_and_none_other()
     {
         using var connection = Open(Write(Text(Server(), "token: token-1")));
-        var refused = await Assert.ThrowsAsync<HttpRequestException>(() => AskAsync(connection));
-        Assert.Equal(HttpRequestError.SecureConnectionError, refused.HttpRequestError);
+        var refused = await Assert.ThrowsAsync<ApiUnreachableException>(() => AskAsync(connection));
+        Assert.Contains("SSL_CERT_FILE", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -149,7 +164,7 @@ public sealed class ApiConnectionTests : IAsyncLifetime
         }
         else
         {
-            await Assert.ThrowsAsync<HttpRequestException>(() => AskAsync(connection));
+            await Assert.ThrowsAsync<ApiUnreachableException>(() => AskAsync(connection));
         }
     }
 
@@ -193,7 +208,7 @@ public sealed class ApiConnectionTests : IAsyncLifetime
         using var other = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var client = new CertificateRequest("CN=exporter", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddDays(1));
         var kubeconfig = Write(Text(Server(), $"client-certificate-data: {Base64(client.ExportCertificatePem())}\n    client-key-data: {Base64(other.ExportPkcs8PrivateKeyPem())}"));
-        Assert.StartsWith($"Kubernetes:Kubeconfig: '{kubeconfig}' cannot be used: ", Assert.Throws<KubeConfigException>(() => Open(kubeconfig)).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"Kubernetes:Kubeconfig: '{kubeconfig}' cannot be used: ", Assert.Throws<AccessException>(() => Open(kubeconfig)).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -201,7 +216,7 @@ public sealed class ApiConnectionTests : IAsyncLifetime
     public void A_kubeconfig_that_cannot_be_used_is_an_error_that_names_it(string text, string named)
     {
         var kubeconfig = Write(text);
-        var error = Assert.Throws<KubeConfigException>(() => Open(kubeconfig));
+        var error = Assert.Throws<AccessException>(() => Open(kubeconfig));
         Assert.StartsWith($"Kubernetes:Kubeconfig: '{kubeconfig}' cannot be used: ", error.Message, StringComparison.Ordinal);
         Assert.Contains(named, error.Message, StringComparison.Ordinal);
         Assert.True(error.Message.Length > $"Kubernetes:Kubeconfig: '{kubeconfig}' cannot be used: ".Length);
@@ -210,14 +225,14 @@ public sealed class ApiConnectionTests : IAsyncLifetime
     [Fact]
     public void A_kubeconfig_that_is_not_there_is_an_error_that_names_it()
     {
-        Assert.Contains("/nonexistent/kubeconfig", Assert.Throws<KubeConfigException>(() => Open("/nonexistent/kubeconfig")).Message, StringComparison.Ordinal);
-        Assert.Contains(_server.Files.Root, Assert.Throws<KubeConfigException>(() => Open(_server.Files.Root)).Message, StringComparison.Ordinal);
+        Assert.Contains("/nonexistent/kubeconfig", Assert.Throws<AccessException>(() => Open("/nonexistent/kubeconfig")).Message, StringComparison.Ordinal);
+        Assert.Contains(_server.Files.Root, Assert.Throws<AccessException>(() => Open(_server.Files.Root)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void An_unknown_context_is_an_error_that_names_it()
     {
-        var error = Assert.Throws<KubeConfigException>(() => Open(_server.Files.Kubeconfig, "production"));
+        var error = Assert.Throws<AccessException>(() => Open(_server.Files.Kubeconfig, "production"));
         Assert.Contains(_server.Files.Kubeconfig, error.Message, StringComparison.Ordinal);
         Assert.Contains("production", error.Message, StringComparison.Ordinal);
     }
@@ -234,7 +249,7 @@ public sealed class ApiConnectionTests : IAsyncLifetime
     {
         Assert.False(ApiConnection.IsConfigured(new("worker-1", "", "")));
         Assert.True(ApiConnection.IsConfigured(new("worker-1", "/nonexistent", "")));
-        Assert.EndsWith("Set Kubernetes:Kubeconfig.", Assert.Throws<KubeConfigException>(() => Open("")).Message, StringComparison.Ordinal);
+        Assert.EndsWith("Set Kubernetes:Kubeconfig.", Assert.Throws<AccessException>(() => Open("")).Message, StringComparison.Ordinal);
     }
 
     [Theory]

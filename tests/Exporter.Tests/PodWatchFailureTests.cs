@@ -720,7 +720,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
     [InlineData("503", "The API server answers 503: the server is currently unable to handle the request")]
     [InlineData("html", "The answer")]
     [InlineData("not a list", "The answer is no PodList.")]
-    [InlineData("cut", "The response ended prematurely")]
+    [InlineData("cut", "the connection ended in the middle of an answer")]
     [InlineData("refused", "Connection refused")]
     public async Task Whoever_reads_the_log_or_asks_for_readiness_sees_the_problem(string kind, string text)
     {

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Handshakes;
 using Exporter.Kubernetes;
+using Exporter.Kubernetes.Access;
 using Exporter.Metrics;
 using Exporter.Options;
 
@@ -95,7 +96,7 @@ internal static class CheckCommand
         }
         catch (Exception e)
         {
-            return ($"kubernetes will be used, but {pods.Server} cannot be asked for the pods of node {pods.Node}: {PodApi.Explain(e)}", ExitCode.Failure);
+            return ($"kubernetes will be used, but {pods.Server} cannot be asked for the pods of node {pods.Node}: {Failure.Describe(e)}", ExitCode.Failure);
         }
     }
 

@@ -1,8 +1,8 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Native;
 using Exporter.Kubernetes;
+using Exporter.Kubernetes.Access;
 using Exporter.Options;
-using k8s.Exceptions;
 
 namespace Exporter.Commands;
 
@@ -60,7 +60,7 @@ internal static class Prerequisites
         {
             return new ApiConnection(options.Kubernetes);
         }
-        catch (KubeConfigException e)
+        catch (AccessException e)
         {
             problem = e.Message;
             return null;

@@ -1,130 +1,188 @@
 using System.Net;
-using System.Net.Security;
-using System.Security.Cryptography.X509Certificates;
-using System.Text;
+using System.Runtime.InteropServices;
+using Exporter.Kubernetes.Access;
+using Exporter.Metrics;
 using Exporter.Options;
-using k8s;
-using k8s.Authentication;
-using k8s.Exceptions;
 
 namespace Exporter.Kubernetes;
 
 /// <summary>
-/// The way to the API server: its address, whom to trust, and how to be let in, as a ServiceAccount's files or a kubeconfig say. Files are
-/// read anew when the API server does not know the token any more, or is not trusted any more: they may have been rotated.
+/// Connection to the API server that the options, a kubeconfig or a pod's ServiceAccount describe. The files are compared before each request: tokens,
+/// certificates and authorities may be rotated. If they cannot be used, the previous ones are.
 /// </summary>
 internal sealed class ApiConnection : IDisposable
 {
-    private readonly KubernetesOptions _options;
-    private KubernetesClientConfiguration _configuration;
-    private ServiceClientCredentials? _credentials;
-    private HttpClient _client;
+    /// <summary>In the form that kubectl and others use: name, version and platform.</summary>
+    internal static readonly string UserAgent =
+        $"podnet-exporter/{ExporterMetrics.Version.Split('+')[0]} (linux/{(RuntimeInformation.ProcessArchitecture == Architecture.X64 ? "amd64" : RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant())})";
 
-    /// <exception cref="KubeConfigException">With what is missing or wrong.</exception>
-    internal ApiConnection(KubernetesOptions options)
+    private const string KubeconfigVariable = "KUBECONFIG";
+
+    private readonly KubernetesOptions _options;
+    private readonly AccessEnvironment _environment;
+    private readonly TimeProvider _time;
+    private WatchedFiles _files;
+    private ApiAccess _access;
+    private string? _problem;
+    private ExecPlugin? _plugin;
+    private ClientCertificate? _certificate;
+    private HttpClient? _client;
+
+    /// <param name="environment">Null: this process's.</param>
+    /// <exception cref="AccessException">Something is missing or wrong, with what to do.</exception>
+    internal ApiConnection(KubernetesOptions options, AccessEnvironment? environment = null, TimeProvider? time = null)
     {
-        _options = options;
-        (_configuration, _credentials, _client) = Create(options);
+        (_options, _environment, _time) = (options, environment ?? AccessEnvironment.OfProcess, time ?? TimeProvider.System);
+        _files = new();
+        _access = Read(_files);
+        Server = _access.Server;
     }
 
-    internal Uri Server => new(_configuration.Host);
+    /// <summary>The address at the start; requests are made for it.</summary>
+    internal Uri Server { get; }
 
-    /// <summary>Whether this is to be used where the options leave it open.</summary>
-    internal static bool IsConfigured(KubernetesOptions options) => options.Kubeconfig.Length > 0 || KubernetesClientConfiguration.IsInCluster();
+    /// <summary>Whether the API server is asked where the options leave it open.</summary>
+    internal static bool IsConfigured(KubernetesOptions options) => options.Kubeconfig.Length > 0 || ServiceAccount.IsPresent(AccessEnvironment.OfProcess);
 
-    /// <summary>Returns when the headers of the answer have come. Used by one at a time.</summary>
+    /// <summary>Returns when the headers of the answer have come. Not for concurrent use.</summary>
+    /// <exception cref="ApiUnreachableException">There is no answer; with the reason.</exception>
     internal async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        if (_credentials is not null)
-        {
-            await _credentials.ProcessHttpRequestAsync(request, cancellationToken);
-        }
-        if (!string.IsNullOrEmpty(_configuration.TlsServerName))
-        {
-            // The handler takes the name that the certificate must have from here.
-            request.Headers.Host = _configuration.TlsServerName;
-        }
+        Refresh();
+        var credential = await GetCredentialAsync(cancellationToken);
+        var client = GetClient(credential?.Certificate ?? _access.Certificate);
+        Prepare(request, credential?.Token);
         try
         {
-            var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-            if (response.StatusCode == HttpStatusCode.Unauthorized)
+            var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            if (response.StatusCode == HttpStatusCode.Unauthorized && credential is not null)
             {
-                Renew();
+                _plugin?.Refuse(credential);
             }
             return response;
         }
-        catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.SecureConnectionError)
+        catch (Exception e) when (e is HttpRequestException or IOException)
         {
-            Renew();
-            throw;
+            throw new ApiUnreachableException($"{Failure.Describe(e)}{_problem}", e);
         }
     }
 
-    public void Dispose() => _client.Dispose();
-
-    /// <summary>The package's own client does the same, and brings the documents of the whole API with it: 16 MB of a binary.</summary>
-    private static (KubernetesClientConfiguration, ServiceClientCredentials?, HttpClient) Create(KubernetesOptions options)
+    public void Dispose()
     {
-        var isInCluster = options.Kubeconfig.Length == 0;
-        if (isInCluster && !KubernetesClientConfiguration.IsInCluster())
-        {
-            throw new KubeConfigException(
-                "Identity:Source is kubernetes, but this is no pod of a cluster: there is no KUBERNETES_SERVICE_HOST, or no token of a ServiceAccount. Set Kubernetes:Kubeconfig.");
-        }
+        _plugin?.Dispose();
+        _client?.Dispose();
+    }
+
+    private ApiAccess Read(WatchedFiles files)
+    {
+        var origin = _options.Kubeconfig.Length > 0 ? "Kubernetes:Kubeconfig" : KubeconfigVariable;
+        string[] paths = _options.Kubeconfig.Length > 0
+            ? [_options.Kubeconfig]
+            : _environment[KubeconfigVariable].Split(':', StringSplitOptions.RemoveEmptyEntries);
         try
         {
-            var configuration = isInCluster
-                ? KubernetesClientConfiguration.InClusterConfig()
-                : KubernetesClientConfiguration.BuildConfigFromConfigFile(options.Kubeconfig, options.Context.Length > 0 ? options.Context : null);
-            // A watch lasts; whoever asks has a patience of its own. Proxies are as the environment says.
-            var client = new HttpClient(new SocketsHttpHandler { SslOptions = CreateTlsOptions(configuration) }) { Timeout = Timeout.InfiniteTimeSpan };
-            return (configuration, k8s.Kubernetes.CreateCredentials(configuration), client);
+            var kubeconfig = Kubeconfig.Read(paths, mayBeMissing: _options.Kubeconfig.Length == 0, files);
+            if (!kubeconfig.IsEmpty)
+            {
+                return kubeconfig.Select(_options.Context);
+            }
+            if (_options.Kubeconfig.Length > 0)
+            {
+                throw new AccessException($"'{_options.Kubeconfig}' cannot be used: it is empty");
+            }
+            origin = "The ServiceAccount of this pod";
+            return ServiceAccount.IsPresent(_environment)
+                ? ServiceAccount.Read(_environment, files)
+                : throw new AccessException(
+                    "Identity:Source is kubernetes, but this is no pod of a cluster: KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT or the token in " +
+                    $"'{_environment.ServiceAccountDirectory}' is missing. Set Kubernetes:Kubeconfig.");
         }
-        catch (Exception e)
+        catch (AccessException e)
         {
-            // The package lets out whatever its parts throw: of an empty file a null reference, of what is no YAML mapping a cast.
-            var reason = e is NullReferenceException or InvalidCastException ? "it is no kubeconfig" : e.Message;
-            throw new KubeConfigException(
-                isInCluster ? $"The ServiceAccount's files cannot be used: {reason}" : $"Kubernetes:Kubeconfig: '{options.Kubeconfig}' cannot be used: {reason}", e);
+            throw new AccessException($"{origin}: {e.Message}", e);
         }
     }
 
-    private static SslClientAuthenticationOptions CreateTlsOptions(KubernetesClientConfiguration configuration)
+    /// <summary>Reads the files again if they have changed. What cannot be used leaves everything as it is, and is added to later errors.</summary>
+    private void Refresh()
     {
-        var options = new SslClientAuthenticationOptions();
-        if (ReadPem(configuration.ClientCertificateData, configuration.ClientCertificateFilePath) is { } certificate
-            && ReadPem(configuration.ClientCertificateKeyData, configuration.ClientKeyFilePath) is { } key)
+        if (!_files.HaveChanged())
         {
-            options.ClientCertificates = [X509Certificate2.CreateFromPem(certificate, key)];
+            return;
         }
-        if (configuration.SkipTlsVerify)
-        {
-#pragma warning disable CA5359 // The kubeconfig says insecure-skip-tls-verify.
-            options.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
-#pragma warning restore CA5359
-        }
-        else if (configuration.SslCaCerts is { Count: > 0 } authorities)
-        {
-            options.CertificateChainPolicy = new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-            options.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
-        }
-        return options;
-    }
-
-    /// <param name="data">In base64.</param>
-    private static string? ReadPem(string? data, string? path) =>
-        !string.IsNullOrEmpty(data) ? Encoding.UTF8.GetString(Convert.FromBase64String(data)) : !string.IsNullOrEmpty(path) ? File.ReadAllText(path) : null;
-
-    private void Renew()
-    {
+        var files = new WatchedFiles();
         try
         {
-            // The former client goes with its last answer, which may still be read.
-            (_configuration, _credentials, _client) = Create(_options);
+            var access = Read(files);
+            if (_access.Exec != access.Exec)
+            {
+                _plugin?.Dispose();
+                _plugin = null;
+            }
+            // An answer of the previous client may still be read: it ends with it.
+            (_files, _access, _problem, _client) = (files, access, null, null);
         }
-        catch (KubeConfigException)
+        catch (AccessException e)
         {
-            // They are being written: what there is stays, and is refused and renewed again.
+            _problem = $" (the configuration has changed and cannot be used, the previous one stays in use: {e.Message})";
+        }
+    }
+
+    private async Task<ExecCredential?> GetCredentialAsync(CancellationToken cancellationToken)
+    {
+        if (_access.Exec is null)
+        {
+            return null;
+        }
+        _plugin ??= new(_access.Exec, _time);
+        return await _plugin.GetAsync(cancellationToken);
+    }
+
+    private HttpClient GetClient(ClientCertificate? certificate)
+    {
+        if (_client is null || _certificate != certificate)
+        {
+            (_client, _certificate) = (CreateClient(certificate), certificate);
+        }
+        return _client;
+    }
+
+    private HttpClient CreateClient(ClientCertificate? certificate)
+    {
+        var dialer = new ApiDialer(_access, certificate, _environment);
+        var handler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            AutomaticDecompression = _access.DisablesCompression ? DecompressionMethods.None : DecompressionMethods.GZip,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            ConnectCallback = _access.Impersonation.Count == 0
+                ? (_, cancellationToken) => dialer.ConnectAsync(cancellationToken)
+                : async (_, cancellationToken) => new HeaderLines(await dialer.ConnectAsync(cancellationToken)),
+        };
+        // A watch lasts; the caller has a limit of its own.
+        return new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+    }
+
+    /// <summary>The dialer makes TLS: for HttpClient everything is HTTP without it.</summary>
+    private void Prepare(HttpRequestMessage request, string? token)
+    {
+        var path = request.RequestUri!.PathAndQuery;
+        if (_access.Server != Server)
+        {
+            path = _access.Server.AbsolutePath.TrimEnd('/') + path[Server.AbsolutePath.TrimEnd('/').Length..];
+        }
+        request.RequestUri = new Uri(new UriBuilder("http", _access.Server.IdnHost, _access.Server.Port).Uri, path);
+        request.Headers.Host = _access.Host;
+        request.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
+        var authorization = _access.Authorization.Length > 0 ? _access.Authorization : token is { Length: > 0 } ? $"Bearer {token}" : "";
+        if (authorization.Length > 0)
+        {
+            request.Headers.TryAddWithoutValidation("Authorization", authorization);
+        }
+        foreach (var values in _access.Impersonation.GroupBy(header => header.Name, header => header.Value))
+        {
+            request.Headers.TryAddWithoutValidation(values.Key, HeaderLines.Join(values.Key, values));
         }
     }
 }

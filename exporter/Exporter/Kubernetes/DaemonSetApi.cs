@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Exporter.Kubernetes.Access;
 
 namespace Exporter.Kubernetes;
 
@@ -64,7 +65,7 @@ internal sealed class DaemonSetApi(Func<HttpRequestMessage, CancellationToken, T
             catch (Exception e)
             {
                 // Of the network, of TLS, of files with credentials: while there is time, it is tried again.
-                reason = PodApi.Explain(e);
+                reason = Failure.Describe(e);
             }
             // A cluster's nodes ask in the same seconds.
             await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

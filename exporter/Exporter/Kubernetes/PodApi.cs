@@ -31,14 +31,6 @@ internal sealed class PodApi(Func<HttpRequestMessage, CancellationToken, Task<Ht
     // The API server may be below a path of its own, as behind Rancher.
     private readonly string _path = $"{server.AbsolutePath.TrimEnd('/')}/api/v1/pods?fieldSelector=spec.nodeName%3D{Uri.EscapeDataString(node)}";
 
-    /// <summary>What is wrong, of whatever made a request fail.</summary>
-    internal static string Explain(Exception failure) => failure switch
-    {
-        OperationCanceledException => "it does not answer",
-        { InnerException: { } inner } => $"{failure.Message} {inner.Message}",
-        _ => failure.Message,
-    };
-
     internal Uri Server => server;
 
     internal string Node => node;

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json;
 using Exporter.Discovery;
 using Exporter.Health;
+using Exporter.Kubernetes.Access;
 using Prometheus;
 
 namespace Exporter.Kubernetes;
@@ -136,7 +137,7 @@ internal sealed partial class PodWatch(
             catch (Exception e)
             {
                 // Whatever it is, of the network, of TLS, of files with credentials: it must not end what is known.
-                Lost(ApiProblem.Unreachable, PodApi.Explain(e));
+                Lost(ApiProblem.Unreachable, Failure.Describe(e));
                 await DelayAsync(null, stoppingToken);
             }
         }

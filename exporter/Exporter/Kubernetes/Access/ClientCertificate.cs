@@ -1,0 +1,102 @@
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+
+namespace Exporter.Kubernetes.Access;
+
+/// <summary>A certificate to show to the API server, with its private key and the certificates of the authorities in between.</summary>
+internal sealed class ClientCertificate
+{
+    private const string Ed25519 = "1.3.101.112";
+
+    private ClientCertificate(SslStreamCertificateContext context) => Context = context;
+
+    internal SslStreamCertificateContext Context { get; }
+
+    /// <param name="certificates">The client's own first, in PEM.</param>
+    /// <param name="key">PKCS #1, PKCS #8 or SEC 1, in PEM.</param>
+    /// <exception cref="FormatException">With what is wrong, to be read after the name of the field.</exception>
+    internal static ClientCertificate Parse(byte[] certificates, byte[] key)
+    {
+        var (certificateText, keyText) = (Encoding.UTF8.GetString(certificates), Encoding.UTF8.GetString(key));
+        var chain = new X509Certificate2Collection();
+        try
+        {
+            chain.ImportFromPem(certificateText);
+        }
+        catch (CryptographicException e)
+        {
+            throw new FormatException($"cannot be read: {e.Message}", e);
+        }
+        if (chain.Count == 0)
+        {
+            throw new FormatException("has no certificate in it: nothing begins with -----BEGIN CERTIFICATE-----");
+        }
+        if (!keyText.Contains("PRIVATE KEY-----", StringComparison.Ordinal))
+        {
+            throw new FormatException("has no private key with it: nothing begins with -----BEGIN PRIVATE KEY-----");
+        }
+        if (keyText.Contains("ENCRYPTED", StringComparison.Ordinal))
+        {
+            throw new FormatException("has an encrypted private key, for which there is nobody to ask for the password; decrypt it with 'openssl pkey -in FILE'");
+        }
+        if (chain[0].PublicKey.Oid.Value == Ed25519)
+        {
+            throw new FormatException("has an Ed25519 key, which this program cannot use; make one for ECDSA or RSA");
+        }
+        try
+        {
+            using var bare = chain[0];
+            var own = WithKey(bare, keyText);
+            chain.RemoveAt(0);
+            return new(SslStreamCertificateContext.Create(own, chain, offline: true));
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            throw new FormatException($"and its private key do not go together: {e.Message}", e);
+        }
+    }
+
+    private static X509Certificate2 WithKey(X509Certificate2 certificate, string key)
+    {
+        var bytes = FindKey(key);
+        if (certificate.GetRSAPublicKey() is not null)
+        {
+            using var rsa = RSA.Create();
+            Import(() => rsa.ImportRSAPrivateKey(bytes, out _), () => rsa.ImportPkcs8PrivateKey(bytes, out _));
+            return certificate.CopyWithPrivateKey(rsa);
+        }
+        using var ecdsa = ECDsa.Create();
+        Import(() => ecdsa.ImportECPrivateKey(bytes, out _), () => ecdsa.ImportPkcs8PrivateKey(bytes, out _));
+        return certificate.CopyWithPrivateKey(ecdsa);
+    }
+
+    /// <summary>Tries both forms that a key can have: what is in it decides and not the label, as with kubectl.</summary>
+    private static void Import(Action traditional, Action pkcs8)
+    {
+        try
+        {
+            traditional();
+        }
+        catch (CryptographicException)
+        {
+            pkcs8();
+        }
+    }
+
+    /// <summary>The first private key; certificates and parameters of curves may be before it.</summary>
+    private static byte[] FindKey(string text)
+    {
+        var rest = text.AsSpan();
+        while (PemEncoding.TryFind(rest, out var fields))
+        {
+            if (rest[fields.Label].EndsWith("PRIVATE KEY"))
+            {
+                return Convert.FromBase64String(rest[fields.Base64Data].ToString());
+            }
+            rest = rest[fields.Location.End..];
+        }
+        throw new CryptographicException("the private key is no PEM");
+    }
+}

@@ -1,0 +1,35 @@
+using System.Net.Sockets;
+
+namespace Exporter.Kubernetes.Access;
+
+/// <summary>Says in plain words what is wrong: no more than the reason at the bottom of what .NET wraps, which points at inner exceptions and stacks.</summary>
+internal static class Failure
+{
+    internal static string Describe(Exception failure)
+    {
+        Exception bottom = failure;
+        while (bottom is not (ApiUnreachableException or SocketException) && bottom.InnerException is { } inner)
+        {
+            bottom = inner;
+        }
+        return bottom switch
+        {
+            ApiUnreachableException or SocketException => bottom.Message,
+            OperationCanceledException => "it does not answer",
+            HttpIOException or HttpRequestException { HttpRequestError: HttpRequestError.ResponseEnded } or EndOfStreamException => "the connection ended in the middle of an answer",
+            // OpenSSL's own words: error:0A000412:SSL routines::ssl/tls alert bad certificate
+            _ when bottom.Message.StartsWith("error:", StringComparison.Ordinal) => DescribeTls(bottom.Message[(bottom.Message.LastIndexOf(':') + 1)..]),
+            // SslStream's, of bytes that are no TLS
+            _ when bottom.Message.StartsWith("Cannot determine the frame size", StringComparison.Ordinal) => "what it answers is no TLS; is that the port of a server without TLS?",
+            _ => bottom.Message,
+        };
+    }
+
+    private static string DescribeTls(string reason) => reason switch
+    {
+        _ when reason.Contains("certificate required", StringComparison.Ordinal) => "it wants a client certificate",
+        _ when reason.Contains("alert", StringComparison.Ordinal) => $"it refuses the connection ({reason})",
+        _ when reason.Contains("wrong version number", StringComparison.Ordinal) => "what it answers is no TLS; is that the port of a server without TLS?",
+        _ => reason,
+    };
+}

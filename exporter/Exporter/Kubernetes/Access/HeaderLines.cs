@@ -1,0 +1,62 @@
+namespace Exporter.Kubernetes.Access;
+
+/// <summary>
+/// A connection on which one header can have several lines. HttpClient joins values with commas, but the API server takes each line of
+/// Impersonate-Group for one group, commas and all. Requests have no body: everything that is written is headers.
+/// </summary>
+internal sealed class HeaderLines(Stream inner) : Stream
+{
+    /// <summary>Stands for a line break between a value and the next line; values have no control characters.</summary>
+    private const char Break = '\u0001';
+
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => true;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    /// <summary>The value of a header that is written as one line for each of these.</summary>
+    internal static string Join(string name, IEnumerable<string> values) => string.Join($"{Break}{name}: ", values);
+
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        var lines = new List<byte>(buffer.Length);
+        foreach (var value in buffer.Span)
+        {
+            lines.AddRange(value == Break ? "\r\n"u8 : [value]);
+        }
+        return inner.WriteAsync(lines.ToArray(), cancellationToken);
+    }
+
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => inner.ReadAsync(buffer, cancellationToken);
+
+    public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+
+    public override void Flush() => inner.Flush();
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override ValueTask DisposeAsync() => inner.DisposeAsync();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            inner.Dispose();
+        }
+    }
+}

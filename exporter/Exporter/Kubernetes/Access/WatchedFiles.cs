@@ -1,0 +1,45 @@
+namespace Exporter.Kubernetes.Access;
+
+/// <summary>
+/// Files that were read together, with their content. Contents are compared, not times: a volume that the kubelet mounts changes by a symbolic
+/// link above the file.
+/// </summary>
+internal sealed class WatchedFiles
+{
+    private readonly Dictionary<string, byte[]?> _contents = new(StringComparer.Ordinal);
+
+    /// <exception cref="AccessException">The file cannot be read.</exception>
+    internal byte[] Read(string path) =>
+        TryRead(path, out var problem) ?? throw new AccessException(problem);
+
+    /// <param name="problem">Names the file and the reason.</param>
+    /// <returns>Null: the file cannot be read.</returns>
+    internal byte[]? TryRead(string path, out string problem)
+    {
+        var content = TryReadNow(path, out problem);
+        _contents[path] = content;
+        return content;
+    }
+
+    internal bool HaveChanged() =>
+        _contents.Any(file => TryReadNow(file.Key, out _) is { } now ? file.Value is null || !now.AsSpan().SequenceEqual(file.Value) : file.Value is not null);
+
+    private static byte[]? TryReadNow(string path, out string problem)
+    {
+        try
+        {
+            problem = "";
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            problem = e switch
+            {
+                FileNotFoundException or DirectoryNotFoundException => $"there is no file '{path}'",
+                UnauthorizedAccessException => Directory.Exists(path) ? $"'{path}' is a directory" : $"'{path}' may not be read by this user",
+                _ => e.Message,
+            };
+            return null;
+        }
+    }
+}
