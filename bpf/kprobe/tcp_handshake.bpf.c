@@ -139,6 +139,7 @@ static __always_inline bool is_current(void)
 	return generation && *generation == handshake_generation[0];
 }
 
+/* podnet_netns() of netns.bpf.c finds the same number for user space. */
 static __always_inline __u64 network_id(bool typed, const struct net *net)
 {
 	/* Before 5.12 it was an atomic64_t that is zero until somebody asks for it. */
@@ -728,68 +729,6 @@ SEC("tp_btf/tcp_retransmit_synack")
 int BPF_PROG(podnet_tp_synack, const struct sock *sk, const struct request_sock *req)
 {
 	return synack_resent(req);
-}
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} network_found SEC(".maps");
-
-/* lib/xarray.h: 64 entries a node, and an entry that is a node has 10 in its last bits. */
-#define XA_CHUNK_MASK 63
-#define XA_NODE	      2
-#define XA_TYPE_MASK  3
-
-/* Enough for ids up to 2^24. */
-#define XA_LEVELS 4
-
-/* As get_net_ns_by_id() does (net/core/net_namespace.c, lib/radix-tree.c). */
-static __always_inline const struct net *find_network(const struct net *own, __u64 id)
-{
-	unsigned long entry = (unsigned long)BPF_CORE_READ(own, netns_ids.idr_rt.xa_head);
-	const struct xa_node *node;
-	unsigned char shift;
-
-	id -= BPF_CORE_READ(own, netns_ids.idr_base);
-	/* A tree whose only entry is that of id 0 has no node. */
-	if ((entry & XA_TYPE_MASK) != XA_NODE)
-		return id ? NULL : (const void *)entry;
-	for (int level = 0; level < XA_LEVELS; level++) {
-		if ((entry & XA_TYPE_MASK) != XA_NODE)
-			return NULL;
-		node = (const void *)(entry - XA_NODE);
-		shift = BPF_CORE_READ(node, shift);
-		if (level == 0 && id >> shift > XA_CHUNK_MASK)
-			return NULL;
-		if (bpf_core_read(&entry, sizeof(entry), &node->slots[(id >> shift) & XA_CHUNK_MASK]))
-			return NULL;
-		if (!shift)
-			return (const void *)entry;
-	}
-	return NULL;
-}
-
-/*
- * Never attached: user space runs it to learn which namespace has an id in its
- * own; a negative one asks for its own.
- */
-SEC("raw_tp")
-int podnet_network(struct bpf_raw_tracepoint_args *ctx)
-{
-	const struct task_struct *task = (const void *)bpf_get_current_task();
-	const struct net *net = BPF_CORE_READ(task, nsproxy, net_ns);
-	__s64 id = ctx->args[0];
-	__u64 network = 0;
-	__u32 slot = 0;
-
-	if (id >= 0)
-		net = find_network(net, id);
-	if (net)
-		network = network_id(false, net);
-	bpf_map_update_elem(&network_found, &slot, &network, BPF_ANY);
-	return 0;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -166,7 +166,7 @@ public sealed class TcpHandshakePrograms : IDisposable
                     next.Attach([more]);
                 }
             }
-            var problem = next.FindNetwork(null) == 0 ? "it does not find the network namespace" : tryOut(next.Steps);
+            var problem = tryOut(next.Steps);
             if (problem.Length > 0)
             {
                 throw new BpfException($"use the BPF object {ObjectName}: {problem}", Errno.EINVAL);
@@ -273,13 +273,6 @@ public sealed class TcpHandshakePrograms : IDisposable
         }
     }
 
-    /// <summary>
-    /// The network namespace that has this id in the calling thread's, by the number that the programs know it by; 0 where there is none.
-    /// Used by one thread at a time.
-    /// </summary>
-    /// <param name="namespaceId">As <see cref="Netlink.Link.PeerNamespaceId"/>; null for the calling thread's own.</param>
-    public ulong FindNetwork(int? namespaceId) => _loaded.FindNetwork(namespaceId);
-
     public void Dispose()
     {
         _loaded.Dispose();
@@ -362,15 +355,10 @@ public sealed class TcpHandshakePrograms : IDisposable
     private sealed class Loaded : IDisposable
     {
         private readonly BpfObject _object;
-        private readonly BpfProgram _network;
-        private readonly BpfMap _networkFound;
 
         internal Loaded(BpfObject loaded, ulong generation)
         {
             (_object, Generation) = (loaded, generation);
-            _network = loaded.Program("podnet_network");
-            _networkFound = loaded.Map("network_found");
-            _networkFound.RequireLayout<uint, ulong>();
             Steps = new(loaded.Map("handshake_steps"));
         }
 
@@ -386,7 +374,6 @@ public sealed class TcpHandshakePrograms : IDisposable
         public void Dispose()
         {
             Links.ForEach(attached => attached.Link.Dispose());
-            _networkFound.Dispose();
             _object.Dispose();
         }
 
@@ -411,15 +398,6 @@ public sealed class TcpHandshakePrograms : IDisposable
             }
             Links.AddRange(links);
             Programs = [.. Programs, .. programs];
-        }
-
-        internal unsafe ulong FindNetwork(int? namespaceId)
-        {
-            _network.Run(namespaceId ?? -1);
-            var slot = 0;
-            ulong network;
-            var error = Libbpf.bpf_map_lookup_elem(_networkFound.Fd, &slot, &network);
-            return error < 0 ? throw new BpfException($"read the map {_networkFound.Name}", -error) : network;
         }
     }
 }

@@ -537,9 +537,9 @@ public sealed class HandshakeTests
 
             Assert.All(namespaces, ns => Assert.Equal(Cookie(ns), counting.Network(ns)));
             Assert.Distinct(namespaces.Select(counting.Network));
-            Assert.Equal(0ul, counting.Programs.FindNetwork(1 << 12));
-            Assert.Equal(0ul, counting.Programs.FindNetwork(1 << 20));
-            Assert.Equal(Cookie(null), counting.Programs.FindNetwork(null));
+            Assert.Equal(0ul, counting.Namespaces.Find(1 << 12));
+            Assert.Equal(0ul, counting.Namespaces.Find(1 << 20));
+            Assert.Equal(Cookie(null), counting.Namespaces.FindOwn());
         }
         finally
         {

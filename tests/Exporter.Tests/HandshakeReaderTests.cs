@@ -73,6 +73,25 @@ public sealed class HandshakeReaderTests : IDisposable
         Assert.Equal((0, 0), (scrape.UnattributedHandshakes("client"), scrape.UnattributedHandshakes("server")));
     }
 
+    /// <summary>Of a rootless container inside of a pod, or whatever somebody makes a user namespace for.</summary>
+    [Fact]
+    public async Task Rows_of_networks_that_no_interface_leads_to_are_unattributed_at_once_and_take_no_record()
+    {
+        _node.Count(Network, Counted.Handshakes(Completed(Microsecond)));
+        var segments = _node.Memory.Segments;
+
+        for (var inside = 1ul; inside <= 1000; inside++)
+        {
+            _node.CountInside(inside, Counted.Handshakes(Completed(Microsecond)));
+        }
+
+        Assert.Equal(1000, (await _node.ScrapeAsync()).UnattributedHandshakes("client"));
+        Assert.Equal(segments, _node.Memory.Segments);
+        _node.Join(Network, CountingNode.Web);
+        _node.Handshakes.Drain();
+        Assert.Equal(1, (await _node.ScrapeAsync()).Durations("count", CountingNode.Web, "client"));
+    }
+
     [Fact]
     public async Task Held_rows_of_several_drains_are_credited_when_the_network_becomes_known()
     {

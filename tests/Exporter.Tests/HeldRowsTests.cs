@@ -84,7 +84,20 @@ public sealed class HeldRowsTests : IDisposable
         Assert.Same(web, creditedTo);
     }
 
-    private void Hold(int owner, long value) => _held.Hold(owner).Add(Counted.Sent((ulong)value, 0));
+    [Fact]
+    public void Without_room_for_another_owner_nothing_is_held_for_it_and_the_others_are_held_on()
+    {
+        var held = new HeldRows<int>(_node.Ledger, RecordKind.HeldHandshakes, owner => (ulong)owner, _time, Wait, room: 2);
+
+        Assert.NotNull(held.TryHold(1));
+        Assert.NotNull(held.TryHold(2));
+
+        Assert.Null(held.TryHold(3));
+        Assert.NotNull(held.TryHold(1));
+        Assert.NotNull(held.Restore(4));
+    }
+
+    private void Hold(int owner, long value) => _held.TryHold(owner)!.Add(Counted.Sent((ulong)value, 0));
 
     private void Settle(int[] known)
     {

@@ -29,11 +29,11 @@ public sealed class InterfaceRecordsTests : IDisposable
     public void An_interface_is_there_at_once_as_it_was_saved()
     {
         var owner = new PodInterface(Link, 3, SeenAt) { Pod = Web() };
-        _records.Save(owner, network: 4026532000);
+        Save(owner, 4026532000);
 
         Restart();
 
-        var (found, network) = Assert.Single(_records.Restore());
+        var (found, network) = Assert.Single(Restored());
         Assert.Equal((Link, 3, SeenAt, 4026532000ul, Web()), (found.Link, found.Generation, found.SeenAt, network, found.Pod));
         Assert.Null(found.Counts);
     }
@@ -42,14 +42,14 @@ public sealed class InterfaceRecordsTests : IDisposable
     public void An_interface_whose_pod_becomes_known_is_saved_with_it_and_its_namespace_stays()
     {
         var owner = new PodInterface(Link, 3, SeenAt);
-        _records.Save(owner, network: 5);
+        Save(owner, 5);
         owner.Pod = Web();
         _records.Save(owner);
         _node.Commit();
 
         Restart();
 
-        var (found, network) = Assert.Single(_records.Restore());
+        var (found, network) = Assert.Single(Restored());
         Assert.Equal((Web(), 5ul), (found.Pod, network));
     }
 
@@ -58,33 +58,33 @@ public sealed class InterfaceRecordsTests : IDisposable
     public void Killed_between_the_new_record_and_the_end_of_the_old_it_is_found_once_with_its_pod()
     {
         var owner = new PodInterface(Link, 3, SeenAt);
-        _records.Save(owner, network: 5);
+        Save(owner, 5);
         owner.Pod = Web();
         _records.Save(owner);
 
         Restart();
 
-        var (found, network) = Assert.Single(_records.Restore());
+        var (found, network) = Assert.Single(Restored());
         Assert.Equal((Web(), 5ul), (found.Pod, network));
         _node.Commit();
         Restart();
         Assert.Single(_node.Ledger.FindRestored(RecordKind.Interface));
-        Assert.Equal(Web(), Assert.Single(_records.Restore()).Owner.Pod);
+        Assert.Equal(Web(), Assert.Single(Restored()).Owner.Pod);
     }
 
     [Fact]
     public void Killed_after_it_was_saved_again_as_it_was_it_is_found_once()
     {
         var owner = new PodInterface(Link, 3, SeenAt) { Pod = Web() };
-        _records.Save(owner, network: 5);
+        Save(owner, 5);
         _records.Save(owner);
 
         Restart();
-        Assert.Single(_records.Restore());
+        Assert.Single(Restored());
         _node.Commit();
         Restart();
 
-        Assert.Single(_records.Restore());
+        Assert.Single(Restored());
         Assert.Equal(1, _node.Memory.Segments);
     }
 
@@ -92,7 +92,7 @@ public sealed class InterfaceRecordsTests : IDisposable
     public void What_was_counted_on_an_interface_is_there_in_the_next_process_and_goes_on()
     {
         var owner = new PodInterface(Link, 3, SeenAt);
-        _records.Save(owner, network: 5);
+        Save(owner, 5);
         Count(owner, Counted.Both(Counted.Sent(2, 200), Counted.Delivered(3, 330)));
         owner.Pod = Web();
         _records.Save(owner);
@@ -100,11 +100,11 @@ public sealed class InterfaceRecordsTests : IDisposable
 
         Restart();
 
-        var restored = Assert.Single(_records.Restore()).Owner;
+        var restored = Assert.Single(Restored()).Owner;
         Assert.Equal(((3ul, 250ul), (3ul, 330ul)), (restored.Totals.Transmitted, restored.Totals.Received));
         Count(restored, Counted.Sent(1, 7));
         Restart();
-        Assert.Equal((4ul, 257ul), Assert.Single(_records.Restore()).Owner.Totals.Transmitted);
+        Assert.Equal((4ul, 257ul), Assert.Single(Restored()).Owner.Totals.Transmitted);
     }
 
     /// <summary>The counts are in the old record until the commit that removes it.</summary>
@@ -112,73 +112,123 @@ public sealed class InterfaceRecordsTests : IDisposable
     public void Killed_between_two_records_an_interface_has_the_counts_of_both_once()
     {
         var owner = new PodInterface(Link, 3, SeenAt);
-        _records.Save(owner, network: 5);
+        Save(owner, 5);
         Count(owner, Counted.Sent(2, 200));
         owner.Pod = Web();
         _records.Save(owner);
 
         Restart();
-        Assert.Equal((2ul, 200ul), Assert.Single(_records.Restore()).Owner.Totals.Transmitted);
+        Assert.Equal((2ul, 200ul), Assert.Single(Restored()).Owner.Totals.Transmitted);
         Restart();
-        Assert.Equal((2ul, 200ul), Assert.Single(_records.Restore()).Owner.Totals.Transmitted);
+        Assert.Equal((2ul, 200ul), Assert.Single(Restored()).Owner.Totals.Transmitted);
         _node.Commit();
         Restart();
-        Assert.Equal((2ul, 200ul), Assert.Single(_records.Restore()).Owner.Totals.Transmitted);
+        Assert.Equal((2ul, 200ul), Assert.Single(Restored()).Owner.Totals.Transmitted);
     }
 
     [Fact]
     public void An_interface_that_is_removed_is_gone_with_the_next_commit()
     {
         var owner = new PodInterface(Link, 3, SeenAt);
-        _records.Save(owner, network: 5);
+        Save(owner, 5);
         _records.Remove(owner);
 
         Restart();
-        var restored = Assert.Single(_records.Restore()).Owner;
+        var restored = Assert.Single(Restored()).Owner;
         _records.Remove(restored);
         _node.Commit();
         Restart();
 
-        Assert.Empty(_records.Restore());
+        Assert.Empty(Restored());
     }
 
     [Fact]
     public void One_that_was_restored_can_be_saved_again()
     {
-        _records.Save(new PodInterface(Link, 3, SeenAt), network: 5);
+        Save(new PodInterface(Link, 3, SeenAt), 5);
         Restart();
-        var owner = Assert.Single(_records.Restore()).Owner;
+        var owner = Assert.Single(Restored()).Owner;
         owner.Pod = Web();
         _records.Save(owner);
         _node.Commit();
 
         Restart();
 
-        var (found, network) = Assert.Single(_records.Restore());
+        var (found, network) = Assert.Single(Restored());
         Assert.Equal((Web(), 5ul), (found.Pod, network));
     }
 
     [Fact]
     public void A_pod_that_is_shown_with_other_labels_now_has_to_be_asked_for_again()
     {
-        _records.Save(new PodInterface(Link, 3, SeenAt) { Pod = Web() }, network: 5);
+        Save(new PodInterface(Link, 3, SeenAt) { Pod = Web() }, 5);
         _node.Commit();
 
         Restart(("Metrics:PodLabels", "namespace;pod;node"));
 
-        Assert.Null(Assert.Single(_records.Restore()).Owner.Pod);
+        Assert.Null(Assert.Single(Restored()).Owner.Pod);
     }
 
     [Fact]
     public void Interfaces_of_one_index_are_two()
     {
-        _records.Save(new PodInterface(Link, 3, SeenAt) { Pod = Web() }, network: 5);
-        _records.Save(new PodInterface(Link, 4, SeenAt), network: 6);
+        Save(new PodInterface(Link, 3, SeenAt) { Pod = Web() }, 5);
+        Save(new PodInterface(Link, 4, SeenAt), 6);
 
         Restart();
 
-        Assert.Equal([(3L, 5ul), (4L, 6ul)], _records.Restore().Select(record => (record.Owner.Generation, record.Network)).Order());
+        Assert.Equal([(3L, 5ul), (4L, 6ul)], Restored().Select(record => (record.Owner.Generation, record.Network)).Order());
     }
+
+    [Fact]
+    public void What_an_interface_is_known_by_and_what_was_not_counted_of_it_is_there_after_a_restart()
+    {
+        var owner = new PodInterface(Link, 3, SeenAt) { Identity = new(5, 77), Uncounted = new(12, null) };
+        _records.Save(owner);
+
+        Restart();
+
+        var found = Assert.Single(_records.Restore());
+        Assert.Equal((new LinkIdentity(5, 77), new UncountedPackets(12, null)), (found.Identity, found.Uncounted));
+    }
+
+    [Fact]
+    public void What_was_counted_on_an_interface_is_there_after_a_restart_however_often_it_was_saved()
+    {
+        var owner = new PodInterface(Link, 3, SeenAt);
+        Save(owner, 5);
+        Count(owner, 7, 700);
+        owner.Pod = Web();
+        _records.Save(owner);
+        Count(owner, 3, 300);
+
+        Restart();
+        var found = Assert.Single(_records.Restore());
+        Assert.Equal((10ul, 1000ul), found.Totals.Transmitted);
+        Count(found, 1, 100);
+        found.Uncounted = new(1, 2);
+        _records.Save(found);
+
+        Restart();
+        Assert.Equal((11ul, 1100ul), Assert.Single(_records.Restore()).Totals.Transmitted);
+    }
+
+    private void Count(PodInterface owner, ulong packets, ulong bytes)
+    {
+        lock (_node.Ledger.Lock)
+        {
+            owner.Record!.Add(Counted.Sent(packets, bytes));
+            _node.Ledger.Commit();
+        }
+    }
+
+    private void Save(PodInterface owner, ulong network)
+    {
+        owner.Identity = new(network, Birth: 9);
+        _records.Save(owner);
+    }
+
+    private IEnumerable<(PodInterface Owner, ulong Network)> Restored() => [.. _records.Restore().Select(owner => (owner, owner.Identity.PeerNamespace))];
 
     private PodIdentity Web() => _node.Labels.Identify(new("shop", "web"));
 

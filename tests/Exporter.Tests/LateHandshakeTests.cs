@@ -190,6 +190,7 @@ public sealed class LateHandshakeTests : IDisposable
     [Fact]
     public async Task An_overdue_handshake_whose_pod_does_not_become_known_is_unattributed()
     {
+        _node.LeadTo(Network);
         PutLate(Server, port: 1, silence: Ages);
         Sweep();
         Assert.Equal(0, (await _node.ScrapeAsync()).UnattributedHandshakes("server"));

@@ -46,6 +46,13 @@ public sealed class LinkParseTests
     public void The_namespace_of_id_zero_is_another_namespace() =>
         Assert.Equal(0, ParseLink([.. IfInfo(0, 7), .. Attribute(IflaLinkNamespaceId, 0)])?.PeerNamespaceId);
 
+    /// <summary>NETNSA_NSID_NOT_ASSIGNED.</summary>
+    [Fact]
+    public void The_namespace_of_id_minus_one_has_no_id_and_is_going_away() =>
+        Assert.Equal(
+            new Link(7, "", "", 0, 8, null) { IsPeerNamespaceGoing = true },
+            ParseLink([.. IfInfo(0, 7), .. Attribute(IflaLink, 8), .. Attribute(IflaLinkNamespaceId, -1)]));
+
     [Fact]
     public void Unknown_attributes_are_passed_over() =>
         Assert.Equal("veth7", ParseLink([.. IfInfo(0, 7), .. Attribute(99, [1, 2, 3, 4, 5]), .. Attribute(IflaName, "veth7")])?.Name);

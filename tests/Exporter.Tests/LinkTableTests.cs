@@ -23,11 +23,50 @@ public sealed class LinkTableTests
         _table.Set(First);
         var before = _table.Current[7].Generation;
 
-        _table.Set(First with { Name = "renamed", PeerNamespaceId = 3 });
+        _table.Set(First with { Name = "renamed", HardwareAddress = 5 });
 
         Assert.Equal(before, _table.Current[7].Generation);
         Assert.Equal("renamed", _table.Current[7].Link.Name);
-        Assert.Equal(3, _table.Current[7].Link.PeerNamespaceId);
+    }
+
+    public static TheoryData<string, Link, LinkIdentity, bool> Changes => new()
+    {
+        { "nothing is known of either", First, default, true },
+        { "the id of a namespace is another", First with { PeerNamespaceId = 3 }, default, false },
+        { "the other end is in this namespace now", First with { PeerNamespaceId = null }, default, false },
+        { "the namespace is another with the same id", First, new(6, 9), false },
+        { "the namespace is the same with another id", First with { PeerNamespaceId = 3 }, new(5, 9), true },
+        { "the interface is another with the same namespace", First, new(5, 10), false },
+        { "the namespace is going away", First with { PeerNamespaceId = null, IsPeerNamespaceGoing = true }, new(0, 9), true },
+    };
+
+    [Theory]
+    [MemberData(nameof(Changes))]
+    public void An_interface_that_changes_is_the_same_unless_it_or_its_other_end_s_namespace_is_another(string change, Link link, LinkIdentity identity, bool isSame)
+    {
+        _table.Set(First, new(5, 9));
+        var before = _table.Current[7].Generation;
+
+        _table.Set(link, identity);
+
+        Assert.True(isSame == (before == _table.Current[7].Generation), change);
+        _table.Reset([(First, new(5, 9))]);
+        before = _table.Current[7].Generation;
+
+        _table.Reset([(link, identity)]);
+
+        Assert.True(isSame == (before == _table.Current[7].Generation), $"{change}, in a list");
+    }
+
+    /// <summary>Its id is taken from it first, and then its interfaces go.</summary>
+    [Fact]
+    public void An_interface_whose_other_end_s_namespace_is_going_away_keeps_that_until_it_is_gone()
+    {
+        _table.Set(First, new(5, 9));
+
+        _table.Set(First with { PeerNamespaceId = null, IsPeerNamespaceGoing = true });
+
+        Assert.Equal((First, new LinkIdentity(5, 9)), (_table.Current[7].Link, _table.Current[7].Identity));
     }
 
     [Fact]
@@ -183,7 +222,7 @@ public sealed class LinkTableTests
         _table.Set(First);
         var before = _table.Current[7].Generation;
 
-        _table.Reset([]);
+        _table.Reset(Array.Empty<Link>());
         _table.Reset([First]);
 
         Assert.True(_table.Current[7].Generation > before);
@@ -244,6 +283,16 @@ public sealed class LinkTableTests
         Assert.Equal(50, _table.Current[7].Generation);
         _table.Reset([First with { HardwareAddress = 5 }]);
         Assert.Equal((50, false), (_table.Current[7].Generation, _table.Current[7].IsNew));
+    }
+
+    [Fact]
+    public void An_interface_whose_birth_proves_that_it_is_the_same_keeps_its_generation_whatever_else_has_changed()
+    {
+        _table.Restore([new(First, 40, IsNew: false, default) { Identity = new(5, 9) }]);
+
+        _table.Reset([(First with { Name = "renamed", HardwareAddress = 5 }, new(5, 9))]);
+
+        Assert.Equal((40, false), (_table.Current[7].Generation, _table.Current[7].IsNew));
     }
 
     [Fact]

@@ -38,7 +38,9 @@ public sealed class RecordKeysTests
         from names in Texts
         from pod in Gen.Select(Text, Text, Texts, Gen.Bool, (ns, name, labels, isExcluded) => new PodIdentity(ns, name, new(labels), isExcluded))
         from isKnown in Gen.Bool
-        select new InterfaceKey(generation, link, new(seenAt, TimeSpan.Zero), network, isKnown ? names : [], isKnown ? pod : null);
+        from birth in Gen.ULong
+        from uncounted in Gen.Select(Gen.ULong, Gen.ULong, Gen.Int[0, 3], (one, other, known) => new UncountedPackets((known & 1) == 0 ? null : one, (known & 2) == 0 ? null : other))
+        select new InterfaceKey(generation, link, new(seenAt, TimeSpan.Zero), network, isKnown ? names : [], isKnown ? pod : null) { Birth = birth, Uncounted = uncounted };
 
     [Fact]
     public void The_key_of_a_group_is_read_as_it_was_written() =>
@@ -71,6 +73,18 @@ public sealed class RecordKeysTests
             var read = InterfaceKey.Read(key.Write());
             Assert.Equal(key.LabelNames, read.LabelNames);
             Assert.Equal(key, read with { LabelNames = key.LabelNames });
+        });
+
+    /// <summary>Three fields fewer at the end; an earlier version reads no further in one of now.</summary>
+    [Fact]
+    public void The_key_of_an_interface_that_an_earlier_version_has_written_is_read_as_far_as_it_goes() =>
+        Interfaces.Sample(key =>
+        {
+            var written = key.Write();
+
+            var read = InterfaceKey.Read(written[..^(sizeof(ulong) + (2 * (sizeof(bool) + sizeof(ulong))))]);
+
+            Assert.Equal(key with { Birth = 0, Uncounted = default }, read with { LabelNames = key.LabelNames });
         });
 
     [Fact]

@@ -58,7 +58,7 @@ public enum HandshakeStep
 }
 
 /// <summary>struct handshake_key: a network namespace.</summary>
-/// <param name="Network">As <see cref="TcpHandshakePrograms.FindNetwork"/> has it.</param>
+/// <param name="Network">As <see cref="NetNamespaces.Find"/> has it.</param>
 [StructLayout(LayoutKind.Sequential)]
 public readonly record struct HandshakeKey(ulong Network);
 

@@ -13,6 +13,12 @@ namespace Exporter.Bpf.Netlink;
 /// </param>
 public sealed record Link(int Ifindex, string Name, string Kind, ulong HardwareAddress, int PeerIfindex, int? PeerNamespaceId)
 {
+    /// <summary>
+    /// The other end is in a namespace that has no id any more, since it is being taken down: IFLA_LINK_NETNSID is -1
+    /// (net/core/net_namespace.c, peernet2id_alloc).
+    /// </summary>
+    public bool IsPeerNamespaceGoing { get; init; }
+
     internal static Link? Parse(in NetlinkMessage message)
     {
         var body = message.Body<IfInfoMessage>();
@@ -25,6 +31,7 @@ public sealed record Link(int Ifindex, string Name, string Kind, ulong HardwareA
         var hardwareAddress = 0ul;
         var peerIfindex = 0;
         int? peerNamespaceId = null;
+        var isGoing = false;
         var attributes = message.Attributes<IfInfoMessage>();
         while (attributes.TryRead(out var attribute))
         {
@@ -43,7 +50,8 @@ public sealed record Link(int Ifindex, string Name, string Kind, ulong HardwareA
                     peerIfindex = attribute.Int32 ?? 0;
                     break;
                 case IFLA_LINK_NETNSID:
-                    peerNamespaceId = attribute.Int32;
+                    peerNamespaceId = attribute.Int32 is >= 0 and var id ? id : null;
+                    isGoing = attribute.Int32 < 0;
                     break;
                 case IFLA_LINKINFO:
                     var nested = attribute.Nested;
@@ -57,7 +65,7 @@ public sealed record Link(int Ifindex, string Name, string Kind, ulong HardwareA
                     break;
             }
         }
-        return new(body.Ifindex, name, kind, hardwareAddress, peerIfindex, peerNamespaceId);
+        return new(body.Ifindex, name, kind, hardwareAddress, peerIfindex, peerNamespaceId) { IsPeerNamespaceGoing = isGoing };
     }
 }
 

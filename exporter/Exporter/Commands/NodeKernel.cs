@@ -16,9 +16,9 @@ internal sealed class NodeKernel : IDisposable
 {
     private readonly RouteClient _client = new();
 
-    private NodeKernel(ExporterOptions options, HookChoice hook, PinDirectory? pins, Ledger ledger, PodTrafficPrograms traffic, HandshakeAttachment handshakes)
+    private NodeKernel(ExporterOptions options, HookChoice hook, PinDirectory? pins, Ledger ledger, PodTrafficPrograms traffic, HandshakeAttachment handshakes, NetNamespaces? namespaces)
     {
-        (Pins, Ledger, Traffic, Handshakes) = (pins, ledger, traffic, handshakes);
+        (Pins, Ledger, Traffic, Handshakes, Namespaces) = (pins, ledger, traffic, handshakes, namespaces);
         Hook = hook == HookChoice.Tcx ? new TcxHook(traffic, pins) : new ClsactHook(traffic, _client, options.Attach.Priority, pins);
         Objects = new(options.Bpf);
     }
@@ -34,6 +34,9 @@ internal sealed class NodeKernel : IDisposable
     internal PodTrafficPrograms Traffic { get; }
 
     internal HandshakeAttachment Handshakes { get; }
+
+    /// <summary>Null where the kernel refuses to say which network namespace is which.</summary>
+    internal NetNamespaces? Namespaces { get; }
 
     internal TcHook Hook { get; }
 
@@ -77,6 +80,7 @@ internal sealed class NodeKernel : IDisposable
         }
         (Hook as IDisposable)?.Dispose();
         Traffic.Dispose();
+        Namespaces?.Dispose();
         Ledger.Dispose();
         _client.Dispose();
     }
@@ -84,16 +88,24 @@ internal sealed class NodeKernel : IDisposable
     private static NodeKernel Load(ExporterOptions options, HookChoice hook, PinDirectory? pins)
     {
         var ledger = Ledger.Open(pins);
-        // libbpf reads the kernel's types anew for each object, which is most of what a start takes: both at once.
+        // libbpf reads the kernel's types for each object, which is most of what a start takes: all at once.
+        var finding = Task.Run(LoadNamespaces);
         var attaching = Task.Run(() => HandshakeHooks.Attach(options.Handshake, options.Bpf, pins, ledger.IsKept));
         PodTrafficPrograms? traffic = null;
         try
         {
             traffic = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces, pins, ledger.IsKept);
             var handshakes = attaching.GetAwaiter().GetResult();
+            var (namespaces, problem) = finding.GetAwaiter().GetResult();
+            if (namespaces is null && handshakes.Programs is not null)
+            {
+                // Nobody would know whose they are.
+                handshakes.Dispose();
+                handshakes = new(null, false, [problem], "");
+            }
             // Handshakes that are off now may be counted again after the next start.
             ledger.KeepOnly([.. traffic.Pairs, .. handshakes.Programs?.Pairs ?? (pins is null ? [] : TcpHandshakePrograms.FindPairs(pins))]);
-            return new(options, hook, pins, ledger, traffic, handshakes);
+            return new(options, hook, pins, ledger, traffic, handshakes, namespaces);
         }
         catch
         {
@@ -104,9 +116,22 @@ internal sealed class NodeKernel : IDisposable
                     task.Result.Dispose();
                 }
             }).Wait();
+            finding.GetAwaiter().GetResult().Namespaces?.Dispose();
             traffic?.Dispose();
             ledger.Dispose();
             throw;
+        }
+    }
+
+    private static (NetNamespaces? Namespaces, string Problem) LoadNamespaces()
+    {
+        try
+        {
+            return (NetNamespaces.Load(), "");
+        }
+        catch (BpfException e)
+        {
+            return (null, $"network namespaces: {e.Message}");
         }
     }
 }

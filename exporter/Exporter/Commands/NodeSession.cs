@@ -108,8 +108,10 @@ internal sealed class NodeSession : IAsyncDisposable
             services.AddSingleton(handshakes);
             services.AddSingleton<IHandshakeSource, KernelHandshakeSource>();
             services.AddSingleton<HandshakeReader>();
-            services.AddSingleton<NetworkOwners>();
+            services.AddSingleton(provider => new NamespaceOwners(
+                provider.GetRequiredService<PodTable>(), kernel.Namespaces!.FindOwn(), provider.GetRequiredService<PodMetrics>().AcquireHost()));
         }
+        services.AddSingleton(new LinkIdentifier(kernel.Namespaces));
         services.AddSingleton<RouteClient>();
         services.AddSingleton(_ => new RouteMonitor(addresses: false));
         services.AddSingleton<InterfaceRecords>();

@@ -42,8 +42,8 @@ internal sealed class Attachment(PodInterface owner, TimeProvider time)
 
     internal long ClosedAt { get; set; }
 
-    /// <summary>What has been counted as missed, by direction.</summary>
-    internal (ulong Transmitted, ulong Received) Missed { get; set; }
+    /// <summary>The drain that had begun last when programs were detached that are to be attached again; null where they are attached, or never were.</summary>
+    internal long? DetachedAt { get; set; }
 
     /// <summary>The drains after which what it carried is with its pod.</summary>
     internal DrainMark Mark { get; set; }
@@ -62,7 +62,7 @@ internal sealed class Attachment(PodInterface owner, TimeProvider time)
             return;
         }
         Egress = handle;
-        _retryAfter = default;
+        (_retryAfter, DetachedAt) = (default, null);
         _retry.Reset();
         State = InterfaceState.Attached;
     }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Net.Sockets;
 using Exporter.Bpf;
@@ -21,6 +22,7 @@ namespace Exporter.Discovery;
 /// </summary>
 /// <param name="networks">Null where handshakes are not counted, as <paramref name="handshakes"/>.</param>
 /// <param name="pins">Null where nothing is pinned.</param>
+/// <param name="identifier">Null: interfaces are known by what rtnetlink says of them.</param>
 internal sealed partial class InterfaceReconciler(
     LinkWatcher watcher,
     ChangeSignal changes,
@@ -39,11 +41,12 @@ internal sealed partial class InterfaceReconciler(
     AttachOptions options,
     IdentityOptions identityOptions,
     ILogger<InterfaceReconciler> logger,
-    NetworkOwners? networks = null,
+    NamespaceOwners? networks = null,
     PodTrafficPrograms? programs = null,
     HandshakeReader? handshakes = null,
     TcpHandshakePrograms? handshakePrograms = null,
-    PinDirectory? pins = null) : BackgroundService
+    PinDirectory? pins = null,
+    LinkIdentifier? identifier = null) : BackgroundService
 {
     private const string LoopName = "reconcile";
 
@@ -70,6 +73,9 @@ internal sealed partial class InterfaceReconciler(
 
     /// <summary>Interfaces that a former process has counted, until the first round.</summary>
     private readonly List<PodInterface> _restored = [];
+
+    /// <summary>Indexes of interfaces of which it is not known whose packets they have carried before.</summary>
+    private readonly HashSet<int> _withUnknownPast = [];
 
     /// <summary>What a former process has attached, and no interface was given yet.</summary>
     private readonly Dictionary<(int Ifindex, TcDirection Direction), TcAttachment> _adopted = [];
@@ -146,29 +152,67 @@ internal sealed partial class InterfaceReconciler(
     /// </summary>
     internal void Restore()
     {
+        var links = client.GetLinks().Select(link => (Link: link, Identity: identifier?.Identify(link) ?? default)).ToDictionary(entry => entry.Link.Ifindex);
+        // Before the first drain, too: handshakes that come before their interface is published are held.
+        table.PeerNamespaces = links.Values.Select(link => link.Identity.PeerNamespace).Where(number => number != 0).ToFrozenSet();
         var restored = records.Restore();
-        var links = new List<TrackedLink>();
-        // Who has series goes before those that had no room.
-        foreach (var (owner, _) in restored.OrderBy(record => record.Owner.Pod is { } pod && podMetrics.HasSeries(pod) ? 0 : 1))
-        {
-            owner.Counts = owner.Pod is { } pod ? podMetrics.Acquire(pod) : null;
-            // Of two that had the index, the older was gone, and nothing of it is in the maps that is not of the newer.
-            if (table.Current.GetValueOrDefault(owner.Ifindex) is not { } other || other.Generation < owner.Generation)
-            {
-                table.Current = table.Current.SetItem(owner.Ifindex, owner);
-            }
-            links.Add(new(owner.Link, owner.Generation, IsNew: false, owner.SeenAt));
-            _restored.Add(owner);
-        }
         if (restored.Count > 0)
         {
-            watcher.Links.Restore(links);
+            Restore(restored, links);
             LogRestored(restored.Count);
         }
-        pods.Resume(_restored);
-        networks?.Restore(restored);
         reader.Restore(generation => _restored.Find(owner => owner.Generation == generation));
         handshakes?.Restore();
+    }
+
+    /// <param name="restored">Oldest first.</param>
+    private void Restore(IReadOnlyList<PodInterface> restored, Dictionary<int, (Link Link, LinkIdentity Identity)> links)
+    {
+        // Who has series goes before those that had no room.
+        foreach (var owner in restored.OrderBy(owner => owner.Pod is { } pod && podMetrics.HasSeries(pod) ? 0 : 1))
+        {
+            owner.Counts = owner.Pod is { } pod ? podMetrics.Acquire(pod) : null;
+        }
+        var proven = new Dictionary<PodInterface, TrackedLink>();
+        // Of two that had the index, the older was gone, and nothing of it is in the maps that is not of the newer.
+        foreach (var owner in restored.GroupBy(owner => owner.Ifindex).Select(same => same.Last()))
+        {
+            var isThere = links.TryGetValue(owner.Ifindex, out var now);
+            var proof = isThere ? LinkProofs.Find(owner.Link, owner.Identity, now.Link, now.Identity, identifier?.HasCookies == true) : LinkProof.Another;
+            switch (proof)
+            {
+                case LinkProof.Same:
+                    owner.Identity = now.Identity.Or(owner.Identity);
+                    proven[owner] = new(now.Link, owner.Generation, IsNew: false, owner.SeenAt) { Identity = owner.Identity };
+                    table.Current = table.Current.SetItem(owner.Ifindex, owner);
+                    break;
+                case LinkProof.Another:
+                    table.Current = table.Current.SetItem(owner.Ifindex, owner);
+                    break;
+                default:
+                    // Rows without an owner are unattributed, which is better than on a wrong pod.
+                    _withUnknownPast.Add(owner.Ifindex);
+                    break;
+            }
+            if (proof == LinkProof.Unproven)
+            {
+                metrics.UnprovenInterfaces.Inc();
+                LogUnproven(owner.Name);
+            }
+        }
+        watcher.Links.Restore([.. proven.Values], restored[^1].Generation);
+        // A number that may have come back is no namespace's that is not known to be there still.
+        var located = restored.Where(owner => owner.Identity.PeerNamespace != 0 && (identifier?.HasCookies == true || proven.ContainsKey(owner))).ToList();
+        foreach (var same in located.GroupBy(owner => owner.Identity.PeerNamespace))
+        {
+            var first = same.First();
+            foreach (var owner in same.Skip(1))
+            {
+                owner.Sibling = first;
+            }
+        }
+        _restored.AddRange(restored.OrderBy(owner => proven.ContainsKey(owner) ? 1 : 0).ThenByDescending(owner => owner.Generation));
+        networks?.Publish(_restored.Where(located.Contains));
     }
 
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -245,7 +289,7 @@ internal sealed partial class InterfaceReconciler(
     private TimeSpan UntilNextLook()
     {
         var wait = Idle;
-        foreach (var attachment in _attachments.Values)
+        foreach (var attachment in _attachments.Values.Where(attachment => attachment.IsPrepared))
         {
             wait = attachment.Addresses.Due is { } due && due < wait ? due : wait;
         }
@@ -308,8 +352,8 @@ internal sealed partial class InterfaceReconciler(
 
     /// <summary>Of two interfaces of one pod the older one stands for its namespace, and none that is gone while there is another.</summary>
     private void PublishNamespaces() =>
-        networks?.Publish([.. Departures.All.Concat(_attachments.Values.Where(attachment => attachment.IsPrepared).OrderByDescending(attachment => attachment.Owner.Generation))
-            .Select(attachment => (attachment.Owner, attachment.Owner.Link.PeerNamespaceId))]);
+        networks?.Publish(_restored.Concat(Departures.All.Select(attachment => attachment.Owner))
+            .Concat(_attachments.Values.Where(attachment => attachment.IsPrepared).Select(attachment => attachment.Owner).OrderByDescending(owner => owner.Generation)));
 
     /// <summary>
     /// Takes over some of what a previous process has left attached; the programs of this process take the place of the previous ones.
@@ -364,9 +408,15 @@ internal sealed partial class InterfaceReconciler(
                     attachment.Add(handle);
                 }
             }
+            if (attachment.Egress is null)
+            {
+                // Somebody has removed them; what they have counted is still to be read.
+                attachment.DetachedAt = 0;
+            }
             if (isThere && options.IsPodInterface(owner.Link))
             {
                 _attachments[owner.Ifindex] = attachment;
+                records.Save(owner);
             }
             else
             {
@@ -544,11 +594,30 @@ internal sealed partial class InterfaceReconciler(
                 && link.Generation == attachment.Owner.Generation
                 && options.IsPodInterface(link.Link))
             {
-                attachment.Owner.Link = link.Link;
+                Update(attachment, link);
             }
             else
             {
                 Close(attachment);
+            }
+        }
+    }
+
+    private void Update(Attachment attachment, TrackedLink link)
+    {
+        var owner = attachment.Owner;
+        owner.Link = link.Link;
+        var identity = link.Identity.Or(owner.Identity);
+        if (identity.PeerNamespace == 0 && identifier?.FindsNamespaces == true)
+        {
+            identity = identifier.Identify(link.Link).Or(identity);
+        }
+        if (identity != owner.Identity)
+        {
+            owner.Identity = identity;
+            if (attachment.IsPrepared)
+            {
+                records.Save(owner);
             }
         }
     }
@@ -727,11 +796,11 @@ internal sealed partial class InterfaceReconciler(
         var link = tracked.Link;
         if (!_attachments.TryGetValue(link.Ifindex, out var attachment))
         {
-            _attachments[link.Ifindex] = attachment = new(new(link, tracked.Generation, tracked.SeenAt) { BornAfter = tracked.BornAfter }, time);
+            _attachments[link.Ifindex] = attachment = new(new(link, tracked.Generation, tracked.SeenAt) { BornAfter = tracked.BornAfter, Identity = tracked.Identity }, time);
         }
         try
         {
-            if (!attachment.IsPrepared && !TryPrepare(attachment))
+            if (!attachment.IsPrepared && !TryPrepare(attachment, tracked.IsNew))
             {
                 attachment.RetryLater();
                 return false;
@@ -743,10 +812,12 @@ internal sealed partial class InterfaceReconciler(
                 attachment.Add(adopted);
                 return true;
             }
-            if (tracked.IsNew)
+            if (attachment.DetachedAt is { } detachedAt && (!Departures.TryDetach(link.Ifindex) || !TryDrainAfter(detachedAt)))
             {
-                CountMissed(attachment, direction);
+                attachment.RetryLater();
+                return false;
             }
+            CountMissed(attachment.Owner, direction);
             if (hook.TryAttach(link.Ifindex, direction) is not { } handle)
             {
                 // Gone already; its event is on the way.
@@ -759,6 +830,7 @@ internal sealed partial class InterfaceReconciler(
             }
             var before = attachment.State;
             attachment.Add(handle);
+            records.Save(attachment.Owner);
             if (before == InterfaceState.Failed && attachment.State == InterfaceState.Attached)
             {
                 LogAttachRecovered(link.Name);
@@ -781,22 +853,27 @@ internal sealed partial class InterfaceReconciler(
     /// Finds what there is to know of an interface, and publishes its owner: no row may come whose owner is unknown. Returns whether the
     /// index is free for it.
     /// </summary>
-    private bool TryPrepare(Attachment attachment)
+    private bool TryPrepare(Attachment attachment, bool isNew)
     {
         var owner = attachment.Owner;
-        if (!Departures.TryDetach(owner.Ifindex) || (table.Current.ContainsKey(owner.Ifindex) && !TryFreeIndex(owner.Ifindex)))
+        var isPastUnknown = _withUnknownPast.Contains(owner.Ifindex);
+        if (!Departures.TryDetach(owner.Ifindex) || ((isPastUnknown || table.Current.ContainsKey(owner.Ifindex)) && !TryFreeIndex(owner.Ifindex)))
         {
             return false;
         }
-        var network = networks?.Find(owner.Link.PeerNamespaceId) ?? 0;
+        if (isNew && !isPastUnknown)
+        {
+            owner.Uncounted = new(0, 0);
+        }
         owner.Sibling = FindSibling(owner);
         LookForAddresses(attachment, now: true);
-        records.Save(owner, network);
+        records.Save(owner);
         if (_isNamed)
         {
             Identify(attachment);
         }
         table.Current = table.Current.SetItem(owner.Ifindex, owner);
+        _withUnknownPast.Remove(owner.Ifindex);
         attachment.IsPrepared = true;
         return true;
     }
@@ -804,44 +881,63 @@ internal sealed partial class InterfaceReconciler(
     /// <summary>Another interface that leads to the same namespace.</summary>
     private PodInterface? FindSibling(PodInterface owner)
     {
+        var others = _attachments.Values.Where(attachment => attachment.IsPrepared && attachment.Owner != owner).Select(attachment => attachment.Owner);
+        if (identifier?.HasCookies == true && owner.Identity.PeerNamespace != 0)
+        {
+            return others.Where(other => other.Identity.PeerNamespace == owner.Identity.PeerNamespace).MinBy(other => other.Generation);
+        }
         var id = owner.Link.PeerNamespaceId;
-        var sibling = _attachments.Values.FirstOrDefault(attachment => attachment.IsPrepared && attachment.Owner.Link.PeerNamespaceId == id)?.Owner;
-        // The id may have come back for another namespace, before it is heard of that the former one's interface is gone.
+        var sibling = others.FirstOrDefault(other => other.Link.PeerNamespaceId == id);
+        // The id may have come back for another namespace, before it is heard of that the previous one's interface is gone.
         return sibling is not null && client.GetLink(sibling.Ifindex)?.PeerNamespaceId == id ? sibling : null;
     }
 
     /// <summary>
-    /// What an interface that came while the exporter runs, or since a former one has ended, has carried before it is attached. The packets of the moment in which
-    /// it is being attached are not among them.
+    /// What an interface has carried since its programs were last there, or since it was made. The packets of the moment in which it is being
+    /// attached to are not among them. Called when all that its programs have counted is read.
     /// </summary>
-    private void CountMissed(Attachment attachment, TcDirection direction)
+    private void CountMissed(PodInterface owner, TcDirection direction)
     {
-        if (client.GetStatistics(attachment.Owner.Ifindex) is not { } statistics)
+        if (client.GetStatistics(owner.Ifindex) is not { } statistics)
         {
             return;
         }
-        var (transmitted, received) = attachment.Missed;
+        var before = owner.Uncounted;
         if (direction == TcDirection.Ingress)
         {
-            metrics.AddMissed(PodFamilies.TransmitDirection, statistics.ReceivedPackets - transmitted);
-            transmitted = statistics.ReceivedPackets;
+            var now = Difference(statistics.ReceivedPackets, owner.Totals.Transmitted.Packets);
+            metrics.AddMissed(PodFamilies.TransmitDirection, Difference(now, before.Transmitted ?? now));
+            owner.Uncounted = before with { Transmitted = now };
         }
         else
         {
-            metrics.AddMissed(PodFamilies.ReceiveDirection, statistics.TransmittedPackets - received);
-            received = statistics.TransmittedPackets;
+            // The programs see what the interface drops itself, too.
+            var now = Difference(statistics.TransmittedPackets + statistics.TransmitDropped, owner.Totals.Received.Packets);
+            metrics.AddMissed(PodFamilies.ReceiveDirection, Difference(now, before.Received ?? now));
+            owner.Uncounted = before with { Received = now };
         }
-        attachment.Missed = (transmitted, received);
     }
 
-    /// <summary>The index has come back before its former owner's last drain.</summary>
+    private static ulong Difference(ulong all, ulong part) => all > part ? all - part : 0;
+
+    /// <summary>The index has come back before its previous owner's last drain.</summary>
     private bool TryFreeIndex(int ifindex)
+    {
+        if (!TryDrainAfter(reader.Started))
+        {
+            return false;
+        }
+        table.Current = table.Current.Remove(ifindex);
+        return true;
+    }
+
+    /// <summary>Drains unless a drain that began after this one has ended.</summary>
+    private bool TryDrainAfter(long drain)
     {
         try
         {
-            // A drain that goes on from one that failed has not begun after the former owner was detached.
-            var closed = reader.Started;
-            for (var attempt = 0; attempt < 2 && reader.Completed <= closed; attempt++)
+            // A drain that resumes one that failed has not begun after it.
+            for (var attempt = 0; attempt < 2 && reader.Completed <= drain; attempt++)
             {
                 reader.Drain();
             }
@@ -849,10 +945,8 @@ internal sealed partial class InterfaceReconciler(
         catch (BpfException)
         {
             // The drain loop reports it, and the interface's turn comes again.
-            return false;
         }
-        RemoveFromTable(table.Current[ifindex]);
-        return true;
+        return reader.Completed > drain;
     }
 
     private void CheckCoverage()
@@ -870,6 +964,9 @@ internal sealed partial class InterfaceReconciler(
                     {
                         Departures.Add(handle);
                     }
+                    Departures.TryDetach(ifindex);
+                    attachment.DetachedAt = reader.Started;
+                    health.Beat(LoopName, Idle + Patience);
                     break;
                 case InterfaceState.Attached when uncovered.Contains(ifindex):
                     LogShadowed(name);
@@ -931,6 +1028,9 @@ internal sealed partial class InterfaceReconciler(
 
     [LoggerMessage(8, LogLevel.Information, "Removed {Count} filters that an earlier run had left")]
     private partial void LogLeftovers(int count);
+
+    [LoggerMessage(100, LogLevel.Warning, "Nothing proves that {Interface} is the one that was counted before: it is taken for another, and what it has carried meanwhile is unattributed")]
+    private partial void LogUnproven(string @interface);
 
     [LoggerMessage(12, LogLevel.Information, "Goes on with {Count} interfaces that were counted before")]
     private partial void LogRestored(int count);

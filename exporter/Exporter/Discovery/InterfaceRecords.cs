@@ -5,22 +5,22 @@ using Exporter.State;
 namespace Exporter.Discovery;
 
 /// <summary>
-/// Whose each interface is, in the ledger: so that what is counted while no exporter runs has an owner, also where the interface is gone by
-/// then. For the reconciler alone.
+/// Whose each interface is and what it is known by, in the ledger: so that what is counted while no exporter runs has an owner, also where the
+/// interface is gone by then. For the reconciler alone.
 /// </summary>
 internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
 {
-    private readonly Dictionary<PodInterface, (LedgerEntry Entry, ulong Network)> _records = [];
+    private readonly Dictionary<PodInterface, LedgerEntry> _records = [];
 
-    /// <summary>The interfaces that a former process has counted, and the namespaces that they lead to.</summary>
-    internal IReadOnlyList<(PodInterface Owner, ulong Network)> Restore()
+    /// <summary>The interfaces that a previous process has counted, oldest first, with what was counted on them.</summary>
+    internal IReadOnlyList<PodInterface> Restore()
     {
-        // With two of one interface, a former process was ended before it removed the older.
+        // With two of one interface, a previous process was ended before it removed the older.
         foreach (var records in ledger.FindRestored(RecordKind.Interface)
             .Select(entry => (Entry: entry, Key: InterfaceKey.Read(entry.Key)))
             .GroupBy(record => record.Key.Generation))
         {
-            var (entry, key) = records.MaxBy(record => record.Key.Pod is not null);
+            var (entry, key) = records.MaxBy(record => record.Entry.Commit);
             var counted = default(TrafficValue);
             foreach (var record in records)
             {
@@ -28,6 +28,7 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
                 var open = ledger.Open(RecordKind.Interface, record.Entry.Key, null);
                 if (record.Entry != entry)
                 {
+                    // An earlier version has written the counts with the commit after that of the record.
                     Move(record.Entry.Committed.Traffic, open, entry);
                 }
             }
@@ -35,29 +36,45 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
             {
                 // Shown with other labels, it has to be asked for again.
                 Pod = key.LabelNames.SequenceEqual(labels.Names) ? key.Pod : null,
+                Identity = new(key.Network, key.Birth),
+                Uncounted = key.Uncounted,
+                Record = entry,
             };
             owner.Totals.Add(counted.Transmit.Total, counted.Receive.Total);
-            owner.Record = entry;
-            _records[owner] = (entry, key.Network);
+            _records[owner] = entry;
         }
-        return [.. _records.Select(record => (record.Key, record.Value.Network))];
+        return [.. _records.Keys.OrderBy(owner => owner.Generation)];
     }
 
     /// <summary>Writes what is known of an interface now; it is there at once.</summary>
-    /// <param name="network">The namespace that it leads to; null: as it was written before.</param>
-    internal void Save(PodInterface owner, ulong? network = null)
+    internal void Save(PodInterface owner)
     {
         var former = _records.GetValueOrDefault(owner);
-        var key = new InterfaceKey(owner.Generation, owner.Link, owner.SeenAt, network ?? former.Network, labels.Names, owner.Pod);
-        var entry = ledger.OpenNow(RecordKind.Interface, key.Write());
-        _records[owner] = (entry, key.Network);
+        var key = new InterfaceKey(owner.Generation, owner.Link, owner.SeenAt, owner.Identity.PeerNamespace, labels.Names, owner.Pod)
+        {
+            Birth = owner.Identity.Birth,
+            Uncounted = owner.Uncounted,
+        }.Write();
+        if (former?.Key.AsSpan().SequenceEqual(key) == true)
+        {
+            return;
+        }
         lock (ledger.Lock)
         {
-            if (former.Entry is { } previous)
+            owner.Record = _records[owner] = ledger.OpenNow(RecordKind.Interface, key, former);
+        }
+    }
+
+    /// <summary>With the next commit.</summary>
+    internal void Remove(PodInterface owner)
+    {
+        if (_records.Remove(owner, out var record))
+        {
+            lock (ledger.Lock)
             {
-                Move(previous.Total.Traffic, previous, entry);
+                owner.Record = null;
+                record.Remove();
             }
-            owner.Record = entry;
         }
     }
 
@@ -68,15 +85,6 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
         {
             to.Add(counted);
             from.Remove();
-        }
-    }
-
-    /// <summary>With the next commit.</summary>
-    internal void Remove(PodInterface owner)
-    {
-        if (_records.Remove(owner, out var record))
-        {
-            record.Entry.Remove();
         }
     }
 }

@@ -1,13 +1,24 @@
+using System.Collections.Frozen;
 using Exporter.Bpf.Netlink;
 using Exporter.Health;
 using Exporter.Metrics;
+using Exporter.Pods;
 
 namespace Exporter.Discovery;
 
 /// <summary>Keeps the table of interfaces up to date with the kernel, on a thread of its own that sleeps in it.</summary>
 /// <param name="monitor">Subscribed before the first list is made: what changes in between is an event.</param>
+/// <param name="identifier">Null: interfaces are known by what rtnetlink says of them.</param>
+/// <param name="pods">Gets the peer namespaces; null: nobody asks for them.</param>
 internal sealed partial class LinkWatcher(
-    RouteMonitor monitor, ChangeSignal changes, ExporterMetrics metrics, LoopHealth health, TimeProvider time, ILogger<LinkWatcher> logger) : BackgroundService
+    RouteMonitor monitor,
+    ChangeSignal changes,
+    ExporterMetrics metrics,
+    LoopHealth health,
+    TimeProvider time,
+    ILogger<LinkWatcher> logger,
+    LinkIdentifier? identifier = null,
+    PodTable? pods = null) : BackgroundService
 {
     private const string LoopName = "links";
 
@@ -69,7 +80,7 @@ internal sealed partial class LinkWatcher(
                 if (events.Count > 0)
                 {
                     events.ForEach(Apply);
-                    changes.Set();
+                    Publish();
                 }
                 if (!isCurrent || time.GetElapsedTime(_listedAt) >= RelistInterval)
                 {
@@ -98,22 +109,33 @@ internal sealed partial class LinkWatcher(
     /// </summary>
     private void List()
     {
-        _table.Reset(_client.GetLinks());
+        _table.Reset(_client.GetLinks().Select(link => (link, Identify(link))));
         _listedAt = time.GetTimestamp();
+        Publish();
+    }
+
+    private void Publish()
+    {
+        if (pods is not null)
+        {
+            pods.PeerNamespaces = _table.Current.Values.Select(link => link.Identity.PeerNamespace).Where(number => number != 0).ToFrozenSet();
+        }
         changes.Set();
     }
+
+    private LinkIdentity Identify(Link link) => link.Kind is "veth" or "netkit" ? identifier?.Identify(link) ?? default : default;
 
     private void Apply(RouteEvent change)
     {
         switch (change)
         {
             case LinkChanged changed:
-                _table.Set(changed.Link);
+                _table.Set(changed.Link, Identify(changed.Link));
                 break;
             case LinkRemoved removed when _table.Remove(removed.Link.Ifindex) is { } peer && _client.GetLink(peer.Ifindex) is { } link:
                 // One end of a pair was moved to another namespace. The kernel tells of that end only, but the other's
                 // IFLA_LINK_NETNSID has changed.
-                _table.Set(link);
+                _table.Set(link, Identify(link));
                 break;
         }
     }

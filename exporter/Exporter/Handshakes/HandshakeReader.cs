@@ -141,7 +141,7 @@ internal sealed class HandshakeReader(
         {
             foreach (var entry in ledger.FindRestored(RecordKind.HeldHandshakes))
             {
-                _held.Hold(RecordKey.ReadNumber(entry.Key));
+                _held.Restore(RecordKey.ReadNumber(entry.Key));
             }
         }
     }
@@ -150,15 +150,28 @@ internal sealed class HandshakeReader(
 
     private static IPodCounts? FindCounts(PodTable pods, ulong network) => pods.Networks.GetValueOrDefault(network)?.Counts;
 
+    /// <summary>Whether an interface leads to this namespace, or has led to it until just now, so that a pod may become known.</summary>
+    private bool IsPeer(ulong network) => pods.Networks.ContainsKey(network) || pods.PeerNamespaces.Contains(network);
+
     private void Credit(ulong network, in HandshakeValue handshakes)
     {
         if (FindCounts(pods, network) is { } counts)
         {
             counts.Add(handshakes);
         }
+        else if (!IsPeer(network))
+        {
+            // Every process that may make user namespaces can make any number of these.
+            metrics.Unattributed.Add(handshakes);
+        }
+        else if (_held.TryHold(network) is { } held)
+        {
+            held.Add(handshakes);
+        }
         else
         {
-            _held.Hold(network).Add(handshakes);
+            metrics.UnheldHandshakes.Inc();
+            metrics.Unattributed.Add(handshakes);
         }
     }
 

@@ -104,18 +104,40 @@ internal static class ExporterFamilies
         Counter,
         "podnet_exporter_missed_packets_total",
         "packets",
-        "Packets that a new interface had carried, by its own counters, before the programs were attached.",
+        "Packets that an interface has carried, by its own counters, while no programs were attached.",
         PodFamilies.Direction)
     {
         Query = "sum by (instance) (increase(podnet_exporter_missed_packets_total[1h]))",
-        Details = "Of interfaces that appear while the exporter runs, or have appeared since a former one has ended that had counted others. Packets of the moment of attaching itself (0.1 ms with clsact, some 10 ms with tcx) are not among them.",
+        Details = "Of interfaces that appear while the exporter runs, or have appeared since a previous one has ended that had counted others, from before they were attached to; of all, from while somebody had "
+            + "removed the programs. Packets of the moment of attaching itself (0.1 ms with clsact, some 10 ms with tcx) are not among them. It counts when programs are attached, also over a restart.",
     };
 
     internal static readonly TotalFamilies Unattributed = TotalFamilies.Of(
         "unattributed",
         "on an interface whose pod did not become known in time",
-        "in a network namespace whose pod did not become known in time",
-        "In time: within `Identity:Wait`.");
+        "in a network namespace whose pod did not become known in time, or that no interface leads to",
+        "In time: within `Identity:Wait`. A namespace that no interface of the host leads to is one inside of a pod, as of a rootless container or a browser's sandbox.");
+
+    internal static readonly MetricDefinition UnheldRows = new(
+        Counter,
+        "podnet_exporter_unheld_rows_total",
+        "rows",
+        "Counts of a pod that was not known yet, one for each drain, that were unattributed at once, since as many were held as can be.",
+        new MetricLabel("signal", "traffic", "handshakes"))
+    {
+        Query = "increase(podnet_exporter_unheld_rows_total[1h]) > 0",
+        Details = "4096 interfaces, and as many network namespaces, can have something held for them.",
+    };
+
+    internal static readonly MetricDefinition UnprovenInterfaces = new(
+        Counter,
+        "podnet_exporter_unproven_interfaces_total",
+        "interfaces",
+        "Interfaces that were there at a start of counting, and of which nothing proved that they are those that a previous process had counted.")
+    {
+        Query = "increase(podnet_exporter_unproven_interfaces_total[1h]) > 0",
+        Details = "What they carried since the previous process has last counted is in `podnet_exporter_unattributed_packets_total`.",
+    };
 
     internal static readonly TotalFamilies Excluded = TotalFamilies.Of("excluded", "for pods that are left out", "of pods that are left out");
 
@@ -274,7 +296,7 @@ internal static class ExporterFamilies
     internal static readonly IReadOnlyList<MetricDefinition> All =
     [
         BuildInfo, HookInfo, Standby, Waiting, UndecidedPins, Interfaces, AttachErrors, ReconcileErrors,
-        LostPackets, LostBytes, MissedPackets, .. Unattributed.Families, .. Excluded.Families, LostHandshakes,
+        LostPackets, LostBytes, MissedPackets, .. Unattributed.Families, UnheldRows, UnprovenInterfaces, .. Excluded.Families, LostHandshakes,
         Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
         DrainDuration, DrainErrors, Resyncs,
         SecretErrors, ServerRefusals,

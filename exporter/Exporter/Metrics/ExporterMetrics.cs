@@ -44,6 +44,9 @@ internal sealed class ExporterMetrics
         _lostBytes = ExporterFamilies.LostBytes.CreateCounter(metrics);
         _missedPackets = ExporterFamilies.MissedPackets.CreateCounter(metrics);
         Unattributed = new(metrics, ExporterFamilies.Unattributed, ledger);
+        var unheld = ExporterFamilies.UnheldRows.CreateCounter(metrics);
+        (UnheldTraffic, UnheldHandshakes) = (unheld.WithLabels("traffic"), unheld.WithLabels("handshakes"));
+        UnprovenInterfaces = ExporterFamilies.UnprovenInterfaces.CreateCounter(metrics);
         Excluded = new(metrics, ExporterFamilies.Excluded, ledger);
         Folded = new(metrics, ExporterFamilies.Folded, ledger);
         Retired = new(metrics, ExporterFamilies.Retired, ledger);
@@ -100,6 +103,12 @@ internal sealed class ExporterMetrics
     internal Counter DrainErrors { get; }
 
     internal Counter ReconcileErrors { get; }
+
+    internal Counter.Child UnheldTraffic { get; }
+
+    internal Counter.Child UnheldHandshakes { get; }
+
+    internal Counter UnprovenInterfaces { get; }
 
     internal Counter Resyncs { get; }
 

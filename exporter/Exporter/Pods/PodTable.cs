@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Net;
 using Exporter.Bpf.Contract;
@@ -53,6 +54,12 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
 
     internal string Name => Link.Name;
 
+    /// <summary>What proves over time that it is this interface. For the reconciler alone.</summary>
+    internal LinkIdentity Identity { get; set; }
+
+    /// <summary>What it has carried by its own counters and was not counted. For the reconciler alone.</summary>
+    internal UncountedPackets Uncounted { get; set; }
+
     /// <summary>Whose it is; null until that is known.</summary>
     internal PodIdentity? Pod
     {
@@ -103,6 +110,12 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
     }
 }
 
+/// <summary>
+/// Packets that an interface has carried, and that were not counted, from the pod's point of view: those from before it was known, and from
+/// while it had no programs. Null where that is not known.
+/// </summary>
+internal readonly record struct UncountedPackets(ulong? Transmitted, ulong? Received);
+
 /// <summary>Where that goes which was counted for a pod. Used by the drain alone.</summary>
 internal interface IPodCounts
 {
@@ -152,11 +165,19 @@ internal sealed class PodTable
 {
     private ImmutableDictionary<int, PodInterface> _current = ImmutableDictionary<int, PodInterface>.Empty;
     private ImmutableDictionary<ulong, PodInterface> _networks = ImmutableDictionary<ulong, PodInterface>.Empty;
+    private FrozenSet<ulong> _peerNamespaces = [];
 
     internal ImmutableDictionary<int, PodInterface> Current
     {
         get => Volatile.Read(ref _current);
         set => Volatile.Write(ref _current, value);
+    }
+
+    /// <summary>The peer namespaces of all interfaces that there are, also of those that are not counted yet. Written by the watcher of interfaces.</summary>
+    internal FrozenSet<ulong> PeerNamespaces
+    {
+        get => Volatile.Read(ref _peerNamespaces);
+        set => Volatile.Write(ref _peerNamespaces, value);
     }
 
     /// <summary>One interface of each network namespace that is known, by the number that the BPF programs know it by.</summary>

@@ -13,7 +13,7 @@ internal enum RecordKind
     /// <summary>The series of one pod, workload or namespace.</summary>
     Group = 2,
 
-    /// <summary>An interface, and whose it is. It has no counts.</summary>
+    /// <summary>An interface, and whose it is. It counts what its pod's group counts too.</summary>
     Interface = 3,
 
     /// <summary>Traffic of an interface whose pod is not known yet.</summary>
@@ -187,18 +187,30 @@ internal sealed class Ledger : IDisposable
         }
     }
 
-    /// <summary>The same, there at once; for what has no counts.</summary>
-    internal LedgerEntry OpenNow(RecordKind kind, byte[] key)
+    /// <summary>The same, there at once, and with what another has counted, which is gone at once.</summary>
+    /// <param name="previous">Null: there is none.</param>
+    internal LedgerEntry OpenNow(RecordKind kind, byte[] key, LedgerEntry? previous = null)
     {
-        var entry = Open(kind, key, null);
         lock (Lock)
         {
+            var entry = Open(kind, key, null);
+            if (previous is not null)
+            {
+                entry.Add(previous.Total);
+                previous.Remove();
+                Write(previous, _commit + 1);
+            }
             Write(entry, _commit + 1);
-            _changed.Remove(entry);
-            entry.IsChanged = false;
             Flip();
+            Finish(entry);
+            _changed.Remove(entry);
+            if (previous is not null)
+            {
+                Finish(previous);
+                _changed.Remove(previous);
+            }
+            return entry;
         }
-        return entry;
     }
 
     /// <summary>
@@ -224,17 +236,23 @@ internal sealed class Ledger : IDisposable
         Flip();
         foreach (var entry in _changed)
         {
-            entry.Publish();
-            if (entry.IsRemoved && entry.HasPlace)
-            {
-                _free.Push(entry.Slot);
-            }
-            else if (entry.IsRemoved)
-            {
-                _unplaced.Remove(entry);
-            }
+            Finish(entry);
         }
         _changed.Clear();
+    }
+
+    /// <summary>What was written of it is in force.</summary>
+    private void Finish(LedgerEntry entry)
+    {
+        entry.Publish();
+        if (entry.IsRemoved && entry.HasPlace)
+        {
+            _free.Push(entry.Slot);
+        }
+        else if (entry.IsRemoved)
+        {
+            _unplaced.Remove(entry);
+        }
     }
 
     public void Dispose() => _segments.ForEach(segment => segment.Dispose());
@@ -247,6 +265,8 @@ internal sealed class Ledger : IDisposable
         ref var copy = ref Copy(slot.Bytes, InForce(slot.Bytes));
         return Age(copy.Commit) > 0 && copy.IsUsed != 0 ? copy.Counts : default;
     }
+
+    internal ulong ReadCommit(Slot slot) => Age(Copy(slot.Bytes, InForce(slot.Bytes)).Commit);
 
     private ref LedgerHead Head => ref MemoryMarshal.AsRef<LedgerHead>(_segments[0].Record(0));
 

@@ -28,6 +28,9 @@ internal sealed class LedgerEntry(Ledger ledger, Ledger.Slot slot, RecordKind ki
 
     internal LedgerCounts Committed => ledger.Read(Slot);
 
+    /// <summary>The number of the commit that it was last written with.</summary>
+    internal ulong Commit => ledger.ReadCommit(Slot);
+
     /// <summary>What was committed, and what will be.</summary>
     internal LedgerCounts Total
     {

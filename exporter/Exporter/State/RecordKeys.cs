@@ -51,6 +51,11 @@ internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNa
 /// <param name="Pod">Null: not known.</param>
 internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset SeenAt, ulong Network, IReadOnlyList<string> LabelNames, PodIdentity? Pod)
 {
+    /// <summary>As <see cref="LinkIdentity.Birth"/>.</summary>
+    internal ulong Birth { get; init; }
+
+    internal UncountedPackets Uncounted { get; init; }
+
     internal byte[] Write() => RecordKey.Write(writer =>
     {
         writer.Write(Generation);
@@ -71,6 +76,10 @@ internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset S
             RecordKey.Write(writer, LabelNames);
             RecordKey.Write(writer, Pod.Labels.Values);
         }
+        // Last, since earlier versions read what they know, and leave the rest.
+        writer.Write(Birth);
+        RecordKey.Write(writer, Uncounted.Transmitted);
+        RecordKey.Write(writer, Uncounted.Received);
     });
 
     internal static InterfaceKey Read(byte[] key) => RecordKey.Read(key, reader =>
@@ -79,13 +88,19 @@ internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset S
         var (ifindex, name, kind, address, peer, ns) = (reader.ReadInt32(), reader.ReadString(), reader.ReadString(), reader.ReadUInt64(), reader.ReadInt32(), reader.ReadInt32());
         var (seenAt, network) = (new DateTimeOffset(reader.ReadInt64(), TimeSpan.Zero), reader.ReadUInt64());
         var link = new Link(ifindex, name, kind, address, peer, ns < 0 ? null : ns);
-        if (!reader.ReadBoolean())
+        string[] names = [];
+        PodIdentity? pod = null;
+        if (reader.ReadBoolean())
         {
-            return new InterfaceKey(generation, link, seenAt, network, [], null);
+            var (podNamespace, podName, isExcluded) = (reader.ReadString(), reader.ReadString(), reader.ReadBoolean());
+            names = RecordKey.ReadTexts(reader);
+            pod = new(podNamespace, podName, new(RecordKey.ReadTexts(reader)), isExcluded);
         }
-        var (podNamespace, podName, isExcluded) = (reader.ReadString(), reader.ReadString(), reader.ReadBoolean());
-        var names = RecordKey.ReadTexts(reader);
-        return new InterfaceKey(generation, link, seenAt, network, names, new(podNamespace, podName, new(RecordKey.ReadTexts(reader)), isExcluded));
+        var read = new InterfaceKey(generation, link, seenAt, network, names, pod);
+        // An earlier version has written no more.
+        return reader.BaseStream.Position == reader.BaseStream.Length
+            ? read
+            : read with { Birth = reader.ReadUInt64(), Uncounted = new(RecordKey.ReadOptional(reader), RecordKey.ReadOptional(reader)) };
     });
 }
 
@@ -119,6 +134,18 @@ internal static class RecordKey
         {
             writer.Write(text);
         }
+    }
+
+    internal static void Write(BinaryWriter writer, ulong? number)
+    {
+        writer.Write(number is not null);
+        writer.Write(number ?? 0);
+    }
+
+    internal static ulong? ReadOptional(BinaryReader reader)
+    {
+        var (isKnown, number) = (reader.ReadBoolean(), reader.ReadUInt64());
+        return isKnown ? number : null;
     }
 
     internal static string[] ReadTexts(BinaryReader reader)

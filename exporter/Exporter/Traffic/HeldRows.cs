@@ -3,11 +3,19 @@ using Exporter.State;
 
 namespace Exporter.Traffic;
 
+/// <summary>Limits of what is held.</summary>
+internal static class HeldRows
+{
+    /// <summary>16 MiB of records.</summary>
+    internal const int Room = 4096;
+}
+
 /// <summary>What was counted for somebody whose pod is not known yet, kept until it is, or until the wait is over. Used with the ledger's lock.</summary>
 /// <typeparam name="TOwner">What tells whose it is.</typeparam>
 /// <param name="kind">Of its records.</param>
 /// <param name="number">What the owner's record is found by.</param>
-internal sealed class HeldRows<TOwner>(Ledger ledger, RecordKind kind, Func<TOwner, ulong> number, TimeProvider time, TimeSpan wait)
+/// <param name="room">For how many owners something can be held: each takes a record of the ledger, which is 4 KiB.</param>
+internal sealed class HeldRows<TOwner>(Ledger ledger, RecordKind kind, Func<TOwner, ulong> number, TimeProvider time, TimeSpan wait, int room = HeldRows.Room)
     where TOwner : notnull
 {
     private readonly Dictionary<TOwner, Held> _held = [];
@@ -16,8 +24,11 @@ internal sealed class HeldRows<TOwner>(Ledger ledger, RecordKind kind, Func<TOwn
 
     internal delegate void Crediter(IPodCounts owner, in LedgerCounts counts);
 
-    /// <summary>The record that is added to; it is there with the next commit.</summary>
-    internal LedgerEntry Hold(TOwner owner)
+    /// <summary>The record that is added to, which is there with the next commit; null where there is no room for another.</summary>
+    internal LedgerEntry? TryHold(TOwner owner) => _held.Count < room || _held.ContainsKey(owner) ? Restore(owner) : null;
+
+    /// <summary>Also where there is no room: what a previous process holds is held until the wait is over.</summary>
+    internal LedgerEntry Restore(TOwner owner)
     {
         if (!_held.TryGetValue(owner, out var held))
         {

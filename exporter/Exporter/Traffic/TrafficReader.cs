@@ -126,7 +126,7 @@ internal sealed class TrafficReader(
             {
                 if (find((long)RecordKey.ReadNumber(entry.Key)) is { } owner)
                 {
-                    _held.Hold(owner);
+                    _held.Restore(owner);
                 }
                 else
                 {
@@ -151,9 +151,14 @@ internal sealed class TrafficReader(
                 {
                     Credit(counts, row.Value);
                 }
+                else if (_held.TryHold(owner) is { } held)
+                {
+                    held.Add(row.Value);
+                }
                 else
                 {
-                    _held.Hold(owner).Add(row.Value);
+                    metrics.UnheldTraffic.Inc();
+                    metrics.Unattributed.Add(row.Value);
                 }
             }
             else

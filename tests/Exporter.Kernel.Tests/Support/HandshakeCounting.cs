@@ -12,6 +12,8 @@ internal sealed class HandshakeCounting : IDisposable
 
     private readonly TcpHandshakePrograms _programs;
     private readonly RouteClient _client = new();
+    internal NetNamespaces Namespaces { get; } = NetNamespaces.Load();
+
     private readonly Dictionary<ulong, HandshakeValue> _totals = [];
     private readonly ManualResetEventSlim _stop = new();
     private readonly Thread _thread;
@@ -38,14 +40,14 @@ internal sealed class HandshakeCounting : IDisposable
     internal ulong Network(NetworkNamespace ns)
     {
         using var file = File.OpenHandle($"/run/netns/{ns.Name}");
-        return _programs.FindNetwork(_client.GetNamespaceId(file));
+        return Namespaces.Find(_client.GetNamespaceId(file)!.Value);
     }
 
     /// <summary>What was counted in a pod's namespace so far.</summary>
     internal HandshakeValue Of(Pod pod) => Of(Network(pod.Namespace));
 
     /// <summary>What was counted in the test's own namespace so far.</summary>
-    internal HandshakeValue OfHost() => Of(_programs.FindNetwork(null));
+    internal HandshakeValue OfHost() => Of(Namespaces.FindOwn());
 
     internal ulong ReadLoss(HandshakeLoss loss) => _programs.Losses.Read((int)loss);
 
@@ -65,6 +67,7 @@ internal sealed class HandshakeCounting : IDisposable
         _thread.Join();
         _stop.Dispose();
         _programs.Dispose();
+        Namespaces.Dispose();
         _client.Dispose();
     }
 

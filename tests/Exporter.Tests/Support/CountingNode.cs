@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Exporter.Bpf.Contract;
 using Exporter.Handshakes;
 using Exporter.Metrics;
@@ -130,8 +131,18 @@ internal sealed class CountingNode : IDisposable
         Table.Networks = Table.Networks.Remove(network);
     }
 
-    /// <summary>A network namespace had handshakes, and they are drained.</summary>
+    /// <summary>A network namespace that an interface leads to, be it counted yet or not, had handshakes, and they are drained.</summary>
     internal void Count(ulong network, HandshakeValue handshakes)
+    {
+        LeadTo(network);
+        CountInside(network, handshakes);
+    }
+
+    /// <summary>An interface leads to a network namespace.</summary>
+    internal void LeadTo(ulong network) => Table.PeerNamespaces = Table.PeerNamespaces.Append(network).ToFrozenSet();
+
+    /// <summary>A network namespace that no interface has to lead to had handshakes, and they are drained.</summary>
+    internal void CountInside(ulong network, HandshakeValue handshakes)
     {
         HandshakeSource.Put(network, handshakes);
         Handshakes.Drain();

@@ -20,7 +20,7 @@ pod=pod host=host0
 # What the interface had counted when the exporter began to.
 base=(0 0 0 0)
 
-own_maps='traffic_|handshake|network_found|podnet_ledger'
+own_maps='traffic_|handshake|netns_found|podnet_ledger'
 
 # Debian's kernels start with 3, with which only CAP_SYS_ADMIN may use kprobes.
 kprobe_paranoia=2
