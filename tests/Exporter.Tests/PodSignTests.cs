@@ -199,6 +199,175 @@ public sealed class PodSignTests
         Assert.Equal("b", _node.Identify(own));
     }
 
+    /// <summary>The pod was listed with an address that it no longer had, and no living pod claims that yet.</summary>
+    [Fact]
+    public async Task An_interface_is_nobodys_once_its_pod_shows_other_addresses()
+    {
+        var (a, b) = (_node.NewPod("a", Address).Running(_node.Now), _node.NewPod("b"));
+        var owner = _node.Find(Address);
+        _node.ListFirst(a, b);
+        Assert.Equal("a", _node.Identify(owner));
+        _node.Pass(10);
+
+        _node.Tell((a with { Addresses = ["10.0.7.2"] }).Running(_node.Now));
+
+        Assert.Null(_node.Identify(owner));
+        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_undecided_interfaces_total"]);
+        _node.TellDeleted(a with { Addresses = ["10.0.7.2"] });
+        _node.Pass(100);
+        _node.Leave(owner);
+        Assert.Null(_node.Identify(owner));
+        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_undecided_interfaces_total"]);
+    }
+
+    [Fact]
+    public void An_interface_that_was_released_is_the_pods_that_claims_its_address_later()
+    {
+        var (a, b) = (_node.NewPod("a", Address).Running(_node.Now), _node.NewPod("b"));
+        var owner = _node.Find(Address);
+        _node.ListFirst(a, b);
+        _node.Identify(owner);
+        _node.Tell(a with { Addresses = [OtherAddress] });
+        Assert.Null(_node.Identify(owner));
+
+        _node.Tell((b with { Addresses = [Address] }).Running(_node.Now));
+
+        Assert.Equal("b", _node.Identify(owner));
+    }
+
+    [Fact]
+    public void Both_interfaces_of_a_pod_that_shows_other_addresses_are_nobodys()
+    {
+        var first = _node.Find(Address);
+        var second = new PodInterface(first.Link, first.Generation + 100, _node.Now) { Sibling = first, Addresses = first.Addresses };
+        var pod = _node.NewPod("web", Address).Running(_node.Now);
+        _node.ListFirst(pod);
+        Assert.Equal(["web", "web"], new[] { first, second }.Select(_node.Identify));
+
+        _node.Tell(pod with { Addresses = [OtherAddress] });
+
+        Assert.Equal([null, null], new[] { first, second }.Select(_node.Identify));
+        Assert.Equal([null, null], new[] { first, second }.Select(_node.Identify));
+    }
+
+    /// <summary>A kubelet removes the addresses for a moment, and a pod that is over may lose them; an address of two may go.</summary>
+    [Theory]
+    [InlineData("moment")]
+    [InlineData("over")]
+    [InlineData("deleted")]
+    [InlineData("second")]
+    public void An_interface_stays_its_pods_while_no_other_addresses_are_shown(string change)
+    {
+        var pod = _node.NewPod("web", Address, "fd00::1").Running(_node.Now);
+        _node.ListFirst();
+        _node.Tell(pod);
+        var owner = _node.Appear(Address, "fd00::1");
+        Assert.Equal("web", _node.Identify(owner));
+        _node.Pass(10);
+
+        switch (change)
+        {
+            case "moment":
+                _node.Tell(pod with { Addresses = [] });
+                break;
+            case "over":
+                _node.Tell(pod.Over(_node.Now) with { Addresses = [] });
+                break;
+            case "deleted":
+                _node.TellDeleted(pod);
+                break;
+            default:
+                _node.Tell(pod with { Addresses = ["fd00::1"] });
+                break;
+        }
+
+        Assert.Equal("web", _node.Identify(owner));
+        _node.Pass(100);
+        Assert.Equal("web", _node.Identify(owner));
+    }
+
+    /// <summary>The sandbox is made again: the kernel's event of the old interface's end may be read after the pod's.</summary>
+    [Fact]
+    public void What_the_interface_of_a_previous_sandbox_carried_is_its_pods()
+    {
+        var pod = _node.NewPod("web", Address).Running(_node.Now);
+        _node.ListFirst();
+        _node.Tell(pod);
+        var owner = _node.Appear(Address);
+        _node.Identify(owner);
+        _node.Pass(10);
+        _node.Tell(pod with { Addresses = [OtherAddress] });
+        Assert.Null(_node.Identify(owner));
+        _node.Pass(1);
+
+        _node.Leave(owner);
+
+        Assert.Equal("web", _node.Identify(owner));
+    }
+
+    /// <summary>Its pod is known from a previous process; another pod of the same name is not that one.</summary>
+    [Theory]
+    [InlineData(false, null)]
+    [InlineData(true, "web")]
+    public void A_restored_interface_whose_pod_shows_other_addresses_is_nobodys(bool isLaterPod, string? expected)
+    {
+        var pod = _node.NewPod("web", OtherAddress).Running(_node.Now);
+        var owner = _node.Find(Address);
+        owner.Pod = new("shop", "web", new("shop", "web"));
+        _node.Pass(10);
+
+        _node.ListFirst(isLaterPod ? _node.NewPod("web", OtherAddress).Running(_node.Now) : pod);
+
+        Assert.Equal(expected, _node.Identify(owner));
+    }
+
+    [Fact]
+    public async Task Pods_are_counted_by_whether_an_interface_of_theirs_is_known()
+    {
+        var host = _node.NewPod("proxy", "192.168.0.1") with { HostNetwork = true };
+        var (web, sandboxed) = (_node.NewPod("web", Address), _node.NewPod("sandboxed", OtherAddress));
+        var (over, pending) = (_node.NewPod("job", "10.0.0.9").Over(_node.Now), _node.NewPod("pending") with { Phase = "Pending" });
+        _node.ListFirst(host, web, sandboxed, over, pending);
+        await AssertPodsAsync(with: 0, without: 2, host: 1);
+
+        var owner = _node.Find(Address);
+        Assert.Equal("web", _node.Identify(owner));
+        await AssertPodsAsync(with: 1, without: 1, host: 1);
+
+        _node.Leave(owner);
+        _node.Source.Forget(owner);
+        await AssertPodsAsync(with: 0, without: 2, host: 1);
+
+        _node.TellDeleted(web);
+        _node.TellDeleted(host);
+        await AssertPodsAsync(with: 0, without: 1, host: 0);
+    }
+
+    /// <summary>Each once, and only if pods claim its address.</summary>
+    [Fact]
+    public async Task Interfaces_that_stay_without_a_pod_although_pods_claim_their_addresses_are_counted()
+    {
+        _node.ListFirst(Old("a", Address));
+        _node.Pass(3);
+        var (claimed, gone, unclaimed) = (_node.Appear(Address), _node.Appear(Address), _node.Appear(OtherAddress));
+        await AssertUndecidedAsync(0);
+
+        _node.LeaveAndForget(gone);
+        await AssertUndecidedAsync(1);
+        _node.Pass(29);
+        await AssertUndecidedAsync(1);
+        _node.Pass(2);
+        await AssertUndecidedAsync(2);
+        _node.Pass(100);
+        await AssertUndecidedAsync(2);
+
+        async Task AssertUndecidedAsync(int expected)
+        {
+            Assert.All([claimed, unclaimed], owner => Assert.Null(_node.Identify(owner)));
+            Assert.Equal(expected, (await _node.ScrapeAsync())["podnet_exporter_undecided_interfaces_total"]);
+        }
+    }
+
     [Fact]
     public void The_API_server_is_asked_once_for_an_interface_that_has_no_pod_for_five_seconds()
     {
@@ -235,6 +404,14 @@ public sealed class PodSignTests
         _node.ListFirst(pod with { Addresses = [OtherAddress] }, Old("old", "10.0.0.9"));
 
         Assert.Equal(["old 10.0.0.9", "web 10.0.0.1"], _node.Source.GetKnownPods().Select(known => $"{known.Identity.Name} {known.Addresses[0]}").Order());
+    }
+
+    private async Task AssertPodsAsync(int with, int without, int host)
+    {
+        _node.Source.TakeChanges();
+        var metrics = await _node.ScrapeAsync();
+        string[] states = ["with_interface", "without_interface", "host_network"];
+        Assert.Equal<double>([with, without, host], states.Select(state => metrics[$"podnet_exporter_pods{{state=\"{state}\"}}"]));
     }
 
     private bool IsAsked() => _node.Store.Questions.TryTake();

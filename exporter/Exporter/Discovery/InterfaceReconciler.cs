@@ -723,16 +723,21 @@ internal sealed partial class InterfaceReconciler(
         }
     }
 
-    /// <summary>Also of those whose pod is known: it may be shown otherwise from now on.</summary>
+    /// <summary>Also of those whose pod is known: it may be shown otherwise from now on, or another's.</summary>
     private void Identify(Attachment attachment)
     {
         var owner = attachment.Owner;
-        if (pods.Identify(owner) is not { } pod || pod == owner.Pod)
+        var pod = pods.Identify(owner);
+        if (pod == owner.Pod || (pod is null && !pods.IsWrong(owner)))
         {
             return;
         }
+        if (pod is null)
+        {
+            LogReleased(owner.Name, owner.Pod!.Namespace, owner.Pod.Name);
+        }
         var before = owner.Counts;
-        owner.Counts = podMetrics.Acquire(pod);
+        owner.Counts = pod is null ? null : podMetrics.Acquire(pod);
         owner.Pod = pod;
         records.Save(owner);
         // What was held until now is credited by the next drain.
@@ -1043,4 +1048,7 @@ internal sealed partial class InterfaceReconciler(
 
     [LoggerMessage(9, LogLevel.Warning, "The addresses behind {Interface} cannot be asked for, trying again: {Reason}")]
     private partial void LogAddressesUnknown(string @interface, string reason);
+
+    [LoggerMessage(101, LogLevel.Warning, "{Interface} is no longer taken for pod {Namespace}/{Pod}'s: the pod has other addresses. It is unattributed until its pod is found")]
+    private partial void LogReleased(string @interface, string @namespace, string pod);
 }

@@ -38,6 +38,9 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
 
     private readonly HashSet<long> _undecided = [];
 
+    /// <summary>Interfaces that were released from a pod that turned out to have other addresses, by generation.</summary>
+    private readonly HashSet<long> _released = [];
+
     private PodLabels _labels = labels;
     private long _changes = -1;
     private bool _isContested;
@@ -107,6 +110,11 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
                 Take(owner, better);
                 claim = better;
             }
+            else if (owner.GoneAt is null && IsRefuted(owner, claim))
+            {
+                Release(owner, claim);
+                return null;
+            }
             return claim.Pod.Identify(_labels);
         }
         Register(owner);
@@ -119,13 +127,20 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         Unregister(owner);
         _askedAt.Remove(owner.Generation);
         _undecided.Remove(owner.Generation);
+        _released.Remove(owner.Generation);
         Take(owner, claim);
         return claim.Pod.Identify(_labels);
     }
 
+    public bool IsWrong(PodInterface owner) =>
+        owner is { GoneAt: null, Pod: { } pod }
+        && !_known.ContainsKey(owner.Generation)
+        && (_released.Contains(owner.Generation) || IsElsewhere(owner, pod));
+
     public void Forget(PodInterface owner)
     {
         _isShown = false;
+        _released.Remove(owner.Generation);
         _askedAt.Remove(owner.Generation);
         if (_known.Remove(owner.Generation))
         {
@@ -154,7 +169,8 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         && !(claim.EndTime < owner.SeenAt - Tolerance)
         && !(owner.GoneAt < claim.ListedAt)
         && !(owner.GoneAt < claim.SandboxAt)
-        && IsSigned(owner, claim);
+        && IsSigned(owner, claim)
+        && !IsRefuted(owner, claim);
 
     /// <summary>
     /// Whether a sign of the claim's sandbox is not older than the interface. Of an interface that was there before the exporter's first list
@@ -162,6 +178,26 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
     /// </summary>
     private bool IsSigned(PodInterface owner, AddressClaim claim) =>
         owner.BornAfter is { } born ? claim.SignAt >= born : !((claim.SignAt > claim.StartTime ? claim.SignAt : claim.StartTime ?? claim.SignAt) < bootedAt);
+
+    /// <summary>
+    /// Whether the interface outlived the claim of a pod that has other addresses since. A status without addresses refutes nothing: a kubelet
+    /// removes them for a moment.
+    /// </summary>
+    private static bool IsRefuted(PodInterface owner, AddressClaim claim) =>
+        claim.EndTime is { } end && !(owner.GoneAt <= end + Tolerance) && HasOther(claim.Pod.State, owner);
+
+    private static bool HasOther(PodState state, PodInterface owner) =>
+        state.Addresses.Count > 0 && owner.Addresses.Count > 0 && !state.Addresses.Intersect(owner.Addresses).Any();
+
+    /// <summary>
+    /// Whether the pod that a previous process found for the interface has other addresses. A later pod of the same name, as of a StatefulSet, is
+    /// another one.
+    /// </summary>
+    private bool IsElsewhere(PodInterface owner, PodIdentity pod) => store.Pods.Any(known =>
+        known.State is { HostNetwork: false } state
+        && (state.Description.Namespace, state.Description.Name) == (pod.Namespace, pod.Name)
+        && HasOther(state, owner)
+        && state.Addresses.SelectMany(address => store.GetClaims(address)).Any(claim => claim.Pod == known && claim.StartTime <= owner.SeenAt));
 
     private static bool IsLiving(AddressClaim claim) => claim is { EndTime: null, Pod.IsEnding: false };
 
@@ -172,6 +208,17 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         _isShown = false;
         _known[owner.Generation] = claim;
         claim.Taker = owner;
+    }
+
+    /// <summary>The interface is nobody's until another claim is found. What it carries from now on waits for that.</summary>
+    private void Release(PodInterface owner, AddressClaim claim)
+    {
+        _isShown = false;
+        _known.Remove(owner.Generation);
+        claim.Taker = claim.Taker == owner ? null : claim.Taker;
+        _released.Add(owner.Generation);
+        Register(owner);
+        CountUndecided(owner);
     }
 
     /// <summary>
@@ -343,7 +390,8 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
     }
 
     /// <summary>Another interface leads to the same namespace.</summary>
-    private static AddressClaim? FindShared(PodInterface owner, IEnumerable<AddressClaim> claims) => claims.LastOrDefault(claim => claim.Taker?.First == owner.First);
+    private static AddressClaim? FindShared(PodInterface owner, IEnumerable<AddressClaim> claims) =>
+        claims.LastOrDefault(claim => claim.Taker?.First == owner.First && !IsRefuted(owner, claim));
 
     /// <summary>
     /// The claim of a pod that had a sandbox with this address since the interface is there: on one node no two sandboxes have it at once. So
@@ -352,7 +400,7 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
     private AddressClaim? FindProven(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims) =>
         owner.GoneAt is not null || _waiting[address].Values.Any(other => other.First != owner.First && other.GoneAt is null)
             ? null
-            : claims.LastOrDefault(claim => IsFree(claim) && claim.SandboxAt >= owner.SeenAt && !(claim.EndTime < owner.SeenAt));
+            : claims.LastOrDefault(claim => IsFree(claim) && claim.SandboxAt >= owner.SeenAt && !(claim.EndTime < owner.SeenAt) && !IsRefuted(owner, claim));
 
     /// <summary>The claim that is left when the interfaces that had the address before have had theirs.</summary>
     private AddressClaim? FindNext(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims)

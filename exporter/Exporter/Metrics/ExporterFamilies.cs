@@ -355,7 +355,7 @@ internal static class ExporterFamilies
         "Interfaces that stayed without a pod although pods claim their addresses: nothing shows which pod's sandbox they are of.")
     {
         Query = "increase(podnet_exporter_undecided_interfaces_total[1h])",
-        Details = "What they carry is in the unattributed families. An interface that is decided later is counted here nevertheless.",
+        Details = "What they carry is in the unattributed families. An interface whose pod turns out to have other addresses is one of them. One that is decided later is counted here nevertheless.",
     };
 
     /// <summary>What there is where pods are known from Kubernetes.</summary>

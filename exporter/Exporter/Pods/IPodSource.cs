@@ -20,6 +20,11 @@ internal interface IPodSource
     /// <summary>Null where it is not known yet.</summary>
     PodIdentity? Identify(PodInterface owner);
 
+    /// <summary>
+    /// Whether the interface is not of the pod that it was said to be of, after <see cref="Identify"/> has found none: then it is nobody's.
+    /// </summary>
+    bool IsWrong(PodInterface owner) => false;
+
     /// <summary>The interface is gone, and will not be asked for again.</summary>
     void Forget(PodInterface owner);
 

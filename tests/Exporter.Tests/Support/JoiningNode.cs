@@ -3,6 +3,7 @@ using Exporter.Kubernetes;
 using Exporter.Options;
 using Exporter.Pods;
 using Microsoft.Extensions.Time.Testing;
+using Prometheus;
 
 namespace Exporter.Tests.Support;
 
@@ -14,6 +15,7 @@ internal sealed class JoiningNode
     internal const string Address = "10.0.0.1";
     internal const string OtherAddress = "10.0.0.2";
 
+    private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
     private long _generation;
 
     internal JoiningNode(params (string Key, string? Value)[] settings)
@@ -26,7 +28,7 @@ internal sealed class JoiningNode
     {
         Options = TestOptions.Read(settings);
         Store = new(Time, Keep);
-        Source = new(Store, new(Options.Metrics, Options.Kubernetes), Time, BootedAt);
+        Source = new(Store, new(Options.Metrics, Options.Kubernetes), Time, BootedAt, new(Prometheus.Metrics.WithCustomRegistry(_registry)));
         Store.SetCurrent(true);
         if (isListed)
         {
@@ -60,6 +62,8 @@ internal sealed class JoiningNode
     internal KubernetesPodSource Source { get; }
 
     internal DateTimeOffset Now => Time.GetUtcNow();
+
+    internal Task<Exposition> ScrapeAsync() => Exposition.OfAsync(_registry);
 
     internal void Pass(double seconds) => Time.Advance(TimeSpan.FromSeconds(seconds));
 
@@ -106,11 +110,16 @@ internal sealed class JoiningNode
     }
 
     /// <summary>A round of the reconciler that asks for one interface.</summary>
-    /// <returns>The pod's name.</returns>
+    /// <returns>The pod's name; null if the interface is nobody's.</returns>
     internal string? Identify(PodInterface owner)
     {
         Source.TakeChanges();
-        return Source.Identify(owner)?.Name;
+        var pod = Source.Identify(owner);
+        if (pod is not null || Source.IsWrong(owner))
+        {
+            owner.Pod = pod;
+        }
+        return owner.Pod?.Name;
     }
 
     /// <summary>The API server tells that a pod is new or has changed.</summary>
