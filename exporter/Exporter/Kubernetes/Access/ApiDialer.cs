@@ -15,8 +15,11 @@ internal sealed class ApiDialer(ApiAccess access, ClientCertificate? certificate
     /// <summary>For each step that a proxy has to answer, so that its silence is not taken for the API server's; for that the caller has a limit.</summary>
     private static readonly TimeSpan ProxyLimit = TimeSpan.FromSeconds(8);
 
-    /// <summary>As long as kubectl's.</summary>
-    private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(30);
+    /// <summary>
+    /// When a connection on which nothing comes is probed, how often, and how many probes may stay without an answer (tcp(7)). So a connection that
+    /// was cut without FIN or RST, as by a firewall that forgot it, ends 30 s after the last segment.
+    /// </summary>
+    private const int KeepAliveTime = 15, KeepAliveInterval = 5, KeepAliveProbes = 3;
 
     private readonly ServerTrust _trust = new(access.Authorities, access.AuthoritiesOrigin, environment);
 
@@ -66,8 +69,9 @@ internal sealed class ApiDialer(ApiAccess access, ClientCertificate? certificate
         try
         {
             socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, (int)KeepAlive.TotalSeconds);
-            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, (int)KeepAlive.TotalSeconds);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, KeepAliveTime);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, KeepAliveInterval);
+            socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, KeepAliveProbes);
             var port = address.Scheme is "socks5" or "socks5h" && address.Port < 0 ? ProxyTunnel.SocksPort : address.Port;
             await LimitAsync(name, limit, limited => socket.ConnectAsync(address.IdnHost.Trim('[', ']'), port, limited).AsTask(), cancellationToken);
             return new NetworkStream(socket, ownsSocket: true);
