@@ -28,13 +28,14 @@ public sealed class InterfaceRecordsTests : IDisposable
     [Fact]
     public void An_interface_is_there_at_once_as_it_was_saved()
     {
-        var owner = new PodInterface(Link, 3, SeenAt) { Pod = Web() };
+        var bornAfter = SeenAt - TimeSpan.FromSeconds(1);
+        var owner = new PodInterface(Link, 3, SeenAt) { Pod = Web(), BornAfter = bornAfter };
         Save(owner, 4026532000);
 
         Restart();
 
         var (found, network) = Assert.Single(Restored());
-        Assert.Equal((Link, 3, SeenAt, 4026532000ul, Web()), (found.Link, found.Generation, found.SeenAt, network, found.Pod));
+        Assert.Equal((Link, 3, SeenAt, bornAfter, 4026532000ul, Web()), (found.Link, found.Generation, found.SeenAt, found.BornAfter, network, found.Pod));
         Assert.Null(found.Counts);
     }
 

@@ -40,7 +40,13 @@ public sealed class RecordKeysTests
         from isKnown in Gen.Bool
         from birth in Gen.ULong
         from uncounted in Gen.Select(Gen.ULong, Gen.ULong, Gen.Int[0, 3], (one, other, known) => new UncountedPackets((known & 1) == 0 ? null : one, (known & 2) == 0 ? null : other))
-        select new InterfaceKey(generation, link, new(seenAt, TimeSpan.Zero), network, isKnown ? names : [], isKnown ? pod : null) { Birth = birth, Uncounted = uncounted };
+        from bornAfter in Gen.OneOf(Gen.Const((long?)null), Gen.Long[1, DateTime.MaxValue.Ticks].Select(ticks => (long?)ticks))
+        select new InterfaceKey(generation, link, new(seenAt, TimeSpan.Zero), network, isKnown ? names : [], isKnown ? pod : null)
+        {
+            Birth = birth,
+            Uncounted = uncounted,
+            BornAfter = bornAfter is { } ticks ? new(ticks, TimeSpan.Zero) : null,
+        };
 
     [Fact]
     public void The_key_of_a_group_is_read_as_it_was_written() =>
@@ -75,16 +81,19 @@ public sealed class RecordKeysTests
             Assert.Equal(key, read with { LabelNames = key.LabelNames });
         });
 
-    /// <summary>Three fields fewer at the end; an earlier version reads no further in one of now.</summary>
+    /// <summary>Each has added fields at the end; an earlier version reads no further in one of now.</summary>
     [Fact]
     public void The_key_of_an_interface_that_an_earlier_version_has_written_is_read_as_far_as_it_goes() =>
         Interfaces.Sample(key =>
         {
+            const int Optional = sizeof(bool) + sizeof(ulong);
             var written = key.Write();
 
-            var read = InterfaceKey.Read(written[..^(sizeof(ulong) + (2 * (sizeof(bool) + sizeof(ulong))))]);
+            var withoutBornAfter = InterfaceKey.Read(written[..^Optional]);
+            var first = InterfaceKey.Read(written[..^(sizeof(ulong) + (3 * Optional))]);
 
-            Assert.Equal(key with { Birth = 0, Uncounted = default }, read with { LabelNames = key.LabelNames });
+            Assert.Equal(key with { BornAfter = null }, withoutBornAfter with { LabelNames = key.LabelNames });
+            Assert.Equal(key with { BornAfter = null, Birth = 0, Uncounted = default }, first with { LabelNames = key.LabelNames });
         });
 
     [Fact]

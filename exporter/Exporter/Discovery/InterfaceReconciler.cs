@@ -183,7 +183,7 @@ internal sealed partial class InterfaceReconciler(
             {
                 case LinkProof.Same:
                     owner.Identity = now.Identity.Or(owner.Identity);
-                    proven[owner] = new(now.Link, owner.Generation, IsNew: false, owner.SeenAt) { Identity = owner.Identity };
+                    proven[owner] = new(now.Link, owner.Generation, IsNew: false, owner.SeenAt, owner.BornAfter) { Identity = owner.Identity };
                     table.Current = table.Current.SetItem(owner.Ifindex, owner);
                     break;
                 case LinkProof.Another:

@@ -38,6 +38,7 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
                 Pod = key.LabelNames.SequenceEqual(labels.Names) ? key.Pod : null,
                 Identity = new(key.Network, key.Birth),
                 Uncounted = key.Uncounted,
+                BornAfter = key.BornAfter,
                 Record = entry,
             };
             owner.Totals.Add(counted.Transmit.Total, counted.Receive.Total);
@@ -54,6 +55,7 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
         {
             Birth = owner.Identity.Birth,
             Uncounted = owner.Uncounted,
+            BornAfter = owner.BornAfter,
         }.Write();
         if (former?.Key.AsSpan().SequenceEqual(key) == true)
         {

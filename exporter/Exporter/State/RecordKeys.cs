@@ -56,6 +56,9 @@ internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset S
 
     internal UncountedPackets Uncounted { get; init; }
 
+    /// <summary>As <see cref="PodInterface.BornAfter"/>.</summary>
+    internal DateTimeOffset? BornAfter { get; init; }
+
     internal byte[] Write() => RecordKey.Write(writer =>
     {
         writer.Write(Generation);
@@ -80,6 +83,7 @@ internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset S
         writer.Write(Birth);
         RecordKey.Write(writer, Uncounted.Transmitted);
         RecordKey.Write(writer, Uncounted.Received);
+        RecordKey.Write(writer, (ulong?)BornAfter?.UtcTicks);
     });
 
     internal static InterfaceKey Read(byte[] key) => RecordKey.Read(key, reader =>
@@ -97,10 +101,14 @@ internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset S
             pod = new(podNamespace, podName, new(RecordKey.ReadTexts(reader)), isExcluded);
         }
         var read = new InterfaceKey(generation, link, seenAt, network, names, pod);
-        // An earlier version has written no more.
-        return reader.BaseStream.Position == reader.BaseStream.Length
-            ? read
-            : read with { Birth = reader.ReadUInt64(), Uncounted = new(RecordKey.ReadOptional(reader), RecordKey.ReadOptional(reader)) };
+        // Earlier versions have written no more, or no time of birth.
+        if (HasMore(reader))
+        {
+            read = read with { Birth = reader.ReadUInt64(), Uncounted = new(RecordKey.ReadOptional(reader), RecordKey.ReadOptional(reader)) };
+        }
+        return HasMore(reader) && RecordKey.ReadOptional(reader) is { } ticks ? read with { BornAfter = new((long)ticks, TimeSpan.Zero) } : read;
+
+        static bool HasMore(BinaryReader reader) => reader.BaseStream.Position < reader.BaseStream.Length;
     });
 }
 
