@@ -86,9 +86,12 @@ internal sealed class Cluster
         }
     }
 
-    /// <summary>As a kubelet reports it; the start time is set with the first report.</summary>
-    internal ClusterPod SetStatus(string podNamespace, string name, string phase, params string[] podIps) =>
-        Modify(podNamespace, name, pod => pod with { Phase = phase, PodIps = podIps, StartTime = pod.StartTime ?? DateTimeOffset.UtcNow });
+    /// <summary>As a kubelet reports it; the start time is set with the first report, and containers that run have just been started.</summary>
+    internal ClusterPod SetStatus(string podNamespace, string name, string phase, params string[] podIps)
+    {
+        var now = DateTimeOffset.UtcNow;
+        return Modify(podNamespace, name, pod => pod with { Phase = phase, PodIps = podIps, StartTime = pod.StartTime ?? now, StartedAt = now });
+    }
 
     /// <returns>The pod as the watches saw it last.</returns>
     internal ClusterPod Delete(string podNamespace, string name)

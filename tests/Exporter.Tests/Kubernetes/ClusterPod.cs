@@ -42,6 +42,9 @@ internal sealed record ClusterPod(string Namespace, string Name)
 
     internal DateTimeOffset? StartTime { get; init; }
 
+    /// <summary>Of its containers, while they run; null: those of the template, which are from long before.</summary>
+    internal DateTimeOffset? StartedAt { get; init; }
+
     /// <summary>In the order in which the storage keeps them.</summary>
     internal string Key => $"{Namespace}/{Name}";
 
@@ -155,6 +158,21 @@ internal sealed record ClusterPod(string Namespace, string Name)
         if (StartTime is { } start)
         {
             json.WriteString("startTime", Text(start));
+        }
+        if (StartedAt is { } started && Phase == "Running")
+        {
+            json.WriteStartArray("containerStatuses");
+            json.WriteStartObject();
+            json.WriteString("name", "app");
+            json.WriteStartObject("state");
+            json.WriteStartObject("running");
+            json.WriteString("startedAt", Text(started));
+            json.WriteEndObject();
+            json.WriteEndObject();
+            json.WriteEndObject();
+            json.WriteEndArray();
+            CopyFrom(json, "status", "phase", "podIP", "podIPs", "startTime", "containerStatuses");
+            return;
         }
         CopyFrom(json, "status", "phase", "podIP", "podIPs", "startTime");
     }
