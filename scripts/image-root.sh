@@ -40,6 +40,8 @@ package_of() {
 	{ dpkg-query --search "$file" 2>/dev/null || dpkg-query --search "${file#/usr}"; } | head -n1 | cut -d: -f1
 }
 
+"$(dirname "$0")/glibc.sh" "$binary" >/dev/null
+
 mkdir -p "$root"
 [[ -z $(ls -A "$root") ]] || die "$root is not empty"
 mkdir -p "$root"/{dev,etc,proc,run,sys,tmp,usr/bin,usr/lib,usr/lib64,usr/share/doc/podnet-exporter,var/lib/dpkg/status.d}

@@ -9,6 +9,8 @@ public class BpfException : Exception
     /// <summary>Numbers from here on are libbpf's own.</summary>
     private const int FirstOfLibbpf = 4000;
 
+    private const string LibbpfPrefix = "libbpf: ";
+
     /// <param name="message">All there is to say.</param>
     private protected BpfException(string message)
         : base(message) => (Operation, Log) = ("", "");
@@ -19,7 +21,8 @@ public class BpfException : Exception
     {
         Operation = operation;
         ErrorNumber = errno;
-        Log = log;
+        Log = string.Join('\n', log.Split('\n').Select(line => line.StartsWith(LibbpfPrefix, StringComparison.Ordinal) ? line[LibbpfPrefix.Length..] : line));
+        IsOfVerifier = VerifierLines(log).Length > 0;
     }
 
     /// <summary>What was tried, in words that fit behind "cannot".</summary>
@@ -30,6 +33,9 @@ public class BpfException : Exception
 
     /// <summary>What libbpf said meanwhile, the verifier's log included; empty where it said nothing.</summary>
     public string Log { get; }
+
+    /// <summary>Whether the verifier refused a program, rather than the kernel the operation.</summary>
+    public bool IsOfVerifier { get; }
 
     /// <summary>What libbpf finds wrong with an object (libbpf.h, enum libbpf_errno).</summary>
     private static unsafe string Describe(int errno)
@@ -45,7 +51,19 @@ public class BpfException : Exception
         // The verifier's reason stands at the end of its log; the register states before it help few readers.
         const int TailLines = 8;
         var message = $"Cannot {operation}: {(errno >= FirstOfLibbpf ? Describe(errno) : Errno.Describe(errno))}";
-        var lines = log.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        var lines = VerifierLines(log);
+        if (lines.Length == 0 && errno is not (Errno.EPERM or Errno.EACCES))
+        {
+            lines = [.. Lines(log).Select(line => line.StartsWith(LibbpfPrefix, StringComparison.Ordinal) ? line[LibbpfPrefix.Length..] : line)];
+        }
         return lines.Length == 0 ? message : $"{message}\n{string.Join('\n', lines.TakeLast(TailLines))}";
     }
+
+    /// <summary>libbpf puts its name before each line of its own, and not before the verifier's.</summary>
+    private static string[] VerifierLines(string log) =>
+        Lines(log).Any(line => line.Contains("BEGIN PROG LOAD LOG", StringComparison.Ordinal))
+            ? [.. Lines(log).Where(line => !line.StartsWith(LibbpfPrefix, StringComparison.Ordinal))]
+            : [];
+
+    private static string[] Lines(string log) => log.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 }

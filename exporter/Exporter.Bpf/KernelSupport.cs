@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using Exporter.Bpf.Native;
+using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
 
 namespace Exporter.Bpf;
@@ -8,14 +11,45 @@ public static class KernelSupport
     private const string BtfFile = "/sys/kernel/btf/vmlinux";
     private const string LockdownFile = "/sys/kernel/security/lockdown";
 
+    /// <summary>The number of bpf(2).</summary>
+    private static readonly nint SysBpf = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 280 : 321;
+
     /// <summary>As uname -r says it.</summary>
     public static string Release => File.ReadAllText("/proc/sys/kernel/osrelease").Trim();
+
+    /// <summary>Whether the memory of maps counts against RLIMIT_MEMLOCK, as it did before Linux 5.11.</summary>
+    public static bool LimitsBpfByMemlock => Release.Split('.', '-') is [var major, var minor, ..]
+        && int.TryParse(major, out var first) && int.TryParse(minor, out var second) && (first, second).CompareTo((5, 11)) < 0;
 
     /// <summary>Whether the kernel describes its own types, which the programs need to find fields of its structures.</summary>
     public static bool HasBtf => File.Exists(BtfFile);
 
+    /// <summary>
+    /// The errno with which bpf(2) is refused whatever is asked; 0 where it answers. A command that does not exist is EINVAL for those who may call
+    /// it (kernel/bpf/syscall.c, __sys_bpf); anything else comes from a seccomp filter or, before Linux 6.5, from a missing capability.
+    /// </summary>
+    public static int RefusalOfBpf
+    {
+        get
+        {
+            _ = Libc.syscall(SysBpf, int.MaxValue, 0, 0);
+            var errno = Marshal.GetLastPInvokeError();
+            return errno == Errno.EINVAL ? 0 : errno;
+        }
+    }
+
     /// <summary>Whether the kernel has tcx links; only to be asked with <see cref="Capability.Bpf"/>.</summary>
     public static bool HasTcx => TcxHook.IsSupported();
+
+    /// <summary>Whether the kernel has the qdisc clsact, or can load it. Nothing is made.</summary>
+    public static bool HasClsact
+    {
+        get
+        {
+            using var client = new RouteClient();
+            return client.HasQdisc("clsact");
+        }
+    }
 
     /// <summary>
     /// Whether the kernel has kprobes as perf events, which is how programs are attached to them

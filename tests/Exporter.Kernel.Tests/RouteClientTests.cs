@@ -36,6 +36,13 @@ public sealed class RouteClientTests : IDisposable
     }
 
     [Fact]
+    public void A_qdisc_that_the_kernel_does_not_have_is_known_and_none_is_made_to_find_out()
+    {
+        Assert.Equal((true, true, false), (_client.HasQdisc("clsact"), _client.HasQdisc("ingress"), _client.HasQdisc("pntnone")));
+        Assert.DoesNotContain("ffff:", Shell.Run("tc", "qdisc", "show", "dev", "lo"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_veth_within_one_namespace_shows_no_peer_namespace()
     {
         AddLink("pntroute0 type veth peer name pntroute1");

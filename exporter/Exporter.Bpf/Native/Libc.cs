@@ -147,6 +147,10 @@ internal static unsafe partial class Libc
         internal ulong rlim_max;
     }
 
+    /// <summary>A system call that the C library has no function for. Its arguments are passed as other functions' are, on x86-64 and arm64.</summary>
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial nint syscall(nint number, nint first, nint second, nint third);
+
     [LibraryImport(Library, SetLastError = true)]
     internal static partial int getrlimit(int resource, rlimit* limit);
 

@@ -166,6 +166,20 @@ public sealed unsafe class RouteClient : IDisposable
     }
 
     /// <summary>
+    /// Whether the kernel has a kind of ingress qdisc, or can load its module. The loopback interface is asked for one with a block that cannot be:
+    /// the kernel looks for the kind first, and makes nothing (net/sched/sch_api.c, qdisc_create and qdisc_block_indexes_set).
+    /// </summary>
+    internal bool HasQdisc(string kind)
+    {
+        const int LoopbackIfindex = 1;
+        var writer = new NetlinkWriter(_request, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK);
+        writer.Body(new TcMessage { Ifindex = LoopbackIfindex, Handle = TC_H_CLSACT & 0xffff_0000, Parent = TC_H_CLSACT });
+        writer.Attribute(TCA_KIND, kind);
+        writer.Attribute(TCA_INGRESS_BLOCK, 0);
+        return Exchange(writer.Message, out _, IgnoreMessage) != Errno.ENOENT;
+    }
+
+    /// <summary>
     /// The BPF filters of an interface's <c>ffff:</c> qdisc in the order they run; none where it has no such qdisc, or is gone. Where the qdisc is
     /// of the kind <see cref="IngressQdisc.Ingress"/> the kernel lists the filters of ingress for either direction.
     /// </summary>

@@ -57,6 +57,7 @@ internal static class Rtnetlink
 
     internal const ushort TCA_KIND = 1;
     internal const ushort TCA_OPTIONS = 2;
+    internal const ushort TCA_INGRESS_BLOCK = 13;
     internal const ushort TCA_BPF_FD = 6;
     internal const ushort TCA_BPF_NAME = 7;
     internal const ushort TCA_BPF_FLAGS = 8;

@@ -24,6 +24,10 @@ internal static class CheckCommand
         Line("tcx", mayAsk ? YesOrNo(KernelSupport.HasTcx) : "unknown without CAP_BPF and CAP_NET_ADMIN");
         Line("kprobes", YesOrNo(KernelSupport.HasKprobes));
         Line("lockdown", KernelSupport.Lockdown ?? "none");
+        var confinement = Confinement.Read();
+        Line("SELinux", confinement.SeLinuxContext is { } context ? $"enforced, this process is {context}" : "not enforced");
+        Line("AppArmor", confinement.AppArmorProfile ?? "no enforced profile");
+        Line("seccomp", confinement.HasSeccompFilter ? "this process has a filter" : "no filter");
         Line("bpffs", YesOrNo(KernelSupport.HasBpfFileSystem));
         foreach (var capability in Enum.GetValues<Capability>())
         {
@@ -36,13 +40,14 @@ internal static class CheckCommand
             {
                 using var programs = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces);
                 Line("programs", "accepted by the kernel");
-                if (Prerequisites.ChooseHook(options.Attach.Hook) is { } choice)
+                var hook = Prerequisites.ChooseHook(options.Attach.Hook, out var problem);
+                if (problem is null)
                 {
-                    Line("hook", $"{choice.ToString().ToLowerInvariant()} will be used");
+                    Line("hook", $"{hook.ToString().ToLowerInvariant()} will be used");
                 }
                 else
                 {
-                    missing = [Prerequisites.NoTcx];
+                    missing = [problem];
                 }
             }
             catch (BpfException e)
@@ -59,7 +64,7 @@ internal static class CheckCommand
             }
             foreach (var problem in handshakes.Problems)
             {
-                Line("", WithoutLog(problem));
+                Line("", problem.Replace("\n", "; ", StringComparison.Ordinal));
             }
         }
         var identity = await AskForPodsAsync(options);
@@ -68,7 +73,7 @@ internal static class CheckCommand
         Line("series", $"{plan.MaxSeries} sample lines, room for {plan.Capacity} {options.Metrics.Aggregation.ToString().ToLowerInvariant()}s");
         foreach (var problem in missing)
         {
-            output.WriteLine(WithoutLog(problem));
+            output.WriteLine(problem);
         }
         return missing.Count == 0 ? identity.ExitCode : ExitCode.NotSupported;
 
@@ -99,10 +104,6 @@ internal static class CheckCommand
             return ($"kubernetes will be used, but {pods.Server} cannot be asked for the pods of node {pods.Node}: {Failure.Describe(e)}", ExitCode.Failure);
         }
     }
-
-    /// <summary>A message without the lines that libbpf has printed, which are in the log of run.</summary>
-    private static string WithoutLog(string message) =>
-        string.Join('\n', message.Split('\n').Where(line => !line.StartsWith("libbpf:", StringComparison.Ordinal)));
 
     private static string YesOrNo(bool value) => value ? "yes" : "no";
 }

@@ -9,8 +9,6 @@ namespace Exporter.Commands;
 /// <summary>What has to be there before anything is loaded.</summary>
 internal static class Prerequisites
 {
-    internal const string NoTcx = "Attach:Hook is tcx, but this kernel has none. It came with Linux 6.6; use auto or clsact.";
-
     /// <summary>What is missing and what to do about it, a sentence each; empty is good.</summary>
     internal static IReadOnlyList<string> FindMissing()
     {
@@ -30,14 +28,27 @@ internal static class Prerequisites
         {
             missing.Add("The kernel is locked down in confidentiality mode, in which BPF programs are not allowed to read it. Boot it with lockdown=integrity.");
         }
+        if (missing.Count == 0 && KernelSupport.RefusalOfBpf is not 0 and var errno)
+        {
+            missing.Add($"bpf(2) is refused: {Errno.Describe(errno)}\n{ExplainRefusal(errno)}");
+        }
         return missing;
     }
 
     /// <summary>What the kernel said when it refused the programs, and what to do about it where that is known.</summary>
-    internal static string Explain(BpfException refusal) => refusal.ErrorNumber == Errno.EPERM
-        ? $"{refusal.Message}\nBefore Linux 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK: raise it, as 'ulimit -l unlimited' does. In a container the seccomp " +
-            "profile has to allow bpf(2): some do so only with CAP_SYS_ADMIN."
+    internal static string Explain(BpfException refusal) => refusal is { ErrorNumber: Errno.EPERM or Errno.EACCES, IsOfVerifier: false }
+        ? $"{refusal.Message}\n{ExplainRefusal(refusal.ErrorNumber)}"
         : refusal.Message;
+
+    /// <summary>What may have refused bpf(2) to a process that has the capabilities, a line each.</summary>
+    private static string ExplainRefusal(int errno)
+    {
+        var suspects = Confinement.Read().Suspects(reachesKernel: KernelSupport.RefusalOfBpf == 0);
+        string[] memory = errno == Errno.EPERM && KernelSupport.LimitsBpfByMemlock
+            ? ["Before Linux 5.11 the memory of BPF maps counts against RLIMIT_MEMLOCK: raise it, as 'ulimit -l unlimited' does."]
+            : [];
+        return string.Join('\n', memory.Concat(suspects));
+    }
 
     /// <summary>The way to the API server, if pods are to be known from there.</summary>
     /// <param name="problem">Why there is none although there should be; null where all is well.</param>
@@ -67,12 +78,19 @@ internal static class Prerequisites
         }
     }
 
-    /// <summary>tcx or clsact; null where tcx is asked for and the kernel has none.</summary>
-    internal static HookChoice? ChooseHook(HookChoice asked) => asked switch
+    /// <summary>tcx or clsact, as is asked for and the kernel has.</summary>
+    /// <param name="problem">Why it can be neither, and what to do; null where all is well.</param>
+    internal static HookChoice ChooseHook(HookChoice asked, out string? problem)
     {
-        HookChoice.Clsact => HookChoice.Clsact,
-        _ when KernelSupport.HasTcx => HookChoice.Tcx,
-        HookChoice.Auto => HookChoice.Clsact,
-        _ => null,
-    };
+        var hook = asked == HookChoice.Tcx || (asked == HookChoice.Auto && KernelSupport.HasTcx) ? HookChoice.Tcx : HookChoice.Clsact;
+        problem = hook switch
+        {
+            HookChoice.Tcx when !KernelSupport.HasTcx => "Attach:Hook is tcx, but this kernel has none. It came with Linux 6.6; use auto or clsact.",
+            HookChoice.Clsact when !KernelSupport.HasClsact =>
+                "Missing: the qdisc clsact, with which programs are attached. It is in the kernel's module sch_ingress (CONFIG_NET_SCH_INGRESS): load it on the node " +
+                "with 'modprobe sch_ingress', install the package that has it (kernel-modules-extra, linux-modules-extra), or use Linux 6.6 or newer with Attach:Hook=tcx.",
+            _ => null,
+        };
+        return hook;
+    }
 }

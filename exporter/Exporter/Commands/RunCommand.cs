@@ -32,11 +32,12 @@ internal static partial class RunCommand
         {
             return Fail(ExitCode.NotSupported, errors, string.Join('\n', missing));
         }
-        if (Prerequisites.ChooseHook(options.Attach.Hook) is not { } hook)
+        var hook = Prerequisites.ChooseHook(options.Attach.Hook, out var problem);
+        if (problem is not null)
         {
-            return Fail(ExitCode.NotSupported, errors, Prerequisites.NoTcx);
+            return Fail(ExitCode.NotSupported, errors, problem);
         }
-        using var api = Prerequisites.OpenApi(options, out var problem);
+        using var api = Prerequisites.OpenApi(options, out problem);
         if (problem is not null)
         {
             return Fail(ExitCode.BadOptions, errors, problem);
