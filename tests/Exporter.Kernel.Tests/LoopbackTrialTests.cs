@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Kernel.Tests.Support;
 

@@ -200,7 +200,7 @@ internal sealed record ToldPod(string Name)
     internal static DateTimeOffset Told(DateTimeOffset time) => new(time.Ticks - (time.Ticks % TimeSpan.TicksPerSecond), TimeSpan.Zero);
 
     internal ToldPod Over(DateTimeOffset? finishedAt, string phase = "Succeeded") =>
-        this with { Phase = phase, Began = StartedAt.FirstOrDefault() ?? StartTime, StartedAt = [], ReadyAt = null, FinishedAt = finishedAt is { } at ? [Told(at)] : [] };
+        this with { Phase = phase, Began = StartedAt is [{ } began, ..] ? began : StartTime, StartedAt = [], ReadyAt = null, FinishedAt = finishedAt is { } at ? [Told(at)] : [] };
 
     /// <summary>Its containers run since then.</summary>
     internal ToldPod Running(DateTimeOffset since) => this with { StartedAt = [Told(since)] };

@@ -50,7 +50,11 @@ internal sealed class HeaderLines(Stream inner) : Stream
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
-    public override ValueTask DisposeAsync() => inner.DisposeAsync();
+    public override async ValueTask DisposeAsync()
+    {
+        await inner.DisposeAsync();
+        await base.DisposeAsync();
+    }
 
     protected override void Dispose(bool disposing)
     {
@@ -58,5 +62,6 @@ internal sealed class HeaderLines(Stream inner) : Stream
         {
             inner.Dispose();
         }
+        base.Dispose(disposing);
     }
 }
