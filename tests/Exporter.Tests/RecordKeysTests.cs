@@ -108,6 +108,8 @@ public sealed class RecordKeysTests
         string[] names = ["namespace", "pod"];
 
         Assert.InRange(new GroupKey(SeriesLevel.Pod, names, GroupRoom.Pods, GroupTotals.Traffic, true, new(ns, name)).Write().Length, 1, Ledger.KeyRoom);
-        Assert.InRange(new InterfaceKey(1, new(1, "veth123456789ab", "netkit", 1, 2, 3), default, 1, names, new(ns, name, new(ns, name))).Write().Length, 1, Ledger.KeyRoom);
+        var key = new InterfaceKey(1, new(1, "veth123456789ab", "netkit", 1, 2, 3), default, 1, names, new(ns, name, new(ns, name))).Write();
+        Assert.InRange(key.Length, 1, Ledger.KeyRoom);
+        Assert.Equal([ns, name], InterfaceKey.Read(key).Pod!.Labels.Values);
     }
 }

@@ -59,7 +59,21 @@ internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset S
     /// <summary>As <see cref="PodInterface.BornAfter"/>.</summary>
     internal DateTimeOffset? BornAfter { get; init; }
 
-    internal byte[] Write() => RecordKey.Write(writer =>
+    /// <summary>Stand for the pod's namespace and name among the values of its labels, which have no control characters.</summary>
+    private const string NamespaceAgain = "\u0001";
+
+    private const string NameAgain = "\u0002";
+
+    internal byte[] Write()
+    {
+        var key = Write(Pod?.Labels.Values ?? []);
+        // The longest names do not fit in twice. Only they are shortened: an earlier version reads all others.
+        return key.Length <= Ledger.KeyRoom || Pod is null
+            ? key
+            : Write([.. Pod.Labels.Values.Select(value => value == Pod.Name ? NameAgain : value == Pod.Namespace ? NamespaceAgain : value)]);
+    }
+
+    private byte[] Write(IReadOnlyList<string> labels) => RecordKey.Write(writer =>
     {
         writer.Write(Generation);
         writer.Write(Link.Ifindex);
@@ -77,7 +91,7 @@ internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset S
             writer.Write(Pod.Name);
             writer.Write(Pod.IsExcluded);
             RecordKey.Write(writer, LabelNames);
-            RecordKey.Write(writer, Pod.Labels.Values);
+            RecordKey.Write(writer, labels);
         }
         // Last, since earlier versions read what they know, and leave the rest.
         writer.Write(Birth);
@@ -98,7 +112,8 @@ internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset S
         {
             var (podNamespace, podName, isExcluded) = (reader.ReadString(), reader.ReadString(), reader.ReadBoolean());
             names = RecordKey.ReadTexts(reader);
-            pod = new(podNamespace, podName, new(RecordKey.ReadTexts(reader)), isExcluded);
+            var labels = RecordKey.ReadTexts(reader).Select(value => value switch { NameAgain => podName, NamespaceAgain => podNamespace, _ => value });
+            pod = new(podNamespace, podName, new([.. labels]), isExcluded);
         }
         var read = new InterfaceKey(generation, link, seenAt, network, names, pod);
         // Earlier versions have written no more, or no time of birth.
