@@ -72,6 +72,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         await _node.StartFollowingAsync();
         for (var cut = 1; cut <= 5; cut++)
         {
+            await _node.AnswerIsReadAsync();
             _node.Advance(TimeSpan.FromSeconds(20));
             _server.KillConnections();
             var pause = await _node.Clock.NextPauseAsync();

@@ -133,6 +133,16 @@ internal sealed class WatchingNode : IAsyncDisposable
         }
     }
 
+    /// <summary>Returns when the watch has read an answer at the present time of its clock: the server sends it before.</summary>
+    internal async Task AnswerIsReadAsync()
+    {
+        using var deadline = new CancellationTokenSource(Silence.Limit);
+        while (Store.HeardAt < Clock.GetUtcNow())
+        {
+            await Task.Delay(1, deadline.Token);
+        }
+    }
+
     /// <summary>Returns when the store has changed so that this is the case.</summary>
     internal async Task UntilAsync(Func<bool> isSo)
     {
