@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using Exporter.Bpf.Contract;
 using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
@@ -22,7 +22,7 @@ public sealed class NetNamespaces : IDisposable
     private NetNamespaces(BpfObject loaded)
     {
         (_object, _program, _found) = (loaded, loaded.Program("podnet_netns"), loaded.Map("netns_found"));
-        _found.RequireLayout<uint, Found>();
+        _found.RequireLayout<uint, NetnsFound>();
     }
 
     /// <exception cref="BpfException">The kernel refused it.</exception>
@@ -64,23 +64,15 @@ public sealed class NetNamespaces : IDisposable
         _object.Dispose();
     }
 
-    private unsafe Found Run(int id)
+    private unsafe NetnsFound Run(int id)
     {
         lock (_lock)
         {
             _program.Run(id);
             var slot = 0;
-            Found found;
+            NetnsFound found;
             var error = Libbpf.bpf_map_lookup_elem(_found.Fd, &slot, &found);
             return error < 0 ? throw new BpfException($"read the map {_found.Name}", -error) : found;
         }
-    }
-
-    /// <summary>struct netns_found (bpf/identity/netns.h).</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    private struct Found
-    {
-        internal ulong Number;
-        internal ulong IsCookie;
     }
 }

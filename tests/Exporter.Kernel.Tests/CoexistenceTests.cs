@@ -80,7 +80,7 @@ public sealed class CoexistenceTests
 
         using var exporter = await ExporterProcess.StartAsync($"--Attach:Hook={nextHook}");
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
-        Assert.Equal(nextHook == "clsact" ? 1 : 0, Filters(pod, "ingress").Split("podnet_transmit:[").Length - 1);
+        Assert.Equal(nextHook == "clsact" ? 1 : 0, Filters(pod, "ingress").Split("podnet_transmit [").Length - 1);
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, Packets, 100, fromPod: true);
 
         var samples = await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_packets_total", "transport=\"udp\"") >= Packets);

@@ -37,6 +37,7 @@ public sealed partial class ContractTests
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_address", typeof(HandshakeAddress)),
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_flow", typeof(HandshakeFlow)),
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_late", typeof(HandshakeLate)),
+        ("identity/netns.h", "netns", "netns_found", typeof(NetnsFound)),
         ("netns/netns_list.h", "netns_list", "netns_search", typeof(NetnsSearch)),
     ];
 

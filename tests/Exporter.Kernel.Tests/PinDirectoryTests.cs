@@ -42,7 +42,7 @@ public sealed class PinDirectoryTests
 
     /// <summary>A file system for pins has no limit of its own: what it can be full of is a name that somebody else has.</summary>
     [Theory]
-    [InlineData("links", "is counted, but only until this process ends")]
+    [InlineData("links", "some only until this process ends")]
     [InlineData("handshake_losses", null)]
     public async Task Where_a_pin_cannot_be_made_it_counts_all_the_same(string taken, string? warning)
     {
