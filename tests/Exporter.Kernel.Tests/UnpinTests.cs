@@ -8,6 +8,7 @@ namespace Exporter.Kernel.Tests;
 public sealed class UnpinTests : IAsyncLifetime
 {
     private const string NotFound = """{"kind": "Status", "status": "Failure", "reason": "NotFound", "details": {"name": "podnet", "group": "apps", "kind": "daemonsets"}, "code": 404}""";
+    private const string Replaced = """{"kind": "DaemonSet", "metadata": {"uid": "ds-2"}}""";
     private const string Forbidden = """{"kind": "Status", "status": "Failure", "reason": "Forbidden", "details": {"name": "podnet", "group": "apps", "kind": "daemonsets"}, "code": 403}""";
 
     private readonly PinnedNode _node = new();
@@ -27,7 +28,6 @@ public sealed class UnpinTests : IAsyncLifetime
 
     [Theory]
     [InlineData(404, NotFound, "is deleted")]
-    [InlineData(200, """{"kind": "DaemonSet", "metadata": {"uid": "ds-2"}}""", "is replaced")]
     [InlineData(200, """{"kind": "DaemonSet", "metadata": {"uid": "ds-1", "deletionTimestamp": "2026-11-28T12:00:00Z", "finalizers": ["foregroundDeletion"]}}""", "is deleting")]
     public async Task Nothing_outlives_the_exporter_whose_DaemonSet_was_deleted(int status, string body, string text)
     {
@@ -40,6 +40,42 @@ public sealed class UnpinTests : IAsyncLifetime
 
         Assert.Contains(exporter.Log, line => line.Contains($"DaemonSet monitoring/podnet {text}", StringComparison.Ordinal));
         Assert.False(Directory.Exists(_node.Pins));
+    }
+
+    /// <summary>A process of the new DaemonSet may have the folder open, to wait for its lock.</summary>
+    [Fact]
+    public async Task Where_the_DaemonSet_was_replaced_an_empty_folder_is_left_for_the_next()
+    {
+        Answer(200, Replaced);
+        using var pod = new Pod();
+        using var exporter = await StartAsync();
+        await exporter.WaitForAttachedAsync(pod.Interface);
+
+        Assert.Equal(0, exporter.Terminate());
+
+        Assert.Contains(exporter.Log, line => line.Contains("DaemonSet monitoring/podnet is replaced", StringComparison.Ordinal));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_node.Folder));
+    }
+
+    /// <summary>The pod of a new DaemonSet of this name, or of another release.</summary>
+    [Theory]
+    [InlineData(200, Replaced)]
+    [InlineData(404, NotFound)]
+    public async Task An_exporter_that_already_waits_for_one_that_unpins_counts_after_it(int status, string body)
+    {
+        Answer(status, body);
+        using var pod = new Pod();
+        using var exporter = await StartAsync();
+        await exporter.WaitForAttachedAsync(pod.Interface);
+        using var successor = await ExporterProcess.StartAsync(_node.Options);
+        await successor.ScrapeUntilAsync(samples => samples["podnet_exporter_waiting"] == 1);
+
+        Assert.Equal(0, exporter.Terminate());
+
+        Assert.Contains(exporter.Log, line => line.Contains("detaching from every interface", StringComparison.Ordinal));
+        await successor.WaitForLogAsync("Counting by", "Everything that was attached and pinned is removed");
+        Assert.Contains(successor.Log, line => line.Contains("Counting by", StringComparison.Ordinal));
+        await successor.WaitForAttachedAsync(pod.Interface);
     }
 
     [Theory]

@@ -26,6 +26,9 @@ internal static partial class RunCommand
     /// <summary>How long the API server may take at the end to say whether the DaemonSet was deleted: with detaching, less than Kubernetes waits.</summary>
     private static readonly TimeSpan DaemonSetPatience = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long another exporter has to take the lock after this one has unpinned everything: it tries after each <see cref="Pause"/>.</summary>
+    private static readonly TimeSpan SuccessorPatience = TimeSpan.FromSeconds(2);
+
     internal static async Task<int> RunAsync(ExporterOptions options, OptionFiles files, TextWriter errors)
     {
         if (Prerequisites.FindMissing() is { Count: > 0 } missing)
@@ -111,14 +114,14 @@ internal static partial class RunCommand
             server.Content.Set(session.Content);
             LogCounting(server.Logger, kernel.Hook.Name, session.PodSource);
             outcome = await WaitAsync(session, looking, pins, server.Stopping, changed.Token);
-            if (outcome == Outcome.End && kernel.Pins is not null && await IsUninstalledAsync(state, kernel.Pins, server.Logger))
+            if (outcome == Outcome.End && kernel.Pins is not null)
             {
-                outcome = Outcome.Unpin;
+                outcome = await FindEndAsync(state, kernel.Pins, server.Logger);
             }
             await session.StopAsync(outcome switch
             {
                 Outcome.Remove => TimeSpan.MaxValue,
-                Outcome.Unpin => DetachBudget,
+                Outcome.Unpin or Outcome.UnpinForSuccessor => DetachBudget,
                 Outcome.OptionsChanged => null,
                 _ => kernel.Pins is null or { IsLost: true } ? DetachBudget : null,
             });
@@ -136,35 +139,58 @@ internal static partial class RunCommand
         }
         await watching.CancelAsync();
         await looking;
-        if (outcome is Outcome.Remove or Outcome.Unpin)
+        if (outcome is Outcome.Remove or Outcome.Unpin or Outcome.UnpinForSuccessor)
         {
-            using var client = new RouteClient();
             kernel.Detach();
-            PinnedState.Remove(pins!, client);
+            await RemoveAsync(outcome, pins!);
         }
         return outcome == Outcome.Remove ? await StandByUninstalledAsync(server) : ExitCode.Success;
     }
 
     /// <summary>
-    /// Whether the process ends because its DaemonSet was deleted. Without an answer it does not: what is pinned by mistake can be removed later,
-    /// and what is removed by mistake is lost.
+    /// Removes what outlives the process. After an uninstall nobody in this namespace counts. The end of one DaemonSet says nothing about an
+    /// exporter that waits, of the DaemonSet that replaces it or of another release: that one takes the lock of the empty folder.
     /// </summary>
-    private static async Task<bool> IsUninstalledAsync(NodeState state, PinDirectory pins, ILogger logger)
+    private static async Task RemoveAsync(Outcome outcome, PinDirectory pins)
+    {
+        using var client = new RouteClient();
+        if (outcome != Outcome.Remove)
+        {
+            PinnedState.Clear(pins, client);
+            if (outcome == Outcome.UnpinForSuccessor)
+            {
+                return;
+            }
+            pins.Unlock();
+            await Task.Delay(SuccessorPatience);
+            if (pins.IsRemoved || !pins.TryLock())
+            {
+                return;
+            }
+        }
+        PinnedState.Remove(pins, client);
+    }
+
+    /// <summary>
+    /// What is to be done at the end: unpin where the DaemonSet was deleted. Without an answer all stays: what is pinned by mistake can be removed
+    /// later, and what is removed by mistake is lost.
+    /// </summary>
+    private static async Task<Outcome> FindEndAsync(NodeState state, PinDirectory pins, ILogger logger)
     {
         if (await state.FindDaemonSetAsync(DaemonSetPatience) is not var (daemonSet, found, reason))
         {
-            return false;
+            return Outcome.End;
         }
         switch (found)
         {
             case DaemonSetState.Present:
-                return false;
+                return Outcome.End;
             case DaemonSetState.Unknown:
                 LogFateUnknown(logger, daemonSet.Namespace, daemonSet.Name, reason, pins.Path);
-                return false;
+                return Outcome.End;
             default:
                 LogUnpinning(logger, daemonSet.Namespace, daemonSet.Name, EnumText.Lower(found), pins.Path);
-                return true;
+                return found == DaemonSetState.Replaced ? Outcome.UnpinForSuccessor : Outcome.Unpin;
         }
     }
 
@@ -277,7 +303,7 @@ internal static partial class RunCommand
     [LoggerMessage(90, LogLevel.Warning, "The API server did not say whether DaemonSet {Namespace}/{Name} was deleted ({Reason}): the programs on this node keep counting, and {Directory} stays. If it was deleted for good, run 'podnet-exporter uninstall' on this node")]
     private static partial void LogFateUnknown(ILogger logger, string @namespace, string name, string reason, string directory);
 
-    [LoggerMessage(91, LogLevel.Information, "DaemonSet {Namespace}/{Name} is {State}: detaching from every interface and removing {Directory}")]
+    [LoggerMessage(91, LogLevel.Information, "DaemonSet {Namespace}/{Name} is {State}: detaching from every interface and removing what is in {Directory}")]
     private static partial void LogUnpinning(ILogger logger, string @namespace, string name, string state, string directory);
 
     [LoggerMessage(31, LogLevel.Warning, "Bpf:RunStatistics needs CAP_SYS_ADMIN, or somebody who sets the sysctl kernel.bpf_stats_enabled: {Reason}")]
@@ -300,6 +326,9 @@ internal static partial class RunCommand
 
         /// <summary>The process is to end, and its DaemonSet was deleted: nothing may outlive it.</summary>
         Unpin,
+
+        /// <summary>The same, and another DaemonSet of its name is there, whose exporter counts here next.</summary>
+        UnpinForSuccessor,
 
         /// <summary>Somebody wants everything removed.</summary>
         Remove,

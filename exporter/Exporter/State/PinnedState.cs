@@ -112,6 +112,19 @@ internal static class PinnedState
     /// <exception cref="PinException">Something cannot be removed.</exception>
     internal static int Remove(PinDirectory pins, RouteClient client, bool unmarkedToo = false)
     {
+        var programs = Clear(pins, client, unmarkedToo);
+        RemoveFolder(pins);
+        RemoveIfUnused(pins.Parent!);
+        return programs;
+    }
+
+    /// <summary>
+    /// Removes what <see cref="Remove"/> does, but leaves the folder, empty: a process that waits for its lock then counts. One that sees the
+    /// folder removed does not count any more, as uninstall wants it.
+    /// </summary>
+    /// <inheritdoc cref="Remove"/>
+    internal static int Clear(PinDirectory pins, RouteClient client, bool unmarkedToo = false)
+    {
         var root = pins.Parent!;
         var isEarlier = pins.IsOfEarlierVersion;
         var links = 0;
@@ -121,9 +134,7 @@ internal static class PinnedState
             links = RemoveFlat(root);
         }
         var filters = StrayFilters.Remove(client, pins, unmarkedToo || isEarlier);
-        links += RemoveFolder(pins);
-        RemoveIfUnused(root);
-        return links + filters;
+        return links + filters + RemoveContent(pins, pins.List());
     }
 
     /// <summary>Removes a folder with all that is in it. Called with its lock.</summary>
