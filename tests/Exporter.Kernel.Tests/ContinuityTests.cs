@@ -12,8 +12,8 @@ public sealed class ContinuityTests(ITestOutputHelper output)
     private const int SigKill = 9;
 
     [Theory]
-    [InlineData("tcx", 200)]
-    [InlineData("clsact", 60)]
+    [InlineData("tcx", 80)]
+    [InlineData("clsact", 40)]
     public async Task Killed_at_random_moments_under_load_it_counts_every_packet_once_and_no_counter_goes_back(string hook, int kills)
     {
         var seed = Environment.TickCount;
@@ -129,16 +129,16 @@ public sealed class ContinuityTests(ITestOutputHelper output)
 
     /// <summary>At every one of the calls of some drains in a row: the maps are swapped, read, emptied.</summary>
     [Theory]
-    [InlineData("is the same")]
-    [InlineData("has other maps")]
-    [InlineData("has no handshakes for a moment")]
-    public async Task Killed_at_any_call_into_the_kernel_while_it_drains_it_counts_every_packet_once(string next)
+    [InlineData("is the same", 1)]
+    [InlineData("has other maps", 3)]
+    [InlineData("has no handshakes for a moment", 3)]
+    public async Task Killed_at_any_call_into_the_kernel_while_it_drains_it_counts_every_packet_once(string next, int step)
     {
         const int Calls = 30;
         using var node = new PinnedNode();
         using var pod = new Pod();
         await AttachAsync(node, pod);
-        for (var call = 1; call <= Calls; call++)
+        for (var call = 1; call <= Calls; call += step)
         {
             if (next == "has no handshakes for a moment")
             {
@@ -162,7 +162,7 @@ public sealed class ContinuityTests(ITestOutputHelper output)
         var samples = await last.ScrapeAsync();
         // Where there were none of them, the series had left.
         Assert.Equal(
-            2 * Calls,
+            2 * Calls / step,
             samples.Sum("podnet_tcp_handshake_duration_seconds_count", $"pod=\"{pod.Name}\"", "role=\"server\"") + samples["podnet_exporter_retired_handshakes_total{role=\"server\"}"]);
     }
 
@@ -207,7 +207,7 @@ public sealed class ContinuityTests(ITestOutputHelper output)
             node.AssertOnward(await exporter.ScrapeAsync());
             Shell.Run("kill", "-STOP", exporter.Id.ToString(CultureInfo.InvariantCulture));
             // What is tested is that it does not run for that long.
-            await Task.Delay(TimeSpan.FromSeconds(30));
+            await Task.Delay(TimeSpan.FromSeconds(8));
             Shell.Run("kill", "-CONT", exporter.Id.ToString(CultureInfo.InvariantCulture));
             node.AssertOnward(await exporter.ScrapeAsync());
         }
@@ -265,7 +265,6 @@ public sealed class ContinuityTests(ITestOutputHelper output)
             first.Kill();
 
             await second.WaitForLogAsync("Goes on with 1 interfaces");
-            await second.WaitForLogAsync("Application started");
             Assert.Equal(0, (await second.ScrapeUntilAsync(samples => samples.CountPodLines() > 0))["podnet_exporter_waiting"]);
             node.AssertOnward(await TryUntilAsync(second));
             Assert.Equal(0, second.Terminate());
