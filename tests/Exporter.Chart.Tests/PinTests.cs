@@ -142,22 +142,33 @@ public sealed class PinTests
         var container = Assert.Single(pod["containers"]!.AsArray())!;
         AssertSame(
             manifest.PodSpec, pod, ["containers", "volumes", "automountServiceAccountToken", "terminationGracePeriodSeconds", "restartPolicy", "topologySpreadConstraints", "tolerations"]);
-        AssertSame(manifest.Container, container, ["name", "args", "env", "envFrom", "ports", "volumeMounts", "resources", "startupProbe", "livenessProbe", "readinessProbe"]);
+        AssertSame(manifest.Container, container, ["name", "args", "env", "envFrom", "ports", "volumeMounts", "startupProbe", "livenessProbe", "readinessProbe"]);
         AssertJson($"[{manifest.Volume("bpffs")!.ToJsonString()}]", pod["volumes"]);
         AssertJson($"[{manifest.Mount("bpffs")!.ToJsonString()}]", container["volumeMounts"]);
     }
 
-    /// <summary>Where the DaemonSet's controller leaves a pod, whatever the values say, and where there is no room.</summary>
+    /// <summary>A LimitRange with a least request, or a ratio of limit and request, lets in what it lets in of the DaemonSet.</summary>
+    [Theory]
+    [InlineData("resources.requests.cpu=100m", "resources.limits.cpu=200m")]
+    [InlineData("resources.requests=null", "resources.limits=null")]
+    [InlineData("resources=null")]
+    public void A_LimitRange_that_lets_the_DaemonSet_s_pods_in_lets_the_hook_s_in(params string[] values)
+    {
+        var manifest = Helm.RenderWith(["uninstall.enabled=true", "uninstall.nodes=3", .. values]);
+
+        AssertJson(manifest.Container["resources"]?.ToJsonString() ?? "null", manifest["Job"]["spec"]!["template"]!["spec"]!["containers"]![0]!["resources"]);
+    }
+
+    /// <summary>Where the DaemonSet's controller leaves a pod, whatever the values say.</summary>
     [Theory]
     [InlineData("{\"operator\": \"Exists\"}")]
     [InlineData("{\"key\": \"dedicated\", \"operator\": \"Exists\"}", "tolerations[0].key=dedicated", "tolerations[0].operator=Exists")]
-    public void The_hook_s_pods_also_run_on_nodes_that_have_troubles_or_are_full(string toleration, params string[] values)
+    public void The_hook_s_pods_also_run_on_nodes_that_have_troubles(string toleration, params string[] values)
     {
-        var pod = Helm.RenderWith(["uninstall.enabled=true", "uninstall.nodes=3", "resources.limits.cpu=1", .. values])["Job"]["spec"]!["template"]!["spec"]!;
+        var pod = Helm.RenderWith(["uninstall.enabled=true", "uninstall.nodes=3", .. values])["Job"]["spec"]!["template"]!["spec"]!;
 
         string[] troubles = ["unschedulable", "disk-pressure", "memory-pressure", "pid-pressure", "network-unavailable"];
         AssertJson($"[{string.Join(", ", troubles.Select(trouble => $$"""{"key": "node.kubernetes.io/{{trouble}}", "operator": "Exists"}"""))}, {toleration}]", pod["tolerations"]);
-        AssertJson("""{"requests": {"cpu": 0, "memory": 0}, "limits": {"cpu": 1, "memory": "256Mi"}}""", pod["containers"]![0]!["resources"]);
     }
 
     [Theory]

@@ -177,7 +177,7 @@ public sealed class ProgramStartTests : IDisposable
 
         Assert.Equal("ok\n", await exporter.GetAsync("/healthz"));
         Assert.Equal("ok\n", await exporter.GetAsync("/readyz"));
-        Assert.Contains("href=\"/metrics\"", await exporter.GetAsync("/"), StringComparison.Ordinal);
+        Assert.Contains("href=\"metrics\"", await exporter.GetAsync("/"), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.NotFound, (await exporter.RequestAsync("/nothing")).StatusCode);
         Assert.Equal(0, exporter.Terminate());
     }

@@ -31,6 +31,7 @@ public sealed partial class MetricDocumentationTests
         _ = new BpfMetrics(node.Factory, [], []);
         new ProgramObjects(node.Options.Bpf).ShowIn(node.Factory);
         _ = new ServerRefusals(node.Factory);
+        new Health.Readiness(ExporterFamilies.Ready.CreateGauge(node.Factory)).Has("pods");
         new SecretFiles(node.Time, new RecordingLogger<SecretFiles>()).ShowIn(node.Factory);
         _ = new LiveOptions(OptionFiles.Read(new Dictionary<string, string?>()), node.Options, node.Time, node.Factory, new RecordingLogger<LiveOptions>());
         using var text = new MemoryStream();

@@ -32,6 +32,31 @@ public sealed class ReadinessTests
     }
 
     [Fact]
+    public async Task A_metric_shows_it_and_stays_1_once_everything_was_there()
+    {
+        var registry = Prometheus.Metrics.NewCustomRegistry();
+        var gauge = Exporter.Metrics.ExporterFamilies.Ready.CreateGauge(Prometheus.Metrics.WithCustomRegistry(registry));
+        var readiness = new Readiness(gauge);
+
+        readiness.WaitFor("reconcile", "the interfaces are not known yet");
+        readiness.WaitFor("pods", "the pods are not known yet");
+        readiness.Has("reconcile");
+        Assert.Equal(0, await ReadAsync());
+        readiness.Has("pods");
+        Assert.Equal(1, await ReadAsync());
+        readiness.WaitFor("pods", "the options have changed");
+        Assert.Equal(1, await ReadAsync());
+
+        async Task<double> ReadAsync()
+        {
+            using var text = new MemoryStream();
+            await registry.CollectAndExportAsTextAsync(text);
+            var line = System.Text.Encoding.UTF8.GetString(text.ToArray()).Split('\n').Single(line => line.StartsWith("podnet_exporter_ready ", StringComparison.Ordinal));
+            return double.Parse(line.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
+        }
+    }
+
+    [Fact]
     public void What_was_there_once_is_not_waited_for_again()
     {
         _readiness.WaitFor("reconcile", "the interfaces are not known yet");

@@ -15,6 +15,7 @@ public static class Errno
     public const int EINVAL = 22;
     public const int EMFILE = 24;
     public const int ENOSPC = 28;
+    public const int ENOSYS = 38;
     public const int EOPNOTSUPP = 95;
     public const int ENOBUFS = 105;
 
@@ -42,6 +43,7 @@ public static class Errno
         EINVAL => nameof(EINVAL),
         EMFILE => nameof(EMFILE),
         ENOSPC => nameof(ENOSPC),
+        ENOSYS => nameof(ENOSYS),
         EOPNOTSUPP => nameof(EOPNOTSUPP),
         ENOBUFS => nameof(ENOBUFS),
         _ => null,

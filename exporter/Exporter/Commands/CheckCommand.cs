@@ -64,7 +64,7 @@ internal static class CheckCommand
             }
             foreach (var problem in handshakes.Problems)
             {
-                Line("", problem.Replace("\n", "; ", StringComparison.Ordinal));
+                Line("", problem.Split('\n')[0]);
             }
         }
         var identity = await AskForPodsAsync(options);

@@ -25,6 +25,7 @@ internal sealed class NodeState : IAsyncDisposable
     internal NodeState(ExporterOptions options, NodeKernel kernel, ApiConnection? api, OwnMetrics own, ILoggerFactory logging)
     {
         (Kernel, Own, Logging) = (kernel, own, logging);
+        Readiness = new(ExporterFamilies.Ready.CreateGauge(own.Factory));
         var handshakes = kernel.Handshakes.Programs;
         Bpf = new(own.Factory, [() => kernel.Traffic.Programs, () => handshakes?.Programs ?? []], MapsOf(kernel.Traffic, handshakes));
         kernel.Objects.ShowIn(own.Factory);
@@ -49,7 +50,7 @@ internal sealed class NodeState : IAsyncDisposable
 
     internal LoopHealth Health { get; } = new(TimeProvider.System);
 
-    internal Readiness Readiness { get; } = new();
+    internal Readiness Readiness { get; }
 
     /// <summary>Wakes the reconciler of the session that runs.</summary>
     internal ChangeSignal Changes { get; } = new();

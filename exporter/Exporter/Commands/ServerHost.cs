@@ -132,10 +132,14 @@ internal sealed class ServerHost : IAsyncDisposable
     {
         ExporterMetrics.ShowBuild(Own.Factory);
         ExporterMetrics.ShowStandby(Own.Factory, reason);
-        var readiness = new Health.Readiness();
+        var readiness = new Health.Readiness(ExporterFamilies.Ready.CreateGauge(Own.Factory));
         if (notReady is not null)
         {
             readiness.WaitFor("standby", notReady);
+        }
+        else
+        {
+            readiness.Has("standby");
         }
         var services = new ServiceCollection();
         services.AddSingleton(TimeProvider.System).AddSingleton<Health.LoopHealth>().AddSingleton(readiness).AddSingleton<RunningScrapes>();

@@ -61,6 +61,13 @@ internal static class ExporterFamilies
         Details = "It is not ready meanwhile. For some seconds this is what an upgrade looks like; longer, two exporters run in one network namespace with one `Bpf:PinDirectory`.",
     };
 
+    internal static readonly MetricDefinition Ready = new(
+        Gauge, "podnet_exporter_ready", "0 or 1", "1 once this process has listed the node's interfaces and, with Kubernetes, its pods. /readyz says what is missing.")
+    {
+        Query = "podnet_exporter_ready == 0",
+        Details = "What is lost later shows in other metrics: it stays 1.",
+    };
+
     internal static readonly MetricDefinition UndecidedPins = new(
         Gauge, "podnet_exporter_undecided_pin_directories", "folders", "Folders in the pin directory that the last start kept because the kernel did not say whether their network namespaces exist.")
     {
@@ -295,7 +302,7 @@ internal static class ExporterFamilies
     /// <summary>What there is always.</summary>
     internal static readonly IReadOnlyList<MetricDefinition> All =
     [
-        BuildInfo, HookInfo, Standby, Waiting, UndecidedPins, Interfaces, AttachErrors, ReconcileErrors,
+        BuildInfo, HookInfo, Standby, Waiting, Ready, UndecidedPins, Interfaces, AttachErrors, ReconcileErrors,
         LostPackets, LostBytes, MissedPackets, .. Unattributed.Families, UnheldRows, UnprovenInterfaces, .. Excluded.Families, LostHandshakes,
         Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
         DrainDuration, DrainErrors, Resyncs,
