@@ -72,8 +72,8 @@ int podnet_netns(struct bpf_raw_tracepoint_args *ctx)
 	/* As network_id() of tcp_handshake.bpf.c: rows are found by this number. */
 	found.is_cookie = bpf_core_field_exists(net->net_cookie);
 	if (net)
-		found.number = bpf_core_field_exists(net->net_cookie) ? BPF_CORE_READ(net, net_cookie) :
-									BPF_CORE_READ(net, ns.inum);
+		found.number = bpf_core_field_exists(net->net_cookie) ? BPF_CORE_READ(net, net_cookie)
+								      : BPF_CORE_READ(net, ns.inum);
 	bpf_map_update_elem(&netns_found, &slot, &found, BPF_ANY);
 	return 0;
 }

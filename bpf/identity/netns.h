@@ -9,7 +9,7 @@
 #include <linux/types.h>
 
 struct netns_found {
-	__u64 number;	 /* the namespace's cookie, or before Linux 5.12 its inode number; 0: there is none of this id */
+	__u64 number; /* the namespace's cookie, or before Linux 5.12 its inode number; 0: there is none of this id */
 	__u64 is_cookie; /* whether it never comes back */
 };
 

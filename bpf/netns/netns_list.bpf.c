@@ -70,7 +70,8 @@ int podnet_find_netns(void *ctx)
 	for (int i = 0; i < NETNS_LIST_MAX; i++) {
 		bpf_probe_read_kernel(&number, sizeof(number), (const void *)(entry + number_at));
 		found |= is_zero((number ^ wanted) & mask);
-		bpf_probe_read_kernel(&entry, sizeof(entry), (const void *)(entry + bpf_core_field_offset(struct list_head, next)));
+		bpf_probe_read_kernel(&entry, sizeof(entry),
+				      (const void *)(entry + bpf_core_field_offset(struct list_head, next)));
 		complete |= is_zero(entry ^ first);
 	}
 	search->found = found;
