@@ -77,7 +77,7 @@ public sealed class MissedPacketsTests
 
     private static double Missed(MetricSamples samples, string direction) => samples.Sum("podnet_exporter_missed_packets_total", $"direction=\"{direction}\"");
 
-    private static Task AssertCompleteAsync(ExporterProcess exporter, Pod pod) => exporter.ScrapeUntilAsync(samples =>
+    private static Task<MetricSamples> AssertCompleteAsync(ExporterProcess exporter, Pod pod) => exporter.ScrapeUntilAsync(samples =>
     {
         var (counted, kernel) = (samples.Traffic(pod.Name), pod.ReadCounters());
         return counted.TransmittedPackets + Missed(samples, "transmit") == kernel.TransmittedPackets
