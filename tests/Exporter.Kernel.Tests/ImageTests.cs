@@ -92,7 +92,7 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
 
         var components = JsonNode.Parse(File.ReadAllText(first))!["components"]!.AsArray().Select(component => (string)component!["purl"]!).ToList();
         Assert.Contains(components, component => component.StartsWith("pkg:nuget/prometheus-net.AspNetCore@", StringComparison.Ordinal));
-        Assert.Contains(components, component => component.StartsWith("pkg:nuget/KubernetesClient.Aot@", StringComparison.Ordinal));
+        Assert.Contains(components, component => component.StartsWith("pkg:nuget/YamlDotNet@", StringComparison.Ordinal));
         foreach (var package in _image.Files.Where(file => file.Name.StartsWith("./var/lib/dpkg/status.d/", StringComparison.Ordinal)).Select(file => Path.GetFileName(file.Name)))
         {
             Assert.Single(components, component => component.StartsWith("pkg:deb/", StringComparison.Ordinal) && component.Contains($"/{package}@", StringComparison.Ordinal));
