@@ -17,14 +17,18 @@ public sealed class RemovedPinsTests
         using var exporter = await node.StartAsync();
         var first = await exporter.AddPodAsync();
         using var second = await exporter.AddPodAsync();
-        var directory = Path.Combine(node.Pins, part);
+        var directory = Path.Combine(node.Folder, part);
 
         Directory.Delete(directory, recursive: true);
         first.Dispose();
 
         using var third = await exporter.AddPodAsync();
         await PinnedNode.AssertExactAsync(exporter, second, third);
-        await exporter.WaitForLogAsync("pins had been removed by somebody else and were made again");
+        if (hook == "tcx")
+        {
+            // With clsact all interfaces share two pins, which the third's attachment makes again if no check has done so before.
+            await exporter.WaitForLogAsync("pins had been removed by somebody else and were made again");
+        }
         var needed = hook == "tcx" ? (string[])[.. Links(second), .. Links(third)] : [];
         Assert.Empty(needed.Except(Directory.GetFileSystemEntries(directory).Select(Path.GetFileName)));
         Assert.NotEmpty(Directory.GetFileSystemEntries(directory));
