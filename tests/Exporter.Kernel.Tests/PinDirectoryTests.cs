@@ -77,8 +77,10 @@ public sealed class PinDirectoryTests
 
         using var exporter = await node.StartAsync();
 
-        // What was counted before is gone with the ledger; what nobody had read is still there.
-        await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_packets_total", $"pod=\"{pod.Name}\"", "transport=\"udp\"") + samples.Sum("podnet_exporter_unattributed_packets_total", "transmit") == 50);
+        // The 100 counted before are gone with the ledger; the 50 that no exporter had read are there, with a few of neighbour discovery.
+        await exporter.ScrapeUntilAsync(samples =>
+            samples.Sum("podnet_transmit_packets_total", $"pod=\"{pod.Name}\"", "transport=\"udp\"")
+                + samples.Sum("podnet_exporter_unattributed_packets_total", "transmit") is >= 50 and < 70);
     }
 
     [Fact]

@@ -1,8 +1,8 @@
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
 using Exporter.Bpf.Native;
 using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
-using System.Net.Sockets;
-using System.Text.RegularExpressions;
 
 namespace Exporter.Kernel.Tests.Support;
 
