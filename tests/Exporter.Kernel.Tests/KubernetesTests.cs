@@ -382,26 +382,34 @@ public sealed class KubernetesTests
         return counters;
     }
 
+    /// <summary>
+    /// Each byte is on the pod whose interface carried it, or unattributed: an interface between two pods that had its address within a
+    /// second is given to none. Most pods are exact.
+    /// </summary>
     private static async Task AssertExactAsync(KubernetesNode node, ChurningPods pods)
     {
-        var last = pods.Lives.Select(life => life.Pod).ToList();
+        const string Unattributed = "podnet_exporter_unattributed_packets_total";
+        var transmitted = pods.Lives.Sum(life => (double)life.Counters.TransmittedPackets);
+        var received = pods.Lives.Sum(life => (double)(life.Counters.ReceivedPackets + life.Counters.ReceiveDropped));
         var samples = await node.Exporter.ScrapeUntilAsync(samples =>
-            last.TrueForAll(samples.HasPod)
-            && pods.Lives.All(life => samples.Traffic(life.Pod) is var counted && counted.TransmittedPackets >= life.Counters.TransmittedPackets && counted.ReceivedPackets >= life.Counters.ReceivedPackets));
+            pods.Lives.Sum(life => (double)samples.Traffic(life.Pod).TransmittedPackets) + samples.Sum(Unattributed, "transmit") == transmitted
+            && pods.Lives.Sum(life => (double)samples.Traffic(life.Pod).ReceivedPackets) + samples.Sum(Unattributed, "receive") == received);
 
-        foreach (var reason in (string[])["unattributed", "missed", "lost"])
+        foreach (var reason in (string[])["missed", "lost"])
         {
             Assert.Equal((reason, 0), (reason, samples.Sum($"podnet_exporter_{reason}_packets_total")));
         }
+        var exact = 0;
         Assert.All(pods.Lives, life =>
         {
             var (expected, counted) = (life.Counters, samples.Traffic(life.Pod));
-            Assert.Equal(
-                (life.Pod, expected.TransmittedPackets, expected.TransmittedBytes, expected.ReceivedPackets + expected.ReceiveDropped),
-                (life.Pod, counted.TransmittedPackets, counted.TransmittedBytes, counted.ReceivedPackets));
+            Assert.True(counted.TransmittedPackets <= expected.TransmittedPackets && counted.TransmittedBytes <= expected.TransmittedBytes, $"{life} has {counted}");
+            Assert.True(counted.ReceivedPackets <= expected.ReceivedPackets + expected.ReceiveDropped, $"{life} has {counted}");
             // A busy machine's backlog may drop some on their way into the pod; nobody counts their bytes.
-            Assert.True(counted.ReceivedBytes == expected.ReceivedBytes || expected.ReceiveDropped > 0, $"{life} has received {counted.ReceivedBytes} bytes");
+            Assert.True(counted.ReceivedBytes <= expected.ReceivedBytes || expected.ReceiveDropped > 0, $"{life} has received {counted.ReceivedBytes} bytes");
+            exact += counted.TransmittedPackets == expected.TransmittedPackets ? 1 : 0;
         });
+        Assert.True(exact > pods.Lives.Count / 2, $"only {exact} of {pods.Lives.Count} pods are exact");
         Assert.Empty(node.Server.Failures);
     }
 }
