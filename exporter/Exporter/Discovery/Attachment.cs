@@ -24,8 +24,8 @@ internal sealed class Attachment(PodInterface owner, TimeProvider time)
 
     internal AddressLookup Addresses { get; } = new(owner, time);
 
-    /// <summary>Whether the failing look-up of its addresses has been logged.</summary>
-    internal bool IsAddressFailureLogged { get; set; }
+    /// <summary>A look-up of its addresses that fails. It is logged once for an interface, also if later ones succeed.</summary>
+    internal Trouble AddressTrouble { get; } = new();
 
     /// <summary>Whether its owner is published, so that rows of its index find it.</summary>
     internal bool IsPrepared { get; set; }

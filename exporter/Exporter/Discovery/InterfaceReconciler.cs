@@ -92,6 +92,9 @@ internal sealed partial class InterfaceReconciler(
     private readonly ReconcileStep _identifying = new("identify", time);
     private readonly ReconcileStep _checking = new("check coverage", time);
     private readonly ReconcileStep _publishing = new("publish the owners of network namespaces", time);
+    private readonly Trouble _pinning = new();
+    private readonly Trouble _detaching = new();
+    private readonly Trouble _pinLoss = new();
     private Departures? _departures;
     private IEnumerator<TcAttachment>? _left;
     private long _coverageCheckedAt = time.GetTimestamp();
@@ -100,9 +103,6 @@ internal sealed partial class InterfaceReconciler(
     private bool _hasAdopted;
     private bool _hasSwept;
     private bool _isNamed;
-    private bool _isPinFailureLogged;
-    private bool _isDetachFailureLogged;
-    private bool _isPinLossLogged;
 
     /// <summary>Whether what is being taken over is found by its pins; else the previous reconciler of this process has handed it on.</summary>
     private bool _isFromPins;
@@ -514,7 +514,7 @@ internal sealed partial class InterfaceReconciler(
             return;
         }
         var isLost = pins.IsLost;
-        if (isLost != _isPinLossLogged)
+        if (isLost ? _pinLoss.Begins() : _pinLoss.Ends())
         {
             metrics.Pinned.Set(isLost ? 0 : 1);
             if (isLost)
@@ -526,7 +526,6 @@ internal sealed partial class InterfaceReconciler(
             {
                 LogPinsFound(pins.Path);
             }
-            _isPinLossLogged = isLost;
         }
         var repaired = 0;
         foreach (var handle in Attached.Where(handle => !handle.IsPinned))
@@ -546,27 +545,25 @@ internal sealed partial class InterfaceReconciler(
         {
             LogPinnedAgain(repaired);
         }
-        _isPinFailureLogged = false;
+        _pinning.Ends();
     }
 
     private void OnPinFailed(string problem)
     {
         metrics.CountAttachError("pin");
-        if (!_isPinFailureLogged)
+        if (_pinning.Begins())
         {
             LogNotPinned(problem);
         }
-        _isPinFailureLogged = true;
     }
 
     private void OnDetachFailed(Exception problem)
     {
         metrics.CountAttachError(problem is PinException ? "pin" : "other");
-        if (!_isDetachFailureLogged)
+        if (_detaching.Begins())
         {
             LogNotDetached(problem.Message);
         }
-        _isDetachFailureLogged = true;
     }
 
     private void CountAttachError(Exception e) =>
@@ -715,11 +712,10 @@ internal sealed partial class InterfaceReconciler(
         }
         catch (NetlinkException e)
         {
-            if (!attachment.IsAddressFailureLogged)
+            if (attachment.AddressTrouble.Begins())
             {
                 LogAddressesUnknown(attachment.Owner.Name, e.Message);
             }
-            attachment.IsAddressFailureLogged = true;
         }
     }
 
