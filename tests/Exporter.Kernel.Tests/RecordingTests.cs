@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Exporter.Kernel.Tests.Support;
 
@@ -30,6 +31,7 @@ public sealed partial class RecordingTests
             node.Run("shop", "web-0", $"{client.Address}");
             await File.WriteAllTextAsync("/proc/sys/net/ipv4/ip_forward", "1");
             using var listener = server.Listen();
+            _ = Task.Run(() => AcceptAll(listener));
 
             var recorded = Environment.GetEnvironmentVariable("PODNET_RECORD") == "1" ? null : await File.ReadAllLinesAsync(path);
             var text = "";
@@ -87,6 +89,22 @@ public sealed partial class RecordingTests
         ? Shape(sample.Groups["name"].Value, Label().Matches(sample.Groups["labels"].Value).Select(label => label.Groups[1].Value))
         : "";
 
+    /// <summary>Else the listener's queue is full some time, and a connection waits for two minutes. Ends with the listener.</summary>
+    private static void AcceptAll(Socket listener)
+    {
+        try
+        {
+            while (true)
+            {
+                listener.Accept().Dispose();
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The test is over.
+        }
+    }
+
     private static void Connect(Pod from, Pod to, int port)
     {
         using var socket = TcpSockets.Open(from).WithReset();
@@ -94,7 +112,7 @@ public sealed partial class RecordingTests
         {
             socket.Connect(to.Address, port);
         }
-        catch (System.Net.Sockets.SocketException)
+        catch (SocketException)
         {
             // Nobody listens on port 1.
         }
