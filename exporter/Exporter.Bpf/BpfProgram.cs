@@ -92,11 +92,10 @@ public sealed unsafe class BpfProgram
         }
     }
 
-    public ProgramStatistics ReadStatistics()
-    {
-        var info = ReadInfo();
-        return new(info.run_cnt, TimeSpan.FromMicroseconds(info.run_time_ns / 1000.0), info.recursion_misses);
-    }
+    public ProgramStatistics ReadStatistics() => StatisticsOf(ReadInfo());
+
+    /// <summary>Of a program that another process may have loaded.</summary>
+    internal static ProgramStatistics ReadStatistics(FileDescriptor program) => StatisticsOf(ReadInfo((int)program.DangerousGetHandle(), "that is pinned"));
 
     /// <summary>Runs the program on a made-up packet (BPF_PROG_TEST_RUN).</summary>
     /// <param name="packet">From the Ethernet header on, at least 14 bytes.</param>
@@ -124,13 +123,18 @@ public sealed unsafe class BpfProgram
         }
     }
 
+    private static ProgramStatistics StatisticsOf(in Libbpf.bpf_prog_info info) =>
+        new(info.run_cnt, TimeSpan.FromMicroseconds(info.run_time_ns / 1000.0), info.recursion_misses);
+
+    private Libbpf.bpf_prog_info ReadInfo() => ReadInfo(Fd, Name);
+
     /// <summary>The structure grows with the kernel, which fills as much as both know.</summary>
-    private Libbpf.bpf_prog_info ReadInfo()
+    private static Libbpf.bpf_prog_info ReadInfo(int fd, string name)
     {
         Libbpf.bpf_prog_info info = default;
         var size = (uint)sizeof(Libbpf.bpf_prog_info);
-        var error = Libbpf.bpf_obj_get_info_by_fd(Fd, &info, &size);
-        return error < 0 ? throw new BpfException($"ask about the program {Name}", -error) : info;
+        var error = Libbpf.bpf_obj_get_info_by_fd(fd, &info, &size);
+        return error < 0 ? throw new BpfException($"ask about the program {name}", -error) : info;
     }
 }
 

@@ -29,6 +29,14 @@ public sealed class TcpHandshakePrograms : IDisposable
     private const string MapKind = "handshakes";
     private const string LinksPart = "handshake_links";
 
+    /// <summary>
+    /// The first program of each generation: what the kernel has left out of it is read when it runs no more, too, until that is kept elsewhere. Beside
+    /// it, once a second program is attached, a note of how much was left out before.
+    /// </summary>
+    private const string ProgramsPart = "handshake_programs";
+
+    private const string MissedEnd = "_missed";
+
     private static readonly string[] MapNames = ["handshakes_active", "handshakes_a", "handshakes_b", "handshakes_late", "handshake_losses", "handshakes_current"];
 
     private const string FirstState = "podnet_tp_state";
@@ -70,6 +78,14 @@ public sealed class TcpHandshakePrograms : IDisposable
     /// <summary>Taken while programs are replaced, or another is attached.</summary>
     private readonly Lock _lock = new();
     private Loaded _loaded;
+
+    /// <summary>Of programs that count no more, and whose misses nobody has kept yet.</summary>
+    private readonly List<MissedChanges> _ended = [];
+
+    /// <summary>What was read last: of those that have ended, and of the ones of now.</summary>
+    private MissedChanges[] _lastMissed = [];
+
+    /// <summary>Of the programs of now, once the second is attached.</summary>
     private ulong? _missed;
     private bool _isActive;
 
@@ -181,9 +197,14 @@ public sealed class TcpHandshakePrograms : IDisposable
         Loaded former;
         lock (_lock)
         {
+            var ended = new MissedChanges(_loaded.Generation, ReadOwnMissed());
             (former, _loaded) = (_loaded, next);
             _missed = null;
             Activate();
+            if (_pins is null)
+            {
+                _ended.Add(ended);
+            }
         }
         former.Dispose();
     }
@@ -223,6 +244,7 @@ public sealed class TcpHandshakePrograms : IDisposable
         {
             _pins.MakePart(part);
             _loaded.Links.ForEach(TryPin);
+            PinFirst(_pins);
         }
         foreach (var former in _formerMaps)
         {
@@ -236,6 +258,10 @@ public sealed class TcpHandshakePrograms : IDisposable
             {
                 _pins!.Remove(name);
             }
+        }
+        if (_pins is not null)
+        {
+            FindEnded(_pins);
         }
     }
 
@@ -257,19 +283,50 @@ public sealed class TcpHandshakePrograms : IDisposable
     /// <summary>
     /// Attaches the second of the tracepoint's programs if the kernel has left the first out. From then on nothing is missed.
     /// </summary>
-    /// <returns>How many changes of a socket's state were missed before: the ends of so many handshakes at the most.</returns>
+    /// <returns>
+    /// What was missed before, by these programs and by those before them that <see cref="ForgetMissed"/> was not called for; valid until the next call.
+    /// </returns>
     /// <exception cref="BpfException">The kernel refused.</exception>
-    public ulong Reinforce()
+    public ReadOnlySpan<MissedChanges> ReadMissed()
     {
         lock (_lock)
         {
-            var state = _loaded.Programs[0];
-            if (_missed is null && state.Name == FirstState && _loaded.Programs.All(program => program.Name != SecondState) && state.ReadStatistics().Misses > 0)
+            if (_missed is null && ReadOwnMissed() > 0)
             {
                 AttachSecond();
-                _missed = state.ReadStatistics().Misses;
+                _missed = _loaded.Programs[0].ReadStatistics().Misses;
+                WriteMissed(_pins);
             }
-            return _missed ?? 0;
+            if (_lastMissed.Length != _ended.Count + 1)
+            {
+                _lastMissed = new MissedChanges[_ended.Count + 1];
+            }
+            _ended.CopyTo(_lastMissed);
+            _lastMissed[^1] = new(_loaded.Generation, ReadOwnMissed());
+            return _lastMissed;
+        }
+    }
+
+    /// <summary>What was read last is kept elsewhere: of programs that count no more it need not be read again.</summary>
+    /// <exception cref="PinException">They stay pinned.</exception>
+    public void ForgetMissed()
+    {
+        lock (_lock)
+        {
+            for (var i = _ended.Count - 1; i >= 0; i--)
+            {
+                var ended = _ended[i];
+                if (!_lastMissed.Contains(ended))
+                {
+                    // It has ended since, or has missed more.
+                    continue;
+                }
+                if (_pins is not null)
+                {
+                    RemoveProgram(_pins, ended.Generation);
+                }
+                _ended.RemoveAt(i);
+            }
         }
     }
 
@@ -314,7 +371,72 @@ public sealed class TcpHandshakePrograms : IDisposable
     private static ulong[] ReadBounds(string settings) =>
         [.. settings[(settings.LastIndexOf('=') + 1)..].Split(' ').Select(bound => ulong.Parse(bound, CultureInfo.InvariantCulture))];
 
+    private static string ProgramOf(ulong generation) => $"{ProgramsPart}/{generation.ToString(CultureInfo.InvariantCulture)}";
+
+    private static void RemoveProgram(PinDirectory pins, ulong generation)
+    {
+        // The note last: without it all that the program has missed would count, also what the second has seen.
+        pins.Remove(ProgramOf(generation));
+        pins.Remove(ProgramOf(generation) + MissedEnd);
+    }
+
     private static void SetCurrent(MapSet maps, ulong generation) => new PerCpuArray<ulong>(maps["handshakes_current"]).Write(0, generation);
+
+    /// <summary>Only of the tracepoint's first program, and as long as there is no second.</summary>
+    private ulong ReadOwnMissed()
+    {
+        var state = _loaded.Programs[0];
+        return _missed ?? (state.Name == FirstState && !HasSecond ? state.ReadStatistics().Misses : 0);
+    }
+
+    private bool HasSecond => _loaded.Programs.Any(program => program.Name == SecondState);
+
+    private void PinFirst(PinDirectory pins)
+    {
+        if (_loaded.Programs[0].Name != FirstState)
+        {
+            return;
+        }
+        pins.MakePart(ProgramsPart);
+        if (HasSecond)
+        {
+            WriteMissed(pins);
+        }
+        pins.Pin(_loaded.Programs[0].Fd, ProgramOf(_loaded.Generation));
+    }
+
+    private void WriteMissed(PinDirectory? pins) =>
+        pins?.WriteNote(ProgramOf(_loaded.Generation) + MissedEnd, ReadOwnMissed().ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>Programs of earlier processes, and those that these have replaced.</summary>
+    private void FindEnded(PinDirectory pins)
+    {
+        _ended.Clear();
+        foreach (var name in pins.List(ProgramsPart))
+        {
+            if (!ulong.TryParse(name, CultureInfo.InvariantCulture, out var generation) || generation == _loaded.Generation)
+            {
+                continue;
+            }
+            var missed = ulong.TryParse(pins.ReadNote(ProgramOf(generation) + MissedEnd), CultureInfo.InvariantCulture, out var noted)
+                ? noted
+                : ReadMisses(pins, ProgramOf(generation));
+            if (missed == 0)
+            {
+                RemoveProgram(pins, generation);
+            }
+            else
+            {
+                _ended.Add(new(generation, missed));
+            }
+        }
+    }
+
+    private static ulong ReadMisses(PinDirectory pins, string name)
+    {
+        using var program = pins.Get(name);
+        return program is null ? 0 : BpfProgram.ReadStatistics(program).Misses;
+    }
 
     private void AttachMore((string Program, string? Function)[] hooks)
     {
@@ -405,3 +527,8 @@ public sealed class TcpHandshakePrograms : IDisposable
 /// <summary>Handshakes that were counted with other bounds.</summary>
 /// <param name="Bounds">In nanoseconds, ascending.</param>
 public sealed record FormerHandshakes(DoubleBufferedMap<HandshakeKey, HandshakeValue> Handshakes, IReadOnlyList<ulong> Bounds);
+
+/// <summary>Changes of sockets' states that the kernel did not show to the programs: the ends of so many handshakes at the most.</summary>
+/// <param name="Generation">The number of the programs.</param>
+/// <param name="Count">Never less than it was, for one number.</param>
+public readonly record struct MissedChanges(ulong Generation, ulong Count);

@@ -146,9 +146,13 @@ public sealed class ExporterMetricsTests
     [Fact]
     public async Task Unseen_handshakes_add_up_beside_the_losses_that_are_read()
     {
-        _metrics.UnseenHandshakes.Inc();
-        _metrics.SetLoss(HandshakeLoss.Untimed, 5);
-        _metrics.UnseenHandshakes.Inc();
+        lock (_ledger.Lock)
+        {
+            _metrics.UnseenHandshakes.Add(1);
+            _metrics.SetLoss(HandshakeLoss.Untimed, 5);
+            _metrics.UnseenHandshakes.Add(1);
+            _ledger.Commit();
+        }
 
         var losses = await ScrapeAsync();
         Assert.Equal(2, losses.LostHandshakes("unseen"));

@@ -1,5 +1,6 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
+using Exporter.State;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -282,12 +283,33 @@ public sealed class HandshakeReaderTests : IDisposable
     [Fact]
     public async Task What_the_kernel_has_left_out_is_told_with_every_drain()
     {
-        _node.HandshakeSource.Missed = 4;
+        _node.HandshakeSource.Missed = [new(100, 4)];
         _node.Handshakes.Drain();
-        _node.HandshakeSource.Missed = 6;
+        _node.HandshakeSource.Missed = [new(100, 6)];
+        _node.Handshakes.Drain();
         _node.Handshakes.Drain();
 
         Assert.Equal(6, (await _node.ScrapeAsync()).LostHandshakes("missed"));
+        Assert.Equal(3, _node.HandshakeSource.MissedKept);
+    }
+
+    [Fact]
+    public async Task What_the_kernel_has_left_out_of_one_generation_of_programs_and_the_next_adds_up()
+    {
+        _node.HandshakeSource.Missed = [new(100, 4)];
+        _node.Handshakes.Drain();
+        // It went on until it was replaced.
+        _node.HandshakeSource.Missed = [new(100, 5), new(200, 1)];
+        _node.Handshakes.Drain();
+        _node.HandshakeSource.Missed = [new(200, 3)];
+        _node.Handshakes.Drain();
+        Assert.Equal(8, (await _node.ScrapeAsync()).LostHandshakes("missed"));
+
+        // Nothing is kept of those that are gone.
+        _node.Commit();
+        var next = _node.StartAgain();
+        Assert.Equal([200ul], next.Ledger.FindRestored(RecordKind.MissedChanges).Select(entry => RecordKey.ReadNumber(entry.Key)));
+        next.Dispose();
     }
 
     [Theory]

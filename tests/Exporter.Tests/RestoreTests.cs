@@ -452,6 +452,41 @@ public sealed partial class RestoreTests : IDisposable
     }
 
     [Fact]
+    public async Task Handshakes_that_were_missed_or_unseen_stay_counted_and_no_program_s_are_counted_twice()
+    {
+        _node.HandshakeSource.Missed = [new(100, 3)];
+        _node.Handshakes.Drain();
+        PutUnseen();
+        Assert.Equal((3, 1), Lost(await _node.ScrapeAsync()));
+
+        Restart();
+        _node.Handshakes.Restore();
+        Assert.Equal((3, 1), Lost(await _node.ScrapeAsync()));
+        // While no exporter ran the kernel left more out of the programs, then they were replaced.
+        _node.HandshakeSource.Missed = [new(100, 5), new(200, 2)];
+        _node.Handshakes.Drain();
+        PutUnseen();
+        Assert.Equal((7, 2), Lost(await _node.ScrapeAsync()));
+
+        // Killed before the first were forgotten.
+        Restart();
+        _node.Handshakes.Restore();
+        _node.HandshakeSource.Missed = [new(100, 5), new(200, 2), new(300, 0)];
+        _node.Handshakes.Drain();
+        Assert.Equal((7, 2), Lost(await _node.ScrapeAsync()));
+
+        void PutUnseen()
+        {
+            var now = (ulong)(_node.Time.GetElapsedTime(0).Ticks * TimeSpan.NanosecondsPerTick);
+            _node.HandshakeSource.PutLate(default, new() { Started = now, Resent = now + 1 });
+            _node.Time.Advance(TimeSpan.FromMinutes(5));
+            _node.Handshakes.Drain();
+        }
+
+        static (double Missed, double Unseen) Lost(Exposition scrape) => (scrape.LostHandshakes("missed"), scrape.LostHandshakes("unseen"));
+    }
+
+    [Fact]
     public async Task The_totals_of_who_is_left_out_and_of_what_is_nobody_s_go_on()
     {
         _node.Join(7, new("kube-system", "proxy"));

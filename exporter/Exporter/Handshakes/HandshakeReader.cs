@@ -24,9 +24,13 @@ internal interface IHandshakeSource
     ulong ReadLoss(HandshakeLoss reason);
 
     /// <summary>
-    /// Looks whether the kernel leaves programs out, and has it stop. Returns how many changes of a socket's state it has left out.
+    /// Looks whether the kernel leaves programs out, and has it stop. Returns how many changes of a socket's state it has left out; valid until the next
+    /// call.
     /// </summary>
-    ulong ReadMissed();
+    ReadOnlySpan<MissedChanges> ReadMissed();
+
+    /// <summary>What was read of them is committed.</summary>
+    void ForgetMissed();
 
     /// <summary>The handshakes that are being sent again; valid until the next call.</summary>
     ReadOnlySpan<DrainedRow<HandshakeFlow, HandshakeLate>> ReadLate();
@@ -53,7 +57,9 @@ internal sealed class KernelHandshakeSource(TcpHandshakePrograms programs) : IHa
 
     public ulong ReadLoss(HandshakeLoss reason) => programs.Losses.Read((int)reason);
 
-    public ulong ReadMissed() => programs.Reinforce();
+    public ReadOnlySpan<MissedChanges> ReadMissed() => programs.ReadMissed();
+
+    public void ForgetMissed() => programs.ForgetMissed();
 
     public ReadOnlySpan<DrainedRow<HandshakeFlow, HandshakeLate>> ReadLate() => programs.Late.Read();
 
@@ -82,6 +88,7 @@ internal sealed class HandshakeReader(
     private readonly HeldRows<ulong>.Crediter _credit = (IPodCounts owner, in LedgerCounts held) => owner.Add(held.Handshakes.Regroup(handshakeOptions.Buckets));
 
     private readonly HeldRows<ulong>.Taker _giveUp = (in LedgerCounts held) => metrics.Unattributed.Add(held.Handshakes);
+    private readonly MissedHandshakes _missed = new(ledger, metrics.MissedHandshakes);
     private long _sweptAt = time.GetTimestamp();
     private bool _unfinished;
     private long _started;
@@ -131,10 +138,16 @@ internal sealed class HandshakeReader(
         {
             metrics.SetLoss(reason, source.ReadLoss(reason));
         }
-        metrics.MissedHandshakes.IncTo(source.ReadMissed());
+        var missed = source.ReadMissed();
+        lock (ledger.Lock)
+        {
+            _missed.Add(missed);
+            ledger.Commit();
+        }
+        source.ForgetMissed();
     }
 
-    /// <summary>Goes on holding what a former process has held.</summary>
+    /// <summary>Goes on holding what a former process has held, and adding to what it has added up.</summary>
     internal void Restore()
     {
         lock (ledger.Lock)
@@ -143,6 +156,7 @@ internal sealed class HandshakeReader(
             {
                 _held.Restore(RecordKey.ReadNumber(entry.Key));
             }
+            _missed.Restore();
         }
     }
 
@@ -202,7 +216,11 @@ internal sealed class HandshakeReader(
             }
             else if (row.Value.Role == Client && row.Value.Resent > 0)
             {
-                metrics.UnseenHandshakes.Inc();
+                lock (ledger.Lock)
+                {
+                    metrics.UnseenHandshakes.Add(1);
+                    ledger.Commit();
+                }
             }
         }
     }

@@ -52,7 +52,8 @@ internal sealed class ExporterMetrics
         Retired = new(metrics, ExporterFamilies.Retired, ledger);
         var lostHandshakes = ExporterFamilies.LostHandshakes.CreateCounter(metrics);
         _lostHandshakes = [.. ExporterFamilies.HandshakeLoss.Values.Select(reason => lostHandshakes.WithLabels(reason))];
-        (UnseenHandshakes, MissedHandshakes) = (_lostHandshakes[^2], _lostHandshakes[^1]);
+        UnseenHandshakes = Keep("unseen");
+        MissedHandshakes = Keep("missed");
         DrainDuration = ExporterFamilies.DrainDuration.CreateHistogram(metrics);
         DrainErrors = ExporterFamilies.DrainErrors.CreateCounter(metrics);
         Resyncs = ExporterFamilies.Resyncs.CreateCounter(metrics);
@@ -79,6 +80,8 @@ internal sealed class ExporterMetrics
         {
             AddMissed(direction, 0);
         }
+
+        LedgerCounter Keep(string reason) => new(lostHandshakes.WithLabels(reason), $"{ExporterFamilies.LostHandshakes.Name} {reason}", ledger);
     }
 
     internal static string Version { get; } =
@@ -138,10 +141,10 @@ internal sealed class ExporterMetrics
     internal TotalCounts Retired { get; }
 
     /// <summary>Handshakes that were remembered and whose end the programs did not see.</summary>
-    internal Counter.Child UnseenHandshakes { get; }
+    internal LedgerCounter UnseenHandshakes { get; }
 
     /// <summary>Changes of sockets' states that the kernel did not show to the programs: so many handshakes at the most.</summary>
-    internal Counter.Child MissedHandshakes { get; }
+    internal LedgerCounter MissedHandshakes { get; }
 
     internal void SetHook(string kind, string hook) => _hookInfo.WithLabels(kind, hook).Set(1);
 

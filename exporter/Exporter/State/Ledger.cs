@@ -21,6 +21,9 @@ internal enum RecordKind
 
     /// <summary>Handshakes of a network namespace whose pod is not known yet.</summary>
     HeldHandshakes = 5,
+
+    /// <summary>How much of what the kernel has left out of one generation of handshake programs is in the total of it.</summary>
+    MissedChanges = 6,
 }
 
 /// <summary>Shows what was committed.</summary>

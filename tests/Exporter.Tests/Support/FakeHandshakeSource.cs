@@ -62,9 +62,14 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
     }
 
     /// <summary>What the kernel has left out.</summary>
-    internal ulong Missed { get; set; }
+    internal MissedChanges[] Missed { get; set; } = [];
 
-    public ulong ReadMissed() => Missed;
+    /// <summary>How often what was missed was committed.</summary>
+    internal int MissedKept { get; private set; }
+
+    public ReadOnlySpan<MissedChanges> ReadMissed() => Missed;
+
+    public void ForgetMissed() => MissedKept++;
 
     public ulong ReadLoss(HandshakeLoss reason) =>
         FailsToReadLosses ? throw new BpfException("read the losses", 12) : _losses.GetValueOrDefault(reason);

@@ -1,0 +1,63 @@
+using Exporter.Bpf;
+using Exporter.Metrics;
+using Exporter.State;
+
+namespace Exporter.Handshakes;
+
+/// <summary>
+/// Adds up what the kernel has left out of one generation of programs after the other. The kernel counts for each program from zero, so a record says how
+/// much of a generation is in the total already: a process that is killed between the two commits has the same from the kernel once more.
+/// </summary>
+internal sealed class MissedHandshakes(Ledger ledger, LedgerCounter total)
+{
+    private readonly Dictionary<ulong, LedgerEntry> _counted = [];
+
+    /// <summary>Continues with what a previous process has added. Called with the ledger's lock.</summary>
+    internal void Restore()
+    {
+        foreach (var entry in ledger.FindRestored(RecordKind.MissedChanges))
+        {
+            _counted[RecordKey.ReadNumber(entry.Key)] = ledger.Open(RecordKind.MissedChanges, entry.Key, null);
+        }
+    }
+
+    /// <summary>With the next commit. Called with the ledger's lock.</summary>
+    /// <param name="missed">Of all programs that there are.</param>
+    internal void Add(ReadOnlySpan<MissedChanges> missed)
+    {
+        foreach (var (generation, count) in missed)
+        {
+            var counted = _counted.GetValueOrDefault(generation);
+            var before = counted is null ? 0 : LedgerCounter.Read(counted.Total);
+            if (count <= before)
+            {
+                continue;
+            }
+            counted ??= _counted[generation] = ledger.Open(RecordKind.MissedChanges, RecordKey.Of(generation), null);
+            counted.Add(LedgerCounter.Record(count - before));
+            total.Add(count - before);
+        }
+        if (_counted.Count > 0)
+        {
+            RemoveOthers(missed);
+        }
+    }
+
+    /// <summary>Of programs that are gone.</summary>
+    private void RemoveOthers(ReadOnlySpan<MissedChanges> missed)
+    {
+        foreach (var (generation, entry) in _counted)
+        {
+            var isThere = false;
+            foreach (var one in missed)
+            {
+                isThere |= one.Generation == generation;
+            }
+            if (!isThere)
+            {
+                entry.Remove();
+                _counted.Remove(generation);
+            }
+        }
+    }
+}
