@@ -1,8 +1,11 @@
 using System.IO.Compression;
 using System.Net;
 using System.Text;
+using Exporter.Commands;
 using Exporter.Server;
 using Exporter.Tests.Support;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Logging;
 
 namespace Exporter.Tests;
 
@@ -43,6 +46,20 @@ public sealed class ServerAnswerTests
 
     [Fact]
     public void Several_lines_of_the_header_count_as_one() => Assert.True(ContentCoding.Choose(new(["br", "gzip"])));
+
+    /// <summary>A node that stands still for a second is no fault of the program's threads, as Kestrel would have it.</summary>
+    [Fact]
+    public async Task Kestrel_logs_errors_and_no_warnings()
+    {
+        var options = TestOptions.Read([("Server:Urls", "http://127.0.0.1:0")]);
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Logging:Console:LogLevel:Microsoft.Hosting.Lifetime", "None")]).Build();
+        await using var server = await ServerHost.StartAsync(options.Server, configuration);
+
+        var logger = server.LoggerFactory.CreateLogger("Microsoft.AspNetCore.Server.Kestrel");
+        Assert.False(logger.IsEnabled(LogLevel.Warning));
+        Assert.True(logger.IsEnabled(LogLevel.Error));
+        Assert.True(server.Logger.IsEnabled(LogLevel.Warning));
+    }
 
     [Theory]
     [InlineData("/metrics")]
