@@ -323,8 +323,9 @@ internal static class ExporterFamilies
     };
 
     internal static readonly MetricDefinition Relists = new(
-        Counter, "podnet_exporter_kubernetes_relists_total", "listings", "Times all pods of this node were listed; the first one is among them.")
+        Counter, "podnet_exporter_kubernetes_relists_total", "listings", "Lists of this node's pods that were begun: the first one, and later ones where a watch cannot go on or an interface has no pod.")
     {
+        Details = "A list that fails, and is tried again, counts as well.",
         Query = "increase(podnet_exporter_kubernetes_relists_total[1h])",
     };
 
