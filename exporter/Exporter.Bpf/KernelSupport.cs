@@ -11,6 +11,11 @@ public static class KernelSupport
     private const string BtfFile = "/sys/kernel/btf/vmlinux";
     private const string LockdownFile = "/sys/kernel/security/lockdown";
 
+    /// <summary>What there is to say and to do where <see cref="HasBpfClassifier"/> is not.</summary>
+    public const string NoBpfClassifier =
+        "Missing: the classifier bpf, with which clsact runs programs. It is in the kernel's module cls_bpf (CONFIG_NET_CLS_BPF): load it on the node " +
+        "with 'modprobe cls_bpf', install the package that has it (kernel-modules-extra, linux-modules-extra), or use Linux 6.6 or newer with Attach:Hook=tcx.";
+
     /// <summary>The number of bpf(2).</summary>
     private static readonly nint SysBpf = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 280 : 321;
 
@@ -48,6 +53,16 @@ public static class KernelSupport
         {
             using var client = new RouteClient();
             return client.HasQdisc("clsact");
+        }
+    }
+
+    /// <summary>Whether the kernel has the classifier with which clsact runs programs, or can load it. Lets the loopback interface have a clsact qdisc for a moment.</summary>
+    public static bool HasBpfClassifier
+    {
+        get
+        {
+            using var client = new RouteClient();
+            return client.HasBpfClassifier();
         }
     }
 

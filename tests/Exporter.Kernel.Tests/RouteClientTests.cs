@@ -42,6 +42,31 @@ public sealed class RouteClientTests : IDisposable
         Assert.DoesNotContain("ffff:", Shell.Run("tc", "qdisc", "show", "dev", "lo"), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("clsact")]
+    [InlineData("ingress")]
+    [InlineData("")]
+    public void The_classifier_is_asked_for_and_the_loopback_interface_has_the_qdisc_that_it_had(string qdisc)
+    {
+        if (qdisc.Length > 0)
+        {
+            Shell.Run("tc", "qdisc", "add", "dev", "lo", qdisc);
+        }
+        try
+        {
+            var before = Shell.Run("tc", "qdisc", "show", "dev", "lo");
+
+            Assert.True(_client.HasBpfClassifier());
+
+            Assert.Equal(before, Shell.Run("tc", "qdisc", "show", "dev", "lo"));
+            Assert.Equal("", Shell.Run("tc", "filter", "show", "dev", "lo", "parent", "ffff:"));
+        }
+        finally
+        {
+            Shell.TryRun("tc", "qdisc", "delete", "dev", "lo", "parent", "ffff:fff1");
+        }
+    }
+
     [Fact]
     public void A_veth_within_one_namespace_shows_no_peer_namespace()
     {

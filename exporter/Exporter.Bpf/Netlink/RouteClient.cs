@@ -180,6 +180,33 @@ public sealed unsafe class RouteClient : IDisposable
     }
 
     /// <summary>
+    /// Whether the kernel has the BPF classifier, or can load its module. Only a qdisc can be asked for a filter, so the loopback interface has
+    /// one meanwhile if it has none. The filter has no options: the kernel looks for the classifier first, and makes nothing
+    /// (net/sched/cls_api.c, tc_new_tfilter, and net/sched/cls_bpf.c, cls_bpf_change).
+    /// </summary>
+    internal bool HasBpfClassifier()
+    {
+        const int LoopbackIfindex = 1;
+        var isOurs = !GetIngressQdiscs().ContainsKey(LoopbackIfindex);
+        if (EnsureIngressQdisc(LoopbackIfindex, out _) != 0)
+        {
+            // Another reason keeps filters from being attached, which names itself where they are.
+            return true;
+        }
+        var writer = new NetlinkWriter(_request, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK);
+        writer.Body(FilterMessage(LoopbackIfindex, TcDirection.Ingress, default));
+        writer.Attribute(TCA_KIND, "bpf");
+        var errno = Exchange(writer.Message, out _, IgnoreMessage);
+        if (isOurs && GetFilters(LoopbackIfindex, TcDirection.Ingress).Count + GetFilters(LoopbackIfindex, TcDirection.Egress).Count == 0)
+        {
+            writer = new NetlinkWriter(_request, RTM_DELQDISC, NLM_F_ACK);
+            writer.Body(new TcMessage { Ifindex = LoopbackIfindex, Handle = TC_H_CLSACT & 0xffff_0000, Parent = TC_H_CLSACT });
+            Exchange(writer.Message, out _, IgnoreMessage);
+        }
+        return errno != Errno.ENOENT;
+    }
+
+    /// <summary>
     /// The BPF filters of an interface's <c>ffff:</c> qdisc in the order they run; none where it has no such qdisc, or is gone. Where the qdisc is
     /// of the kind <see cref="IngressQdisc.Ingress"/> the kernel lists the filters of ingress for either direction.
     /// </summary>

@@ -220,7 +220,8 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
                     filter = filter with { Priority = (ushort)(filter.Priority + 1) };
                     break;
                 default:
-                    throw new BpfException($"attach {program.Name} to interface {ifindex} with clsact", errno, reason);
+                    throw new BpfException(
+                        $"attach {program.Name} to interface {ifindex} with clsact", errno, IsWithoutClassifier(errno, reason) ? KernelSupport.NoBpfClassifier : reason);
             }
         }
     }
@@ -228,6 +229,10 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     /// <summary>net/sched/cls_api.c, tc_new_tfilter: one priority has filters of one kind and protocol.</summary>
     private static bool HasOtherKind(string reason) =>
         reason.Contains("kind", StringComparison.Ordinal) || reason.Contains("protocol", StringComparison.Ordinal);
+
+    /// <summary>net/sched/cls_api.c, tcf_proto_lookup_ops.</summary>
+    private static bool IsWithoutClassifier(int errno, string reason) =>
+        errno == Errno.ENOENT && reason.Contains("classifier not found", StringComparison.Ordinal);
 
     private sealed class Attachment(ClsactHook hook, int ifindex, TcDirection direction, TcFilter filter) : TcAttachment(ifindex, direction)
     {

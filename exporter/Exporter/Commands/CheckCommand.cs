@@ -41,6 +41,10 @@ internal static class CheckCommand
                 using var programs = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces);
                 Line("programs", "accepted by the kernel");
                 var hook = Prerequisites.ChooseHook(options.Attach.Hook, out var problem);
+                if (problem is null && hook == HookChoice.Clsact && !KernelSupport.HasBpfClassifier)
+                {
+                    problem = KernelSupport.NoBpfClassifier;
+                }
                 if (problem is null)
                 {
                     Line("hook", $"{hook.ToString().ToLowerInvariant()} will be used");

@@ -625,6 +625,21 @@ check() {
   "$exporter" check >/tmp/check 2>&1 || fail "exit code $?: $(tail -n 1 /tmp/check)"
   grep -qFx "handshakes     tracepoint will be used, and kprobes for servers' failed requests" /tmp/check || fail "$(grep -A2 ^handshakes /tmp/check)"
   sed -n 's/^hook  *//p; s/^handshakes  */handshakes: /p' /tmp/check
+  check_without_classifier
+}
+
+# Without the classifier no filter can be attached, and nothing else would say so before the first pod is there.
+check_without_classifier() {
+  local module=(/modules/*-cls_bpf.ko) status=0
+  [[ -e ${module[0]} ]] || return 0
+  rmmod cls_bpf || fail "cls_bpf cannot be removed"
+  "$exporter" check --Attach:Hook=clsact >/tmp/check 2>&1 || status=$?
+  insmod "${module[0]}"
+  ((status != 0)) || fail "check ends with 0 without cls_bpf"
+  grep -q '^Missing: the classifier bpf.*modprobe cls_bpf' /tmp/check || fail "$(tail -n 1 /tmp/check)"
+  [[ $(tc qdisc show dev lo) != *clsact* ]] || fail "check left a qdisc"
+  "$exporter" check --Attach:Hook=clsact >/tmp/check 2>&1 || fail "exit code $?: $(tail -n 1 /tmp/check)"
+  echo "without cls_bpf check says so"
 }
 
 start() {
