@@ -10,7 +10,7 @@
  * result by this program's own clock. What is not known is 0.
  *
  * serve ADDRESS PORT...            accepts, for IPv4 with Fast Open; tells the client its TCP_INFO, closes
- * take ADDRESS PORT...             the same for connections to any address that are routed here, as a transparent proxy does
+ * take ADDRESS PORT...             the same for any address that is routed here, as a transparent proxy does
  * connect ADDRESS PORT COUNT       one after the other
  * together ADDRESS PORT COUNT      all at once
  * hold ADDRESS PORT COUNT MS       all at once, which are held that long
