@@ -530,6 +530,27 @@ public sealed class LedgerTests
         Assert.Equal([("1", 7)], Reopened());
     }
 
+    /// <summary>A version that is rolled back to.</summary>
+    [Fact]
+    public void A_ledger_of_a_later_version_whose_keys_are_not_known_stays_as_it_is_beside_one_that_starts_from_zero()
+    {
+        Open(One).Add(Counted.Sent(3, 300));
+        Commit(new(10, 11));
+        var later = _memory.As(LedgerCounts.Layout with { Settings = "keys=2" });
+        _memory = later.Copy();
+        Restart();
+
+        Assert.True(_ledger.HasLater);
+        Assert.Empty(Reopened());
+        Assert.Empty(Kept(11));
+        Open(One).Add(Counted.Sent(1, 0));
+        Commit();
+
+        Assert.Equal([("1", 1)], Reopened());
+        Assert.Equal(["keys=1", "keys=2"], _memory.Layouts.Select(layout => layout.Settings).Order());
+        Assert.False(Ledger.OpenIn(new KeptMemory()).HasLater);
+    }
+
     /// <summary>The process is killed when it has taken over all and the former ledger is still there.</summary>
     [Fact]
     public void A_ledger_of_another_version_is_taken_over_once()

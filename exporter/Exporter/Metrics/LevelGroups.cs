@@ -68,7 +68,8 @@ internal sealed class LevelGroups(
             GroupRoom.Namespaces => namespaces,
             _ => null,
         };
-        var counts = FindShown(key, entry.Committed);
+        var known = key.Totals == GroupTotals.Unknown ? key with { Totals = plan.Totals } : key;
+        var counts = FindShown(known, entry.Committed);
         var series = _families.Create(key.Labels, key.HasTraffic);
         series.Restore(counts);
         if (pool is not null && ((pool == pods && _admitted >= maxPods) || !pool.TryTake(series.Lines)))
@@ -79,7 +80,7 @@ internal sealed class LevelGroups(
         var record = ledger.Open(RecordKind.Group, entry.Key, null);
         if (!counts.IsSame(record.Committed) || key.Totals != plan.Totals)
         {
-            record = Replace(record, key, counts);
+            record = Replace(record, known, counts);
         }
         record.View = series;
         var group = new SeriesGroup(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp() };

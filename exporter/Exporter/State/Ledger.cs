@@ -79,6 +79,9 @@ internal sealed class Ledger : IDisposable
     /// <summary>Records that did not get a place in pinned memory: they are not there after a restart.</summary>
     internal int Unkept => _unplaced.Count;
 
+    /// <summary>Whether a later version has left a ledger, whose keys this one cannot read. It stays as it is.</summary>
+    internal bool HasLater { get; private set; }
+
     /// <summary>How large a record's key can be, in bytes.</summary>
     internal static int KeyRoom => MappedArray.ElementBytes - KeyOffset(CopyBytes);
 
@@ -479,8 +482,13 @@ internal sealed class Ledger : IDisposable
     {
         foreach (var layout in _memory.Layouts.Where(layout => layout.Digest != LedgerCounts.Layout.Digest))
         {
-            // Whose keys are written otherwise cannot be read: counting begins anew.
-            if (_commit == 0 && layout.Settings == LedgerCounts.Layout.Settings)
+            if (layout.Settings is not LedgerCounts.FirstSettings && layout.Settings != LedgerCounts.Layout.Settings)
+            {
+                // Of a later version, which goes on with it when it is there again. Counting starts from zero beside it.
+                HasLater = true;
+                continue;
+            }
+            if (_commit == 0)
             {
                 TakeFrom(layout);
             }
@@ -498,6 +506,7 @@ internal sealed class Ledger : IDisposable
         var sources = LedgerCounts.Layout.Find(layout);
         var copyBytes = (2 + layout.Counters.Count) * sizeof(ulong);
         var commit = other._commit = other.Head.Commit;
+        var isFirst = layout.Settings == LedgerCounts.FirstSettings;
         lock (Lock)
         {
             foreach (var segment in other._segments)
@@ -514,13 +523,14 @@ internal sealed class Ledger : IDisposable
                         continue;
                     }
                     var taken = ReadEntry(slot, copyBytes);
-                    var entry = Open(taken.Kind, taken.Key, null);
+                    var key = taken.Kind == RecordKind.Group && isFirst ? GroupKey.AddTotals(taken.Key) : taken.Key;
+                    var entry = Open(taken.Kind, key, null);
                     entry.Add(LedgerCounts.Read(inForce[2..], sources));
                     _restored.Add(entry);
                 }
             }
             KeptMap? last = null;
-            foreach (var map in (ReadOnlySpan<KeptMap>)other.Kept.Maps)
+            foreach (var map in other.ReadKept(isFirst ? KeptMaps.FirstLength : KeptMaps.Length))
             {
                 if (map.Pair != 0)
                 {
@@ -530,6 +540,14 @@ internal sealed class Ledger : IDisposable
             }
             Commit(last);
         }
+    }
+
+    /// <summary>The maps whose content is in the ledger, where each of the head's two copies has so many.</summary>
+    private ReadOnlySpan<KeptMap> ReadKept(int length)
+    {
+        var copies = MemoryMarshal.Cast<byte, ulong>(_segments[0].Record(0))[1..];
+        var inForce = Age(copies[0]) >= Age(copies[1 + length]) ? 0 : 1 + length;
+        return MemoryMarshal.Cast<ulong, KeptMap>(copies.Slice(inForce + 1, length));
     }
 
     /// <summary>A row of records.</summary>

@@ -18,6 +18,9 @@ internal struct LedgerCounts
     /// </summary>
     internal static MapLayout Layout { get; } = new("keys=1", [.. TrafficValue.Counters, .. HandshakeValue.Counters]);
 
+    /// <summary>The settings of the first ledgers: keys had no number yet, and the head had room for fewer maps.</summary>
+    internal const string FirstSettings = "";
+
     /// <summary>From counters that may be laid out otherwise.</summary>
     /// <param name="sources">As <see cref="MapLayout.Find"/> has it.</param>
     internal static LedgerCounts Read(ReadOnlySpan<ulong> words, int[]? sources)
@@ -96,6 +99,9 @@ internal record struct KeptMap(int Pair, int Map);
 internal struct KeptMaps
 {
     internal const int Length = 240;
+
+    /// <summary>As many as the first ledgers had.</summary>
+    internal const int FirstLength = 16;
 
     private KeptMap _first;
 }

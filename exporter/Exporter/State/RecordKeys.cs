@@ -21,6 +21,9 @@ internal enum GroupTotals : byte
     None = 0,
     Traffic = 1,
     Handshakes = 2,
+
+    /// <summary>Of the first ledgers, whose keys do not say it: those that the level has now, where there is such a level, else both.</summary>
+    Unknown = Traffic | Handshakes | 4,
 }
 
 /// <summary>What the record of a group is found by.</summary>
@@ -37,6 +40,9 @@ internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNa
         RecordKey.Write(writer, LabelNames);
         RecordKey.Write(writer, Labels.Values);
     });
+
+    /// <summary>A key of the first ledgers, with or without a byte for the totals: behind that the number of label names, two bytes, is not zero.</summary>
+    internal static byte[] AddTotals(byte[] key) => key[4] != 0 ? key : [.. key[..2], (byte)GroupTotals.Unknown, .. key[2..]];
 
     internal static GroupKey Read(byte[] key) => RecordKey.Read(key, reader =>
     {

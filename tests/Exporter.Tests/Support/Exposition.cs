@@ -33,6 +33,8 @@ internal sealed class Exposition
         return new(Encoding.UTF8.GetString(text.ToArray()));
     }
 
+    internal static Exposition Parse(string text) => new(text);
+
     internal bool Has(string sample) => _samples.ContainsKey(sample);
 
     /// <summary>The values of a sample's labels as they were before they were escaped (the exposition format, "Text format details").</summary>

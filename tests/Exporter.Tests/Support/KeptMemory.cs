@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using Exporter.Bpf;
 using Exporter.State;
 
@@ -16,6 +17,15 @@ internal sealed class KeptMemory : ILedgerMemory
     internal Action? OnAccess { get; set; }
 
     internal int Segments => _ledgers.Values.Sum(segments => segments.Count);
+
+    /// <summary>A ledger as some commit has left it: a line that is its layout, and its segments.</summary>
+    internal static KeptMemory Read(byte[] recording)
+    {
+        var end = recording.AsSpan().IndexOf((byte)'\n');
+        var memory = new KeptMemory();
+        memory._ledgers[Encoding.UTF8.GetString(recording, 0, end)] = [.. recording[(end + 1)..].Chunk(Ledger.SegmentBytes)];
+        return memory;
+    }
 
     public IReadOnlyList<MapLayout> Layouts => [.. _ledgers.Keys.Select(MapLayout.Parse)];
 
