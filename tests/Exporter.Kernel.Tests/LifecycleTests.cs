@@ -34,6 +34,16 @@ public sealed class LifecycleTests
         });
     }
 
+    /// <summary>The server collector has a heap and two threads for each CPU, and a node may have a hundred of them.</summary>
+    [Fact]
+    public async Task Memory_is_collected_by_one_heap_however_many_CPUs_there_are()
+    {
+        using var exporter = await ExporterProcess.StartAsync();
+        Assert.DoesNotContain(
+            Directory.EnumerateDirectories($"/proc/{exporter.Id}/task").Select(thread => File.ReadAllText($"{thread}/comm").Trim()),
+            name => name.Contains("Server GC", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task The_series_of_a_gone_pod_leave_after_the_retention()
     {
