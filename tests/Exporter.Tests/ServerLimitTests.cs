@@ -1,6 +1,9 @@
 using System.Net;
+using System.Net.Security;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Exporter.Server;
+using Exporter.Tests.Kubernetes;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -34,6 +37,39 @@ public sealed class ServerLimitTests
         }
         Assert.All(halfOpen[^(Max - 1)..], newest => Assert.True(RunningServer.IsOpen(newest)));
         Assert.Equal((10 * Max) + 1 - Max, server[RefusalReason.Connections]);
+    }
+
+    [Fact]
+    public async Task Clients_that_begin_TLS_handshakes_and_do_not_go_on_keep_no_probe_out()
+    {
+        using var certificates = new Certificates();
+        var directory = Directory.CreateTempSubdirectory("server-");
+        try
+        {
+            var (certificate, key) = (Path.Combine(directory.FullName, "tls.crt"), Path.Combine(directory.FullName, "tls.key"));
+            File.WriteAllText(certificate, certificates.Server.ExportCertificatePem());
+            File.WriteAllText(key, certificates.Server.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+            await using var server = await RunningServer.StartAsync(
+                Connections, ("Server:CertificateFile", certificate), ("Server:KeyFile", key));
+            server.Serve();
+            var hello = await RecordClientHelloAsync();
+            for (var i = 0; i < 10 * Max; i++)
+            {
+                var halfOpen = await server.ConnectAsync();
+                await halfOpen.SendAsync(hello.AsMemory(0, i % 2 == 0 ? hello.Length : hello.Length / 2));
+            }
+
+#pragma warning disable CA5359 // The server's certificate was made a moment ago, by this test.
+            using var handler = new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true };
+#pragma warning restore CA5359
+            using var http = new HttpClient(handler) { BaseAddress = server.Address };
+            Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/healthz")).StatusCode);
+            Assert.True(server[RefusalReason.Connections] >= 8 * Max);
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
     }
 
     [Fact]
@@ -182,5 +218,22 @@ public sealed class ServerLimitTests
         await server.DisposeAsync();
 
         Assert.Equal(("", ""), (await ofHalfOpen, await ofIdle));
+    }
+
+    /// <summary>The first bytes of a TLS client.</summary>
+    private static async Task<byte[]> RecordClientHelloAsync()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var client = new TcpClient();
+        await client.ConnectAsync((IPEndPoint)listener.LocalEndpoint);
+        using var accepted = await listener.AcceptSocketAsync();
+        await using var tls = new SslStream(client.GetStream());
+        var handshake = tls.AuthenticateAsClientAsync("localhost");
+        var hello = new byte[4096];
+        var length = await accepted.ReceiveAsync(hello);
+        accepted.Close();
+        await handshake.ContinueWith(_ => { }, TaskScheduler.Default);
+        return hello[..length];
     }
 }

@@ -23,6 +23,11 @@ internal static unsafe partial class Libc
     internal const int MSG_TRUNC = 0x20;
     internal const int EFD_CLOEXEC = 0x80000;
     internal const short POLLIN = 1;
+    internal const int EPOLL_CLOEXEC = 0x80000;
+    internal const int EPOLL_CTL_ADD = 1;
+    internal const int EPOLL_CTL_DEL = 2;
+    internal const uint EPOLLIN = 1;
+    internal const uint EPOLLET = 1U << 31;
 
     /// <summary>mallopt(3), of glibc.</summary>
     internal const int M_ARENA_MAX = -8;
@@ -216,6 +221,17 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, SetLastError = true)]
     internal static partial int poll(pollfd* fds, nuint count, int timeoutMilliseconds);
+
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial FileDescriptor epoll_create1(int flags);
+
+    /// <param name="wanted">struct epoll_event.</param>
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int epoll_ctl(FileDescriptor poll, int operation, SafeHandle fd, byte* wanted);
+
+    /// <param name="events">An array of struct epoll_event.</param>
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int epoll_wait(FileDescriptor poll, byte* events, int count, int timeoutMilliseconds);
 
     /// <summary>Formats what libbpf hands to its print callback; <paramref name="arguments"/> is a va_list.</summary>
     [LibraryImport(Library)]

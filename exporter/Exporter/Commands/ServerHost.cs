@@ -7,7 +7,6 @@ using Exporter.Security;
 using Exporter.Server;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace Exporter.Commands;
 
@@ -65,7 +64,7 @@ internal sealed class ServerHost : IAsyncDisposable
         // Nothing is served from files; the working directory, which is the default, need not be one that this user may enter.
         var builder = WebApplication.CreateEmptyBuilder(new() { ContentRootPath = AppContext.BaseDirectory });
         builder.Configuration.AddConfiguration(configuration);
-        builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.Backlog = GatedListenerFactory.Backlog).ConfigureKestrel(kestrel =>
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             SetLimits(kestrel.Limits, options);
@@ -93,7 +92,7 @@ internal sealed class ServerHost : IAsyncDisposable
         builder.Services.AddSingleton(time ?? TimeProvider.System).AddSingleton(options);
         builder.Services.AddSingleton<OwnMetrics>().AddSingleton<ConnectionGate>();
         builder.Services.AddSingleton(provider => new ServerRefusals(provider.GetRequiredService<OwnMetrics>().Factory));
-        builder.Services.AddSingleton<SocketTransportFactory>().AddSingleton<IConnectionListenerFactory, GatedListenerFactory>();
+        builder.Services.AddSingleton<IConnectionListenerFactory, GatedListenerFactory>();
         builder.Services.AddSingleton<IHostLifetime, SignalLifetime>();
         builder.Services.AddSingleton<SecretFiles>();
         builder.Services.AddSingleton(provider => AccessControl.Open(provider.GetRequiredService<SecretFiles>(), options, provider.GetRequiredService<ServerRefusals>()));
@@ -150,7 +149,7 @@ internal sealed class ServerHost : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Gate.EndAsync();
+        Gate.End();
         await _app.StopAsync();
         await _app.DisposeAsync();
     }

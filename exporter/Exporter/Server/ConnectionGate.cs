@@ -1,50 +1,67 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Options;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace Exporter.Server;
 
 /// <summary>
-/// Bounds the server's connections. When Server:MaxConnections are open, a new connection takes the place of the oldest one that has not
-/// finished a request, or else of the one that has been idle for longest: whoever opens connections and says nothing keeps no probe out.
-/// Connections without a complete request are closed after Server:HeaderTimeout, TLS handshakes included.
+/// Bounds the server's connections. When Server:MaxConnections are open, a new connection takes the place of the one whose client has kept the
+/// server waiting for longest without a complete request, or else of the one that has been idle for longest: whoever opens connections and
+/// says nothing keeps no probe out. Connections without a complete request are closed after Server:HeaderTimeout, TLS handshakes included.
 /// </summary>
 internal sealed partial class ConnectionGate : IDisposable
 {
     /// <summary>
-    /// How many closed connections may still be unwinding before accepting waits for them: in a flood accepting is faster than unwinding, and
-    /// what cannot be accepted yet is better kept by the kernel.
+    /// How long a connection is left in peace whose first message waits for the server, or whose client waits for the rest of a handshake: neither
+    /// may be at fault where CPUs are scarce.
     /// </summary>
-    private const int MaxUnwinding = 64;
+    internal static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(100);
 
     /// <summary>
-    /// How long a connection is left in peace, and a new one in the kernel's queue, while all are in use: a client that sends its request at once
-    /// must not be closed before the request could be read. At 256 connections this lets 5,000 a second through, the whole queue in a second.
+    /// How many TLS handshakes may wait for the server at once: more would only wait for each other. Of those that wait here the newest is next,
+    /// since its client is the least likely to have given up; in a flood the oldest lose their places instead.
     /// </summary>
-    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(50);
-
-    private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(1);
+    private const int MaxBeginning = 16;
 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
 
     private readonly int _max;
+    private readonly bool _isTls;
     private readonly TimeSpan _headerTimeout;
     private readonly ServerRefusals _refusals;
     private readonly TimeProvider _time;
     private readonly ILogger<ConnectionGate> _logger;
     private readonly ITimer _sweep;
-    private readonly SemaphoreSlim _unwinding = new(MaxUnwinding);
+
+    /// <summary>Those that are sockets only, by key.</summary>
+    private readonly ConcurrentDictionary<ulong, ClientConnection> _arriving = new();
 
     /// <summary>Held for a few list operations; never while a connection is closed.</summary>
     private readonly Lock _lock = new();
 
-    /// <summary>Connections that have not finished a request and run none, oldest first.</summary>
-    private readonly LinkedList<GatedConnection> _waiting = [];
+    /// <summary>Connections that are sockets only, oldest first.</summary>
+    private readonly LinkedList<ClientConnection> _silent = [];
+
+    /// <summary>Connections in Kestrel whose client has to say more before there is a request; the one that has had most time for it first.</summary>
+    private readonly LinkedList<ClientConnection> _unfinished = [];
+
+    /// <summary>Connections whose first message waits for the server: for a handshake, or for the request to be read. Oldest first.</summary>
+    private readonly LinkedList<ClientConnection> _queued = [];
 
     /// <summary>Connections between two requests, the one that has been idle for longest first.</summary>
-    private readonly LinkedList<GatedConnection> _idle = [];
+    private readonly LinkedList<ClientConnection> _idle = [];
+
     private int _open;
+
+    /// <summary>TLS connections that wait for the server: for its part of the handshake, or for their end.</summary>
+    private int _beginning;
+    private ulong _lastKey;
+
+    /// <summary>How many connections had to be closed that were more than a socket.</summary>
     private long _closed;
 
     /// <summary>Values of <see cref="_closed"/> at the last sweep, and at the last sweep that gave memory back. For the sweep alone.</summary>
@@ -55,7 +72,7 @@ internal sealed partial class ConnectionGate : IDisposable
 
     public ConnectionGate(ServerOptions options, ServerRefusals refusals, TimeProvider time, ILogger<ConnectionGate> logger)
     {
-        (_max, _headerTimeout, _refusals, _time, _logger) = (options.MaxConnections, options.HeaderTimeout, refusals, time, logger);
+        (_max, _isTls, _headerTimeout, _refusals, _time, _logger) = (options.MaxConnections, options.HasTls, options.HeaderTimeout, refusals, time, logger);
         _sweep = time.CreateTimer(_ => Sweep(), null, SweepInterval, SweepInterval);
     }
 
@@ -66,100 +83,122 @@ internal sealed partial class ConnectionGate : IDisposable
         {
             lock (_lock)
             {
-                return _open - _waiting.Count - _idle.Count;
+                return _open - _silent.Count - _unfinished.Count - _queued.Count - _idle.Count;
             }
         }
     }
 
-    /// <summary>Makes room for an accepted connection. Returns false, having closed it, if every other connection runs a request.</summary>
-    internal async ValueTask<bool> AdmitAsync(ConnectionContext accepted, CancellationToken cancelled)
+    /// <summary>Gives an accepted connection a place, for which it may close another.</summary>
+    /// <returns>Whether there is one: none while every connection runs a request.</returns>
+    internal bool TryAdmit(Socket socket, FrontDoor door)
     {
-        var connection = new GatedConnection(accepted, _time.GetTimestamp());
-        Admission admission;
-        GatedConnection? victim;
-        while ((admission = TryAdmit(connection, out victim)) == Admission.Later)
+        while (true)
         {
-            await Task.Delay(RetryInterval, cancelled);
-        }
-        if (victim is not null)
-        {
-            _refusals.Count(RefusalReason.Connections);
-            await CloseAsync(victim, "another connection needs its place", cancelled);
-        }
-        if (admission == Admission.Refused)
-        {
-            _refusals.Count(RefusalReason.Connections);
-            accepted.Abort(new ConnectionAbortedException("every other connection runs a request"));
-            await accepted.DisposeAsync();
-        }
-        return admission == Admission.Admitted;
-    }
-
-    /// <param name="victim">The connection whose place it took, and which is to be closed.</param>
-    private Admission TryAdmit(GatedConnection connection, out GatedConnection? victim)
-    {
-        victim = null;
-        bool hasFilled, isAdmitted;
-        lock (_lock)
-        {
-            if (_open >= _max && !_isEnding)
+            ClientConnection? victim = null;
+            ClientConnection? admitted = null;
+            var hasFilled = false;
+            lock (_lock)
             {
-                victim = (_waiting.First ?? _idle.First)?.Value;
-                if ((victim ?? connection).IsFresh)
+                if (_isEnding)
                 {
-                    victim = null;
-                    return Admission.Later;
+                    return false;
+                }
+                if (_open >= _max)
+                {
+                    victim = FindVictim();
+                    if (victim is null)
+                    {
+                        return false;
+                    }
+                    hasFilled = !_isFull;
+                    _isFull = true;
+                }
+                else
+                {
+                    _open++;
+                    admitted = new(socket, door, ++_lastKey, _time.GetTimestamp());
+                    admitted.MoveTo(_silent);
+                    _arriving[admitted.Key] = admitted;
                 }
             }
-            hasFilled = _open >= _max && !_isFull && !_isEnding;
-            _isFull |= hasFilled;
-            if (victim is not null)
+            if (hasFilled)
             {
-                Forget(victim);
+                LogFull(_max);
             }
-            isAdmitted = _open < _max && !_isEnding;
-            if (isAdmitted)
+            if (admitted is not null)
             {
-                _open++;
-                connection.MoveTo(_waiting);
-                connection.Context.Features.Set(connection);
+                door.Watch(admitted);
+                return true;
+            }
+            // What has arrived of it meanwhile counts.
+            if (victim!.Stage != ConnectionStage.Arriving || !Look(victim))
+            {
+                Close(victim, RefusalReason.Connections, "another connection needs its place");
             }
         }
-        if (hasFilled)
-        {
-            LogFull(_max);
-        }
-        return isAdmitted ? Admission.Admitted : Admission.Refused;
     }
 
-    /// <summary>Connection middleware: follows an admitted connection to its end.</summary>
+    /// <summary>Closes an accepted connection that has no place.</summary>
+    internal void Refuse(Socket socket)
+    {
+        _refusals.Count(RefusalReason.Connections);
+        socket.Dispose();
+    }
+
+    /// <summary>Something has arrived on the connection of this key.</summary>
+    internal void Look(ulong key)
+    {
+        if (_arriving.TryGetValue(key, out var connection))
+        {
+            Look(connection);
+        }
+    }
+
+    /// <summary>Makes Kestrel's connection of one that was handed to it.</summary>
+    /// <returns>False: it was closed meanwhile.</returns>
+    internal bool TryTake(ClientConnection connection, SocketConnectionContextFactory contexts)
+    {
+        lock (_lock)
+        {
+            if (connection.IsForgotten)
+            {
+                return false;
+            }
+            connection.Context = contexts.Create(connection.Socket);
+            connection.Context.Features.Set(connection);
+            return true;
+        }
+    }
+
+    /// <summary>Connection middleware: follows a connection to its end.</summary>
     internal async Task RunAsync(ConnectionContext context, ConnectionDelegate next)
     {
-        var connection = context.Features.Get<GatedConnection>()!;
+        var connection = context.Features.Get<ClientConnection>()!;
         try
         {
+            if (_isTls)
+            {
+                context.Transport = new AnswerNotice(context.Transport, () => Answering(connection));
+            }
             await next(context);
         }
         finally
         {
-            bool wasClosed;
+            ClientConnection? following;
             lock (_lock)
             {
-                wasClosed = connection.IsForgotten;
                 Forget(connection);
+                following = Answered(connection);
                 _isFull &= _open > _max / 2;
             }
-            if (wasClosed)
-            {
-                _unwinding.Release();
-            }
+            HandOver(following);
         }
     }
 
     /// <summary>HTTP middleware: knows which connections run a request.</summary>
     internal async Task RunAsync(HttpContext context, RequestDelegate next)
     {
-        var connection = context.Features.Get<GatedConnection>()!;
+        var connection = context.Features.Get<ClientConnection>()!;
         Move(connection, null);
         try
         {
@@ -172,39 +211,125 @@ internal sealed partial class ConnectionGate : IDisposable
     }
 
     /// <summary>Closes every connection that runs no request, and admits no other: an end does not wait for them.</summary>
-    internal async Task EndAsync()
+    internal void End()
     {
-        List<GatedConnection> unused;
+        List<ClientConnection> unused;
         lock (_lock)
         {
             _isEnding = true;
-            unused = [.. _waiting, .. _idle];
-            unused.ForEach(Forget);
+            unused = [.. _silent, .. _unfinished, .. _queued, .. _idle];
         }
-        foreach (var connection in unused)
-        {
-            await CloseAsync(connection, "the server ends", CancellationToken.None);
-        }
+        unused.ForEach(connection => Close(connection, null, "the server ends"));
     }
 
     public void Dispose() => _sweep.Dispose();
 
-    private void Sweep()
+    /// <returns>Whether its first message is there, or it has ended.</returns>
+    private bool Look(ClientConnection connection)
     {
-        List<GatedConnection> late = [];
+        var state = Peek(connection.Socket);
+        if (state == FirstMessage.State.Unfinished)
+        {
+            return false;
+        }
+        if (state == FirstMessage.State.Closed)
+        {
+            Close(connection, null, "");
+            return true;
+        }
+        ClientConnection? next;
         lock (_lock)
         {
-            while (_waiting.First?.Value is { } oldest && _time.GetElapsedTime(oldest.AcceptedAt) >= _headerTimeout)
+            if (connection.IsForgotten || connection.Stage != ConnectionStage.Arriving)
             {
-                Forget(oldest);
-                late.Add(oldest);
+                return true;
+            }
+            connection.Reach(ConnectionStage.Beginning);
+            _arriving.TryRemove(connection.Key, out _);
+            connection.MoveTo(state == FirstMessage.State.Complete ? _queued : _unfinished);
+            next = _isTls ? NextHandshake() : connection;
+        }
+        HandOver(next);
+        return true;
+    }
+
+    /// <summary>The connection that is closed for another; null where there is none. The caller holds the lock.</summary>
+    private ClientConnection? FindVictim()
+    {
+        var (silent, unfinished, queued) = (_silent.First?.Value, FirstAfterGrace(_unfinished), FirstAfterGrace(_queued));
+        var awaited = silent is null || unfinished?.WaitsSince < silent.WaitsSince ? unfinished : silent;
+        return awaited ?? queued ?? _idle.First?.Value;
+
+        static ClientConnection? FirstAfterGrace(LinkedList<ClientConnection> list) =>
+            list.First?.Value is { } first && Stopwatch.GetElapsedTime(first.WaitsSince) >= Grace ? first : null;
+    }
+
+    private FirstMessage.State Peek(Socket socket)
+    {
+        try
+        {
+            return FirstMessage.Look(socket, _isTls);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return FirstMessage.State.Closed;
+        }
+    }
+
+    /// <summary>The TLS connection whose handshake is next; null where none waits or enough run. The caller holds the lock, and hands it over.</summary>
+    private ClientConnection? NextHandshake()
+    {
+        if (_beginning >= Math.Min(MaxBeginning, _max / 2) || _queued.Last?.Value is not { } newest)
+        {
+            return null;
+        }
+        _beginning++;
+        newest.MoveTo(null);
+        return newest;
+    }
+
+    private static void HandOver(ClientConnection? connection) => connection?.Door.HandOver(connection);
+
+    /// <summary>The server sends something: from now on the client is awaited.</summary>
+    private void Answering(ClientConnection connection)
+    {
+        if (connection.Stage == ConnectionStage.Answered)
+        {
+            return;
+        }
+        ClientConnection? next;
+        lock (_lock)
+        {
+            next = Answered(connection);
+            if (!connection.IsForgotten)
+            {
+                connection.MoveTo(_unfinished);
             }
         }
-        foreach (var connection in late)
+        HandOver(next);
+    }
+
+    /// <summary>It no longer waits for the server. The caller holds the lock.</summary>
+    /// <returns>The TLS connection that is next.</returns>
+    private ClientConnection? Answered(ClientConnection connection)
+    {
+        if (connection.Stage == ConnectionStage.Answered || !_isTls)
         {
-            _refusals.Count(RefusalReason.HeaderTimeout);
-            _ = CloseAsync(connection, "no complete request arrived in time", CancellationToken.None).AsTask();
+            return null;
         }
+        connection.Reach(ConnectionStage.Answered);
+        _beginning--;
+        return NextHandshake();
+    }
+
+    private void Sweep()
+    {
+        List<ClientConnection> late;
+        lock (_lock)
+        {
+            late = [.. _silent.Concat(_unfinished).Concat(_queued).Where(connection => _time.GetElapsedTime(connection.AcceptedAt) >= _headerTimeout)];
+        }
+        late.ForEach(connection => Close(connection, RefusalReason.HeaderTimeout, "no complete request arrived in time"));
         TrimAfterClosing();
     }
 
@@ -215,13 +340,16 @@ internal sealed partial class ConnectionGate : IDisposable
         if (closed == _closedBefore && closed != _closedAtTrim)
         {
             _closedAtTrim = closed;
+            // What finalizers free is given back as well.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            GC.WaitForPendingFinalizers();
             NativeHeap.Trim();
         }
         _closedBefore = closed;
     }
 
     /// <param name="list">Null: it runs a request.</param>
-    private void Move(GatedConnection connection, LinkedList<GatedConnection>? list)
+    private void Move(ClientConnection connection, LinkedList<ClientConnection>? list)
     {
         lock (_lock)
         {
@@ -233,28 +361,38 @@ internal sealed partial class ConnectionGate : IDisposable
     }
 
     /// <summary>Gives the connection's place to others. The caller holds the lock.</summary>
-    private void Forget(GatedConnection connection)
+    private void Forget(ClientConnection connection)
     {
         if (!connection.IsForgotten)
         {
             connection.IsForgotten = true;
             connection.MoveTo(null);
+            _arriving.TryRemove(connection.Key, out _);
             _open--;
         }
     }
 
-    /// <summary>Closes a connection that was forgotten, as soon as not too many others are unwinding.</summary>
-    private async ValueTask CloseAsync(GatedConnection connection, string reason, CancellationToken cancelled)
+    /// <summary>Closes a connection, unless it was closed already, or runs a request by now.</summary>
+    /// <param name="refusal">Null: it is not refused.</param>
+    private void Close(ClientConnection connection, string? refusal, string reason)
     {
-        Interlocked.Increment(ref _closed);
-        try
+        lock (_lock)
         {
-            await _unwinding.WaitAsync(cancelled);
+            if (connection.IsForgotten || connection.List is null)
+            {
+                return;
+            }
+            Forget(connection);
         }
-        finally
+        if (refusal is not null)
         {
-            connection.Context.Abort(new ConnectionAbortedException(reason));
+            _refusals.Count(refusal);
         }
+        if (connection.Context is not null)
+        {
+            Interlocked.Increment(ref _closed);
+        }
+        connection.Close(reason);
     }
 
     [LoggerMessage(
@@ -262,44 +400,4 @@ internal sealed partial class ConnectionGate : IDisposable
         LogLevel.Warning,
         "All {Max} connections are in use: the oldest without a finished request are closed. If these are not an attack, raise Server:MaxConnections")]
     private partial void LogFull(int max);
-
-    private enum Admission
-    {
-        Admitted,
-        Refused,
-
-        /// <summary>A place may be free soon without closing what has only just come.</summary>
-        Later,
-    }
-
-    /// <summary>An admitted connection. Its state belongs to the gate's lock.</summary>
-    private sealed class GatedConnection
-    {
-        private readonly LinkedListNode<GatedConnection> _node;
-
-        /// <summary>By the real clock: it is about how fast this machine reads, and not about how long a client may take.</summary>
-        private readonly long _madeAt = Stopwatch.GetTimestamp();
-
-        internal GatedConnection(ConnectionContext context, long acceptedAt)
-        {
-            (Context, AcceptedAt) = (context, acceptedAt);
-            _node = new(this);
-        }
-
-        internal ConnectionContext Context { get; }
-
-        internal long AcceptedAt { get; }
-
-        /// <summary>Whether the server may not have come to read its request yet.</summary>
-        internal bool IsFresh => Stopwatch.GetElapsedTime(_madeAt) < Grace;
-
-        /// <summary>Whether its place is another's.</summary>
-        internal bool IsForgotten { get; set; }
-
-        internal void MoveTo(LinkedList<GatedConnection>? list)
-        {
-            _node.List?.Remove(_node);
-            list?.AddLast(_node);
-        }
-    }
 }

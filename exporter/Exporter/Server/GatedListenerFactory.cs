@@ -4,38 +4,27 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace Exporter.Server;
 
-/// <summary>
-/// Kestrel's sockets behind the gate. Kestrel starts middleware on the thread pool and accepts on meanwhile; here accepting itself waits until
-/// there is room, and the rest stays in the kernel's queue.
-/// </summary>
-internal sealed class GatedListenerFactory(SocketTransportFactory sockets, ConnectionGate gate) : IConnectionListenerFactory, IConnectionListenerFactorySelector
+/// <summary>Has Kestrel get its connections from the gate.</summary>
+internal sealed class GatedListenerFactory(ConnectionGate gate, ILoggerFactory loggers) : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
     /// <summary>The kernel's queue of connections that are not accepted yet (listen(2)): a probe behind a full one would wait for a second SYN.</summary>
-    internal const int Backlog = 4096;
+    private const int Backlog = 4096;
 
-    public bool CanBind(EndPoint endpoint) => sockets.CanBind(endpoint);
+    public bool CanBind(EndPoint endpoint) => endpoint is IPEndPoint;
 
-    public async ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) =>
-        new Listener(await sockets.BindAsync(endpoint, cancellationToken), gate);
-
-    private sealed class Listener(IConnectionListener listener, ConnectionGate gate) : IConnectionListener
+    public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
-        public EndPoint EndPoint => listener.EndPoint;
-
-        public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
+        var listener = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+        try
         {
-            while (await listener.AcceptAsync(cancellationToken) is { } connection)
-            {
-                if (await gate.AdmitAsync(connection, cancellationToken))
-                {
-                    return connection;
-                }
-            }
-            return null;
+            listener.Listen(Backlog);
+            var contexts = new SocketConnectionContextFactory(new(), loggers.CreateLogger<FrontDoor>());
+            return new(new FrontDoor(listener, gate, contexts));
         }
-
-        public ValueTask UnbindAsync(CancellationToken cancellationToken = default) => listener.UnbindAsync(cancellationToken);
-
-        public ValueTask DisposeAsync() => listener.DisposeAsync();
+        catch
+        {
+            listener.Dispose();
+            throw;
+        }
     }
 }

@@ -35,7 +35,7 @@ internal sealed class RunningServer : IAsyncDisposable
     internal static async Task<RunningServer> StartAsync(params (string Key, string? Value)[] settings)
     {
         var time = new FakeTimeProvider();
-        var options = TestOptions.Read([("Server:Urls", "http://127.0.0.1:0"), .. settings]);
+        var options = TestOptions.Read([("Server:Urls", settings.Any(setting => setting.Key == "Server:CertificateFile") ? "https://127.0.0.1:0" : "http://127.0.0.1:0"), .. settings]);
         var configuration = new ConfigurationBuilder().AddInMemoryCollection([new("Logging:Console:LogLevel:Default", "None")]).Build();
         return new(await ServerHost.StartAsync(options.Server, configuration, time), time);
     }
