@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using Exporter.Commands;
 using Exporter.Kubernetes;
 using Exporter.Kubernetes.Access;
 using Exporter.Options;
@@ -207,7 +208,29 @@ public sealed class ApiConnectionTests : IAsyncLifetime
         using var other = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var client = new CertificateRequest("CN=exporter", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddDays(1));
         var kubeconfig = Write(Text(Server(), $"client-certificate-data: {Base64(client.ExportCertificatePem())}\n    client-key-data: {Base64(other.ExportPkcs8PrivateKeyPem())}"));
-        Assert.StartsWith($"Kubernetes:Kubeconfig: '{kubeconfig}' cannot be used: ", Assert.Throws<AccessException>(() => Open(kubeconfig)).Message, StringComparison.Ordinal);
+        Assert.Equal(
+            $"Kubernetes:Kubeconfig: '{kubeconfig}' cannot be used: users.exporter.client-certificate-data and its private key do not go together: The provided key does not match the public key for this certificate",
+            Assert.Throws<AccessException>(() => Open(kubeconfig)).Message);
+    }
+
+    [Fact]
+    public async Task The_time_that_a_plugin_takes_is_not_the_API_server_s_silence()
+    {
+        _server.Handle(_ => true, context => context.AnswerAsync(Answers.EmptyList("7")));
+        Assert.Equal(ExitCode.Success, (await CheckAsync("sleep 6; ")).ExitCode);
+        Assert.Equal("from-plugin", _server.Requests[0].Token);
+    }
+
+    [Theory]
+    [InlineData("<html>log in</html>", "its answer is not a list of pods in JSON (line 1, column 1)")]
+    [InlineData("""{"kind": "PodList", "metadata": {}, "items": 7}""", "its answer is not a list of pods in JSON (line 1, column 47 at items)")]
+    [InlineData("""{"kind": "Status"}""", "its answer is not a list of pods")]
+    public async Task An_answer_that_is_something_else_is_told_in_plain_words(string answer, string expected)
+    {
+        _server.Handle(_ => true, context => context.AnswerAsync(answer));
+        var (told, code) = await CheckAsync("");
+        Assert.Equal((ExitCode.Failure, expected), (code, told[^expected.Length..]));
+        Assert.DoesNotContain("BytePosition", told, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -262,6 +285,16 @@ public sealed class ApiConnectionTests : IAsyncLifetime
         using var connection = Open(Write((await File.ReadAllTextAsync(_server.Files.Kubeconfig)).Replace($":{_server.Port}", $":{_server.Port}{path}", StringComparison.Ordinal)));
         await new PodApi(connection.SendAsync, connection.Server, "worker-1").ListAsync(null, fromCache: false, CancellationToken.None);
         Assert.Equal(expected + "/api/v1/pods", _server.Requests[0].Path);
+    }
+
+    private Task<(string Answer, int ExitCode)> CheckAsync(string before)
+    {
+        const string Printed = """{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"from-plugin"}}""";
+        var plugin = Path.Combine(_server.Files.Root, "plugin");
+        File.WriteAllText(plugin, $"{before}echo '{Printed}'\n");
+        var kubeconfig = Write(Text(
+            $"{Server()}\n    certificate-authority: serviceaccount/ca.crt", $"exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, args: [{plugin}]}}"));
+        return CheckCommand.AskForPodsAsync(TestOptions.Read(("Identity:Source", "kubernetes"), ("Kubernetes:NodeName", "worker-1"), ("Kubernetes:Kubeconfig", kubeconfig)));
     }
 
     private static ApiConnection Open(string kubeconfig, string context = "") => new(new KubernetesOptions("worker-1", kubeconfig, context));

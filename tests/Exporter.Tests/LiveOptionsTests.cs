@@ -72,6 +72,17 @@ public sealed class LiveOptionsTests : IDisposable
         Assert.Equal(0, (await ScrapeAsync())["podnet_exporter_options_pending_restart"]);
     }
 
+    [Theory]
+    [InlineData("{\n  \"Drain\": nope}", "line 2, column 13: 'nope}' is an invalid JSON literal. Expected the literal 'null'")]
+    [InlineData("{\"a\": \"\\ud800\"}", "Cannot read incomplete UTF-16 JSON text as string with missing low surrogate")]
+    public void A_file_that_is_no_JSON_is_refused_with_the_place_and_the_reason(string content, string expected)
+    {
+        var live = Start("{}");
+        Write(content);
+        live.Look();
+        Assert.EndsWith($"{_file}: {expected}", _logger.Entries[^1].Text, StringComparison.Ordinal);
+    }
+
     private static int LeastSeries(params (string Key, string? Value)[] settings)
     {
         var options = TestOptions.Read(settings);

@@ -719,8 +719,8 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
     [InlineData("403", "The API server answers 403: pods is forbidden: User \"system:serviceaccount:podnet-system:podnet-exporter\" cannot list resource \"pods\" in API group \"\" at the cluster scope")]
     [InlineData("429", "The API server answers 429: Too many requests, please try again later.")]
     [InlineData("503", "The API server answers 503: the server is currently unable to handle the request")]
-    [InlineData("html", "The answer")]
-    [InlineData("not a list", "The answer is no PodList.")]
+    [InlineData("html", "its answer is not a list of pods in JSON (line 1, column 1)")]
+    [InlineData("not a list", "its answer is not a list of pods")]
     [InlineData("cut", "the connection ended in the middle of an answer")]
     [InlineData("refused", "Connection refused")]
     public async Task Whoever_reads_the_log_or_asks_for_readiness_sees_the_problem(string kind, string text)
@@ -734,8 +734,8 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         var (level, told) = Assert.Single(_node.Logger.Entries);
         Assert.Equal(LogLevel.Warning, level);
         Assert.StartsWith("The API server cannot be asked for pods; those that are known stay known, trying again: ", told, StringComparison.Ordinal);
-        Assert.Contains(kind == "html" ? "'<'" : text, told, StringComparison.Ordinal);
-        Assert.Contains(kind == "html" ? "'<'" : text, Assert.Single(_node.Readiness.Reasons), StringComparison.Ordinal);
+        Assert.Contains(text, told, StringComparison.Ordinal);
+        Assert.Contains(text, Assert.Single(_node.Readiness.Reasons), StringComparison.Ordinal);
     }
 
     public static TheoryData<string> Kinds =>

@@ -85,7 +85,7 @@ internal static class CheckCommand
     }
 
     /// <summary>Asks the API server as the exporter would.</summary>
-    private static async Task<(string Answer, int ExitCode)> AskForPodsAsync(ExporterOptions options)
+    internal static async Task<(string Answer, int ExitCode)> AskForPodsAsync(ExporterOptions options)
     {
         using var api = Prerequisites.OpenApi(options, out var problem);
         if (problem is not null)
@@ -97,9 +97,11 @@ internal static class CheckCommand
             return ("standalone will be used", ExitCode.Success);
         }
         var pods = new PodApi(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!);
-        using var patience = new CancellationTokenSource(ApiPatience);
         try
         {
+            // What a plugin takes is not the API server's silence; the plugin has a limit of its own.
+            await api.AuthenticateAsync(CancellationToken.None);
+            using var patience = new CancellationTokenSource(ApiPatience);
             var page = await pods.ListAsync(continueToken: null, fromCache: true, patience.Token);
             return ($"kubernetes will be used; {page.Items?.Count ?? 0} pods of node {pods.Node} at {pods.Server}", ExitCode.Success);
         }

@@ -44,6 +44,14 @@ internal sealed class ApiConnection : IDisposable
     /// <summary>Whether the API server is asked where the options leave it open.</summary>
     internal static bool IsConfigured(KubernetesOptions options) => options.Kubeconfig.Length > 0 || ServiceAccount.IsPresent(AccessEnvironment.OfProcess);
 
+    /// <summary>Gets what a request needs before it can be sent, for which a plugin may take its own time. Not for concurrent use.</summary>
+    /// <exception cref="ApiUnreachableException">The plugin failed, or takes too long.</exception>
+    internal async Task AuthenticateAsync(CancellationToken cancellationToken)
+    {
+        Refresh();
+        await GetCredentialAsync(cancellationToken);
+    }
+
     /// <summary>Returns when the headers of the answer have come. Not for concurrent use.</summary>
     /// <exception cref="ApiUnreachableException">There is no answer; with the reason.</exception>
     internal async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)

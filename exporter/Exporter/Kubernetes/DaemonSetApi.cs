@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using Exporter.Kubernetes.Access;
 
@@ -91,7 +90,7 @@ internal sealed class DaemonSetApi(Func<HttpRequestMessage, CancellationToken, T
         }
         await response.Content.LoadIntoBufferAsync(MaxBytes, patience);
         await using var body = await response.Content.ReadAsStreamAsync(patience);
-        var document = await JsonSerializer.DeserializeAsync(body, DaemonSetContext.Default.DaemonSetDocument, patience);
+        var document = await ApiJson.ReadAsync(body, DaemonSetContext.Default.DaemonSetDocument, "a DaemonSet", patience);
         return document switch
         {
             // A 404 from a proxy, or of a path that it does not know, must not remove anything.

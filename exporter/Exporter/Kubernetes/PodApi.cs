@@ -48,8 +48,8 @@ internal sealed class PodApi(Func<HttpRequestMessage, CancellationToken, Task<Ht
         var next = continueToken is not null ? $"&continue={Uri.EscapeDataString(continueToken)}" : fromCache ? "&resourceVersion=0" : "";
         using var response = await GetAsync($"{_path}&limit={PageSize}{next}", cancellationToken);
         await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
-        var page = await JsonSerializer.DeserializeAsync(body, PodDocumentContext.Default.PodPage, cancellationToken);
-        return page is { Kind: PodPage.ListOfPods } ? page : throw new JsonException($"The answer is no {PodPage.ListOfPods}.");
+        var page = await ApiJson.ReadAsync(body, PodDocumentContext.Default.PodPage, "a list of pods", cancellationToken);
+        return page is { Kind: PodPage.ListOfPods } ? page : throw new JsonException("its answer is not a list of pods");
     }
 
     /// <summary>Events after a version, as they come; ends when the API server ends it, as it does from time to time.</summary>

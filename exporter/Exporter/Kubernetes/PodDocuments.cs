@@ -332,15 +332,17 @@ internal sealed record StatusDocument
 /// <param name="Error">What an ERROR is about.</param>
 internal sealed record PodEvent(string Type, PodDocument Pod, StatusDocument? Error)
 {
+    private const string Wanted = "an event of a watch";
+
     /// <exception cref="JsonException">The line is no event.</exception>
     internal static PodEvent Parse(ReadOnlySpan<byte> line)
     {
-        var type = JsonSerializer.Deserialize(line, PodDocumentContext.Default.EventHead)?.Type;
+        var type = ApiJson.Read(line, PodDocumentContext.Default.EventHead, Wanted)?.Type;
         return type switch
         {
-            null or "" => throw new JsonException("The event has no type."),
-            "ERROR" => new(type, new(), JsonSerializer.Deserialize(line, PodDocumentContext.Default.ErrorEvent)!.Object ?? new()),
-            _ => new(type, JsonSerializer.Deserialize(line, PodDocumentContext.Default.ObjectEvent)!.Object ?? throw new JsonException("The event has no object."), null),
+            null or "" => throw new JsonException("an event of its watch has no type"),
+            "ERROR" => new(type, new(), ApiJson.Read(line, PodDocumentContext.Default.ErrorEvent, Wanted)!.Object ?? new()),
+            _ => new(type, ApiJson.Read(line, PodDocumentContext.Default.ObjectEvent, Wanted)!.Object ?? throw new JsonException("an event of its watch has no object"), null),
         };
     }
 

@@ -187,10 +187,10 @@ internal sealed class OptionFiles
             Configuration = Build(commandLine, files.Contents);
             Error = files.Error ?? (Configuration[FileKey] == named ? null : $"{FileKey}: cannot be set in a file");
         }
-        catch (Exception e) when (e is FormatException or InvalidDataException or System.Text.Json.JsonException)
+        catch (Exception e) when (e is FormatException or InvalidDataException or InvalidOperationException or System.Text.Json.JsonException)
         {
             Configuration = Build(commandLine, []);
-            Error = $"{named ?? "appsettings.json"}: {e.Message} {e.InnerException?.Message}".TrimEnd();
+            Error = $"{named ?? "appsettings.json"}: {PlainWords.Reason(e.InnerException ?? e)}";
         }
     }
 

@@ -97,9 +97,13 @@ internal sealed partial class OptionReader(IConfiguration configuration)
                 // Without backtracking no pattern takes longer than its text: none can stop discovery.
                 return text.Length == 0 ? null : new Regex(text, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
             }
-            catch (Exception e) when (e is ArgumentException or NotSupportedException)
+            catch (ArgumentException e)
             {
-                throw new FormatException($"is not a regular expression that can be used: {e.Message}");
+                throw new FormatException($"is not a regular expression: {PlainWords.Reason(e)}");
+            }
+            catch (NotSupportedException)
+            {
+                throw new FormatException("is not a regular expression that can be used: it looks ahead or behind, refers back or is atomic, which takes backtracking");
             }
         });
 

@@ -31,7 +31,7 @@ internal sealed class ServerCertificate(SecretFile<SslStreamCertificateContext> 
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            throw new FormatException($"with Server:KeyFile it is no certificate with its key in PEM: {e.Message}", e);
+            throw new FormatException($"with Server:KeyFile it is no certificate with its key in PEM: {PlainWords.Reason(e)}", e);
         }
     }
 }

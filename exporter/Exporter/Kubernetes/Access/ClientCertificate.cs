@@ -27,7 +27,7 @@ internal sealed class ClientCertificate
         }
         catch (CryptographicException e)
         {
-            throw new FormatException($"cannot be read: {e.Message}", e);
+            throw new FormatException($"cannot be read: {PlainWords.Reason(e)}", e);
         }
         if (chain.Count == 0)
         {
@@ -54,7 +54,7 @@ internal sealed class ClientCertificate
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            throw new FormatException($"and its private key do not go together: {e.Message}", e);
+            throw new FormatException($"and its private key do not go together: {PlainWords.Reason(e)}", e);
         }
     }
 
