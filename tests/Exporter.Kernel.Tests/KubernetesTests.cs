@@ -83,6 +83,35 @@ public sealed class KubernetesTests
         }
     }
 
+    /// <summary>With other labels the pod has to be found again, and the API server says nothing of an address of the second interface.</summary>
+    [Fact]
+    public async Task A_pods_second_interface_is_still_its_own_after_a_restart_with_other_labels()
+    {
+        using var pins = new PinnedNode();
+        await using var node = await KubernetesNode.StartAsync(pins.Options);
+        using var pod = new Pod();
+        Shell.Ip($"link add pntnet1 type veth peer name net1 netns {pod.Name}");
+        try
+        {
+            await node.Exporter.WaitForAttachedAsync(pod.Interface);
+            await node.Exporter.WaitForAttachedAsync("pntnet1");
+            pod.Up();
+            node.Run("shop", "web-0", $"{pod.Address}");
+            await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 2);
+            node.Exporter.Kill();
+
+            using var next = await ExporterProcess.StartAsync(
+                [$"--Kubernetes:Kubeconfig={node.Server.Files.Kubeconfig}", $"--Kubernetes:NodeName={KubernetesNode.Name}", .. pins.Options, "--Metrics:PodLabels=pod"]);
+
+            var pods = await next.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 2);
+            Assert.Equal(["pntnet1", pod.Interface], pods.Interfaces("web-0").Order());
+        }
+        finally
+        {
+            Shell.TryRun("ip", "link", "delete", "pntnet1");
+        }
+    }
+
     /// <summary>A host-network pod has the node's addresses; here it even claims the pod's.</summary>
     [Fact]
     public async Task A_pod_in_the_hosts_network_is_never_an_interfaces()
