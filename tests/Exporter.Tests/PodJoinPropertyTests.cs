@@ -16,10 +16,10 @@ public sealed class PodJoinPropertyTests
 {
     private const int Addresses = 3;
 
-    private static readonly Gen<Plan> Plans =
+    private static Gen<Plan> Plans(int leastLife) =>
         from addresses in Gen.Select(Gen.Int[0, Addresses - 1], Gen.Int[-1, Addresses - 1])
         from start in Gen.Select(Gen.Int[0, 2_500], Gen.Int[0, 6_000], Gen.Int[0, 500])
-        from life in Gen.Int[2_500, 20_000]
+        from life in Gen.OneOf(Gen.Int[leastLife, 3_000], Gen.Int[leastLife, 20_000])
         from end in Gen.Select(Gen.Enum<Ending>(), Gen.Int[0, 2_000], Gen.Int[0, 3_000], Gen.Int[0, 40_000])
         from told in Gen.Select(Gen.Int[0, 30_000], Gen.Int[0, 20_000])
         from interfaces in Gen.Int[1, 2]
@@ -37,6 +37,12 @@ public sealed class PodJoinPropertyTests
         from length in Gen.Int[0, 90_000]
         select new Gap(at, length);
 
+    /// <summary>The API server is asked for a list beside the watch, whose events are behind it by so much.</summary>
+    private static readonly Gen<Question> Questions =
+        from at in Gen.Int[1, 120_000]
+        from ahead in Gen.OneOf(Gen.Int[0, 500], Gen.Int[0, 20_000])
+        select new Question(at, ahead);
+
     private enum Ending
     {
         /// <summary>A Job's: its object stays for some time after it.</summary>
@@ -52,34 +58,43 @@ public sealed class PodJoinPropertyTests
         Forced,
     }
 
-    [Fact]
-    public void No_interface_is_ever_another_pods_and_each_is_its_pods_if_that_is_told_of_in_time() =>
-        (from plans in Plans.Array[1, 10]
+    [Theory]
+    [InlineData(500, 400)]
+    [InlineData(2_500, 1_000)]
+    public void No_interface_is_ever_another_pods_and_each_is_its_pods_if_that_is_told_of_in_time(int leastLife, int longestRound) =>
+        (from plans in Plans(leastLife).Array[1, 10]
          from stalls in Stalls.Array[0, 3]
-         from rounds in Gen.Int[50, 1_000]
+         from questions in Questions.Array[0, 3]
+         from rounds in Gen.Int[50, longestRound]
          from seed in Gen.Int
-         select new Game(plans, stalls, rounds, seed))
+         select new Game(plans, stalls, rounds, seed) { Questions = questions })
         .Sample(game => game.Play(), iter: 1_000, print: game => game.ToString());
 
-    [Fact]
-    public void No_interface_is_ever_another_pods_after_a_boot_and_each_is_its_pods_if_that_is_told_of_in_time() =>
-        (from plans in Plans.Array[1, 10]
+    [Theory]
+    [InlineData(500, 400)]
+    [InlineData(2_500, 1_000)]
+    public void No_interface_is_ever_another_pods_after_a_boot_and_each_is_its_pods_if_that_is_told_of_in_time(int leastLife, int longestRound) =>
+        (from plans in Plans(leastLife).Array[1, 10]
          from stalls in Stalls.Array[0, 2]
          from rebooted in Gen.Int[1, 6]
-         from rounds in Gen.Int[50, 1_000]
+         from questions in Questions.Array[0, 3]
+         from rounds in Gen.Int[50, longestRound]
          from seed in Gen.Int
-         select new Game(plans, stalls, rounds, seed) { Rebooted = rebooted })
+         select new Game(plans, stalls, rounds, seed) { Rebooted = rebooted, Questions = questions })
         .Sample(game => game.Play(), iter: 1_000, print: game => game.ToString());
 
-    [Fact]
-    public void No_interface_is_ever_another_pods_if_events_are_missed_and_pods_are_listed() =>
-        (from plans in Plans.Array[1, 10]
+    [Theory]
+    [InlineData(500, 400)]
+    [InlineData(2_500, 1_000)]
+    public void No_interface_is_ever_another_pods_if_events_are_missed_and_pods_are_listed(int leastLife, int longestRound) =>
+        (from plans in Plans(leastLife).Array[1, 10]
          from stalls in Stalls.Array[0, 2]
          from gaps in Gaps.Array[1, 3]
          from rebooted in Gen.Int[0, 3]
-         from rounds in Gen.Int[50, 1_000]
+         from questions in Questions.Array[0, 3]
+         from rounds in Gen.Int[50, longestRound]
          from seed in Gen.Int
-         select new Game(plans, stalls, rounds, seed) { Rebooted = rebooted, Gaps = gaps })
+         select new Game(plans, stalls, rounds, seed) { Rebooted = rebooted, Gaps = gaps, Questions = questions })
         .Sample(game => game.Play(), iter: 1_000, print: game => game.ToString());
 
     /// <param name="Second">An address of the other family; less than 0: none.</param>
@@ -100,6 +115,8 @@ public sealed class PodJoinPropertyTests
     private sealed record Stall(int At, int Length, bool IsNoticed);
 
     private sealed record Gap(int At, int Length);
+
+    private sealed record Question(int At, int Ahead);
 
     private sealed class Owned(string pod, PodInterface owner)
     {
@@ -127,9 +144,11 @@ public sealed class PodJoinPropertyTests
 
         internal Gap[] Gaps { get; init; } = [];
 
+        internal Question[] Questions { get; init; } = [];
+
         internal void Play() => new Run(this).Play();
 
-        public override string ToString() => $"{string.Join('\n', Plans.AsEnumerable())}\n{string.Join('\n', Stalls.AsEnumerable())}\n{string.Join('\n', Gaps.AsEnumerable())}\nrounds every {Rounds}, seed {Seed}, {Rebooted} from before\n{Run.LogOf(this)}";
+        public override string ToString() => $"{string.Join('\n', Plans.AsEnumerable())}\n{string.Join('\n', Stalls.AsEnumerable())}\n{string.Join('\n', Gaps.AsEnumerable())}\n{string.Join('\n', Questions.AsEnumerable())}\nrounds every {Rounds}, seed {Seed}, {Rebooted} from before\n{Run.LogOf(this)}";
 
         private sealed class Run(Game game)
         {
@@ -317,6 +336,7 @@ public sealed class PodJoinPropertyTests
                     else
                     {
                         owned.Interface.Addresses = owned.Addresses;
+                        owned.Interface.AddressedAt ??= owned.Addresses.Count > 0 ? _node.Now : null;
                     }
                 }
                 var hasChanged = _node.Source.TakeChanges();
@@ -343,28 +363,38 @@ public sealed class PodJoinPropertyTests
             /// <summary>What comes: the events that are not missed, and the lists.</summary>
             private IEnumerable<(long At, string What, Action Deliver)> Deliveries()
             {
-                var pods = game.Plans.Take(game.Rebooted).Select((plan, i) => Stale(plan, i)).ToDictionary(pod => pod.Name);
-                var lists = game.Gaps.Select(gap => (At: (long)gap.At + gap.Length, What: "a list", Deliver: (Action?)null, Pod: (string?)null, State: (ToldPod?)null));
-                foreach (var told in _told.Concat(lists).OrderBy(told => told.At))
+                var lists = game.Gaps.Select(gap => Entry((long)gap.At + gap.Length, "a list", null));
+                var answers = game.Questions.Select(question =>
+                    Entry(question.At, "an answer", () => _node.Answer(At(question.At), StateAt((long)question.At + question.Ahead))));
+                foreach (var told in _told.Concat(lists).Concat(answers).OrderBy(told => told.At))
                 {
-                    if (told.Pod is { } name)
-                    {
-                        pods.Remove(name);
-                        if (told.State is { } state)
-                        {
-                            pods[name] = state;
-                        }
-                    }
                     if (told.What == "a list")
                     {
-                        ToldPod[] listed = [.. pods.Values];
-                        yield return (told.At, $"a list of {string.Join(", ", pods.Keys)}", () => _node.List(At(told.At), listed));
+                        var listed = StateAt(told.At);
+                        yield return (told.At, $"a list of {string.Join(", ", listed.Select(pod => pod.Name))}", () => _node.List(At(told.At), listed));
                     }
                     else if (told.Deliver is { } deliver && !Array.Exists(game.Gaps, gap => told.At >= gap.At && told.At < gap.At + gap.Length))
                     {
                         yield return (told.At, told.What, deliver);
                     }
                 }
+            }
+
+            private static (long At, string What, Action? Deliver, string? Pod, ToldPod? State) Entry(long at, string what, Action? deliver) => (at, what, deliver, null, null);
+
+            /// <summary>The pods that the API server shows at that time.</summary>
+            private ToldPod[] StateAt(long at)
+            {
+                var pods = game.Plans.Take(game.Rebooted).Select((plan, i) => Stale(plan, i)).ToDictionary(pod => pod.Name);
+                foreach (var told in _told.Where(told => told.At <= at && told.Pod is not null).OrderBy(told => told.At))
+                {
+                    pods.Remove(told.Pod!);
+                    if (told.State is { } state)
+                    {
+                        pods[told.Pod!] = state;
+                    }
+                }
+                return [.. pods.Values];
             }
 
             private void Tell(long at, string what, ToldPod pod, bool isKnown = false) =>

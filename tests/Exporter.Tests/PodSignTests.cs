@@ -93,7 +93,7 @@ public sealed class PodSignTests
         for (var i = 0; i < 10; i++)
         {
             _node.Pass(10);
-            _node.List(_node.Now, a);
+            _node.Answer(_node.Now, a);
             Assert.Null(_node.Identify(owner));
         }
     }

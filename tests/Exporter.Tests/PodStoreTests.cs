@@ -143,6 +143,41 @@ public sealed class PodStoreTests
     }
 
     [Fact]
+    public void A_list_beside_the_watch_changes_nothing_and_what_is_known_is_complete_when_the_watch_has_delivered_it()
+    {
+        var (web, gone) = (_node.NewPod("web", Address), _node.NewPod("gone", OtherAddress));
+        _node.Tell(web);
+        _node.Tell(gone);
+        var askedAt = _node.Now;
+        _node.Pass(1);
+        var (later, next) = (web.Running(_node.Now), _node.NewPod("next", OtherAddress));
+
+        _node.Answer(askedAt, later, next);
+
+        Assert.True(_node.Store.IsBehind);
+        Assert.Equal(["gone", "web"], _node.Store.Pods.Select(pod => pod.State.Description.Name).Order(StringComparer.Ordinal));
+        _node.Tell(web with { Phase = "Pending" });
+        _node.Tell(later);
+        _node.TellDeleted(gone);
+        Assert.True(_node.Store.CompleteAt < askedAt);
+        _node.Tell(next);
+        Assert.Equal((false, askedAt), (_node.Store.IsBehind, _node.Store.CompleteAt));
+        Assert.Equal(["gone", "next"], Claims(OtherAddress).Select(claim => claim.Pod.State.Description.Name));
+    }
+
+    [Fact]
+    public void A_list_beside_the_watch_that_shows_nothing_new_makes_complete_at_once()
+    {
+        var web = _node.NewPod("web", Address);
+        _node.Tell(web);
+
+        _node.Answer(_node.Now, web);
+
+        Assert.Equal((false, _node.Now), (_node.Store.IsBehind, _node.Store.CompleteAt));
+        Assert.True(_node.Store.GapAt < _node.Now);
+    }
+
+    [Fact]
     public void A_lists_claims_are_in_the_order_in_which_the_pods_were_started()
     {
         var first = _node.NewPod("z", Address).Over(Start);

@@ -365,6 +365,45 @@ public sealed class PodWatchTests : IAsyncLifetime
         Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up"]);
     }
 
+    /// <summary>A pod that comes and goes before the list is not in it.</summary>
+    [Fact]
+    public async Task A_question_misses_no_pod_that_comes_and_goes_before_its_answer()
+    {
+        ListOnce("5");
+        _server.AnswerWatches(Answers.Event("ADDED", "web", "6"));
+        _server.Handle(request => request.IsWatch, context => context.HoldAsync());
+        var watch = await _node.StartWatchingAsync();
+        await _node.NextWatchAsync(after: watch.Number);
+        _server.AnswerLists("""{"kind":"PodList","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"namespace":"shop","name":"web","uid":"web","resourceVersion":"6"}}]}""");
+        _server.AnswerWatches(Answers.Event("ADDED", "short", "7") + Answers.Event("DELETED", "short", "8"));
+
+        _node.Store.Questions.Set();
+        var next = await _node.PassUntilAsync(request => request.IsWatch, after: watch.Number + 2);
+
+        Assert.Equal("6", next["resourceVersion"]);
+        await _node.NextWatchAsync(after: next.Number);
+        Assert.Equal(["web", "short"], _node.Store.GetClaims(IPAddress.Parse("10.0.0.1")).Select(claim => claim.Pod.State.Description.Name));
+    }
+
+    /// <summary>As after a restore of etcd: the versions of the watch are not those of the list.</summary>
+    [Fact]
+    public async Task A_watch_that_does_not_deliver_what_a_list_showed_is_replaced_by_the_next_list()
+    {
+        await _node.StartFollowingAsync();
+        const string List = """{"kind":"PodList","metadata":{"resourceVersion":"2000"},"items":[{"metadata":{"namespace":"shop","name":"other","uid":"other","resourceVersion":"7"}}]}""";
+        _server.AnswerLists(List, times: 2);
+        _node.Store.Questions.Set();
+        await _node.PassAsync();
+        await _node.WatchIsOpenAsync();
+        Assert.Empty(_node.Pods);
+
+        var list = await _node.PassUntilAsync(request => request.IsList, after: 4);
+        var next = await _node.NextWatchAsync(after: list.Number);
+
+        Assert.Equal(["shop/other"], _node.Pods);
+        Assert.Equal("2000", next["resourceVersion"]);
+    }
+
     [Fact]
     public async Task Questions_are_asked_at_most_once_in_ten_seconds()
     {

@@ -63,6 +63,7 @@ internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
         if (!addresses.SequenceEqual(owner.Addresses) && client.GetLink(owner.Ifindex) is { } link && link.PeerNamespaceId == namespaceId && link.HardwareAddress == owner.Link.HardwareAddress)
         {
             owner.Addresses = addresses;
+            owner.AddressedAt ??= time.GetUtcNow();
             // One seldom comes alone.
             _pauses.Reset();
         }

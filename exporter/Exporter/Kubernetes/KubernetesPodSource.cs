@@ -72,12 +72,12 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         {
             if (_known.TryGetValue(owner.Generation, out var claim) && claim.Taker is { } taker && taker.Generation == owner.Generation)
             {
-                (owner.Addresses, owner.GoneAt, owner.BornAfter) = (taker.Addresses, taker.GoneAt, taker.BornAfter);
+                (owner.Addresses, owner.AddressedAt, owner.GoneAt, owner.BornAfter) = (taker.Addresses, taker.AddressedAt, taker.GoneAt, taker.BornAfter);
                 claim.Taker = owner;
             }
             if (registered.TryGetValue(owner.Generation, out var previous))
             {
-                (owner.Addresses, owner.GoneAt, owner.BornAfter) = (previous.Addresses, previous.GoneAt, previous.BornAfter);
+                (owner.Addresses, owner.AddressedAt, owner.GoneAt, owner.BornAfter) = (previous.Addresses, previous.AddressedAt, previous.GoneAt, previous.BornAfter);
                 Unregister(previous);
                 Register(owner);
             }
@@ -165,7 +165,8 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
 
     /// <summary>Whether the times allow that the interface is of the claim's sandbox.</summary>
     private bool MayBe(PodInterface owner, AddressClaim claim) =>
-        !(owner.SeenAt < claim.StartTime)
+        !claim.IsDisputed
+        && !(owner.SeenAt < claim.StartTime)
         && !(claim.EndTime < owner.SeenAt - Tolerance)
         && !(owner.GoneAt < claim.ListedAt)
         && !(owner.GoneAt < claim.SandboxAt)
@@ -235,7 +236,7 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
             .SelectMany(address => store.GetClaims(address))
             .LastOrDefault(claim => claim.Pod != current.Pod
                 && IsLiving(claim)
-                && (claim.Taker?.First == owner.First || (IsFree(claim) && MayBe(owner, claim))));
+                && (claim.Taker?.First == owner.First || (IsFree(claim) && MayBe(owner, claim) && (claim.Taker is null || IsProven(owner, claim)))));
     }
 
     /// <summary>Whether another interface that is there and has no pod may have the claim.</summary>
@@ -245,12 +246,12 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
 
     /// <summary>
     /// Whether another interface without a pod may have the claim, and the order does not decide, since pods were missed: the claim came with a
-    /// list, or one of the two was gone when the pods were listed last.
+    /// list, or one of the two was there when a list took the place of events.
     /// </summary>
     private bool IsAmbiguous(PodInterface owner, IPAddress address, AddressClaim claim) =>
         _waiting[address].Values.Any(other => other.First != owner.First
             && MayBe(other, claim)
-            && (claim.IsListed || owner.GoneAt < store.CompleteAt || other.GoneAt < store.CompleteAt));
+            && (claim.IsListed || owner.SeenAt < store.GapAt || other.SeenAt < store.GapAt));
 
     /// <summary>
     /// Asks the API server for the node's pods, once for each interface, and again if it reported something since that the answer may decide.
@@ -327,11 +328,24 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
             }
             else if (_ghosts.Count >= MaxGhosts || IsTooOld(ghost))
             {
+                Dispute(ghost);
                 Unregister(ghost);
             }
             else
             {
                 _ghosts.Enqueue(ghost);
+            }
+        }
+    }
+
+    /// <summary>What was ambiguous between an interface that is forgotten and others is not decided by its being forgotten.</summary>
+    private void Dispute(PodInterface ghost)
+    {
+        foreach (var address in _registered.GetValueOrDefault(ghost, []))
+        {
+            foreach (var claim in store.GetClaims(address).Where(claim => claim is { Taker: null, EndTime: not null } && MayBe(ghost, claim) && IsAmbiguous(ghost, address, claim)))
+            {
+                claim.IsDisputed = true;
             }
         }
     }
@@ -394,13 +408,15 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         claims.LastOrDefault(claim => claim.Taker?.First == owner.First && !IsRefuted(owner, claim));
 
     /// <summary>
-    /// The claim of a pod that had a sandbox with this address since the interface is there: on one node no two sandboxes have it at once. So
-    /// also a sandbox is found that was made again for the same pod.
+    /// The claim of a pod that had a sandbox with this address since the interface has it: on one node no two sandboxes have it at once. So
+    /// also a sandbox is found that was made again for the same pod. The interface alone may be there while the previous sandbox still runs.
     /// </summary>
     private AddressClaim? FindProven(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims) =>
         owner.GoneAt is not null || _waiting[address].Values.Any(other => other.First != owner.First && other.GoneAt is null)
             ? null
-            : claims.LastOrDefault(claim => IsFree(claim) && claim.SandboxAt >= owner.SeenAt && !(claim.EndTime < owner.SeenAt) && !IsRefuted(owner, claim));
+            : claims.LastOrDefault(claim => IsFree(claim) && IsProven(owner, claim) && !(claim.EndTime < owner.SeenAt) && !IsRefuted(owner, claim));
+
+    private static bool IsProven(PodInterface owner, AddressClaim claim) => claim.SandboxAt >= owner.AddressedAt;
 
     /// <summary>The claim that is left when the interfaces that had the address before have had theirs.</summary>
     private AddressClaim? FindNext(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims)
@@ -409,12 +425,21 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         foreach (var other in _waiting[address].Values)
         {
             var claim = Choose(other, address, free);
+            var isAmbiguous = claim is not null && IsAmbiguous(other, address, claim);
             if (other == owner)
             {
-                return claim;
+                return isAmbiguous ? null : claim;
             }
             // Of a pod that has several interfaces, the first takes the claim for all.
-            if (claim is not null && other.First != owner.First)
+            if (claim is null || other.First == owner.First)
+            {
+                continue;
+            }
+            if (isAmbiguous)
+            {
+                free.RemoveAll(each => MayBe(other, each));
+            }
+            else
             {
                 free.Remove(claim);
             }
@@ -424,12 +449,12 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
 
     /// <summary>
     /// The oldest of the claims that fit, but a living pod's for an interface that is there: what is ending had the address before. Of
-    /// claims in one list the newest sign decides. What is ambiguous is left until the others have theirs.
+    /// claims in one list the newest sign decides. What is ambiguous is left until the others have theirs, and so is what comes after it.
     /// </summary>
     private AddressClaim? Choose(PodInterface owner, IPAddress address, List<AddressClaim> free)
     {
-        var fitting = free.FindAll(claim => MayBe(owner, claim) && !IsAmbiguous(owner, address, claim));
-        var living = owner.GoneAt is null ? fitting.FindAll(IsLiving) : [];
+        var fitting = free.FindAll(claim => MayBe(owner, claim));
+        var living = owner.GoneAt is null ? fitting.FindAll(claim => IsLiving(claim) && !IsAmbiguous(owner, address, claim)) : [];
         return living.Count == 0 ? fitting.FirstOrDefault()
             : owner.BornAfter is null ? living.MaxBy(claim => claim.SignAt ?? DateTimeOffset.MinValue)
             : living[0];

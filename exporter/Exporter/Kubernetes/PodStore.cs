@@ -23,10 +23,16 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
     private readonly ConcurrentDictionary<string, Pod> _pods = new();
     private readonly ConcurrentDictionary<IPAddress, ImmutableArray<AddressClaim>> _claims = new();
     private readonly Queue<(long OverAt, AddressClaim Claim)> _over = new();
+
+    /// <summary>Of a list that was asked for beside the watch: the versions of pods that the watch has still to deliver, null for a pod's end.</summary>
+    private readonly Dictionary<string, string?> _awaited = [];
+
+    private DateTimeOffset _awaitedAt;
     private long _changes;
     private long _currentSince;
     private long _heardAt;
     private long _completeAt;
+    private long _gapAt;
     private long _listedAt;
     private long _keepTicks = keep.Ticks;
 
@@ -61,6 +67,12 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
     /// <summary>What the API server knew at that time is known here: a list that is not from a cache was asked for then.</summary>
     internal DateTimeOffset CompleteAt => new(Volatile.Read(ref _completeAt), TimeSpan.Zero);
 
+    /// <summary>When a list last took the place of events: pods that came and went before it were missed.</summary>
+    internal DateTimeOffset GapAt => new(Volatile.Read(ref _gapAt), TimeSpan.Zero);
+
+    /// <summary>Whether the watch has not yet delivered what the list showed that was asked for beside it.</summary>
+    internal bool IsBehind => _awaited.Count > 0;
+
     /// <summary>Set when an interface has no pod that only another list can decide.</summary>
     internal ChangeSignal Questions { get; } = new();
 
@@ -82,7 +94,7 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         }
     }
 
-    /// <summary>Takes over a list, at the start, after events were missed, or when it was asked for because of an interface.</summary>
+    /// <summary>Takes over a list, at the start, or after events were missed.</summary>
     /// <param name="askedAt">What the list says was so then or later; of one from a cache that is not known.</param>
     /// <param name="isCached">
     /// Whether the API server gave it from its cache. It may be old then, so it only adds pods that are not known: it takes nothing away and
@@ -104,20 +116,64 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
             Set(pod, isCached ? ClaimOrigin.Cache : ClaimOrigin.List, isCached ? null : askedAt);
         }
         Interlocked.CompareExchange(ref _listedAt, time.GetUtcNow().UtcTicks, 0);
+        _awaited.Clear();
         if (!isCached)
         {
+            Volatile.Write(ref _gapAt, askedAt.UtcTicks);
             Volatile.Write(ref _completeAt, askedAt.UtcTicks);
         }
     }
 
+    /// <summary>
+    /// Takes note of a list that is not from a cache and was asked for beside the watch, which goes on from where it was. Nothing changes, so
+    /// that the pods stay in the order of their events, and none is missed that came and went meanwhile; what is known is
+    /// complete as soon as the watch has delivered the states that the list shows.
+    /// </summary>
+    /// <param name="askedAt">What the list says was so then or later.</param>
+    internal void Await(IReadOnlyCollection<PodDocument> pods, DateTimeOffset askedAt)
+    {
+        _awaited.Clear();
+        _awaitedAt = askedAt;
+        foreach (var key in _pods.Keys)
+        {
+            _awaited[key] = null;
+        }
+        foreach (var pod in pods)
+        {
+            if (_pods.GetValueOrDefault(pod.Key)?.Version == pod.Metadata.ResourceVersion)
+            {
+                _awaited.Remove(pod.Key);
+            }
+            else
+            {
+                _awaited[pod.Key] = pod.Metadata.ResourceVersion;
+            }
+        }
+        CompleteIfDelivered();
+        Interlocked.Increment(ref _changes);
+    }
+
     /// <summary>A pod is new or has changed.</summary>
-    internal void Set(PodDocument document) => Set(document, ClaimOrigin.Event, listedAt: null);
+    internal void Set(PodDocument document)
+    {
+        Set(document, ClaimOrigin.Event, listedAt: null);
+        if (_awaited.GetValueOrDefault(document.Key) is { } version && version == document.Metadata.ResourceVersion)
+        {
+            _awaited.Remove(document.Key);
+            CompleteIfDelivered();
+        }
+    }
 
     /// <summary>A pod is gone; this was its last state.</summary>
     internal void Remove(PodDocument document)
     {
         Set(document);
         Remove(document.Key);
+        if (_awaited.TryGetValue(document.Key, out var version) && version is null)
+        {
+            _awaited.Remove(document.Key);
+            CompleteIfDelivered();
+        }
     }
 
     /// <summary>Forgets claims that have been over for long enough.</summary>
@@ -143,6 +199,14 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         }
     }
 
+    private void CompleteIfDelivered()
+    {
+        if (!IsBehind)
+        {
+            Volatile.Write(ref _completeAt, _awaitedAt.UtcTicks);
+        }
+    }
+
     private void Set(PodDocument document, ClaimOrigin origin, DateTimeOffset? listedAt)
     {
         if (document.Key.Length == 0)
@@ -156,6 +220,7 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         {
             _pods[document.Key] = pod = new(document.Key, state);
         }
+        pod.Version = document.Metadata.ResourceVersion;
         pod.Set(state, document.IsEnding, origin == ClaimOrigin.Event ? now : null);
         foreach (var lost in pod.Claims.FindAll(claim => !addresses.Contains(claim.Address)))
         {
@@ -170,6 +235,12 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         {
             claim.EndTime ??= endTime;
             claim.Confirm(signAt, sandboxAt);
+            if (origin == ClaimOrigin.Event && claim.IsListed && signTime > (pod.SignTime ?? DateTimeOffset.MinValue))
+            {
+                // Another sandbox has the address than the one that the list showed: the claim is as good as one that is new now.
+                claim.IsListed = false;
+                _claims[claim.Address] = GetClaims(claim.Address).Remove(claim).Add(claim);
+            }
         }
         // That the address is new is a sign by itself, where the pod's times are missing or are from before. It is not if the pod is ending
         // and was listed: its sandbox may be gone.
@@ -250,6 +321,9 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         /// <summary>When the last event of it came.</summary>
         internal DateTimeOffset ChangedAt => new(Volatile.Read(ref _changedAt), TimeSpan.Zero);
 
+        /// <summary>The version of its object that was taken over last. For the store alone.</summary>
+        internal string Version { get; set; } = "";
+
         /// <summary>The newest time of a sandbox that its status showed; null if none did. For the store alone.</summary>
         internal DateTimeOffset? SignTime { get; set; }
 
@@ -303,6 +377,7 @@ internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTime
     private long _endTicks = NotEnded;
     private long _signTicks;
     private long _sandboxTicks;
+    private volatile bool _isListed;
 
     private const long NotEnded = -1;
 
@@ -315,7 +390,11 @@ internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTime
     internal DateTimeOffset? ListedAt => listedAt;
 
     /// <summary>Whether it is known from a list: then other pods that had the address before may have been missed.</summary>
-    internal bool IsListed { get; init; }
+    internal bool IsListed
+    {
+        get => _isListed;
+        set => _isListed = value;
+    }
 
     /// <summary>When the pod had ended, or no longer had the address, at the latest, by the node's clock; null while it is not over.</summary>
     internal DateTimeOffset? EndTime
@@ -352,6 +431,9 @@ internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTime
             }
         }
     }
+
+    /// <summary>Whether it may be an interface's that is forgotten, or another's: it stays nobody's. For the source alone.</summary>
+    internal bool IsDisputed { get; set; }
 
     /// <summary>Notes signs; what is known to be newer stays.</summary>
     internal void Confirm(DateTimeOffset? signAt, DateTimeOffset? sandboxAt)

@@ -95,9 +95,9 @@ internal sealed partial class PodWatch(
             {
                 if (_version is null || _question.IsDue)
                 {
-                    _version = await ListAsync(stoppingToken);
+                    await ListAsync(stoppingToken);
                 }
-                await FollowAsync(_version, stoppingToken);
+                await FollowAsync(_version!, stoppingToken);
             }
             catch (ApiException e)
             {
@@ -159,8 +159,11 @@ internal sealed partial class PodWatch(
         _ => ApiProblem.Refused,
     };
 
-    /// <returns>The version that it shows.</returns>
-    private async Task<string> ListAsync(CancellationToken stoppingToken)
+    /// <summary>
+    /// Lists the pods. The watch starts from that list only if it had nothing to go on from, or did not deliver what the last list showed: else
+    /// events that lie between would be missed, and so the pods that came and went.
+    /// </summary>
+    private async Task ListAsync(CancellationToken stoppingToken)
     {
         metrics.Relists.Inc();
         var (askedAt, isCached, isQuestion) = (time.GetUtcNow(), !_isListed, _question.IsDue);
@@ -177,7 +180,15 @@ internal sealed partial class PodWatch(
             next = page.Metadata.Continue;
         }
         while (!string.IsNullOrEmpty(next));
-        store.Reset(pods, askedAt, isCached);
+        if (_version is null || store.IsBehind)
+        {
+            store.Reset(pods, askedAt, isCached);
+            _version = version;
+        }
+        else
+        {
+            store.Await(pods, askedAt);
+        }
         Changed();
         Answered();
         (_listedAt, _question) = (askedAt, default);
@@ -195,7 +206,6 @@ internal sealed partial class PodWatch(
         }
         _isListed = true;
         readiness.Has(LoopName);
-        return version;
     }
 
     /// <summary>Returns when the watch has ended, as it does from time to time, or when there is a reason to list again.</summary>
@@ -278,13 +288,17 @@ internal sealed partial class PodWatch(
     {
         try
         {
-            if (!_question.IsAsked)
+            if (store.IsBehind)
+            {
+                await Task.Delay(UntilNextQuestion(), time, ending.Token);
+            }
+            // A watch that is still behind by then does not deliver what it should: the next list takes its place.
+            if (!_question.IsAsked && !store.IsBehind)
             {
                 await store.Questions.WaitAsync(ending.Token);
-                _question = (true, false);
             }
-            var rest = _listedAt + QuestionInterval - time.GetUtcNow();
-            await Task.Delay((rest.Ticks > 0 ? rest : TimeSpan.Zero) + Between(TimeSpan.Zero, QuestionWithin), time, ending.Token);
+            _question = (true, false);
+            await Task.Delay(UntilNextQuestion() + Between(TimeSpan.Zero, QuestionWithin), time, ending.Token);
             _question = (true, true);
             await ending.CancelAsync();
         }
@@ -292,6 +306,12 @@ internal sealed partial class PodWatch(
         {
             // The watch has ended: what is asked is asked after it.
         }
+    }
+
+    private TimeSpan UntilNextQuestion()
+    {
+        var rest = _listedAt + QuestionInterval - time.GetUtcNow();
+        return rest.Ticks > 0 ? rest : TimeSpan.Zero;
     }
 
     private void Apply(PodEvent change)

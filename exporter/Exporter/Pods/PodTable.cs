@@ -81,6 +81,9 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
         set => Volatile.Write(ref _addresses, value);
     }
 
+    /// <summary>When it first was seen to have addresses; null before. For the source of pods alone.</summary>
+    internal DateTimeOffset? AddressedAt { get; set; }
+
     internal InterfaceState State
     {
         get => _state;

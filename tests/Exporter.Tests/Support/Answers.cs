@@ -52,6 +52,13 @@ internal static class Answers
         await context.Response.WriteAsync(body, context.RequestAborted);
     }
 
+    /// <summary>An open watch on which nothing comes.</summary>
+    internal static async Task HoldAsync(this HttpContext context)
+    {
+        await context.StartChunkedAsync();
+        await Task.Delay(Timeout.Infinite, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
     internal static async Task StreamAsync(this HttpContext context, byte[] body)
     {
         await context.StartChunkedAsync();

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Exporter.Kubernetes;
 using Exporter.Options;
@@ -81,6 +82,7 @@ internal sealed class JoiningNode
         {
             Sibling = sibling,
             Addresses = [.. addresses.Select(IPAddress.Parse)],
+            AddressedAt = addresses.Length > 0 ? Now : null,
             BornAfter = Now,
         };
     }
@@ -89,7 +91,7 @@ internal sealed class JoiningNode
     internal PodInterface Find(params string[] addresses)
     {
         var ifindex = (int)++_generation;
-        return new(new(ifindex, $"veth{ifindex}", "veth", 0, 0, ifindex), _generation, Now) { Addresses = [.. addresses.Select(IPAddress.Parse)] };
+        return new(new(ifindex, $"veth{ifindex}", "veth", 0, 0, ifindex), _generation, Now) { Addresses = [.. addresses.Select(IPAddress.Parse)], AddressedAt = addresses.Length > 0 ? Now : null };
     }
 
     /// <summary>An interface is found to be gone.</summary>
@@ -130,6 +132,10 @@ internal sealed class JoiningNode
     /// <summary>The first list, from the API server's cache.</summary>
     internal void ListFirst(params ToldPod[] pods) => Store.Reset([.. pods.Select(pod => pod.Document)], Now, isCached: true);
 
+    /// <summary>A list that was asked for because of an interface, beside the watch.</summary>
+    internal void Answer(DateTimeOffset askedAt, params ToldPod[] pods) => Store.Await([.. pods.Select(pod => pod.Document)], askedAt);
+
+    /// <summary>A list after events were missed.</summary>
     internal void List(DateTimeOffset askedAt, params ToldPod[] pods) => Store.Reset([.. pods.Select(pod => pod.Document)], askedAt);
 
     /// <summary>A running pod that the node takes up now.</summary>
@@ -171,6 +177,9 @@ internal sealed record ToldPod(string Name)
 
     internal IReadOnlyDictionary<string, string> Annotations { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>Another one for each state.</summary>
+    internal string Version => GetHashCode().ToString(CultureInfo.InvariantCulture);
+
     internal PodDocument Document => new()
     {
         Metadata = new()
@@ -178,6 +187,7 @@ internal sealed record ToldPod(string Name)
             Uid = Uid ?? $"uid-of-{Name}",
             Namespace = Namespace,
             Name = Name,
+            ResourceVersion = Version,
             DeletionTimestamp = DeletedAt,
             Labels = Labels,
             Annotations = StaticUid is null
