@@ -11,6 +11,7 @@ public sealed class KubernetesTests
     public async Task No_byte_of_short_lived_pods_lands_on_another_that_had_its_address()
     {
         await using var node = await KubernetesNode.StartAsync("--Metrics:Retention=01:00:00");
+        await node.Exporter.ScrapeUntilAsync(IsWatching);
         using var pods = new ChurningPods(node, new Random(1));
 
         await pods.RunAsync(300, atOnce: 10, addresses: 12);
@@ -22,6 +23,7 @@ public sealed class KubernetesTests
     public async Task An_outage_of_the_API_server_does_not_change_whose_traffic_it_is()
     {
         await using var node = await KubernetesNode.StartAsync("--Metrics:Retention=01:00:00", "--Identity:Wait=00:05:00");
+        await node.Exporter.ScrapeUntilAsync(IsWatching);
         using var pods = new ChurningPods(node, new Random(2));
         var churn = pods.RunAsync(300, atOnce: 8, addresses: 8);
         await node.Exporter.ScrapeUntilAsync(samples => samples.HasPod("churn-20"));
@@ -411,34 +413,31 @@ public sealed class KubernetesTests
         return counters;
     }
 
-    /// <summary>
-    /// Each byte is on the pod whose interface carried it, or unattributed: an interface between two pods that had its address within a
-    /// second is given to none. Most pods are exact.
-    /// </summary>
+    /// <summary>Whether the first list is there, which may take seconds: of pods that come and go before it nothing is known.</summary>
+    private static bool IsWatching(MetricSamples samples) => samples["podnet_exporter_kubernetes_watch_up"] == 1;
+
     private static async Task AssertExactAsync(KubernetesNode node, ChurningPods pods)
     {
         const string Unattributed = "podnet_exporter_unattributed_packets_total";
         var transmitted = pods.Lives.Sum(life => (double)life.Counters.TransmittedPackets);
         var received = pods.Lives.Sum(life => (double)(life.Counters.ReceivedPackets + life.Counters.ReceiveDropped));
         var samples = await node.Exporter.ScrapeUntilAsync(samples =>
-            pods.Lives.Sum(life => (double)samples.Traffic(life.Pod).TransmittedPackets) + samples.Sum(Unattributed, "transmit") == transmitted
-            && pods.Lives.Sum(life => (double)samples.Traffic(life.Pod).ReceivedPackets) + samples.Sum(Unattributed, "receive") == received);
+            pods.Lives.Sum(life => (double)samples.Traffic(life.Pod).TransmittedPackets) + samples.Sum(Unattributed, "transmit") >= transmitted
+            && pods.Lives.Sum(life => (double)samples.Traffic(life.Pod).ReceivedPackets) + samples.Sum(Unattributed, "receive") >= received);
 
-        foreach (var reason in (string[])["missed", "lost"])
-        {
-            Assert.Equal((reason, 0), (reason, samples.Sum($"podnet_exporter_{reason}_packets_total")));
-        }
-        var exact = 0;
         Assert.All(pods.Lives, life =>
         {
             var (expected, counted) = (life.Counters, samples.Traffic(life.Pod));
-            Assert.True(counted.TransmittedPackets <= expected.TransmittedPackets && counted.TransmittedBytes <= expected.TransmittedBytes, $"{life} has {counted}");
-            Assert.True(counted.ReceivedPackets <= expected.ReceivedPackets + expected.ReceiveDropped, $"{life} has {counted}");
+            Assert.Equal(
+                (life.Pod, expected.TransmittedPackets, expected.TransmittedBytes, expected.ReceivedPackets + expected.ReceiveDropped),
+                (life.Pod, counted.TransmittedPackets, counted.TransmittedBytes, counted.ReceivedPackets));
             // A busy machine's backlog may drop some on their way into the pod; nobody counts their bytes.
-            Assert.True(counted.ReceivedBytes <= expected.ReceivedBytes || expected.ReceiveDropped > 0, $"{life} has received {counted.ReceivedBytes} bytes");
-            exact += counted.TransmittedPackets == expected.TransmittedPackets ? 1 : 0;
+            Assert.True(counted.ReceivedBytes == expected.ReceivedBytes || expected.ReceiveDropped > 0, $"{life} has received {counted.ReceivedBytes} bytes");
         });
-        Assert.True(exact > pods.Lives.Count / 2, $"only {exact} of {pods.Lives.Count} pods are exact");
+        foreach (var reason in (string[])["unattributed", "missed", "lost"])
+        {
+            Assert.Equal((reason, 0), (reason, samples.Sum($"podnet_exporter_{reason}_packets_total")));
+        }
         Assert.Empty(node.Server.Failures);
     }
 }

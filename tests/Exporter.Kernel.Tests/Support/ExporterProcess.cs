@@ -220,10 +220,18 @@ internal sealed partial class ExporterProcess : IDisposable
         var started = Stopwatch.GetTimestamp();
         while (true)
         {
-            var answer = await ask();
-            if (wanted(answer))
+            T? answer = default;
+            try
             {
-                return answer;
+                answer = await ask();
+                if (wanted(answer))
+                {
+                    return answer;
+                }
+            }
+            catch (HttpRequestException e) when (e.StatusCode == HttpStatusCode.ServiceUnavailable)
+            {
+                // Others ask as well, and only so many are answered at once.
             }
             if (Stopwatch.GetElapsedTime(started) > Silence.Limit)
             {
