@@ -27,7 +27,7 @@ test: build deps-test deps-vm deps-image deps-chart deps-container ## every test
 vm-test: build deps-vm ## the same binary on Debian's kernels 5.10, 6.1, 6.12 and 7.x, in virtual machines
 	@tests/vm/test.sh
 
-bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, handshakes, drain, footprint, series, attach, naming, continuity, server for one
+bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server for one
 	@dotnet build tests/Exporter.Benchmarks -c Release --nologo --verbosity quiet
 	@scripts/isolated.sh dotnet tests/Exporter.Benchmarks/bin/Release/net10.0/Exporter.Benchmarks.dll $(BENCH)
 

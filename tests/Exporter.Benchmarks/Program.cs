@@ -1,6 +1,6 @@
 using Exporter.Benchmarks;
 
-// Prints the tables of docs/performance.md; with names, only those: packets, handshakes, drain, footprint, series, attach, naming, continuity, server.
+// Prints the tables of docs/performance.md; with names, only those: packets, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server.
 bool Wanted(string name) => args.Length == 0 || args.Contains(name);
 
 if (Wanted("packets"))
@@ -30,6 +30,10 @@ if (Wanted("attach"))
 if (Wanted("naming"))
 {
     await Naming.RunAsync();
+}
+if (Wanted("fleet"))
+{
+    await Fleet.RunAsync();
 }
 if (Wanted("server"))
 {
