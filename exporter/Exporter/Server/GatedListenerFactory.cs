@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
@@ -12,18 +13,28 @@ internal sealed class GatedListenerFactory(ConnectionGate gate, ILoggerFactory l
 
     public bool CanBind(EndPoint endpoint) => endpoint is IPEndPoint;
 
+    /// <exception cref="AddressInUseException">Another process listens there: Kestrel names the address.</exception>
+    /// <exception cref="IOException">The kernel does not let it listen there; the message names the address.</exception>
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
-        var listener = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+        Socket? listener = null;
         try
         {
+            listener = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
             listener.Listen(Backlog);
             var contexts = new SocketConnectionContextFactory(new(), loggers.CreateLogger<FrontDoor>());
             return new(new FrontDoor(listener, gate, contexts));
         }
+        catch (SocketException e)
+        {
+            listener?.Dispose();
+            throw e.SocketErrorCode == SocketError.AddressAlreadyInUse
+                ? new AddressInUseException(e.Message, e)
+                : new IOException($"Cannot listen on {endpoint}: {e.Message}", e);
+        }
         catch
         {
-            listener.Dispose();
+            listener?.Dispose();
             throw;
         }
     }
