@@ -120,6 +120,30 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         Assert.Equal(1, await _node.CountErrorsAsync("unauthorized"));
     }
 
+    [Theory]
+    [InlineData(429)]
+    [InlineData(500)]
+    [InlineData(504)]
+    public async Task A_question_that_is_not_answered_leaves_the_watch_and_is_asked_again_later(int status)
+    {
+        await _node.StartFollowingAsync();
+        var before = _server.Requests[^1].Number;
+        _server.Inject(new() { On = Requests.Lists, Status = status }, times: 1);
+        _node.Store.Questions.Set();
+        await _node.PassAsync();
+        await _node.WatchIsOpenAsync();
+        _cluster.Add(new("shop", "next"));
+        await _node.UntilAsync(() => _node.Pods.Contains("shop/next Pending"));
+
+        var pause = await _node.PassAsync();
+        await _node.WatchIsOpenAsync();
+
+        Assert.InRange(pause.TotalSeconds, 30, 62);
+        Assert.Equal([false, true, false, true], _server.Requests.Where(request => request.Number > before).Select(request => request.IsWatch));
+        Assert.Equal(2, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total"] - 1);
+        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up"]);
+    }
+
     [Fact]
     public async Task A_list_that_succeeds_is_no_progress()
     {

@@ -62,8 +62,8 @@ internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
         // The id may have gone to another namespace meanwhile, but not while the interface leads there.
         if (!addresses.SequenceEqual(owner.Addresses) && client.GetLink(owner.Ifindex) is { } link && link.PeerNamespaceId == namespaceId && link.HardwareAddress == owner.Link.HardwareAddress)
         {
-            owner.Addresses = addresses;
             owner.AddressedAt ??= time.GetUtcNow();
+            owner.Addresses = addresses;
             // One seldom comes alone.
             _pauses.Reset();
         }

@@ -338,7 +338,7 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         }
     }
 
-    /// <summary>What was ambiguous between an interface that is forgotten and others is not decided by its being forgotten.</summary>
+    /// <summary>Forgetting an interface does not decide ambiguous claims: those that are over and that it may have had go to no other.</summary>
     private void Dispute(PodInterface ghost)
     {
         foreach (var address in _registered.GetValueOrDefault(ghost, []))

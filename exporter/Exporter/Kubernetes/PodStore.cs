@@ -432,7 +432,7 @@ internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTime
         }
     }
 
-    /// <summary>Whether it may be an interface's that is forgotten, or another's: it stays nobody's. For the source alone.</summary>
+    /// <summary>Whether several interfaces may have had it, and one of them is forgotten: no interface gets it. For the source alone.</summary>
     internal bool IsDisputed { get; set; }
 
     /// <summary>Notes signs; what is known to be newer stays.</summary>
@@ -447,6 +447,7 @@ internal sealed class AddressClaim(PodStore.Pod pod, IPAddress address, DateTime
         Volatile.Write(ref _pod, pod);
         EndTime = endTime;
         OverAt = 0;
+        IsDisputed = false;
     }
 
     private static DateTimeOffset? FromTicks(ref long ticks) => Volatile.Read(ref ticks) is not 0 and var known ? new(known, TimeSpan.Zero) : null;

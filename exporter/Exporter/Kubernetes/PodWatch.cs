@@ -55,6 +55,9 @@ internal sealed partial class PodWatch(
 
     private static readonly TimeSpan QuestionWithin = TimeSpan.FromSeconds(2);
 
+    /// <summary>From a list that failed to the next try, and as much again at random; the watch goes on meanwhile.</summary>
+    private static readonly TimeSpan FailedQuestionPause = TimeSpan.FromSeconds(30);
+
     /// <summary>Half of the time that counts without a pod are held: a retry, a list and the joining come within the other half.</summary>
     private TimeSpan MostPause => new(Math.Clamp(store.Keep.Ticks / 2, LeastPause.Ticks * 2, LongestPause.Ticks));
 
@@ -78,7 +81,10 @@ internal sealed partial class PodWatch(
     /// <summary>Whether an interface has no pod, and whether it is time to list for that.</summary>
     private (bool IsAsked, bool IsDue) _question;
 
-    private DateTimeOffset _listedAt;
+    /// <summary>No list is asked for because of an interface before that time.</summary>
+    private DateTimeOffset _mayAskAt;
+
+    private readonly Trouble _unanswered = new();
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -93,15 +99,19 @@ internal sealed partial class PodWatch(
         {
             try
             {
-                if (_version is null || _question.IsDue)
+                if (_version is null)
                 {
                     await ListAsync(stoppingToken);
+                }
+                else if (_question.IsDue)
+                {
+                    await AskAsync(stoppingToken);
                 }
                 await FollowAsync(_version!, stoppingToken);
             }
             catch (ApiException e)
             {
-                var problem = ProblemOf(e.Code);
+                var problem = ProblemOf(e);
                 Lost(problem, e.Message);
                 // Any other answer says little of the version, and a list is dear. A watch's 500 is what a version gets that cannot be
                 // read, and 504 one that is still to come.
@@ -119,13 +129,13 @@ internal sealed partial class PodWatch(
             }
             catch (TimeoutException e)
             {
-                Lost(ApiProblem.Silent, e.Message);
+                Lost(ProblemOf(e), e.Message);
                 _version = null;
                 await DelayAsync(null, stoppingToken);
             }
             catch (JsonException e)
             {
-                Lost(ApiProblem.Unreadable, e.Message);
+                Lost(ProblemOf(e), e.Message);
                 // What cannot be read would come again.
                 _version = null;
                 await DelayAsync(null, stoppingToken);
@@ -137,7 +147,7 @@ internal sealed partial class PodWatch(
             catch (Exception e)
             {
                 // Whatever it is, of the network, of TLS, of files with credentials: it must not end what is known.
-                Lost(ApiProblem.Unreachable, Failure.Describe(e));
+                Lost(ProblemOf(e), Failure.Describe(e));
                 await DelayAsync(null, stoppingToken);
             }
         }
@@ -150,6 +160,14 @@ internal sealed partial class PodWatch(
         return isFirst;
     }
 
+    private static ApiProblem ProblemOf(Exception e) => e switch
+    {
+        ApiException answer => ProblemOf(answer.Code),
+        TimeoutException => ApiProblem.Silent,
+        JsonException => ApiProblem.Unreadable,
+        _ => ApiProblem.Unreachable,
+    };
+
     private static ApiProblem ProblemOf(int code) => (HttpStatusCode)code switch
     {
         HttpStatusCode.Unauthorized => ApiProblem.Unauthorized,
@@ -158,6 +176,26 @@ internal sealed partial class PodWatch(
         HttpStatusCode.TooManyRequests => ApiProblem.TooManyRequests,
         _ => ApiProblem.Refused,
     };
+
+    /// <summary>Lists the pods because of an interface without one. If that fails, the watch goes on all the same, and the list is tried again later.</summary>
+    private async Task AskAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await ListAsync(stoppingToken);
+            _unanswered.Ends();
+        }
+        catch (Exception e) when (!stoppingToken.IsCancellationRequested)
+        {
+            metrics.CountError(ProblemOf(e));
+            if (_unanswered.Begins())
+            {
+                LogUnanswered(Failure.Describe(e));
+            }
+            var pause = e is ApiException { RetryAfter: { Ticks: > 0 } asked } ? Math.Min(asked.Ticks, LongestRetryAfter.Ticks) : FailedQuestionPause.Ticks;
+            (_mayAskAt, _question) = (time.GetUtcNow() + (TimeSpan.FromTicks(pause) * (1 + Random.Shared.NextDouble())), (true, false));
+        }
+    }
 
     /// <summary>
     /// Lists the pods. The watch starts from that list only if it had nothing to go on from, or did not deliver what the last list showed: else
@@ -191,7 +229,7 @@ internal sealed partial class PodWatch(
         }
         Changed();
         Answered();
-        (_listedAt, _question) = (askedAt, default);
+        (_mayAskAt, _question) = (askedAt + QuestionInterval, default);
         if (isQuestion && store.Count == 0 && IsFirst(ref _hasToldOfNode))
         {
             LogNoNode(api.Node);
@@ -310,7 +348,7 @@ internal sealed partial class PodWatch(
 
     private TimeSpan UntilNextQuestion()
     {
-        var rest = _listedAt + QuestionInterval - time.GetUtcNow();
+        var rest = _mayAskAt - time.GetUtcNow();
         return rest.Ticks > 0 ? rest : TimeSpan.Zero;
     }
 
@@ -404,6 +442,9 @@ internal sealed partial class PodWatch(
 
     [LoggerMessage(43, LogLevel.Warning, "There are no pods on node {Node}: check Kubernetes:NodeName if that is wrong")]
     private partial void LogNoPods(string node);
+
+    [LoggerMessage(46, LogLevel.Warning, "The pods could not be listed for an interface without a pod, trying again in some time; the watch goes on: {Reason}")]
+    private partial void LogUnanswered(string reason);
 
     [LoggerMessage(44, LogLevel.Warning, "No pod is on node {Node}, but interfaces of pods are here: set Kubernetes:NodeName to this node's name as the cluster knows it")]
     private partial void LogNoNode(string node);

@@ -81,7 +81,7 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
         set => Volatile.Write(ref _addresses, value);
     }
 
-    /// <summary>When it first was seen to have addresses; null before. For the source of pods alone.</summary>
+    /// <summary>When it first was seen to have addresses; null before. For the reconciler and the source of pods, which share a thread.</summary>
     internal DateTimeOffset? AddressedAt { get; set; }
 
     internal InterfaceState State
