@@ -177,6 +177,30 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
         Assert.Equal(0, second.Terminate());
     }
 
+    /// <summary>The image has no authorities of its own.</summary>
+    [Fact]
+    public async Task With_a_mounted_bundle_it_trusts_the_authorities_in_it()
+    {
+        Helm.Require();
+        await using var server = await ApiServer.CreateAsync();
+        using var containerd = new Containerd();
+        using var cluster = new TemporaryDirectory();
+        File.Copy(server.Files.Authority, Path.Combine(cluster.Path, "bundle.crt"));
+        File.WriteAllLines(Path.Combine(cluster.Path, "kubeconfig"), File.ReadLines(server.Files.Kubeconfig).Where(line => !line.Contains("certificate-authority", StringComparison.Ordinal)));
+        var image = containerd.Import(_image.Archive);
+        var port = ExporterProcess.FreePort();
+        var manifest = RenderFor(
+            port, "options.Kubernetes.Kubeconfig=/etc/cluster/kubeconfig", "extraEnv[0].name=SSL_CERT_FILE", "extraEnv[0].value=/etc/cluster/bundle.crt",
+            "extraVolumes[0].name=cluster", "extraVolumes[0].hostPath.path=/etc/cluster", "extraVolumeMounts[0].name=cluster", "extraVolumeMounts[0].mountPath=/etc/cluster");
+
+        using var exporter = await ExporterProcess.StartCommandAsync(
+            port,
+            containerd.RunCommand(image, manifest, server.Files.ServiceAccount, EnvironmentOf(server), volumes: new Dictionary<string, string> { ["cluster"] = cluster.Path }));
+
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_watch_up"] == 1);
+        Assert.Equal(0, exporter.Terminate());
+    }
+
     [Fact]
     public async Task Under_a_profile_that_wants_SYS_ADMIN_for_bpf_it_says_so_and_runs_with_the_switch_for_older_kernels()
     {
