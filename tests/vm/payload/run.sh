@@ -1234,7 +1234,8 @@ kill_and_restart() {
 
 # With pins: killed at any moment under load, every packet is counted once, and what was shown does not become less.
 continuity() {
-  local hook=$1 kills=20 kill shown=(0 0 0 0) counted load index
+  local hook=$1 kills kill shown=(0 0 0 0) counted load index
+  kills=$(</payload/kills)
   pinned "$hook"
   add_pod veth
   rm -f /tmp/enough
