@@ -30,11 +30,28 @@ public sealed unsafe class EventPoll : IDisposable
     /// <summary>A socket that is closed is removed by that.</summary>
     public void Remove(SafeHandle socket) => Control(Libc.EPOLL_CTL_DEL, socket, 0, 0);
 
-    /// <summary>Ends the current call of <see cref="Wait"/>, or the next one.</summary>
+    /// <summary>From now on every call of <see cref="Wait"/> returns at once: for the end.</summary>
     public void Wake()
     {
         ulong one = 1;
         _ = Libc.write(_wake, &one, sizeof(ulong));
+    }
+
+    /// <summary>Whether a socket's other side has closed its half or all of the connection, whatever is still to be read.</summary>
+    public static bool HasHungUp(SafeHandle socket)
+    {
+        var isHeld = false;
+        socket.DangerousAddRef(ref isHeld);
+        try
+        {
+            // A reset is reported without being asked for.
+            var state = new Libc.pollfd { fd = (int)socket.DangerousGetHandle(), events = Libc.POLLRDHUP };
+            return Libc.poll(&state, 1, 0) > 0;
+        }
+        finally
+        {
+            socket.DangerousRelease();
+        }
     }
 
     /// <param name="keys">Filled with the keys of those that have something.</param>
@@ -55,7 +72,7 @@ public sealed unsafe class EventPoll : IDisposable
         return Math.Max(0, count);
     }
 
-    /// <summary>Nobody waits any more.</summary>
+    /// <summary>No thread may be in <see cref="Wait"/> by then.</summary>
     public void Dispose()
     {
         _poll.Dispose();

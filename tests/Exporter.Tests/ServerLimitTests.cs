@@ -2,9 +2,12 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
+using Exporter.Metrics;
 using Exporter.Server;
 using Exporter.Tests.Kubernetes;
 using Exporter.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Exporter.Tests;
 
@@ -43,33 +46,89 @@ public sealed class ServerLimitTests
     public async Task Clients_that_begin_TLS_handshakes_and_do_not_go_on_keep_no_probe_out()
     {
         using var certificates = new Certificates();
-        var directory = Directory.CreateTempSubdirectory("server-");
-        try
+        using var files = new CertificateFiles(certificates);
+        await using var server = await RunningServer.StartAsync([Connections, .. files.Settings]);
+        server.Serve();
+        var hello = await RecordClientHelloAsync();
+        for (var i = 0; i < 10 * Max; i++)
         {
-            var (certificate, key) = (Path.Combine(directory.FullName, "tls.crt"), Path.Combine(directory.FullName, "tls.key"));
-            File.WriteAllText(certificate, certificates.Server.ExportCertificatePem());
-            File.WriteAllText(key, certificates.Server.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
-            await using var server = await RunningServer.StartAsync(
-                Connections, ("Server:CertificateFile", certificate), ("Server:KeyFile", key));
-            server.Serve();
-            var hello = await RecordClientHelloAsync();
-            for (var i = 0; i < 10 * Max; i++)
-            {
-                var halfOpen = await server.ConnectAsync();
-                await halfOpen.SendAsync(hello.AsMemory(0, i % 2 == 0 ? hello.Length : hello.Length / 2));
-            }
+            var halfOpen = await server.ConnectAsync();
+            await halfOpen.SendAsync(hello.AsMemory(0, i % 2 == 0 ? hello.Length : hello.Length / 2));
+        }
 
-#pragma warning disable CA5359 // The server's certificate was made a moment ago, by this test.
-            using var handler = new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true };
-#pragma warning restore CA5359
-            using var http = new HttpClient(handler) { BaseAddress = server.Address };
-            Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/healthz")).StatusCode);
-            Assert.True(server[RefusalReason.Connections] >= 8 * Max);
-        }
-        finally
+        Assert.Equal(HttpStatusCode.OK, await ProbeByTlsAsync(server));
+        Assert.True(server[RefusalReason.Connections] >= 8 * Max);
+    }
+
+    [Theory]
+    [InlineData("\u0016\u0003\u0001\0\u0001\u0001")]
+    [InlineData("\u0015\u0003\u0001\0\u0002\u0001\0")]
+    [InlineData("G")]
+    public async Task Clients_that_send_less_than_a_client_hello_take_no_handshake_from_others(string sent)
+    {
+        using var certificates = new Certificates();
+        using var files = new CertificateFiles(certificates);
+        await using var server = await RunningServer.StartAsync([("Server:HeaderTimeout", "00:05:00"), .. files.Settings]);
+        server.Serve();
+        for (var i = 0; i < 4 * Max; i++)
         {
-            directory.Delete(recursive: true);
+            await server.ConnectAsync(sent);
         }
+
+        Assert.Equal(HttpStatusCode.OK, await ProbeByTlsAsync(server));
+    }
+
+    [Fact]
+    public async Task Handshakes_that_the_server_does_not_get_to_are_closed_after_the_header_timeout()
+    {
+        var hello = await RecordClientHelloAsync();
+        var options = TestOptions.Read(("Server:Urls", "https://127.0.0.1:0"), ("Server:CertificateFile", "tls.crt"), ("Server:KeyFile", "tls.key"), Connections).Server;
+        var (time, refusals) = (new FakeTimeProvider(), new ServerRefusals(new OwnMetrics().Factory));
+        using var gate = new ConnectionGate(options, refusals, time, NullLogger<ConnectionGate>.Instance);
+        // Nobody takes what it hands over.
+        await using var door = await new GatedListenerFactory(gate, NullLoggerFactory.Instance).BindAsync(new IPEndPoint(IPAddress.Loopback, 0));
+        var clients = new List<Socket>();
+        for (var i = 0; i < Max; i++)
+        {
+            clients.Add(new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
+            await clients[i].ConnectAsync(door.EndPoint);
+            await clients[i].SendAsync(hello);
+        }
+        // The last one is accepted once it has taken the place of one that waits.
+        clients.Add(new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
+        await clients[^1].ConnectAsync(door.EndPoint);
+        await RunningServer.UntilAsync(() => Task.FromResult(refusals.Read(RefusalReason.Connections) == 1));
+
+        time.Advance(options.HeaderTimeout);
+
+        foreach (var client in clients)
+        {
+            Assert.Equal("", await RunningServer.ReadToEndAsync(client));
+            client.Dispose();
+        }
+        Assert.Equal(Max, refusals.Read(RefusalReason.HeaderTimeout));
+    }
+
+    [Theory]
+    [InlineData("", false)]
+    [InlineData("", true)]
+    [InlineData("GET /healthz HTTP/1.1\r\nHost: check\r\n", false)]
+    [InlineData("GET /healthz HTTP/1.1\r\nHost: check\r\n", true)]
+    public async Task A_client_that_closes_its_connection_without_a_request_is_forgotten_and_not_refused(string sent, bool resets)
+    {
+        await using var server = await RunningServer.StartAsync(Connections);
+        server.Serve();
+        for (var i = 0; i < 4 * Max; i++)
+        {
+            var check = await server.ConnectAsync(sent);
+            check.LingerState = new(resets, 0);
+            check.Close();
+        }
+        // The others are closed once a later one has its answer.
+        await server.AskAndStayAsync("/healthz");
+
+        server.Time.Advance(TimeSpan.FromMinutes(6));
+        Assert.Equal((0, 0), (server[RefusalReason.HeaderTimeout], server[RefusalReason.Connections]));
     }
 
     [Fact]
@@ -220,6 +279,15 @@ public sealed class ServerLimitTests
         Assert.Equal(("", ""), (await ofHalfOpen, await ofIdle));
     }
 
+    private static async Task<HttpStatusCode> ProbeByTlsAsync(RunningServer server)
+    {
+#pragma warning disable CA5359 // The server's certificate was made a moment ago, by this test.
+        using var handler = new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true };
+#pragma warning restore CA5359
+        using var http = new HttpClient(handler) { BaseAddress = server.Address };
+        return (await http.GetAsync("/healthz")).StatusCode;
+    }
+
     /// <summary>The first bytes of a TLS client.</summary>
     private static async Task<byte[]> RecordClientHelloAsync()
     {
@@ -235,5 +303,23 @@ public sealed class ServerLimitTests
         accepted.Close();
         await handshake.ContinueWith(_ => { }, TaskScheduler.Default);
         return hello[..length];
+    }
+
+    /// <summary>The server's certificate and key, in files.</summary>
+    private sealed class CertificateFiles : IDisposable
+    {
+        private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("server-");
+
+        internal CertificateFiles(Certificates certificates)
+        {
+            var (certificate, key) = (Path.Combine(_directory.FullName, "tls.crt"), Path.Combine(_directory.FullName, "tls.key"));
+            File.WriteAllText(certificate, certificates.Server.ExportCertificatePem());
+            File.WriteAllText(key, certificates.Server.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+            Settings = [("Server:CertificateFile", certificate), ("Server:KeyFile", key)];
+        }
+
+        internal (string Key, string? Value)[] Settings { get; }
+
+        public void Dispose() => _directory.Delete(recursive: true);
     }
 }

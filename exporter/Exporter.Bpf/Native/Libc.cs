@@ -23,6 +23,7 @@ internal static unsafe partial class Libc
     internal const int MSG_TRUNC = 0x20;
     internal const int EFD_CLOEXEC = 0x80000;
     internal const short POLLIN = 1;
+    internal const short POLLRDHUP = 0x2000;
     internal const int EPOLL_CLOEXEC = 0x80000;
     internal const int EPOLL_CTL_ADD = 1;
     internal const int EPOLL_CTL_DEL = 2;

@@ -63,6 +63,9 @@ internal enum ConnectionStage
     /// <summary>Its first message is there and was not answered yet.</summary>
     Beginning,
 
+    /// <summary>Its TLS handshake was handed to Kestrel and was not answered yet.</summary>
+    Handshaking,
+
     /// <summary>Something was answered, such as a TLS handshake, or a request was read.</summary>
     Answered,
 }

@@ -40,7 +40,7 @@ internal sealed partial class ConnectionGate : IDisposable
     /// <summary>Those that are sockets only, by key.</summary>
     private readonly ConcurrentDictionary<ulong, ClientConnection> _arriving = new();
 
-    /// <summary>Held for a few list operations; never while a connection is closed.</summary>
+    /// <summary>Held for a few list operations, and while a connection is added to its door's poll; never while one is closed.</summary>
     private readonly Lock _lock = new();
 
     /// <summary>Connections that are sockets only, oldest first.</summary>
@@ -52,12 +52,15 @@ internal sealed partial class ConnectionGate : IDisposable
     /// <summary>Connections whose first message waits for the server: for a handshake, or for the request to be read. Oldest first.</summary>
     private readonly LinkedList<ClientConnection> _queued = [];
 
+    /// <summary>TLS connections in Kestrel that wait for the server's part of the handshake, oldest first.</summary>
+    private readonly LinkedList<ClientConnection> _handshaking = [];
+
     /// <summary>Connections between two requests, the one that has been idle for longest first.</summary>
     private readonly LinkedList<ClientConnection> _idle = [];
 
     private int _open;
 
-    /// <summary>TLS connections that wait for the server: for its part of the handshake, or for their end.</summary>
+    /// <summary>TLS connections that Kestrel has to do with: for the server's part of the handshake, or for their end.</summary>
     private int _beginning;
     private ulong _lastKey;
 
@@ -83,13 +86,14 @@ internal sealed partial class ConnectionGate : IDisposable
         {
             lock (_lock)
             {
-                return _open - _silent.Count - _unfinished.Count - _queued.Count - _idle.Count;
+                return _open - _silent.Count - _unfinished.Count - _queued.Count - _handshaking.Count - _idle.Count;
             }
         }
     }
 
     /// <summary>Gives an accepted connection a place, for which it may close another.</summary>
-    /// <returns>Whether there is one: none while every connection runs a request.</returns>
+    /// <returns>Whether there is one: not while every connection runs a request or is left in peace, and not at the end.</returns>
+    /// <exception cref="IOException">The kernel has no room for it in the door's poll.</exception>
     internal bool TryAdmit(Socket socket, FrontDoor door)
     {
         while (true)
@@ -115,8 +119,10 @@ internal sealed partial class ConnectionGate : IDisposable
                 }
                 else
                 {
-                    _open++;
                     admitted = new(socket, door, ++_lastKey, _time.GetTimestamp());
+                    // First: another door's thread may hand over what it finds in the lists, and removes it from the poll.
+                    door.Watch(admitted);
+                    _open++;
                     admitted.MoveTo(_silent);
                     _arriving[admitted.Key] = admitted;
                 }
@@ -127,7 +133,6 @@ internal sealed partial class ConnectionGate : IDisposable
             }
             if (admitted is not null)
             {
-                door.Watch(admitted);
                 return true;
             }
             // What has arrived of it meanwhile counts.
@@ -158,16 +163,19 @@ internal sealed partial class ConnectionGate : IDisposable
     /// <returns>False: it was closed meanwhile.</returns>
     internal bool TryTake(ClientConnection connection, SocketConnectionContextFactory contexts)
     {
+        ClientConnection? next;
         lock (_lock)
         {
-            if (connection.IsForgotten)
+            if (!connection.IsForgotten)
             {
-                return false;
+                connection.Context = contexts.Create(connection.Socket);
+                connection.Context.Features.Set(connection);
+                return true;
             }
-            connection.Context = contexts.Create(connection.Socket);
-            connection.Context.Features.Set(connection);
-            return true;
+            next = Answered(connection);
         }
+        HandOver(next);
+        return false;
     }
 
     /// <summary>Connection middleware: follows a connection to its end.</summary>
@@ -217,7 +225,7 @@ internal sealed partial class ConnectionGate : IDisposable
         lock (_lock)
         {
             _isEnding = true;
-            unused = [.. _silent, .. _unfinished, .. _queued, .. _idle];
+            unused = [.. WithoutRequest(), .. _idle];
         }
         unused.ForEach(connection => Close(connection, null, "the server ends"));
     }
@@ -228,37 +236,47 @@ internal sealed partial class ConnectionGate : IDisposable
     private bool Look(ClientConnection connection)
     {
         var state = Peek(connection.Socket);
-        if (state == FirstMessage.State.Unfinished)
-        {
-            return false;
-        }
-        if (state == FirstMessage.State.Closed)
-        {
-            Close(connection, null, "");
-            return true;
-        }
-        ClientConnection? next;
+        ClientConnection? next = null;
         lock (_lock)
         {
+            // What was handed over by another door meanwhile may have been read before the look.
             if (connection.IsForgotten || connection.Stage != ConnectionStage.Arriving)
             {
                 return true;
             }
-            connection.Reach(ConnectionStage.Beginning);
-            _arriving.TryRemove(connection.Key, out _);
-            connection.MoveTo(state == FirstMessage.State.Complete ? _queued : _unfinished);
-            next = _isTls ? NextHandshake() : connection;
+            if (state == FirstMessage.State.Unfinished)
+            {
+                return false;
+            }
+            if (state == FirstMessage.State.Closed)
+            {
+                Forget(connection);
+            }
+            else
+            {
+                connection.Reach(ConnectionStage.Beginning);
+                _arriving.TryRemove(connection.Key, out _);
+                connection.MoveTo(state == FirstMessage.State.Complete ? _queued : _unfinished);
+                next = _isTls ? NextHandshake() : connection;
+            }
+        }
+        if (state == FirstMessage.State.Closed)
+        {
+            connection.Close("");
         }
         HandOver(next);
         return true;
     }
+
+    /// <summary>Connections of which no complete request was read yet. The caller holds the lock.</summary>
+    private IEnumerable<ClientConnection> WithoutRequest() => [.. _silent, .. _unfinished, .. _queued, .. _handshaking];
 
     /// <summary>The connection that is closed for another; null where there is none. The caller holds the lock.</summary>
     private ClientConnection? FindVictim()
     {
         var (silent, unfinished, queued) = (_silent.First?.Value, FirstAfterGrace(_unfinished), FirstAfterGrace(_queued));
         var awaited = silent is null || unfinished?.WaitsSince < silent.WaitsSince ? unfinished : silent;
-        return awaited ?? queued ?? _idle.First?.Value;
+        return awaited ?? queued ?? FirstAfterGrace(_handshaking) ?? _idle.First?.Value;
 
         static ClientConnection? FirstAfterGrace(LinkedList<ClientConnection> list) =>
             list.First?.Value is { } first && Stopwatch.GetElapsedTime(first.WaitsSince) >= Grace ? first : null;
@@ -284,7 +302,8 @@ internal sealed partial class ConnectionGate : IDisposable
             return null;
         }
         _beginning++;
-        newest.MoveTo(null);
+        newest.Reach(ConnectionStage.Handshaking);
+        newest.MoveTo(_handshaking);
         return newest;
     }
 
@@ -327,7 +346,7 @@ internal sealed partial class ConnectionGate : IDisposable
         List<ClientConnection> late;
         lock (_lock)
         {
-            late = [.. _silent.Concat(_unfinished).Concat(_queued).Where(connection => _time.GetElapsedTime(connection.AcceptedAt) >= _headerTimeout)];
+            late = [.. WithoutRequest().Where(connection => _time.GetElapsedTime(connection.AcceptedAt) >= _headerTimeout)];
         }
         late.ForEach(connection => Close(connection, RefusalReason.HeaderTimeout, "no complete request arrived in time"));
         TrimAfterClosing();

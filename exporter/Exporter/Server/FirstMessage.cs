@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Exporter.Bpf;
 
 namespace Exporter.Server;
 
@@ -7,7 +8,7 @@ internal static class FirstMessage
 {
     internal enum State
     {
-        /// <summary>The client has closed the connection.</summary>
+        /// <summary>No request can come any more: the client has closed the connection, or does not begin with a TLS handshake where it has to.</summary>
         Closed,
 
         /// <summary>More has to come.</summary>
@@ -20,34 +21,70 @@ internal static class FirstMessage
         Complete,
     }
 
-    /// <summary>Room for the largest record of TLS; a request beyond that is looked at by who reads it.</summary>
+    /// <summary>Room for any ClientHello; a request beyond that is looked at by Kestrel, which reads it.</summary>
     private const int MaxBytes = 32 << 10;
 
     private const byte HandshakeRecord = 22;
+    private const byte MajorVersion = 3;
     private const int RecordHeader = 5;
+    private const byte ClientHello = 1;
+    private const int MessageHeader = 4;
 
     [ThreadStatic]
     private static byte[]? _buffer;
 
+    /// <param name="socket">It does not block.</param>
     internal static State Look(Socket socket, bool isTls)
     {
-        var available = socket.Available;
-        if (available == 0)
-        {
-            return State.Unfinished;
-        }
+        // Before what has arrived is looked at: after a hang-up nothing is added to that.
+        var hasHungUp = EventPoll.HasHungUp(socket.SafeHandle);
         var buffer = _buffer ??= new byte[MaxBytes];
-        var bytes = buffer.AsSpan(0, socket.Receive(buffer.AsSpan(0, Math.Min(available, MaxBytes)), SocketFlags.Peek));
-        return bytes.IsEmpty ? State.Closed
-            : isTls ? (IsUnfinishedHello(bytes) ? State.Unfinished : State.Complete)
-            : !IsUnfinishedRequest(bytes) ? State.Complete
-            : bytes.Length == MaxBytes ? State.Long
-            : State.Unfinished;
+        var bytes = buffer.AsSpan(0, socket.Receive(buffer, SocketFlags.Peek, out var error));
+        if (bytes.IsEmpty)
+        {
+            return error == SocketError.WouldBlock && !hasHungUp ? State.Unfinished : State.Closed;
+        }
+        var state = isTls ? LookAtHandshake(bytes) : LookAtRequest(bytes);
+        return state == State.Unfinished && hasHungUp ? State.Closed : state;
     }
 
-    /// <summary>RFC 8446, section 5.1. What is no handshake is complete: it is an error.</summary>
-    private static bool IsUnfinishedHello(ReadOnlySpan<byte> bytes) =>
-        bytes[0] == HandshakeRecord && (bytes.Length < RecordHeader || bytes.Length < Math.Min(MaxBytes, RecordHeader + (bytes[3] << 8) + bytes[4]));
+    /// <summary>
+    /// RFC 8446, sections 4 and 5.1: a message may come in several records. One that is complete is answered, if only with an alert; what would
+    /// have the server wait for more must not get so far.
+    /// </summary>
+    private static State LookAtHandshake(ReadOnlySpan<byte> bytes)
+    {
+        var isFull = bytes.Length == MaxBytes;
+        var (header, length) = (0u, 0);
+        while (!bytes.IsEmpty)
+        {
+            if (bytes[0] != HandshakeRecord || (bytes.Length > 1 && bytes[1] != MajorVersion))
+            {
+                return State.Closed;
+            }
+            if (bytes.Length < RecordHeader || bytes.Length < RecordHeader + (bytes[3] << 8) + bytes[4])
+            {
+                break;
+            }
+            var fragment = bytes[RecordHeader..(RecordHeader + (bytes[3] << 8) + bytes[4])];
+            bytes = bytes[(RecordHeader + fragment.Length)..];
+            for (var i = 0; i < fragment.Length && length + i < MessageHeader; i++)
+            {
+                header = (header << 8) | fragment[i];
+            }
+            length += fragment.Length;
+            if (length >= MessageHeader && (header >> 24 != ClientHello || length >= MessageHeader + (int)(header & 0xFFFFFF)))
+            {
+                return State.Complete;
+            }
+        }
+        return isFull ? State.Closed : State.Unfinished;
+    }
+
+    private static State LookAtRequest(ReadOnlySpan<byte> bytes) =>
+        !IsUnfinishedRequest(bytes) ? State.Complete
+        : bytes.Length == MaxBytes ? State.Long
+        : State.Unfinished;
 
     /// <summary>RFC 9112, section 2.1: headers end with an empty line. What begins otherwise than a request line is an error at once.</summary>
     private static bool IsUnfinishedRequest(ReadOnlySpan<byte> bytes) =>

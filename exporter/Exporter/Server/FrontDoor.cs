@@ -18,7 +18,7 @@ internal sealed class FrontDoor : IConnectionListener
     /// <summary>How many connections are accepted before others are looked at again.</summary>
     private const int AtOnce = 64;
 
-    /// <summary>How long a new connection waits for a place, and how often it is tried: only where all run requests is none free by then.</summary>
+    /// <summary>How long a new connection waits for a place, and how often it is tried. If none is free by then, every connection runs a request.</summary>
     private static readonly TimeSpan Patience = 2 * ConnectionGate.Grace;
     private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(1);
 
@@ -84,18 +84,9 @@ internal sealed class FrontDoor : IConnectionListener
         _poll.Dispose();
     }
 
-    /// <summary>Follows what arrives on a connection that was admitted.</summary>
-    internal void Watch(ClientConnection connection)
-    {
-        try
-        {
-            _poll.AddArrivals(connection.Socket.SafeHandle, connection.Key);
-        }
-        catch (ObjectDisposedException)
-        {
-            // It was closed meanwhile.
-        }
-    }
+    /// <summary>Follows what arrives on a connection.</summary>
+    /// <exception cref="IOException">The kernel has no room for it.</exception>
+    internal void Watch(ClientConnection connection) => _poll.AddArrivals(connection.Socket.SafeHandle, connection.Key);
 
     /// <summary>Hands a connection to Kestrel.</summary>
     internal void HandOver(ClientConnection connection)
@@ -106,7 +97,7 @@ internal sealed class FrontDoor : IConnectionListener
         }
         catch (ObjectDisposedException)
         {
-            return;
+            // It was closed meanwhile. The gate has to know, since another is next then.
         }
         _ready.Writer.TryWrite(connection);
     }
@@ -153,7 +144,7 @@ internal sealed class FrontDoor : IConnectionListener
                     return false;
                 }
                 var accepted = _listener.Accept();
-                accepted.NoDelay = true;
+                (accepted.NoDelay, accepted.Blocking) = (true, false);
                 _held = (accepted, Environment.TickCount64);
             }
             catch (SocketException)
@@ -164,15 +155,26 @@ internal sealed class FrontDoor : IConnectionListener
             }
         }
         var (socket, since) = _held.Value;
-        if (_gate.TryAdmit(socket, this))
+        try
         {
-            _held = null;
+            if (_gate.TryAdmit(socket, this))
+            {
+                _held = null;
+            }
+            else if (Environment.TickCount64 - since >= Patience.TotalMilliseconds)
+            {
+                _held = null;
+                _gate.Refuse(socket);
+            }
+            return _held is null;
         }
-        else if (Environment.TickCount64 - since >= Patience.TotalMilliseconds)
+        catch (IOException)
         {
+            // Memory or epoll watches are exhausted: without a watch nothing would be known of it.
             _held = null;
-            _gate.Refuse(socket);
+            socket.Dispose();
+            Thread.Sleep(ExhaustedPause);
+            return false;
         }
-        return _held is null;
     }
 }
