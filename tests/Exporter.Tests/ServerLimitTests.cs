@@ -172,6 +172,28 @@ public sealed class ServerLimitTests
         Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/healthz")).StatusCode);
     }
 
+    [Fact]
+    public async Task Many_connections_are_refused_at_once_while_every_other_one_runs_a_request()
+    {
+        await using var server = await RunningServer.StartAsync(Connections);
+        var probes = new List<Task<HttpResponseMessage>>();
+        while (probes.Count < Max)
+        {
+            probes.Add(server.Http.GetAsync("/healthz"));
+            await RunningServer.UntilAsync(() => Task.FromResult(server.RunningRequests == probes.Count));
+        }
+        var refused = new List<Task<string>>();
+        for (var i = 0; i < 1000; i++)
+        {
+            refused.Add(RunningServer.ReadToEndAsync(await server.ConnectAsync()));
+        }
+
+        Assert.All(await Task.WhenAll(refused), answer => Assert.Equal("", answer));
+        Assert.Equal(1000, server[RefusalReason.Connections]);
+        server.Serve();
+        Assert.All(await Task.WhenAll(probes), answer => Assert.Equal(HttpStatusCode.OK, answer.StatusCode));
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("GET /healthz HTTP/1.1\r\nHost: slow\r\n")]

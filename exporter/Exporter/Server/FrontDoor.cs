@@ -34,6 +34,9 @@ internal sealed class FrontDoor : IConnectionListener
 
     /// <summary>Accepted, and without a place; null: none.</summary>
     private (Socket Socket, long Since)? _held;
+
+    /// <summary>Whether the last connection got no place: then the next ones do not wait for one, or each would keep all others waiting.</summary>
+    private bool _isRefusing;
     private volatile bool _isClosed;
 
     /// <param name="listener">It is listening.</param>
@@ -159,11 +162,11 @@ internal sealed class FrontDoor : IConnectionListener
         {
             if (_gate.TryAdmit(socket, this))
             {
-                _held = null;
+                (_held, _isRefusing) = (null, false);
             }
-            else if (Environment.TickCount64 - since >= Patience.TotalMilliseconds)
+            else if (_isRefusing || Environment.TickCount64 - since >= Patience.TotalMilliseconds)
             {
-                _held = null;
+                (_held, _isRefusing) = (null, true);
                 _gate.Refuse(socket);
             }
             return _held is null;
