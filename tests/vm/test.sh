@@ -18,14 +18,15 @@ features=(
   kill continuity clock unload
 )
 # The features that depend most on the kernel's version.
-short_features=(check start traffic-tcx traffic-clsact percpu handshake-kprobe handshake-tracepoint continuity)
-# How often the exporter is killed under load, and in the short list.
-kills=20 short_kills=6
+short_features=(check start traffic-tcx traffic-clsact percpu handshake-tracepoint continuity)
+# How often the exporter is killed under load, and how many connections are made of each kind; fewer in the short list.
+kills=20 connections=500
+short_kills=6 short_connections=100
 programs=(bpftool ethtool iperf3 setpriv)
 
 main() {
   case ${1:-} in
-    --short) features=("${short_features[@]}") kills=$short_kills && shift ;;
+    --short) features=("${short_features[@]}") kills=$short_kills connections=$short_connections && shift ;;
     --only=*) IFS=, read -ra features <<<"${1#--only=}" && shift ;;
   esac
   [[ -x $exporter ]] || die "artifacts/podnet-exporter is missing: run 'make build'"
@@ -80,6 +81,7 @@ fill_payload() {
   cp "$here/payload/run.sh" "$exporter" "$payload"
   printf '%s\n' "${features[@]}" >"$payload/features"
   echo "$kills" >"$payload/kills"
+  echo "$connections" >"$payload/connections"
   mkdir "$payload/bin"
   for program in "${programs[@]}"; do
     path=$(PATH=$PATH:/usr/sbin:/sbin command -v "$program") || die "$program is missing"

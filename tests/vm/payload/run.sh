@@ -811,7 +811,8 @@ connect_once() {
 
 # Both ends at once, so that both CPUs have something to do while the exporter drains.
 handshakes() {
-  local hook=$1 count=500 before after missed
+  local hook=$1 count before after missed
+  count=$(</payload/connections)
   start_exporter "--Handshake:Hook=$hook"
   fetch metrics
   [[ $(handshake_hook) == "$hook" ]] || fail "uses $(handshake_hook)"
