@@ -30,8 +30,8 @@ public sealed class TcpHandshakePrograms : IDisposable
     private const string LinksPart = "handshake_links";
 
     /// <summary>
-    /// The first program of each generation: what the kernel has left out of it is read when it runs no more, too, until that is kept elsewhere. Beside
-    /// it, once a second program is attached, a note of how much was left out before.
+    /// The first program of each generation stays pinned after it is detached, until its recursion misses are in the ledger. Once a second program is
+    /// attached, a note beside it has the misses from before.
     /// </summary>
     private const string ProgramsPart = "handshake_programs";
 
@@ -79,13 +79,13 @@ public sealed class TcpHandshakePrograms : IDisposable
     private readonly Lock _lock = new();
     private Loaded _loaded;
 
-    /// <summary>Of programs that count no more, and whose misses nobody has kept yet.</summary>
+    /// <summary>Misses of programs that count no more, until they are in the ledger.</summary>
     private readonly List<MissedChanges> _ended = [];
 
     /// <summary>What was read last: of those that have ended, and of the ones of now.</summary>
     private MissedChanges[] _lastMissed = [];
 
-    /// <summary>Of the programs of now, once the second is attached.</summary>
+    /// <summary>Misses of the current programs from before the second one was attached; null without a second one.</summary>
     private ulong? _missed;
     private bool _isActive;
 
@@ -199,7 +199,8 @@ public sealed class TcpHandshakePrograms : IDisposable
         {
             var ended = new MissedChanges(_loaded.Generation, ReadOwnMissed());
             (former, _loaded) = (_loaded, next);
-            _missed = null;
+            // Both were attached before the first of them counts.
+            _missed = next.Programs.Any(program => program.Name == SecondState) ? 0 : null;
             Activate();
             if (_pins is null)
             {
@@ -278,15 +279,22 @@ public sealed class TcpHandshakePrograms : IDisposable
     /// noticed by the silence of its handshake, and only if its SYN-ACK was sent again.
     /// </summary>
     /// <exception cref="BpfException">The kernel lacks kprobes, or does not allow them; nothing else has changed.</exception>
-    public void AttachRequests() => AttachMore(RequestHooks);
+    public void AttachRequests()
+    {
+        _loaded.Attach(RequestHooks);
+        if (_isActive)
+        {
+            _loaded.Links[^RequestHooks.Length..].ForEach(TryPin);
+        }
+    }
 
     /// <summary>
-    /// Attaches the second of the tracepoint's programs if the kernel has left the first out. From then on nothing is missed.
+    /// Attaches the second of the tracepoint's programs if the kernel has skipped the first. From then on nothing is missed.
     /// </summary>
     /// <returns>
-    /// What was missed before, by these programs and by those before them that <see cref="ForgetMissed"/> was not called for; valid until the next call.
+    /// The misses from before, of these programs and of those before them that <see cref="ForgetMissed"/> was not called for; valid until the next call.
     /// </returns>
-    /// <exception cref="BpfException">The kernel refused.</exception>
+    /// <exception cref="BpfException">The kernel refused, or the second cannot be pinned; the next call tries that again.</exception>
     public ReadOnlySpan<MissedChanges> ReadMissed()
     {
         lock (_lock)
@@ -294,8 +302,10 @@ public sealed class TcpHandshakePrograms : IDisposable
             if (_missed is null && ReadOwnMissed() > 0)
             {
                 AttachSecond();
-                _missed = _loaded.Programs[0].ReadStatistics().Misses;
-                WriteMissed(_pins);
+            }
+            if (_missed is not null && _pins is not null)
+            {
+                PinSecond(_pins);
             }
             if (_lastMissed.Length != _ended.Count + 1)
             {
@@ -337,8 +347,12 @@ public sealed class TcpHandshakePrograms : IDisposable
         _formerMaps.ForEach(maps => maps.Dispose());
     }
 
-    /// <summary>Attaches the second of the tracepoint's programs.</summary>
-    internal void AttachSecond() => AttachMore([(SecondState, null)]);
+    /// <summary>Attaches the second of the tracepoint's programs; <see cref="ReadMissed"/> pins it.</summary>
+    internal void AttachSecond()
+    {
+        _loaded.Attach([(SecondState, null)]);
+        _missed = _loaded.Programs[0].ReadStatistics().Misses;
+    }
 
     /// <summary>Before it is loaded. Returns the number that tells its programs from others'.</summary>
     private static ulong Prepare(BpfObject opened, HandshakeHook hook, ReadOnlySpan<ulong> bounds)
@@ -373,11 +387,13 @@ public sealed class TcpHandshakePrograms : IDisposable
 
     private static string ProgramOf(ulong generation) => $"{ProgramsPart}/{generation.ToString(CultureInfo.InvariantCulture)}";
 
+    private static string NoteOf(ulong generation) => ProgramOf(generation) + MissedEnd;
+
     private static void RemoveProgram(PinDirectory pins, ulong generation)
     {
-        // The note last: without it all that the program has missed would count, also what the second has seen.
+        // The note last: without it all misses of the program would count, also those that the second has seen.
         pins.Remove(ProgramOf(generation));
-        pins.Remove(ProgramOf(generation) + MissedEnd);
+        pins.Remove(NoteOf(generation));
     }
 
     private static void SetCurrent(MapSet maps, ulong generation) => new PerCpuArray<ulong>(maps["handshakes_current"]).Write(0, generation);
@@ -386,10 +402,8 @@ public sealed class TcpHandshakePrograms : IDisposable
     private ulong ReadOwnMissed()
     {
         var state = _loaded.Programs[0];
-        return _missed ?? (state.Name == FirstState && !HasSecond ? state.ReadStatistics().Misses : 0);
+        return _missed ?? (state.Name == FirstState ? state.ReadStatistics().Misses : 0);
     }
-
-    private bool HasSecond => _loaded.Programs.Any(program => program.Name == SecondState);
 
     private void PinFirst(PinDirectory pins)
     {
@@ -398,17 +412,39 @@ public sealed class TcpHandshakePrograms : IDisposable
             return;
         }
         pins.MakePart(ProgramsPart);
-        if (HasSecond)
+        if (_missed is { } missed)
         {
-            WriteMissed(pins);
+            WriteMissed(pins, missed);
         }
         pins.Pin(_loaded.Programs[0].Fd, ProgramOf(_loaded.Generation));
     }
 
-    private void WriteMissed(PinDirectory? pins) =>
-        pins?.WriteNote(ProgramOf(_loaded.Generation) + MissedEnd, ReadOwnMissed().ToString(CultureInfo.InvariantCulture));
+    /// <summary>Pins the second program's link and writes the note, where they are not there yet, unless no process could find them.</summary>
+    private void PinSecond(PinDirectory pins)
+    {
+        var isPinned = pins.Has($"{PartOf(_loaded)}/{SecondState}");
+        if ((isPinned && pins.ReadNote(NoteOf(_loaded.Generation)) is not null) || pins.IsLost)
+        {
+            return;
+        }
+        if (!isPinned)
+        {
+            pins.MakePart(PartOf(_loaded));
+            TryPin(_loaded.Links.Find(attached => attached.Name == SecondState));
+        }
+        pins.MakePart(ProgramsPart);
+        WriteMissed(pins, ReadOwnMissed());
+    }
 
-    /// <summary>Programs of earlier processes, and those that these have replaced.</summary>
+    private void WriteMissed(PinDirectory pins, ulong missed)
+    {
+        if (pins.ReadNote(NoteOf(_loaded.Generation)) is null)
+        {
+            pins.WriteNote(NoteOf(_loaded.Generation), missed.ToString(CultureInfo.InvariantCulture));
+        }
+    }
+
+    /// <summary>Finds programs of earlier processes, and those that these have replaced.</summary>
     private void FindEnded(PinDirectory pins)
     {
         _ended.Clear();
@@ -418,7 +454,7 @@ public sealed class TcpHandshakePrograms : IDisposable
             {
                 continue;
             }
-            var missed = ulong.TryParse(pins.ReadNote(ProgramOf(generation) + MissedEnd), CultureInfo.InvariantCulture, out var noted)
+            var missed = ulong.TryParse(pins.ReadNote(NoteOf(generation)), CultureInfo.InvariantCulture, out var noted)
                 ? noted
                 : ReadMisses(pins, ProgramOf(generation));
             if (missed == 0)
@@ -436,15 +472,6 @@ public sealed class TcpHandshakePrograms : IDisposable
     {
         using var program = pins.Get(name);
         return program is null ? 0 : BpfProgram.ReadStatistics(program).Misses;
-    }
-
-    private void AttachMore((string Program, string? Function)[] hooks)
-    {
-        _loaded.Attach(hooks);
-        if (_isActive)
-        {
-            _loaded.Links[^hooks.Length..].ForEach(TryPin);
-        }
     }
 
     /// <summary>What cannot be pinned, such as a kprobe before Linux 5.15, ends with the process.</summary>
@@ -528,7 +555,7 @@ public sealed class TcpHandshakePrograms : IDisposable
 /// <param name="Bounds">In nanoseconds, ascending.</param>
 public sealed record FormerHandshakes(DoubleBufferedMap<HandshakeKey, HandshakeValue> Handshakes, IReadOnlyList<ulong> Bounds);
 
-/// <summary>Changes of sockets' states that the kernel did not show to the programs: the ends of so many handshakes at the most.</summary>
+/// <summary>Changes of sockets' states for which the kernel skipped a generation of programs: the ends of so many handshakes at most.</summary>
 /// <param name="Generation">The number of the programs.</param>
 /// <param name="Count">Never less than it was, for one number.</param>
 public readonly record struct MissedChanges(ulong Generation, ulong Count);
