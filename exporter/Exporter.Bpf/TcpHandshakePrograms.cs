@@ -448,8 +448,17 @@ public sealed class TcpHandshakePrograms : IDisposable
     private void FindEnded(PinDirectory pins)
     {
         _ended.Clear();
-        foreach (var name in pins.List(ProgramsPart))
+        var names = pins.List(ProgramsPart);
+        foreach (var name in names)
         {
+            if (name.EndsWith(MissedEnd, StringComparison.Ordinal)
+                && ulong.TryParse(name[..^MissedEnd.Length], CultureInfo.InvariantCulture, out var noteOf)
+                && noteOf != _loaded.Generation
+                && !names.Contains(name[..^MissedEnd.Length]))
+            {
+                // The process that removed the program was killed before it removed the note.
+                pins.Remove(NoteOf(noteOf));
+            }
             if (!ulong.TryParse(name, CultureInfo.InvariantCulture, out var generation) || generation == _loaded.Generation)
             {
                 continue;

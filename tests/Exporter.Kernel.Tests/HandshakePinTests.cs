@@ -40,6 +40,21 @@ public sealed class HandshakePinTests : IDisposable
         Assert.Equal("0", new FileInfo(note).LinkTarget);
     }
 
+    [Fact]
+    public void A_note_whose_program_is_gone_is_removed_and_those_of_programs_that_are_there_stay()
+    {
+        using var first = Start();
+        var program = Assert.Single(List("handshake_programs"));
+        File.CreateSymbolicLink(Path.Combine(_node.Pins, "handshake_programs", "123_missed"), "7");
+        File.CreateSymbolicLink(Path.Combine(_node.Pins, "handshake_programs", $"{program}_missed"), "7");
+
+        using var second = Start();
+
+        Assert.Equal([program, $"{program}_missed"], List("handshake_programs").Where(name => name.StartsWith(program, StringComparison.Ordinal)).Order());
+        Assert.Equal(3, List("handshake_programs").Count);
+        Assert.Equal([7ul, 0ul], second.ReadMissed().ToArray().Select(missed => missed.Count));
+    }
+
     public void Dispose()
     {
         _pins.RemoveAll();
