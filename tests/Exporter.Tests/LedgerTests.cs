@@ -540,7 +540,7 @@ public sealed class LedgerTests
         _memory = later.Copy();
         Restart();
 
-        Assert.True(_ledger.HasLater);
+        Assert.True(_ledger.StartsBesideLater);
         Assert.Empty(Reopened());
         Assert.Empty(Kept(11));
         Open(One).Add(Counted.Sent(1, 0));
@@ -548,7 +548,9 @@ public sealed class LedgerTests
 
         Assert.Equal([("1", 1)], Reopened());
         Assert.Equal(["keys=1", "keys=2"], _memory.Layouts.Select(layout => layout.Settings).Order());
-        Assert.False(Ledger.OpenIn(new KeptMemory()).HasLater);
+        Restart();
+        Assert.False(_ledger.StartsBesideLater, "It continues from its own ledger");
+        Assert.False(Ledger.OpenIn(new KeptMemory()).StartsBesideLater);
     }
 
     /// <summary>The process is killed when it has taken over all and the former ledger is still there.</summary>

@@ -250,7 +250,7 @@ internal static partial class RunCommand
         {
             LogMoved(logger, kernel.Pins!.Path);
         }
-        if (kernel.Ledger.HasLater)
+        if (kernel.Ledger.StartsBesideLater)
         {
             LogLater(logger, kernel.Pins!.Path);
         }
@@ -292,7 +292,7 @@ internal static partial class RunCommand
     [LoggerMessage(39, LogLevel.Warning, "Kept {Count} folders in {Directory}: the kernel does not say whether their network namespaces still exist. 'podnet-exporter uninstall --all' removes them")]
     private static partial void LogUndecided(ILogger logger, int count, string directory);
 
-    [LoggerMessage(29, LogLevel.Warning, "The totals in {Directory} are of a later version and stay as they are; counters start from zero. That version continues with them")]
+    [LoggerMessage(29, LogLevel.Warning, "Left the ledger of a later version in {Directory} untouched; counting from zero until that version runs again")]
     private static partial void LogLater(ILogger logger, string directory);
 
     [LoggerMessage(36, LogLevel.Information, "Counting by {Hook}; pods are known from {Source}")]

@@ -79,8 +79,8 @@ internal sealed class Ledger : IDisposable
     /// <summary>Records that did not get a place in pinned memory: they are not there after a restart.</summary>
     internal int Unkept => _unplaced.Count;
 
-    /// <summary>Whether a later version has left a ledger, whose keys this one cannot read. It stays as it is.</summary>
-    internal bool HasLater { get; private set; }
+    /// <summary>Whether this one starts from zero beside the ledger of a later version, whose keys it cannot read.</summary>
+    internal bool StartsBesideLater { get; private set; }
 
     /// <summary>How large a record's key can be, in bytes.</summary>
     internal static int KeyRoom => MappedArray.ElementBytes - KeyOffset(CopyBytes);
@@ -480,12 +480,13 @@ internal sealed class Ledger : IDisposable
     /// </summary>
     private void TakeFromOthers()
     {
+        var hasLater = false;
         foreach (var layout in _memory.Layouts.Where(layout => layout.Digest != LedgerCounts.Layout.Digest))
         {
             if (layout.Settings is not LedgerCounts.FirstSettings && layout.Settings != LedgerCounts.Layout.Settings)
             {
-                // Of a later version, which goes on with it when it is there again. Counting starts from zero beside it.
-                HasLater = true;
+                // It stays as it is for the later version, which continues with it when it runs again.
+                hasLater = true;
                 continue;
             }
             if (_commit == 0)
@@ -494,6 +495,7 @@ internal sealed class Ledger : IDisposable
             }
             _memory.Remove(layout);
         }
+        StartsBesideLater = hasLater && _commit == 0;
     }
 
     private void TakeFrom(MapLayout layout)
