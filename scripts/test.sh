@@ -32,7 +32,7 @@ find_failures() {
 		left > 0 { print substr($0, 5, 400); left-- }' "$2"
 }
 
-# ring NAME COMMAND...: runs it in front of who looks.
+# ring NAME COMMAND...: runs it in the foreground.
 ring() {
 	local name=$1 log status=0
 	log=$(mktemp)
@@ -81,7 +81,7 @@ trap stop_rings EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Needs no privileges, but the packages that only root installs. A guest keeps one CPU busy, and the other rings wait most of the time.
+# Runs without root; qemu has to be installed. A guest keeps one CPU busy, and the other rings wait most of the time.
 has_guests=
 if command -v qemu-system-x86_64 >/dev/null; then
 	has_guests=1

@@ -85,7 +85,7 @@ public sealed class ContinuityTests(ITestOutputHelper output)
     }
 
     /// <summary>
-    /// The kernel leaves a program out that has interrupted itself, which no test can bring about, and counts that for the program. Here an exporter seems to
+    /// The kernel skips a program that has interrupted itself, which no test can bring about, and counts its misses. Here an exporter seems to
     /// have attached its second program after seven, and to have been killed before it could count them.
     /// </summary>
     [Fact]

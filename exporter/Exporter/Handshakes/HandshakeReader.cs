@@ -24,12 +24,12 @@ internal interface IHandshakeSource
     ulong ReadLoss(HandshakeLoss reason);
 
     /// <summary>
-    /// Looks whether the kernel leaves programs out, and has it stop. Returns how many changes of a socket's state it has left out; valid until the next
-    /// call.
+    /// Attaches a second program if the kernel skips the first, which ends that. Returns how many changes of sockets' states were missed before; valid
+    /// until the next call.
     /// </summary>
     ReadOnlySpan<MissedChanges> ReadMissed();
 
-    /// <summary>What was read of them is committed.</summary>
+    /// <summary>The misses that were read are committed.</summary>
     void ForgetMissed();
 
     /// <summary>The handshakes that are being sent again; valid until the next call.</summary>

@@ -5,8 +5,8 @@ using Exporter.State;
 namespace Exporter.Handshakes;
 
 /// <summary>
-/// Adds up what the kernel has left out of one generation of programs after the other. The kernel counts for each program from zero, so a record says how
-/// much of a generation is in the total already: a process that is killed between the two commits has the same from the kernel once more.
+/// Adds up the misses of one generation of programs after the other. The kernel counts the misses of each program from zero, so a record has how many of a
+/// generation are in the total already: a process that is started after a kill reads the same misses from the kernel again.
 /// </summary>
 internal sealed class MissedHandshakes(Ledger ledger, LedgerCounter total)
 {

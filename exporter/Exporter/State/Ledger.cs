@@ -22,7 +22,7 @@ internal enum RecordKind
     /// <summary>Handshakes of a network namespace whose pod is not known yet.</summary>
     HeldHandshakes = 5,
 
-    /// <summary>How much of what the kernel has left out of one generation of handshake programs is in the total of it.</summary>
+    /// <summary>How many misses of one generation of handshake programs are in the total of them.</summary>
     MissedChanges = 6,
 }
 

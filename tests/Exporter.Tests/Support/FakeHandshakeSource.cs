@@ -61,7 +61,7 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
         }
     }
 
-    /// <summary>What the kernel has left out.</summary>
+    /// <summary>Misses of each generation of programs.</summary>
     internal MissedChanges[] Missed { get; set; } = [];
 
     /// <summary>How often what was missed was committed.</summary>
