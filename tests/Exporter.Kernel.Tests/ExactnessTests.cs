@@ -35,7 +35,7 @@ public sealed class ExactnessTests
         TestTraffic.Tcp(pod, AddressFamily.InterNetworkV6, 1L << 29);
 
         var (counted, kernel) = counting.Settle(pod);
-        AssertEqual(kernel, counted);
+        AssertEqual(kernel, counted, leastDropped: 14 + 20 + 20, mostDropped: ushort.MaxValue + 14);
         var tcp = counted.Transmit.Transports[(int)Transport.Tcp];
         Assert.True(tcp.Bytes > 2L << 29, $"{tcp}");
         Assert.True(tcp.Segments > (2L << 29) / 1500, $"{tcp}");
@@ -140,7 +140,7 @@ public sealed class ExactnessTests
         }
 
         var (counted, kernel) = counting.Settle(pod);
-        AssertEqual(kernel, counted);
+        AssertEqual(kernel, counted, leastDropped: 14, mostDropped: ushort.MaxValue + 14);
         Assert.True(counted.Transmit.Total.Packets >= (ulong)(1000 * frames.Count));
         Assert.Equal(1000ul, counted.Transmit.Transports[(int)Transport.Sctp].Packets);
         Assert.Equal(1000ul, counted.Receive.Transports[(int)Transport.Sctp].Packets);
@@ -235,14 +235,15 @@ public sealed class ExactnessTests
         }
     }
 
-    private static void AssertEqual(InterfaceCounters kernel, in TrafficValue counted)
+    /// <param name="leastDropped">The length of a packet that a busy machine may have dropped on its way into the pod.</param>
+    private static void AssertEqual(InterfaceCounters kernel, in TrafficValue counted, ulong leastDropped = UdpFrameLength, ulong mostDropped = UdpFrameLength)
     {
         var (transmit, receive) = (counted.Transmit.Total, counted.Receive.Total);
         // What the interface dropped on its way in had passed TC, but is in none of its other counters.
         Assert.Equal(
             (kernel.TransmittedPackets, kernel.TransmittedBytes, kernel.ReceivedPackets + kernel.ReceiveDropped),
             (transmit.Packets, transmit.Bytes, receive.Packets));
-        Assert.Equal(kernel.ReceivedBytes + (kernel.ReceiveDropped * UdpFrameLength), receive.Bytes);
+        Assert.InRange(receive.Bytes - kernel.ReceivedBytes, kernel.ReceiveDropped * leastDropped, kernel.ReceiveDropped * mostDropped);
         AssertSizesAddUp(counted.Transmit);
         AssertSizesAddUp(counted.Receive);
     }

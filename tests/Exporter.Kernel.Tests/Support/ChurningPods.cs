@@ -117,6 +117,8 @@ internal sealed class ChurningPods(KubernetesNode node, Random random) : IDispos
                 await Task.Delay(50);
             }
         }
+        // However slow the machine is: of an interface whose address was never seen nobody can say whose it was.
+        await node.Exporter.GetPodsUntilAsync(pods => pods.Addressed.Contains(link));
         _reports.Writer.TryWrite(cluster => cluster.Modify("churn", name, pod => pod with { DeletionTimestamp = DateTimeOffset.UtcNow.AddSeconds(30) }));
 
         // Nothing moves any more when its counters are read. This end first: a packet to one that is down passes the program and is dropped.

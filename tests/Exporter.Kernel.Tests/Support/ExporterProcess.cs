@@ -310,6 +310,12 @@ internal sealed class ShownPods(string text)
         .Where(found => found.GetProperty("state").GetString() == "attached")
         .Select(found => found.GetProperty("name").GetString()!);
 
+    /// <summary>The names of the interfaces whose addresses are known.</summary>
+    internal IEnumerable<string> Addressed => Root.GetProperty("pods").EnumerateArray().SelectMany(pod => pod.GetProperty("interfaces").EnumerateArray())
+        .Concat(Root.GetProperty("unknown").EnumerateArray())
+        .Where(found => found.GetProperty("addresses").GetArrayLength() > 0)
+        .Select(found => found.GetProperty("name").GetString()!);
+
     /// <summary>The pod's entry; undefined where there is none.</summary>
     internal JsonElement Pod(string name) =>
         Root.GetProperty("pods").EnumerateArray().FirstOrDefault(pod => pod.GetProperty("pod").GetString() == name);

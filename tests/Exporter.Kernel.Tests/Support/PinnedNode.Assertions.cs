@@ -15,7 +15,7 @@ internal sealed partial class PinnedNode
     {
         foreach (var pod in pods)
         {
-            await exporter.ScrapeUntilAsync(samples => IsExact(samples.Traffic(pod.Name), pod.ReadCounters()));
+            await exporter.ScrapeUntilAsync(samples => pod.ReadCounters().IsCountedAs(samples.Traffic(pod.Name)));
         }
         var last = await exporter.ScrapeAsync();
         Assert.Equal(0, last.Sum("podnet_exporter_unattributed_packets_total"));
@@ -32,11 +32,6 @@ internal sealed partial class PinnedNode
         await AssertExactAsync(exporter, pod);
         exporter.Kill();
     }
-
-    /// <summary>What the interface has dropped itself was handed to it, and is in our counters, whose bytes the interface does not tell.</summary>
-    private static bool IsExact(InterfaceCounters counted, InterfaceCounters kernel) => kernel.ReceiveDropped == 0
-        ? counted == kernel
-        : counted with { ReceivedBytes = 0 } == kernel with { ReceivedPackets = kernel.ReceivedPackets + kernel.ReceiveDropped, ReceivedBytes = 0, ReceiveDropped = 0 };
 
     /// <summary>A scrape in which no counter that was there before is less, or gone.</summary>
     internal void AssertOnward(MetricSamples samples)

@@ -95,4 +95,13 @@ internal sealed class Pod : IDisposable
 
 /// <param name="ReceiveDropped">Handed to the interface for the pod, and dropped by it: in none of the other counters.</param>
 internal sealed record InterfaceCounters(
-    ulong TransmittedPackets, ulong TransmittedBytes, ulong ReceivedPackets, ulong ReceivedBytes, ulong ReceiveDropped);
+    ulong TransmittedPackets, ulong TransmittedBytes, ulong ReceivedPackets, ulong ReceivedBytes, ulong ReceiveDropped)
+{
+    /// <summary>
+    /// Whether this was counted to the packet and the byte. What the interface dropped, as a busy machine's does, was handed to it and is in our
+    /// counters; the interface does not say how many bytes that was.
+    /// </summary>
+    internal bool IsCountedAs(InterfaceCounters counted) => ReceiveDropped == 0
+        ? counted == this
+        : counted with { ReceivedBytes = 0 } == this with { ReceivedPackets = ReceivedPackets + ReceiveDropped, ReceivedBytes = 0, ReceiveDropped = 0 };
+}
