@@ -70,17 +70,12 @@ internal static class Serving
         sockets.ForEach(socket => socket.Dispose());
         var refused = new MetricSamples(await http.GetStringAsync("/metrics")).Sum("podnet_exporter_server_refusals_total", "reason=\"connections\"");
         var after = await LeastResidentAsync(exporter.Id);
-        var beyondFour = protocol == "TLS" ? [] : await AskBehindFourAsync(port, http);
 
         Table.Row("connections closed to make room for others", refused, "");
         Table.Row("scrapes answered", scrapes.Count(scrape => scrape.Status == HttpStatusCode.OK), "");
         Table.Row("scrapes refused with 503", scrapes.Count(scrape => scrape.Status == HttpStatusCode.ServiceUnavailable), "");
         Table.Row("scrapes without an answer", scrapes.Count(scrape => scrape.Status == default), "");
         Table.Row("503 to one of these scrapes, median", Median(scrapes), " ms");
-        if (beyondFour.Count > 0)
-        {
-            Table.Row("503 to a fifth scrape while four are written, slowest of 100", beyondFour.Max(), " ms", most: 100);
-        }
         Show("while they are opened", whileOpening);
         Show("during the scrapes", whileScraping);
         Table.Row("load average meanwhile", double.Parse(load, CultureInfo.InvariantCulture), "");
@@ -93,30 +88,6 @@ internal static class Serving
     {
         Table.Row($"/healthz on a new connection {when}, slowest", probes.Slowest, " ms", most: 1000);
         Table.Row($"/healthz {when}, answered", 100.0 * probes.Answered / probes.Asked, " %", least: 100);
-    }
-
-    /// <summary>Scrapes while the clients of four others do not read: how long each took to be refused, in milliseconds.</summary>
-    private static async Task<IReadOnlyList<double>> AskBehindFourAsync(int port, HttpClient http)
-    {
-        var slow = Enumerable.Range(0, 4).Select(_ => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 4096 }).ToList();
-        foreach (var socket in slow)
-        {
-            await socket.ConnectAsync(IPAddress.Loopback, port);
-            await socket.SendAsync("GET /metrics HTTP/1.1\r\nHost: slow\r\n\r\n"u8.ToArray());
-        }
-        await Task.Delay(TimeSpan.FromSeconds(1));
-        var refused = new List<double>();
-        for (var i = 0; i < 100; i++)
-        {
-            var (status, took) = await AskAsync(http, "/metrics");
-            if (status != HttpStatusCode.ServiceUnavailable)
-            {
-                throw new InvalidOperationException($"A fifth scrape was answered with {status}.");
-            }
-            refused.Add(took.TotalMilliseconds);
-        }
-        slow.ForEach(socket => socket.Dispose());
-        return refused;
     }
 
     /// <summary>The least of half a minute: memory is given back at a collection and at the next drains.</summary>
