@@ -72,12 +72,12 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         {
             if (_known.TryGetValue(owner.Generation, out var claim) && claim.Taker is { } taker && taker.Generation == owner.Generation)
             {
-                (owner.Addresses, owner.AddressedAt, owner.GoneAt, owner.BornAfter) = (taker.Addresses, taker.AddressedAt, taker.GoneAt, taker.BornAfter);
+                Continue(owner, taker);
                 claim.Taker = owner;
             }
             if (registered.TryGetValue(owner.Generation, out var previous))
             {
-                (owner.Addresses, owner.AddressedAt, owner.GoneAt, owner.BornAfter) = (previous.Addresses, previous.AddressedAt, previous.GoneAt, previous.BornAfter);
+                Continue(owner, previous);
                 Unregister(previous);
                 Register(owner);
             }
@@ -162,6 +162,10 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         return store.Pods.Select(pod => (Pod: pod, pod.State)).Select(known =>
             new KnownPod(known.Pod.Identify(shown), known.State.Phase, known.State.HostNetwork, known.State.Addresses));
     }
+
+    /// <summary>An object stands for an interface in place of a previous one.</summary>
+    private static void Continue(PodInterface owner, PodInterface previous) =>
+        (owner.Addresses, owner.AddressedAt, owner.GoneAt, owner.BornAfter) = (previous.Addresses, previous.AddressedAt, previous.GoneAt, previous.BornAfter);
 
     /// <summary>Whether the times allow that the interface is of the claim's sandbox.</summary>
     private bool MayBe(PodInterface owner, AddressClaim claim) =>
@@ -424,8 +428,7 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
         var free = claims.Where(claim => claim.Taker is null).ToList();
         foreach (var other in _waiting[address].Values)
         {
-            var claim = Choose(other, address, free);
-            var isAmbiguous = claim is not null && IsAmbiguous(other, address, claim);
+            var claim = Choose(other, address, free, out var isAmbiguous);
             if (other == owner)
             {
                 return isAmbiguous ? null : claim;
@@ -451,10 +454,11 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
     /// The oldest of the claims that fit, but a living pod's for an interface that is there: what is ending had the address before. Of
     /// claims in one list the newest sign decides. What is ambiguous is left until the others have theirs, and so is what comes after it.
     /// </summary>
-    private AddressClaim? Choose(PodInterface owner, IPAddress address, List<AddressClaim> free)
+    private AddressClaim? Choose(PodInterface owner, IPAddress address, List<AddressClaim> free, out bool isAmbiguous)
     {
         var fitting = free.FindAll(claim => MayBe(owner, claim));
         var living = owner.GoneAt is null ? fitting.FindAll(claim => IsLiving(claim) && !IsAmbiguous(owner, address, claim)) : [];
+        isAmbiguous = living.Count == 0 && fitting.Count > 0 && IsAmbiguous(owner, address, fitting[0]);
         return living.Count == 0 ? fitting.FirstOrDefault()
             : owner.BornAfter is null ? living.MaxBy(claim => claim.SignAt ?? DateTimeOffset.MinValue)
             : living[0];

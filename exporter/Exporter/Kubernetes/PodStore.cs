@@ -157,11 +157,7 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
     internal void Set(PodDocument document)
     {
         Set(document, ClaimOrigin.Event, listedAt: null);
-        if (_awaited.GetValueOrDefault(document.Key) is { } version && version == document.Metadata.ResourceVersion)
-        {
-            _awaited.Remove(document.Key);
-            CompleteIfDelivered();
-        }
+        Deliver(document.Key, document.Metadata.ResourceVersion);
     }
 
     /// <summary>A pod is gone; this was its last state.</summary>
@@ -169,11 +165,7 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
     {
         Set(document);
         Remove(document.Key);
-        if (_awaited.TryGetValue(document.Key, out var version) && version is null)
-        {
-            _awaited.Remove(document.Key);
-            CompleteIfDelivered();
-        }
+        Deliver(document.Key, version: null);
     }
 
     /// <summary>Forgets claims that have been over for long enough.</summary>
@@ -196,6 +188,16 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
             {
                 _claims[claim.Address] = rest;
             }
+        }
+    }
+
+    /// <param name="version">Null: the pod's end.</param>
+    private void Deliver(string key, string? version)
+    {
+        if (_awaited.TryGetValue(key, out var awaited) && awaited == version)
+        {
+            _awaited.Remove(key);
+            CompleteIfDelivered();
         }
     }
 

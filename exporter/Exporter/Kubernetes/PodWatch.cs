@@ -65,7 +65,7 @@ internal sealed partial class PodWatch(
     private string? _version;
 
     private bool _isListed;
-    private bool _isFailing;
+    private readonly Trouble _failing = new();
 
     /// <summary>Whether the last request failed as well.</summary>
     private bool _hasFailed;
@@ -73,10 +73,10 @@ internal sealed partial class PodWatch(
     /// <summary>Whether the last watch was answered and then brought nothing: an answer alone does not show that watching works.</summary>
     private bool _isFruitless;
 
-    private bool _isGone;
-    private bool _isUnauthorized;
-    private bool _hasToldOfCuts;
-    private bool _hasToldOfNode;
+    private readonly Trouble _gone = new();
+    private readonly Trouble _unauthorized = new();
+    private readonly Trouble _cuts = new();
+    private readonly Trouble _noNode = new();
 
     /// <summary>Whether an interface has no pod, and whether it is time to list for that.</summary>
     private (bool IsAsked, bool IsDue) _question;
@@ -121,7 +121,7 @@ internal sealed partial class PodWatch(
                 }
                 _isFruitless &= problem != ApiProblem.Gone;
                 // After 410 only a list helps, after 401 the credentials have been read again: both are tried at once, but not over and over.
-                if (problem switch { ApiProblem.Gone => IsFirst(ref _isGone), ApiProblem.Unauthorized => IsFirst(ref _isUnauthorized), _ => false })
+                if (problem switch { ApiProblem.Gone => _gone.Begins(), ApiProblem.Unauthorized => _unauthorized.Begins(), _ => false })
                 {
                     continue;
                 }
@@ -151,13 +151,6 @@ internal sealed partial class PodWatch(
                 await DelayAsync(null, stoppingToken);
             }
         }
-    }
-
-    private static bool IsFirst(ref bool hasHappened)
-    {
-        var isFirst = !hasHappened;
-        hasHappened = true;
-        return isFirst;
     }
 
     private static ApiProblem ProblemOf(Exception e) => e switch
@@ -192,8 +185,8 @@ internal sealed partial class PodWatch(
             {
                 LogUnanswered(Failure.Describe(e));
             }
-            var pause = e is ApiException { RetryAfter: { Ticks: > 0 } asked } ? Math.Min(asked.Ticks, LongestRetryAfter.Ticks) : FailedQuestionPause.Ticks;
-            (_mayAskAt, _question) = (time.GetUtcNow() + (TimeSpan.FromTicks(pause) * (1 + Random.Shared.NextDouble())), (true, false));
+            var pause = LimitRetryAfter((e as ApiException)?.RetryAfter) ?? FailedQuestionPause;
+            (_mayAskAt, _question) = (time.GetUtcNow() + (pause * (1 + Random.Shared.NextDouble())), (true, false));
         }
     }
 
@@ -230,7 +223,7 @@ internal sealed partial class PodWatch(
         Changed();
         Answered();
         (_mayAskAt, _question) = (askedAt + QuestionInterval, default);
-        if (isQuestion && store.Count == 0 && IsFirst(ref _hasToldOfNode))
+        if (isQuestion && store.Count == 0 && _noNode.Begins())
         {
             LogNoNode(api.Node);
         }
@@ -280,14 +273,14 @@ internal sealed partial class PodWatch(
             {
                 Apply(events.Current);
                 hasProgressed = true;
-                _isGone = false;
+                _gone.Ends();
             }
         }
         catch (Exception e) when (IsCut(e))
         {
             metrics.CountError(ApiProblem.Cut);
             store.SetCurrent(false);
-            if (!hasProgressed && IsFirst(ref _hasToldOfCuts))
+            if (!hasProgressed && _cuts.Begins())
             {
                 LogCut((int)time.GetElapsedTime(answeredAt!.Value).TotalSeconds);
             }
@@ -383,15 +376,18 @@ internal sealed partial class PodWatch(
         metrics.WatchUp.Set(1);
         metrics.HeardTimestamp.SetToTimeUtc(time.GetUtcNow());
         store.SetCurrent(true);
-        if (_isFailing)
+        if (_failing.Ends())
         {
             LogFound();
         }
-        _isFailing = false;
         Answered();
     }
 
-    private void Answered() => _hasFailed = _isUnauthorized = false;
+    private void Answered()
+    {
+        _hasFailed = false;
+        _unauthorized.Ends();
+    }
 
     private void Lost(ApiProblem problem, string message)
     {
@@ -403,10 +399,9 @@ internal sealed partial class PodWatch(
             WaitForList(message);
         }
         // That its past is cut off is the API server's way of keeping house.
-        if (!_isFailing && problem != ApiProblem.Gone)
+        if (problem != ApiProblem.Gone && _failing.Begins())
         {
             LogLost(message);
-            _isFailing = true;
         }
     }
 
@@ -415,13 +410,16 @@ internal sealed partial class PodWatch(
     /// <summary>Waits as long as is asked for and some more, or for a random time.</summary>
     private async Task DelayAsync(TimeSpan? asked, CancellationToken stoppingToken)
     {
-        // To come back at once, as nothing but a proxy asks for, would be a storm of requests.
-        var delay = asked is { Ticks: > 0 } given
-            ? (given > LongestRetryAfter ? LongestRetryAfter : given) * (1 + (Random.Shared.NextDouble() / 2))
+        var delay = LimitRetryAfter(asked) is { } given
+            ? given * (1 + (Random.Shared.NextDouble() / 2))
             : Between(_hasFailed ? MostPause / 2 : LeastPause, MostPause);
         _hasFailed = true;
         await PauseAsync(delay, stoppingToken);
     }
+
+    /// <summary>Null where nothing is asked for: to come back at once, as nothing but a proxy asks for, would be a storm of requests.</summary>
+    private static TimeSpan? LimitRetryAfter(TimeSpan? asked) =>
+        asked is { Ticks: > 0 } given ? (given > LongestRetryAfter ? LongestRetryAfter : given) : null;
 
     private async Task PauseAsync(TimeSpan pause, CancellationToken stoppingToken)
     {
