@@ -28,7 +28,7 @@ internal sealed class MissedHandshakes(Ledger ledger, LedgerCounter total)
         foreach (var (generation, count) in missed)
         {
             var counted = _counted.GetValueOrDefault(generation);
-            var before = counted is null ? 0 : LedgerCounter.Read(counted.Total);
+            var before = counted is null ? 0 : LedgerCounter.Read(counted.Total.Handshakes);
             if (count <= before)
             {
                 continue;

@@ -30,14 +30,14 @@ internal sealed class LedgerCounter : ILedgerView
         return record;
     }
 
-    internal static ulong Read(in LedgerCounts counts) => counts.Handshakes.Client.Failures[(int)HandshakeFailure.Other];
+    internal static ulong Read(in HandshakeValue record) => record.Client.Failures[(int)HandshakeFailure.Other];
 
     public void Show(in TrafficValue traffic)
     {
     }
 
-    public void Show(in HandshakeValue handshakes) => _shown.Inc(handshakes.Client.Failures[(int)HandshakeFailure.Other]);
+    public void Show(in HandshakeValue handshakes) => _shown.Inc(Read(handshakes));
 
     // Not Inc: in a later session of this process the counter shows it already.
-    public void Restore(in LedgerCounts counts) => _shown.IncTo(Read(counts));
+    public void Restore(in LedgerCounts counts) => _shown.IncTo(Read(counts.Handshakes));
 }
