@@ -8,6 +8,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Exporter.Bpf;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Tests.Support;
 
 namespace Exporter.Benchmarks;
 
@@ -31,7 +32,7 @@ internal static class Serving
         {
             WriteCertificate(directory.FullName);
             await MeasureAsync(
-                "TLS", veths, [Array.Empty<byte>(), await RecordClientHelloAsync()], $"--Server:CertificateFile={directory}/tls.crt", $"--Server:KeyFile={directory}/tls.key");
+                "TLS", veths, [Array.Empty<byte>(), await ClientHello.RecordAsync()], $"--Server:CertificateFile={directory}/tls.crt", $"--Server:KeyFile={directory}/tls.key");
         }
         finally
         {
@@ -153,24 +154,6 @@ internal static class Serving
         handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, _) => true;
 #pragma warning restore CA5359
         return new HttpClient(handler) { BaseAddress = new Uri(url), Timeout = TimeSpan.FromMinutes(2) };
-    }
-
-    /// <summary>The first bytes of a TLS client; nothing follows them.</summary>
-    private static async Task<byte[]> RecordClientHelloAsync()
-    {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
-        using var client = new TcpClient();
-        await client.ConnectAsync((IPEndPoint)listener.LocalEndPoint!);
-        using var accepted = await listener.AcceptAsync();
-        using var tls = new SslStream(client.GetStream());
-        var handshake = tls.AuthenticateAsClientAsync("localhost");
-        var hello = new byte[4096];
-        var length = await accepted.ReceiveAsync(hello);
-        accepted.Close();
-        await handshake.ContinueWith(_ => { }, TaskScheduler.Default);
-        return hello[..length];
     }
 
     private static void WriteCertificate(string directory)

@@ -67,22 +67,12 @@ public sealed class KubernetesTests
     {
         await using var node = await KubernetesNode.StartAsync();
         using var pod = new Pod();
-        Shell.Ip($"link add pntnet1 type veth peer name net1 netns {pod.Name}");
-        try
-        {
-            await node.Exporter.WaitForAttachedAsync(pod.Interface);
-            await node.Exporter.WaitForAttachedAsync("pntnet1");
-            pod.Up();
-            node.Run("shop", "web-0", $"{pod.Address}");
+        using var second = new SecondInterface(pod);
+        await second.RunAsync(node, "web-0");
 
-            var pods = await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 2);
+        var pods = await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 2);
 
-            Assert.Equal(["pntnet1", pod.Interface], pods.Interfaces("web-0").Order());
-        }
-        finally
-        {
-            Shell.TryRun("ip", "link", "delete", "pntnet1");
-        }
+        Assert.Equal([SecondInterface.Name, pod.Interface], pods.Interfaces("web-0").Order());
     }
 
     /// <summary>With other labels the pod has to be found again, and the API server says nothing of an address of the second interface.</summary>
@@ -92,26 +82,16 @@ public sealed class KubernetesTests
         using var pins = new PinnedNode();
         await using var node = await KubernetesNode.StartAsync(pins.Options);
         using var pod = new Pod();
-        Shell.Ip($"link add pntnet1 type veth peer name net1 netns {pod.Name}");
-        try
-        {
-            await node.Exporter.WaitForAttachedAsync(pod.Interface);
-            await node.Exporter.WaitForAttachedAsync("pntnet1");
-            pod.Up();
-            node.Run("shop", "web-0", $"{pod.Address}");
-            await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 2);
-            node.Exporter.Kill();
+        using var second = new SecondInterface(pod);
+        await second.RunAsync(node, "web-0");
+        await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 2);
+        node.Exporter.Kill();
 
-            using var next = await ExporterProcess.StartAsync(
-                [$"--Kubernetes:Kubeconfig={node.Server.Files.Kubeconfig}", $"--Kubernetes:NodeName={KubernetesNode.Name}", .. pins.Options, "--Metrics:PodLabels=pod"]);
+        using var next = await ExporterProcess.StartAsync(
+            [$"--Kubernetes:Kubeconfig={node.Server.Files.Kubeconfig}", $"--Kubernetes:NodeName={KubernetesNode.Name}", .. pins.Options, "--Metrics:PodLabels=pod"]);
 
-            var pods = await next.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 2);
-            Assert.Equal(["pntnet1", pod.Interface], pods.Interfaces("web-0").Order());
-        }
-        finally
-        {
-            Shell.TryRun("ip", "link", "delete", "pntnet1");
-        }
+        var pods = await next.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 2);
+        Assert.Equal([SecondInterface.Name, pod.Interface], pods.Interfaces("web-0").Order());
     }
 
     /// <summary>A host-network pod has the node's addresses; here it even claims the pod's.</summary>
@@ -439,5 +419,30 @@ public sealed class KubernetesTests
             Assert.Equal((reason, 0), (reason, samples.Sum($"podnet_exporter_{reason}_packets_total")));
         }
         Assert.Empty(node.Server.Failures);
+    }
+
+    /// <summary>A pod's interface beside its own, without an address, as of a second network.</summary>
+    private sealed class SecondInterface : IDisposable
+    {
+        internal const string Name = "pntnet1";
+
+        private readonly Pod _pod;
+
+        internal SecondInterface(Pod pod)
+        {
+            _pod = pod;
+            Shell.Ip($"link add {Name} type veth peer name net1 netns {pod.Name}");
+        }
+
+        /// <summary>Waits until both are counted, and brings the pod up as one of the cluster.</summary>
+        internal async Task RunAsync(KubernetesNode node, string name)
+        {
+            await node.Exporter.WaitForAttachedAsync(_pod.Interface);
+            await node.Exporter.WaitForAttachedAsync(Name);
+            _pod.Up();
+            node.Run("shop", name, $"{_pod.Address}");
+        }
+
+        public void Dispose() => Shell.TryRun("ip", "link", "delete", Name);
     }
 }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using Exporter.Metrics;
@@ -49,7 +48,7 @@ public sealed class ServerLimitTests
         using var files = new CertificateFiles(certificates);
         await using var server = await RunningServer.StartAsync([Connections, .. files.Settings]);
         server.Serve();
-        var hello = await RecordClientHelloAsync();
+        var hello = await ClientHello.RecordAsync();
         for (var i = 0; i < 10 * Max; i++)
         {
             var halfOpen = await server.ConnectAsync();
@@ -81,7 +80,7 @@ public sealed class ServerLimitTests
     [Fact]
     public async Task Handshakes_that_the_server_does_not_get_to_are_closed_after_the_header_timeout()
     {
-        var hello = await RecordClientHelloAsync();
+        var hello = await ClientHello.RecordAsync();
         var options = TestOptions.Read(("Server:Urls", "https://127.0.0.1:0"), ("Server:CertificateFile", "tls.crt"), ("Server:KeyFile", "tls.key"), Connections).Server;
         var (time, refusals) = (new FakeTimeProvider(), new ServerRefusals(new OwnMetrics().Factory));
         using var gate = new ConnectionGate(options, refusals, time, NullLogger<ConnectionGate>.Instance);
@@ -156,13 +155,7 @@ public sealed class ServerLimitTests
     public async Task A_connection_is_refused_while_every_other_one_runs_a_request()
     {
         await using var server = await RunningServer.StartAsync(Connections);
-        var probes = new List<Task<HttpResponseMessage>>();
-        while (probes.Count < Max)
-        {
-            // It waits for something to be served.
-            probes.Add(server.Http.GetAsync("/healthz"));
-            await RunningServer.UntilAsync(() => Task.FromResult(server.RunningRequests == probes.Count));
-        }
+        var probes = await RunRequestsEverywhereAsync(server);
 
         Assert.Equal("", await RunningServer.ReadToEndAsync(await server.ConnectAsync()));
         Assert.Equal(1, server[RefusalReason.Connections]);
@@ -176,12 +169,7 @@ public sealed class ServerLimitTests
     public async Task Many_connections_are_refused_at_once_while_every_other_one_runs_a_request()
     {
         await using var server = await RunningServer.StartAsync(Connections);
-        var probes = new List<Task<HttpResponseMessage>>();
-        while (probes.Count < Max)
-        {
-            probes.Add(server.Http.GetAsync("/healthz"));
-            await RunningServer.UntilAsync(() => Task.FromResult(server.RunningRequests == probes.Count));
-        }
+        var probes = await RunRequestsEverywhereAsync(server);
         var refused = new List<Task<string>>();
         for (var i = 0; i < 1000; i++)
         {
@@ -301,6 +289,18 @@ public sealed class ServerLimitTests
         Assert.Equal(("", ""), (await ofHalfOpen, await ofIdle));
     }
 
+    /// <summary>Each of the connections that there may be runs a request, which waits for something to be served.</summary>
+    private static async Task<List<Task<HttpResponseMessage>>> RunRequestsEverywhereAsync(RunningServer server)
+    {
+        var probes = new List<Task<HttpResponseMessage>>();
+        while (probes.Count < Max)
+        {
+            probes.Add(server.Http.GetAsync("/healthz"));
+            await RunningServer.UntilAsync(() => Task.FromResult(server.RunningRequests == probes.Count));
+        }
+        return probes;
+    }
+
     private static async Task<HttpStatusCode> ProbeByTlsAsync(RunningServer server)
     {
 #pragma warning disable CA5359 // The server's certificate was made a moment ago, by this test.
@@ -308,23 +308,6 @@ public sealed class ServerLimitTests
 #pragma warning restore CA5359
         using var http = new HttpClient(handler) { BaseAddress = server.Address };
         return (await http.GetAsync("/healthz")).StatusCode;
-    }
-
-    /// <summary>The first bytes of a TLS client.</summary>
-    private static async Task<byte[]> RecordClientHelloAsync()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        using var client = new TcpClient();
-        await client.ConnectAsync((IPEndPoint)listener.LocalEndpoint);
-        using var accepted = await listener.AcceptSocketAsync();
-        await using var tls = new SslStream(client.GetStream());
-        var handshake = tls.AuthenticateAsClientAsync("localhost");
-        var hello = new byte[4096];
-        var length = await accepted.ReceiveAsync(hello);
-        accepted.Close();
-        await handshake.ContinueWith(_ => { }, TaskScheduler.Default);
-        return hello[..length];
     }
 
     /// <summary>The server's certificate and key, in files.</summary>

@@ -305,16 +305,10 @@ internal sealed class ShownPods(string text)
     internal JsonElement Root { get; } = JsonElement.Parse(text);
 
     /// <summary>The names of the interfaces that are counted.</summary>
-    internal IEnumerable<string> Attached => Root.GetProperty("pods").EnumerateArray().SelectMany(pod => pod.GetProperty("interfaces").EnumerateArray())
-        .Concat(Root.GetProperty("unknown").EnumerateArray())
-        .Where(found => found.GetProperty("state").GetString() == "attached")
-        .Select(found => found.GetProperty("name").GetString()!);
+    internal IEnumerable<string> Attached => FindInterfaces(found => found.GetProperty("state").GetString() == "attached");
 
     /// <summary>The names of the interfaces whose addresses are known.</summary>
-    internal IEnumerable<string> Addressed => Root.GetProperty("pods").EnumerateArray().SelectMany(pod => pod.GetProperty("interfaces").EnumerateArray())
-        .Concat(Root.GetProperty("unknown").EnumerateArray())
-        .Where(found => found.GetProperty("addresses").GetArrayLength() > 0)
-        .Select(found => found.GetProperty("name").GetString()!);
+    internal IEnumerable<string> Addressed => FindInterfaces(found => found.GetProperty("addresses").GetArrayLength() > 0);
 
     /// <summary>The pod's entry; undefined where there is none.</summary>
     internal JsonElement Pod(string name) =>
@@ -336,4 +330,11 @@ internal sealed class ShownPods(string text)
     }
 
     public override string ToString() => text;
+
+    /// <summary>Those of pods, and those without one.</summary>
+    private IEnumerable<string> FindInterfaces(Func<JsonElement, bool> wanted) =>
+        Root.GetProperty("pods").EnumerateArray().SelectMany(pod => pod.GetProperty("interfaces").EnumerateArray())
+            .Concat(Root.GetProperty("unknown").EnumerateArray())
+            .Where(wanted)
+            .Select(found => found.GetProperty("name").GetString()!);
 }
