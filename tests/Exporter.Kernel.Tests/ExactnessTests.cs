@@ -13,7 +13,8 @@ namespace Exporter.Kernel.Tests;
 public sealed class ExactnessTests
 {
     private const int UdpLength = 100;
-    private const int UdpFrameLength = 14 + 20 + 8 + UdpLength;
+    private const int ShortestFrame = 14;
+    private const int LongestFrame = ShortestFrame + ushort.MaxValue;
     private const int Million = 1_000_000;
 
     public static TheoryData<string, string> HooksAndOffloads => new MatrixTheoryData<string, string>(
@@ -35,7 +36,7 @@ public sealed class ExactnessTests
         TestTraffic.Tcp(pod, AddressFamily.InterNetworkV6, 1L << 29);
 
         var (counted, kernel) = counting.Settle(pod);
-        AssertEqual(kernel, counted, leastDropped: 14 + 20 + 20, mostDropped: ushort.MaxValue + 14);
+        AssertEqual(kernel, counted);
         var tcp = counted.Transmit.Transports[(int)Transport.Tcp];
         Assert.True(tcp.Bytes > 2L << 29, $"{tcp}");
         Assert.True(tcp.Segments > (2L << 29) / 1500, $"{tcp}");
@@ -140,7 +141,7 @@ public sealed class ExactnessTests
         }
 
         var (counted, kernel) = counting.Settle(pod);
-        AssertEqual(kernel, counted, leastDropped: 14, mostDropped: ushort.MaxValue + 14);
+        AssertEqual(kernel, counted);
         Assert.True(counted.Transmit.Total.Packets >= (ulong)(1000 * frames.Count));
         Assert.Equal(1000ul, counted.Transmit.Transports[(int)Transport.Sctp].Packets);
         Assert.Equal(1000ul, counted.Receive.Transports[(int)Transport.Sctp].Packets);
@@ -235,15 +236,15 @@ public sealed class ExactnessTests
         }
     }
 
-    /// <param name="leastDropped">The length of a packet that a busy machine may have dropped on its way into the pod.</param>
-    private static void AssertEqual(InterfaceCounters kernel, in TrafficValue counted, ulong leastDropped = UdpFrameLength, ulong mostDropped = UdpFrameLength)
+    private static void AssertEqual(InterfaceCounters kernel, in TrafficValue counted)
     {
         var (transmit, receive) = (counted.Transmit.Total, counted.Receive.Total);
         // What the interface dropped on its way in had passed TC, but is in none of its other counters.
         Assert.Equal(
             (kernel.TransmittedPackets, kernel.TransmittedBytes, kernel.ReceivedPackets + kernel.ReceiveDropped),
             (transmit.Packets, transmit.Bytes, receive.Packets));
-        Assert.InRange(receive.Bytes - kernel.ReceivedBytes, kernel.ReceiveDropped * leastDropped, kernel.ReceiveDropped * mostDropped);
+        // A busy machine may drop any packet there, also one that the kernel sends on its own when an interface comes up.
+        Assert.InRange(receive.Bytes - kernel.ReceivedBytes, ShortestFrame * kernel.ReceiveDropped, LongestFrame * kernel.ReceiveDropped);
         AssertSizesAddUp(counted.Transmit);
         AssertSizesAddUp(counted.Receive);
     }
