@@ -659,12 +659,12 @@ struct {
 } handshake_changes SEC(".maps");
 
 /*
- * The kernel leaves a program out while this CPU is in it already, as when
+ * The kernel skips a program while this CPU is in it already, as when
  * connect() has just changed a state and a softirq comes that changes another
  * (kernel/trace/bpf_trace.c, __bpf_trace_run(), since 6.1). Where user space
- * sees that happen it attaches a second one: a softirq can have come upon one
- * of them at the most. The second leaves alone what the first has just looked
- * at on this CPU. It would not find that again, and count it twice, if a softirq
+ * sees that happen it attaches a second one: a softirq can have come upon only
+ * one of them. The second leaves alone what the first has just looked at on
+ * this CPU. It would not find that again, and count it twice, if a softirq
  * came between the two and had a change for the same slot of the table.
  */
 static __always_inline int traced_state(const struct sock *sk, int from, int to, bool second)

@@ -9,7 +9,7 @@ namespace Exporter.Bpf;
 /// <param name="Runs">0 unless somebody has switched the kernel's BPF statistics on.</param>
 /// <param name="RunTime">As <paramref name="Runs"/>.</param>
 /// <param name="Misses">
-/// Calls that the kernel left out, since this CPU was in a BPF program or map operation that excludes it. 0 before Linux 5.12; of kprobes,
+/// Calls that the kernel skipped, since this CPU was in a BPF program or map operation that excludes it. 0 before Linux 5.12; of kprobes,
 /// before 6.7.
 /// </param>
 public readonly record struct ProgramStatistics(ulong Runs, TimeSpan RunTime, ulong Misses);

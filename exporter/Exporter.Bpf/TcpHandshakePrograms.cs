@@ -281,10 +281,13 @@ public sealed class TcpHandshakePrograms : IDisposable
     /// <exception cref="BpfException">The kernel lacks kprobes, or does not allow them; nothing else has changed.</exception>
     public void AttachRequests()
     {
-        _loaded.Attach(RequestHooks);
-        if (_isActive)
+        lock (_lock)
         {
-            _loaded.Links[^RequestHooks.Length..].ForEach(TryPin);
+            _loaded.Attach(RequestHooks);
+            if (_isActive)
+            {
+                _loaded.Links[^RequestHooks.Length..].ForEach(TryPin);
+            }
         }
     }
 

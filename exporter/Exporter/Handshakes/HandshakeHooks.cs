@@ -8,7 +8,7 @@ namespace Exporter.Handshakes;
 internal static class HandshakeHooks
 {
     /// <summary>
-    /// Attaches the first hook that works. Tracepoints come first: the kernel leaves kprobes' programs out whenever the same CPU is in any
+    /// Attaches the first hook that works. Tracepoints come first: the kernel skips kprobes' programs whenever the same CPU is in any
     /// other of their kind, or in an operation on a map.
     /// </summary>
     /// <exception cref="PinException">What is pinned cannot be used, or nothing can be pinned.</exception>

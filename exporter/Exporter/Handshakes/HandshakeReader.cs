@@ -79,7 +79,7 @@ internal sealed class HandshakeReader(
 
     private static readonly HandshakeLoss[] Losses = Enum.GetValues<HandshakeLoss>();
 
-    /// <summary>Reading them takes a moment in which the kernel leaves kprobes' programs out on this CPU.</summary>
+    /// <summary>Reading them takes a moment in which the kernel skips kprobes' programs on this CPU.</summary>
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
     private readonly HeldRows<ulong> _held = new(ledger, RecordKind.HeldHandshakes, static network => network, time, options.Wait);
@@ -190,8 +190,8 @@ internal sealed class HandshakeReader(
     }
 
     /// <summary>
-    /// No tracepoint tells that the kernel has given up a request of a server, so it is found by its silence. A client's handshake always
-    /// ends in a change of state, and is found here only if the program was left out then.
+    /// No tracepoint shows that the kernel has given up a request of a server, so it is found by its silence. A client's handshake always
+    /// ends in a change of state, and is found here only if the kernel skipped the program then.
     /// </summary>
     private void SweepLate()
     {

@@ -31,14 +31,14 @@ internal static class FirstMessage
     private const int MessageHeader = 4;
 
     [ThreadStatic]
-    private static byte[]? _buffer;
+    private static byte[]? s_buffer;
 
     /// <param name="socket">It does not block.</param>
     internal static State Look(Socket socket, bool isTls)
     {
         // Before what has arrived is looked at: after a hang-up nothing is added to that.
         var hasHungUp = EventPoll.HasHungUp(socket.SafeHandle);
-        var buffer = _buffer ??= new byte[MaxBytes];
+        var buffer = s_buffer ??= new byte[MaxBytes];
         var bytes = buffer.AsSpan(0, socket.Receive(buffer, SocketFlags.Peek, out var error));
         if (bytes.IsEmpty)
         {
