@@ -93,12 +93,16 @@ public sealed class ServerLimitTests
             await clients[i].ConnectAsync(door.EndPoint);
             await clients[i].SendAsync(hello);
         }
-        // The last one is accepted once it has taken the place of one that waits.
+        // The last one takes the place of one that waits, and is accepted a moment after that is closed: its time begins then.
         clients.Add(new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
         await clients[^1].ConnectAsync(door.EndPoint);
         await RunningServer.UntilAsync(() => Task.FromResult(refusals.Read(RefusalReason.Connections) == 1));
 
-        time.Advance(options.HeaderTimeout);
+        await RunningServer.UntilAsync(() =>
+        {
+            time.Advance(options.HeaderTimeout);
+            return Task.FromResult(refusals.Read(RefusalReason.HeaderTimeout) == Max);
+        });
 
         foreach (var client in clients)
         {
