@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Exporter.Discovery;
 using Exporter.Health;
 using Exporter.Kubernetes;
 using Exporter.Options;

@@ -42,7 +42,6 @@ public sealed class HouseTests
         "Exporter.Bpf.Netlink -> Exporter.Bpf.Tc: IngressQdisc, TcDirection",
         "Exporter.Discovery -> Exporter.Programs: ProgramTrial",
         "Exporter.Handshakes -> Exporter.Traffic: HeldRows`1",
-        "Exporter.Kubernetes -> Exporter.Discovery: ChangeSignal",
         "Exporter.Kubernetes.Access -> Exporter.Kubernetes: ApiConnection",
         "Exporter.Metrics -> Exporter.Server: RefusalReason",
         "Exporter.Options -> Exporter.Metrics: ExporterFamilies, MetricDefinition, SeriesPlan",

@@ -1,5 +1,4 @@
 using Exporter.Bpf;
-using Exporter.Discovery;
 using Exporter.Health;
 using Exporter.Kubernetes;
 using Exporter.Metrics;

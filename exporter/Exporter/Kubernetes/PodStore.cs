@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net;
-using Exporter.Discovery;
+using Exporter.Health;
 using Exporter.Pods;
 
 namespace Exporter.Kubernetes;

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text.Json;
-using Exporter.Discovery;
 using Exporter.Health;
 using Exporter.Kubernetes.Access;
 using Prometheus;

@@ -1,4 +1,3 @@
-using Exporter.Discovery;
 using Exporter.Health;
 using Exporter.Kubernetes;
 using Exporter.Tests.Kubernetes;

@@ -1,6 +1,6 @@
 using System.Threading.Channels;
 
-namespace Exporter.Discovery;
+namespace Exporter.Health;
 
 /// <summary>Says that something has changed since it was last asked; what, is for the one to find who waits for it.</summary>
 internal sealed class ChangeSignal
