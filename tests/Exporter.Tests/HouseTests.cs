@@ -8,7 +8,7 @@ namespace Exporter.Tests;
 public sealed class HouseTests
 {
     /// <summary>A folder uses only those behind it.</summary>
-    private static readonly string[] s_order =
+    private static readonly string[] FoldersInOrder =
     [
         "Exporter.Commands",
         "Exporter.Endpoints",
@@ -34,7 +34,7 @@ public sealed class HouseTests
     ];
 
     /// <summary>What uses a folder before it still. One that is no longer there has to be deleted here, and none may be added.</summary>
-    private static readonly string[] s_againstTheOrder =
+    private static readonly string[] AgainstTheOrder =
     [
         "Exporter.Bpf -> Exporter.Bpf.Tc: TcDirection, TcxHook",
         "Exporter.Bpf.Contract -> Exporter.Bpf: MapLayout, PerCpu",
@@ -48,22 +48,22 @@ public sealed class HouseTests
         "Exporter.Options -> Exporter.Pods: PodLabel",
     ];
 
-    private static readonly Type[] s_anyOfEachAssembly = [typeof(RunCommand), typeof(KernelSupport)];
+    private static readonly Type[] AnyOfEachAssembly = [typeof(RunCommand), typeof(KernelSupport)];
 
     [Fact]
     public void A_folder_uses_only_those_behind_it()
     {
         var backwards = Uses()
-            .Where(use => Array.IndexOf(s_order, use.To) < Array.IndexOf(s_order, use.From))
+            .Where(use => Array.IndexOf(FoldersInOrder, use.To) < Array.IndexOf(FoldersInOrder, use.From))
             .GroupBy(use => $"{use.From} -> {use.To}", use => use.Used)
             .Select(arrow => $"{arrow.Key}: {string.Join(", ", arrow.Distinct().Order(StringComparer.Ordinal))}");
 
-        Assert.Equal(s_againstTheOrder.Order(StringComparer.Ordinal), backwards.Order(StringComparer.Ordinal));
+        Assert.Equal(AgainstTheOrder.Order(StringComparer.Ordinal), backwards.Order(StringComparer.Ordinal));
     }
 
     [Fact]
     public void Every_folder_has_a_place_in_the_order() =>
-        Assert.Equal(s_order.Order(), Uses().SelectMany(use => (string[])[use.From, use.To]).Distinct().Order());
+        Assert.Equal(FoldersInOrder.Order(), Uses().SelectMany(use => (string[])[use.From, use.To]).Distinct().Order());
 
     [Fact]
     public void The_namespace_of_a_file_is_its_folder()
@@ -85,7 +85,7 @@ public sealed class HouseTests
     }
 
     /// <summary>Without the compiler's own types, which have no namespace or that of their generator.</summary>
-    private static IEnumerable<TypeUse> Uses() => s_anyOfEachAssembly.SelectMany(CompiledAssembly.UsesWithin).Where(use => IsOurs(use.From) && IsOurs(use.To));
+    private static IEnumerable<TypeUse> Uses() => AnyOfEachAssembly.SelectMany(CompiledAssembly.UsesWithin).Where(use => IsOurs(use.From) && IsOurs(use.To));
 
     private static bool IsOurs(string name) => name.StartsWith(nameof(Exporter), StringComparison.Ordinal);
 }

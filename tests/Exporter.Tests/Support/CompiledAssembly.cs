@@ -13,7 +13,7 @@ namespace Exporter.Tests.Support;
 /// </summary>
 internal sealed class CompiledAssembly : ISignatureTypeProvider<Types, object?>
 {
-    private static readonly Dictionary<int, OpCode> s_opcodes = typeof(OpCodes).GetFields()
+    private static readonly Dictionary<int, OpCode> Opcodes = typeof(OpCodes).GetFields()
         .Select(field => (OpCode)field.GetValue(null)!)
         .ToDictionary(code => (int)(ushort)code.Value);
 
@@ -72,7 +72,7 @@ internal sealed class CompiledAssembly : ISignatureTypeProvider<Types, object?>
         while (code.RemainingBytes > 0)
         {
             var first = (int)code.ReadByte();
-            switch (s_opcodes[first == 0xfe ? 0xfe00 | code.ReadByte() : first].OperandType)
+            switch (Opcodes[first == 0xfe ? 0xfe00 | code.ReadByte() : first].OperandType)
             {
                 case OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType:
                     Use(user, MetadataTokens.EntityHandle(code.ReadInt32()));
