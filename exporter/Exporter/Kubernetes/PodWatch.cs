@@ -426,7 +426,9 @@ internal sealed partial class PodWatch(
         await Task.Delay(pause, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ForceYielding);
     }
 
-    private static TimeSpan Between(TimeSpan least, TimeSpan most) => least + ((most - least) * Random.Shared.NextDouble());
+    /// <summary>A random time; never less than a millisecond, which Task.Delay takes for no pause at all.</summary>
+    private static TimeSpan Between(TimeSpan least, TimeSpan most) =>
+        new(Math.Max((least + ((most - least) * Random.Shared.NextDouble())).Ticks, TimeSpan.TicksPerMillisecond));
 
     [LoggerMessage(40, LogLevel.Warning, "The API server cannot be asked for pods; those that are known stay known, trying again: {Reason}")]
     private partial void LogLost(string reason);
