@@ -75,7 +75,7 @@ public sealed class TcpHandshakePrograms : IDisposable
     private readonly PinDirectory? _pins;
     private readonly ulong[] _bounds;
 
-    /// <summary>Taken while programs are replaced, or another is attached.</summary>
+    /// <summary>Taken while programs are replaced, or the second one is attached.</summary>
     private readonly Lock _lock = new();
     private Loaded _loaded;
 
@@ -87,7 +87,6 @@ public sealed class TcpHandshakePrograms : IDisposable
 
     /// <summary>Misses of the current programs from before the second one was attached; null without a second one.</summary>
     private ulong? _missed;
-    private bool _isActive;
 
     private TcpHandshakePrograms(HandshakeHook hook, ulong[] bounds, MapSet maps, PinDirectory? pins, Loaded loaded, Func<int, bool> kept)
     {
@@ -252,7 +251,6 @@ public sealed class TcpHandshakePrograms : IDisposable
             SetCurrent(former, 0);
         }
         SetCurrent(_maps, _loaded.Generation);
-        _isActive = true;
         foreach (var name in _pins?.List() ?? [])
         {
             if (name.StartsWith(LinksPart, StringComparison.Ordinal) && name != part)
@@ -276,20 +274,10 @@ public sealed class TcpHandshakePrograms : IDisposable
 
     /// <summary>
     /// Attaches what sees a server's requests end without a connection: by kprobes, with either hook. Without it such a request is only
-    /// noticed by the silence of its handshake, and only if its SYN-ACK was sent again.
+    /// noticed by the silence of its handshake, and only if its SYN-ACK was sent again. Goes before <see cref="Activate"/>, which pins all that is attached.
     /// </summary>
     /// <exception cref="BpfException">The kernel lacks kprobes, or does not allow them; nothing else has changed.</exception>
-    public void AttachRequests()
-    {
-        lock (_lock)
-        {
-            _loaded.Attach(RequestHooks);
-            if (_isActive)
-            {
-                _loaded.Links[^RequestHooks.Length..].ForEach(TryPin);
-            }
-        }
-    }
+    public void AttachRequests() => _loaded.Attach(RequestHooks);
 
     /// <summary>
     /// Attaches the second of the tracepoint's programs if the kernel has skipped the first. From then on nothing is missed.
