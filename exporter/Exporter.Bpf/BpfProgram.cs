@@ -56,14 +56,15 @@ public sealed unsafe class BpfProgram
     /// <exception cref="BpfException">The kernel has no kprobes, or none on this function.</exception>
     public BpfLink AttachKprobe(string function)
     {
-        var (link, log) = BpfLog.Capture(() => Libbpf.bpf_program__attach_kprobe(_program, 0, function));
+        var link = Libbpf.bpf_program__attach_kprobe(_program, 0, function);
         if (!link.IsInvalid)
         {
             return new KprobeLink(link);
         }
         var errno = Marshal.GetLastPInvokeError();
         link.Dispose();
-        throw new BpfException($"attach {Name} to the kernel's {function}", errno, log);
+        // What libbpf prints says this once more, in terms of its own.
+        throw new BpfException($"attach {Name} to the kernel's {function}{(KernelSupport.HasKprobes ? "" : ", for it has no kprobes")}", errno);
     }
 
     /// <summary>Attaches a tp_btf program to the tracepoint that it was compiled for.</summary>
