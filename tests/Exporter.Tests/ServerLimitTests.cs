@@ -98,6 +98,8 @@ public sealed class ServerLimitTests
         await clients[^1].ConnectAsync(door.EndPoint);
         await RunningServer.UntilAsync(() => Task.FromResult(refusals.Read(RefusalReason.Connections) == 1));
 
+        time.Advance(options.HeaderTimeout);
+        Assert.InRange(refusals.Read(RefusalReason.HeaderTimeout), Max - 1, Max);
         await RunningServer.UntilAsync(() =>
         {
             time.Advance(options.HeaderTimeout);
