@@ -38,7 +38,7 @@ public sealed class HouseTests
     [
         "Exporter.Bpf -> Exporter.Bpf.Tc: TcDirection, TcxHook",
         "Exporter.Bpf.Contract -> Exporter.Bpf: MapLayout, PerCpu",
-        "Exporter.Bpf.Netlink -> Exporter.Bpf: NetNamespaces",
+        "Exporter.Bpf.Netlink -> Exporter.Bpf: BpfException, NetNamespaces",
         "Exporter.Bpf.Netlink -> Exporter.Bpf.Tc: IngressQdisc, TcDirection",
         "Exporter.Discovery -> Exporter.Programs: ProgramTrial",
         "Exporter.Handshakes -> Exporter.Traffic: HeldRows`1",

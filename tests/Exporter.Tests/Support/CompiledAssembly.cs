@@ -9,7 +9,7 @@ namespace Exporter.Tests.Support;
 
 /// <summary>
 /// Reads from an assembly's metadata and instructions (ECMA-335) which types of which of its namespaces each namespace uses. Constants do not
-/// show: the compiler puts their values in place of their names.
+/// show: the compiler puts their values in place of their names. Attributes and constraints of generic parameters are not read.
 /// </summary>
 internal sealed class CompiledAssembly : ISignatureTypeProvider<Types, object?>
 {
@@ -68,6 +68,10 @@ internal sealed class CompiledAssembly : ISignatureTypeProvider<Types, object?>
             var locals = _metadata.GetStandaloneSignature(body.LocalSignature).DecodeLocalSignature(this, null);
             Use(user, [.. locals.SelectMany(local => local)]);
         }
+        foreach (var region in body.ExceptionRegions)
+        {
+            Use(user, region.CatchType);
+        }
         var code = body.GetILReader();
         while (code.RemainingBytes > 0)
         {
@@ -99,20 +103,22 @@ internal sealed class CompiledAssembly : ISignatureTypeProvider<Types, object?>
 
     private void Use(TypeDefinitionHandle user, EntityHandle used) => Use(user, TypesOf(used));
 
-    private void Use(TypeDefinitionHandle user, MethodSignature<Types> signature) =>
-        Use(user, [.. signature.ReturnType, .. signature.ParameterTypes.SelectMany(parameter => parameter)]);
+    private void Use(TypeDefinitionHandle user, MethodSignature<Types> signature) => Use(user, TypesOf(signature));
 
     private void Use(TypeDefinitionHandle user, Types types)
     {
-        var (from, by) = NameOf(user);
+        var (from, _) = NameOf(user);
         foreach (var (to, name) in types.Select(type => NameOf(Outermost(type))))
         {
             if (to != from)
             {
-                _uses.Add(new(from, by, to, name));
+                _uses.Add(new(from, to, name));
             }
         }
     }
+
+    private static Types TypesOf(MethodSignature<Types> signature) =>
+        [.. signature.ReturnType, .. signature.ParameterTypes.SelectMany(parameter => parameter)];
 
     private Types TypesOf(EntityHandle handle)
     {
@@ -151,38 +157,31 @@ internal sealed class CompiledAssembly : ISignatureTypeProvider<Types, object?>
         return (_metadata.GetString(type.Namespace), _metadata.GetString(type.Name));
     }
 
-    Types ISignatureTypeProvider<Types, object?>.GetFunctionPointerType(
-        MethodSignature<Types> signature) => [.. signature.ReturnType, .. signature.ParameterTypes.SelectMany(parameter => parameter)];
+    Types ISignatureTypeProvider<Types, object?>.GetFunctionPointerType(MethodSignature<Types> signature) => TypesOf(signature);
 
     Types ISignatureTypeProvider<Types, object?>.GetGenericMethodParameter(object? context, int index) => [];
 
     Types ISignatureTypeProvider<Types, object?>.GetGenericTypeParameter(object? context, int index) => [];
 
-    Types ISignatureTypeProvider<Types, object?>.GetModifiedType(
-        Types modifier, Types type, bool isRequired) => type;
+    Types ISignatureTypeProvider<Types, object?>.GetModifiedType(Types modifier, Types type, bool isRequired) => type;
 
     Types ISignatureTypeProvider<Types, object?>.GetPinnedType(Types type) => type;
 
-    Types ISignatureTypeProvider<Types, object?>.GetTypeFromSpecification(
-        MetadataReader reader, object? context, TypeSpecificationHandle handle, byte rawTypeKind) => TypesOf(handle);
+    Types ISignatureTypeProvider<Types, object?>.GetTypeFromSpecification(MetadataReader reader, object? context, TypeSpecificationHandle handle, byte rawTypeKind) => TypesOf(handle);
 
     Types ISimpleTypeProvider<Types>.GetPrimitiveType(PrimitiveTypeCode code) => [];
 
-    Types ISimpleTypeProvider<Types>.GetTypeFromDefinition(
-        MetadataReader reader, TypeDefinitionHandle handle, byte rawTypeKind) => [handle];
+    Types ISimpleTypeProvider<Types>.GetTypeFromDefinition(MetadataReader reader, TypeDefinitionHandle handle, byte rawTypeKind) => [handle];
 
-    Types ISimpleTypeProvider<Types>.GetTypeFromReference(
-        MetadataReader reader, TypeReferenceHandle handle, byte rawTypeKind) => [];
+    Types ISimpleTypeProvider<Types>.GetTypeFromReference(MetadataReader reader, TypeReferenceHandle handle, byte rawTypeKind) => [];
 
     Types ISZArrayTypeProvider<Types>.GetSZArrayType(Types element) => element;
 
-    Types IConstructedTypeProvider<Types>.GetArrayType(
-        Types element, ArrayShape shape) => element;
+    Types IConstructedTypeProvider<Types>.GetArrayType(Types element, ArrayShape shape) => element;
 
     Types IConstructedTypeProvider<Types>.GetByReferenceType(Types element) => element;
 
     Types IConstructedTypeProvider<Types>.GetPointerType(Types element) => element;
 
-    Types IConstructedTypeProvider<Types>.GetGenericInstantiation(
-        Types generic, ImmutableArray<Types> arguments) => [.. generic, .. arguments.SelectMany(argument => argument)];
+    Types IConstructedTypeProvider<Types>.GetGenericInstantiation(Types generic, ImmutableArray<Types> arguments) => [.. generic, .. arguments.SelectMany(argument => argument)];
 }
