@@ -20,6 +20,10 @@ internal static class Serving
     private const int Scrapes = 400;
     private const int ConnectingAtOnce = 64;
 
+    /// <summary>The default of Server:MaxScrapes.</summary>
+    private const int ScrapesAtOnce = 4;
+    private const int Singles = 200;
+
     internal static async Task RunAsync()
     {
         FileDescriptorLimit.Raise();
@@ -59,16 +63,23 @@ internal static class Serving
         {
             await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => AskAsync(http, "/metrics")));
         }
+        if (protocol == "HTTP")
+        {
+            await RefuseAsync(url);
+        }
         var before = await LeastResidentAsync(exporter.Id);
 
         using var probe = new Probe(port, protocol == "TLS");
         var sockets = await ConnectAsync(port, beginnings);
         var whileOpening = probe.Take();
-        var scrapes = await Task.WhenAll(Enumerable.Range(0, Scrapes).Select(_ => AskAsync(http, "/metrics")));
+        // With a client of its own: what it keeps open of its connections has to be closed before memory is looked at.
+        var scraper = NewClient(url);
+        var scrapes = await Task.WhenAll(Enumerable.Range(0, Scrapes).Select(_ => AskAsync(scraper, "/metrics")));
         var whileScraping = probe.Take();
         var load = File.ReadAllText("/proc/loadavg").Split(' ')[0];
         var during = Footprint.ResidentKilobytes(exporter.Id) / 1024.0;
         sockets.ForEach(socket => socket.Dispose());
+        scraper.Dispose();
         var refused = new MetricSamples(await http.GetStringAsync("/metrics")).Sum("podnet_exporter_server_refusals_total", "reason=\"connections\"");
         var after = await LeastResidentAsync(exporter.Id);
 
@@ -83,6 +94,34 @@ internal static class Serving
         Table.Row("resident memory before", before, " MiB");
         Table.Row("resident memory at the end of the scrapes, beyond that", during - before, " MiB");
         Table.Row("resident memory after all is closed, beyond that before", after - before, " MiB", most: 5);
+    }
+
+    /// <summary>Asks for one scrape after the other while other clients keep all places that there are.</summary>
+    private static async Task RefuseAsync(string url)
+    {
+        using var http = NewClient(url);
+        using var over = new CancellationTokenSource();
+        var others = Enumerable.Range(0, ScrapesAtOnce).Select(_ => ScrapeUntilAsync(url, over.Token)).ToArray();
+        var answers = new List<(HttpStatusCode Status, TimeSpan Took)>();
+        for (var i = 0; i < Singles; i++)
+        {
+            answers.Add(await AskAsync(http, "/metrics"));
+            await Task.Delay(10);
+        }
+        await over.CancelAsync();
+        await Task.WhenAll(others);
+        Table.Row($"503 to a single scrape while {ScrapesAtOnce} others run, median", Median(answers), " ms", most: 100);
+        var refused = answers.Where(answer => answer.Status == HttpStatusCode.ServiceUnavailable).ToList();
+        Table.Row($"the slowest of these {refused.Count}", refused.Max(answer => answer.Took.TotalMilliseconds), " ms");
+    }
+
+    private static async Task ScrapeUntilAsync(string url, CancellationToken over)
+    {
+        using var http = NewClient(url);
+        while (!over.IsCancellationRequested)
+        {
+            await AskAsync(http, "/metrics");
+        }
     }
 
     private static void Show(string when, (double Slowest, int Answered, int Asked) probes)
@@ -126,7 +165,7 @@ internal static class Serving
         return sockets;
     }
 
-    private static double Median((HttpStatusCode Status, TimeSpan Took)[] scrapes)
+    private static double Median(IEnumerable<(HttpStatusCode Status, TimeSpan Took)> scrapes)
     {
         var refused = scrapes.Where(scrape => scrape.Status == HttpStatusCode.ServiceUnavailable).Select(scrape => scrape.Took.TotalMilliseconds).Order().ToList();
         return refused.Count > 0 ? refused[refused.Count / 2] : 0;
