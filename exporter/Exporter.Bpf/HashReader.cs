@@ -3,9 +3,6 @@ using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
 
-/// <summary>One key of a map and its value, over all CPUs where each has its own.</summary>
-public readonly record struct DrainedRow<TKey, TValue>(TKey Key, TValue Value);
-
 /// <summary>
 /// Reads and empties a BPF_MAP_TYPE_HASH or BPF_MAP_TYPE_PERCPU_HASH in batches. What a program adds to a row between its reading and its
 /// deletion is lost. So this is exact only for a map at rest, which is what <see cref="DoubleBufferedMap{TKey, TValue}"/> makes of it.

@@ -3,10 +3,6 @@ using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
 
-/// <summary>The directory for pins cannot be used.</summary>
-/// <param name="message">Why, and what to do about it.</param>
-public sealed class PinException(string message) : BpfException(message);
-
 /// <summary>
 /// A directory in a BPF file system. What is pinned there lives on without a process, until it is removed or the machine stops. Only its
 /// owner may change it: whoever could exchange a map would decide what is counted. The directory of the option has a folder for each network

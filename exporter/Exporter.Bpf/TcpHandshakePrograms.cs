@@ -4,16 +4,6 @@ using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
 
-/// <summary>How the handshake programs are called.</summary>
-public enum HandshakeHook
-{
-    /// <summary>By kprobes, which take CONFIG_KPROBES and functions that are not inlined.</summary>
-    Kprobe,
-
-    /// <summary>By tracepoints, which every kernel with BTF has.</summary>
-    Tracepoint,
-}
-
 /// <summary>
 /// bpf/kprobe/tcp_handshake.bpf.c, loaded with one of its two sets of hooks and attached. It counts from <see cref="Activate"/> on, and what
 /// counted on the same maps before it does no more. Disposing detaches; without that, what is pinned goes on.
@@ -554,8 +544,3 @@ public sealed class TcpHandshakePrograms : IDisposable
 /// <summary>Handshakes that were counted with other bounds.</summary>
 /// <param name="Bounds">In nanoseconds, ascending.</param>
 public sealed record FormerHandshakes(DoubleBufferedMap<HandshakeKey, HandshakeValue> Handshakes, IReadOnlyList<ulong> Bounds);
-
-/// <summary>Changes of sockets' states for which the kernel skipped a generation of programs: the ends of so many handshakes at most.</summary>
-/// <param name="Generation">The number of the programs.</param>
-/// <param name="Count">Never less than it was, for one number.</param>
-public readonly record struct MissedChanges(ulong Generation, ulong Count);

@@ -115,11 +115,6 @@ public readonly record struct LinkAddress(int Ifindex, IPAddress Address)
     }
 }
 
-/// <summary>A BPF filter of the TC classifier.</summary>
-/// <param name="Name">As the one who attached it gave it; the program's name and id.</param>
-/// <param name="ProgramId">0 where the kernel does not say.</param>
-public readonly record struct TcFilter(ushort Priority, uint Handle, string Name, int ProgramId);
-
 /// <summary>struct ifinfomsg.</summary>
 internal readonly record struct IfInfoMessage(byte Family, byte Padding, ushort Type, int Ifindex, uint Flags, uint Change);
 

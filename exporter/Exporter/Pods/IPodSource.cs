@@ -31,6 +31,3 @@ internal interface IPodSource
     /// <summary>Pods that are known otherwise than by an interface. May be called by anybody.</summary>
     IEnumerable<KnownPod> GetKnownPods();
 }
-
-/// <summary>A pod that the source knows of.</summary>
-internal sealed record KnownPod(PodIdentity Identity, string Phase, bool HostNetwork, IReadOnlyList<System.Net.IPAddress> Addresses);

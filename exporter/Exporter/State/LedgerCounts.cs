@@ -87,10 +87,6 @@ internal struct KeptCopy
     internal KeptMaps Maps;
 }
 
-/// <summary>Of a pair of maps, known by the id of its slot, the one whose content is in the ledger.</summary>
-[StructLayout(LayoutKind.Sequential)]
-internal record struct KeptMap(int Pair, int Map);
-
 /// <summary>
 /// Two for each layout that there are maps of: as many as fit. Those of former ones stay until they are read to the end, which a process that is
 /// killed at once does not come to.

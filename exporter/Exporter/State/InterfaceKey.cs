@@ -1,55 +1,7 @@
 using Exporter.Bpf.Netlink;
-using Exporter.Options;
 using Exporter.Pods;
 
 namespace Exporter.State;
-
-/// <summary>Which part of the budget the lines of a group are from.</summary>
-internal enum GroupRoom : byte
-{
-    /// <summary>Set aside for it.</summary>
-    Fixed,
-
-    Pods,
-    Namespaces,
-}
-
-/// <summary>What of a record its series show, in part at least. The sum of these over all levels is all that was counted.</summary>
-[Flags]
-internal enum GroupTotals : byte
-{
-    None = 0,
-    Traffic = 1,
-    Handshakes = 2,
-
-    /// <summary>Of the first ledgers, whose keys do not say it: those that the level has now, where there is such a level, else both.</summary>
-    Unknown = Traffic | Handshakes | 4,
-}
-
-/// <summary>What the record of a group is found by.</summary>
-/// <param name="Totals">Those of its level: what is not among them is in the records of another level, and counted there.</param>
-/// <param name="HasTraffic">Else it has handshakes alone.</param>
-internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNames, GroupRoom Room, GroupTotals Totals, bool HasTraffic, LabelValues Labels)
-{
-    internal byte[] Write() => RecordKey.Write(writer =>
-    {
-        writer.Write((byte)Level);
-        writer.Write((byte)Room);
-        writer.Write((byte)Totals);
-        writer.Write(HasTraffic);
-        RecordKey.Write(writer, LabelNames);
-        RecordKey.Write(writer, Labels.Values);
-    });
-
-    /// <summary>A key of the first ledgers, with or without a byte for the totals: behind that the number of label names, two bytes, is not zero.</summary>
-    internal static byte[] AddTotals(byte[] key) => key[4] != 0 ? key : [.. key[..2], (byte)GroupTotals.Unknown, .. key[2..]];
-
-    internal static GroupKey Read(byte[] key) => RecordKey.Read(key, reader =>
-    {
-        var (level, room, totals, hasTraffic) = ((SeriesLevel)reader.ReadByte(), (GroupRoom)reader.ReadByte(), (GroupTotals)reader.ReadByte(), reader.ReadBoolean());
-        return new GroupKey(level, RecordKey.ReadTexts(reader), room, totals, hasTraffic, new(RecordKey.ReadTexts(reader)));
-    });
-}
 
 /// <summary>What the record of an interface says.</summary>
 /// <param name="Network">The namespace that it leads to, by the number that the BPF programs know it by; 0 where that is not known.</param>
@@ -131,59 +83,4 @@ internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset S
 
         static bool HasMore(BinaryReader reader) => reader.BaseStream.Position < reader.BaseStream.Length;
     });
-}
-
-/// <summary>How keys are written.</summary>
-internal static class RecordKey
-{
-    /// <summary>Of what is held for an interface or a namespace.</summary>
-    internal static byte[] Of(ulong number) => BitConverter.GetBytes(number);
-
-    internal static ulong ReadNumber(byte[] key) => BitConverter.ToUInt64(key);
-
-    internal static byte[] Write(Action<BinaryWriter> write)
-    {
-        using var stream = new MemoryStream();
-        using var writer = new BinaryWriter(stream);
-        write(writer);
-        writer.Flush();
-        return stream.ToArray();
-    }
-
-    internal static T Read<T>(byte[] key, Func<BinaryReader, T> read)
-    {
-        using var reader = new BinaryReader(new MemoryStream(key));
-        return read(reader);
-    }
-
-    internal static void Write(BinaryWriter writer, IReadOnlyList<string> texts)
-    {
-        writer.Write((ushort)texts.Count);
-        foreach (var text in texts)
-        {
-            writer.Write(text);
-        }
-    }
-
-    internal static void Write(BinaryWriter writer, ulong? number)
-    {
-        writer.Write(number is not null);
-        writer.Write(number ?? 0);
-    }
-
-    internal static ulong? ReadOptional(BinaryReader reader)
-    {
-        var (isKnown, number) = (reader.ReadBoolean(), reader.ReadUInt64());
-        return isKnown ? number : null;
-    }
-
-    internal static string[] ReadTexts(BinaryReader reader)
-    {
-        var texts = new string[reader.ReadUInt16()];
-        for (var i = 0; i < texts.Length; i++)
-        {
-            texts[i] = reader.ReadString();
-        }
-        return texts;
-    }
 }

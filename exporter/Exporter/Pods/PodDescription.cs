@@ -1,0 +1,17 @@
+namespace Exporter.Pods;
+
+/// <summary>What there is to know of a pod that its series can show.</summary>
+internal sealed record PodDescription(string Namespace, string Name)
+{
+    /// <summary>What the pod is one of many of; empty where it stands for itself.</summary>
+    internal string Workload { get; init; } = "";
+
+    /// <summary>Deployment, StatefulSet, DaemonSet, CronJob and the like; empty as <see cref="Workload"/>.</summary>
+    internal string WorkloadKind { get; init; } = "";
+
+    /// <summary>The pod's own labels.</summary>
+    internal IReadOnlyDictionary<string, string>? Labels { get; init; }
+
+    /// <summary>Whether the pod itself asks to be left out.</summary>
+    internal bool IsOptedOut { get; init; }
+}

@@ -1,0 +1,96 @@
+using System.Net;
+using Exporter.Bpf.Contract;
+using Exporter.Bpf.Netlink;
+
+namespace Exporter.Pods;
+
+/// <summary>
+/// An interface that is counted, during one life of its index. Written by the reconciler, read by anybody.
+/// </summary>
+/// <param name="link">As it was when it was first seen.</param>
+/// <param name="generation">Tells apart owners of an index that came back: greater than that of every interface before.</param>
+/// <param name="seenAt">When it was first seen: it is not younger than that.</param>
+internal sealed class PodInterface(Link link, long generation, DateTimeOffset seenAt)
+{
+    private Link _link = link;
+    private PodIdentity? _pod;
+    private IPodCounts? _counts;
+    private IReadOnlyList<IPAddress> _addresses = [];
+    private volatile InterfaceState _state;
+
+    internal int Ifindex { get; } = link.Ifindex;
+
+    internal long Generation => generation;
+
+    internal DateTimeOffset SeenAt => seenAt;
+
+    /// <summary>It was not there before that time; null if it may be as old as the node's boot. For the source of pods alone.</summary>
+    internal DateTimeOffset? BornAfter { get; set; }
+
+    /// <summary>As it was when it was last seen.</summary>
+    internal Link Link
+    {
+        get => Volatile.Read(ref _link);
+        set => Volatile.Write(ref _link, value);
+    }
+
+    internal string Name => Link.Name;
+
+    /// <summary>What proves over time that it is this interface. For the reconciler alone.</summary>
+    internal LinkIdentity Identity { get; set; }
+
+    /// <summary>What it has carried by its own counters and was not counted. For the reconciler alone.</summary>
+    internal UncountedPackets Uncounted { get; set; }
+
+    /// <summary>Whose it is; null until that is known.</summary>
+    internal PodIdentity? Pod
+    {
+        get => Volatile.Read(ref _pod);
+        set => Volatile.Write(ref _pod, value);
+    }
+
+    /// <summary>Where its traffic goes; null until it is known whose it is.</summary>
+    internal IPodCounts? Counts
+    {
+        get => Volatile.Read(ref _counts);
+        set => Volatile.Write(ref _counts, value);
+    }
+
+    /// <summary>In the namespace that it leads to, those aside that say nothing of whose it is; empty until they are known.</summary>
+    internal IReadOnlyList<IPAddress> Addresses
+    {
+        get => Volatile.Read(ref _addresses);
+        set => Volatile.Write(ref _addresses, value);
+    }
+
+    /// <summary>When it first was seen to have addresses; null before. For the reconciler and the source of pods, which share a thread.</summary>
+    internal DateTimeOffset? AddressedAt { get; set; }
+
+    internal InterfaceState State
+    {
+        get => _state;
+        set => _state = value;
+    }
+
+    /// <summary>Of the interfaces that lead to the same namespace, the one that was there before the others.</summary>
+    internal PodInterface First => Sibling?.First ?? this;
+
+    /// <summary>An older interface whose peer namespace is the same; null where there is none. Set before the interface is published.</summary>
+    internal PodInterface? Sibling { get; set; }
+
+    /// <summary>When it was found to be gone; null while it is there. For the reconciler alone.</summary>
+    internal DateTimeOffset? GoneAt { get; set; }
+
+    /// <summary>What was counted on it, by previous processes too.</summary>
+    internal InterfaceTotals Totals { get; } = new();
+
+    /// <summary>Keeps its totals for the next process; null: nothing does. It belongs to the ledger's lock.</summary>
+    internal IInterfaceRecord? Record { get; set; }
+
+    /// <summary>Adds what a drain has counted on it. The caller holds the ledger's lock, and commits.</summary>
+    internal void Count(in TrafficValue traffic)
+    {
+        Totals.Add(traffic.Transmit.Total, traffic.Receive.Total);
+        Record?.Add(traffic);
+    }
+}
