@@ -96,7 +96,7 @@ public sealed class ReconcilerTests
         private readonly RouteClient _client = new();
         private readonly ChangeSignal _changes = new();
         private readonly PodLabels _labels;
-        private readonly RouteMonitor _monitor = new(addresses: false);
+        private readonly RouteMonitor _monitor = new();
         private readonly LinkWatcher _watcher;
         private readonly InterfaceReconciler _reconciler;
         private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();

@@ -242,7 +242,7 @@ public sealed class RouteClientTests : IDisposable
     [Fact]
     public void A_link_that_comes_is_renamed_and_goes_is_told_in_this_order()
     {
-        using var monitor = new RouteMonitor(addresses: false);
+        using var monitor = new RouteMonitor();
 
         AddLink("pntroute0 type veth peer name pntroute1");
         var ifindex = _client.GetLinks().Single(link => link.Name == "pntroute0").Ifindex;
@@ -255,7 +255,6 @@ public sealed class RouteClientTests : IDisposable
             ["changed pntroute0", "changed pntrenamed", "removed pntrenamed"],
             Squeeze(mine.Select(route => $"{(route is LinkRemoved ? "removed" : "changed")} {LinkOf(route)!.Name}")));
         Assert.Equal("veth", LinkOf(mine[0])!.Kind);
-        Assert.DoesNotContain(events, route => route is AddressChanged);
     }
 
     [Fact]
@@ -263,7 +262,7 @@ public sealed class RouteClientTests : IDisposable
     {
         using var ns = new NetworkNamespace("target");
         AddLink("pntroute0 type veth peer name pntroute1");
-        using var monitor = new RouteMonitor(addresses: true);
+        using var monitor = new RouteMonitor();
         var ifindex = _client.GetLinks().Single(link => link.Name == "pntroute0").Ifindex;
 
         Shell.Ip($"link set pntroute0 netns {ns.Name}");
@@ -287,7 +286,7 @@ public sealed class RouteClientTests : IDisposable
         AddLink("pntbridge type bridge");
         AddLink("pntroute0 type veth peer name pntroute1");
         Shell.Ip("link set pntroute0 master pntbridge");
-        using var monitor = new RouteMonitor(addresses: false);
+        using var monitor = new RouteMonitor();
 
         Shell.Ip("link set pntroute0 nomaster");
         Rename("pntroute0", "pntrenamed");
@@ -297,38 +296,9 @@ public sealed class RouteClientTests : IDisposable
     }
 
     [Fact]
-    public void Addresses_of_another_namespace_arrive_with_its_id_and_those_of_this_one_without()
-    {
-        using var pod = new Pod();
-        using var monitor = new RouteMonitor(addresses: true);
-        Assert.True(monitor.ListensToAllNamespaces);
-        var host = _client.GetLink(pod.Ifindex)!;
-
-        Shell.Ip($"addr add 192.0.2.1/32 dev {pod.Interface}");
-        pod.Namespace.Ip("addr add 192.0.2.2/32 dev eth0");
-        pod.Namespace.Ip("addr add 2001:db8::2/128 dev eth0 nodad");
-        pod.Namespace.Ip("addr del 192.0.2.2/32 dev eth0");
-        pod.Namespace.Ip("addr del 2001:db8::2/128 dev eth0");
-
-        var last = new AddressChanged(host.PeerNamespaceId, new(host.PeerIfindex, IPAddress.Parse("2001:db8::2")), Removed: true);
-        var addresses = ReceiveUntil(monitor, last.Equals).OfType<AddressChanged>()
-            .Where(change => change.Address.Ifindex == (change.NamespaceId is null ? pod.Ifindex : host.PeerIfindex));
-        Assert.Equal(
-            [
-                new(null, new(pod.Ifindex, IPAddress.Parse("192.0.2.1")), Removed: false),
-                new(host.PeerNamespaceId, new(host.PeerIfindex, IPAddress.Parse("192.0.2.2")), Removed: false),
-                new(host.PeerNamespaceId, new(host.PeerIfindex, IPAddress.Parse("192.0.2.2")), Removed: true),
-                new(host.PeerNamespaceId, new(host.PeerIfindex, IPAddress.Parse("2001:db8::2")), Removed: false),
-                last,
-            ],
-            // IPv6 reports an address later, from a work item, and once more when it becomes usable: only the order within a family is known.
-            addresses.Where(change => !change.Address.Address.IsIPv6LinkLocal).Distinct().OrderBy(change => change.Address.Address.AddressFamily));
-    }
-
-    [Fact]
     public void A_wait_without_events_times_out()
     {
-        using var monitor = new RouteMonitor(addresses: false);
+        using var monitor = new RouteMonitor();
         var events = new List<RouteEvent>();
 
         while (monitor.Receive(events, TimeSpan.Zero) == RouteWait.Events)
@@ -343,7 +313,7 @@ public sealed class RouteClientTests : IDisposable
     [Fact]
     public void Stop_ends_a_wait_and_every_later_one()
     {
-        using var monitor = new RouteMonitor(addresses: true);
+        using var monitor = new RouteMonitor();
         var result = default(RouteWait?);
         var start = Stopwatch.GetTimestamp();
         var thread = new Thread(() =>
@@ -367,7 +337,7 @@ public sealed class RouteClientTests : IDisposable
     public void A_burst_that_the_buffer_cannot_hold_is_an_overrun_and_events_flow_again_afterwards()
     {
         AddLink("pntroute0 type veth peer name pntroute1");
-        using var monitor = new RouteMonitor(addresses: false, receiveBuffer: 1);
+        using var monitor = new RouteMonitor(receiveBuffer: 1);
         for (var i = 0; i < 20; i++)
         {
             Shell.Ip($"link set pntroute0 mtu {1000 + i}");

@@ -81,10 +81,6 @@ internal static unsafe partial class Libbpf
         [FieldOffset(20)]
         internal uint xlated_prog_len;
 
-        /// <summary>Nanoseconds since the machine started.</summary>
-        [FieldOffset(40)]
-        internal ulong load_time;
-
         [FieldOffset(192)]
         internal ulong run_time_ns;
 
@@ -113,9 +109,6 @@ internal static unsafe partial class Libbpf
     {
         [FieldOffset(0)]
         internal uint type;
-
-        [FieldOffset(8)]
-        internal uint prog_id;
 
         [FieldOffset(16)]
         internal uint tcx_ifindex;
@@ -189,9 +182,6 @@ internal static unsafe partial class Libbpf
     internal static partial int bpf_enable_stats(int type);
 
     [LibraryImport(Library)]
-    internal static partial int bpf_map__type(nint map);
-
-    [LibraryImport(Library)]
     internal static partial int bpf_map__fd(nint map);
 
     [LibraryImport(Library)]
@@ -199,9 +189,6 @@ internal static unsafe partial class Libbpf
 
     [LibraryImport(Library)]
     internal static partial uint bpf_map__value_size(nint map);
-
-    [LibraryImport(Library)]
-    internal static partial uint bpf_map__max_entries(nint map);
 
     [LibraryImport(Library)]
     internal static partial int bpf_map__set_max_entries(nint map, uint entries);
@@ -220,13 +207,8 @@ internal static unsafe partial class Libbpf
 
     /// <summary>
     /// <paramref name="count"/>: room in, rows out. -ENOENT: the end, the rows so far are valid. -ENOSPC: one hash bucket has
-    /// more rows than there is room for, nothing was read (kernel/bpf/hashtab.c, __htab_map_lookup_and_delete_batch).
+    /// more rows than there is room for, nothing was read (kernel/bpf/hashtab.c, __htab_map_lookup_and_delete_batch). The rows stay.
     /// </summary>
-    [LibraryImport(Library)]
-    internal static partial int bpf_map_lookup_and_delete_batch(
-        int fd, void* inBatch, void* outBatch, void* keys, void* values, uint* count, bpf_map_batch_opts* opts);
-
-    /// <summary>As <see cref="bpf_map_lookup_and_delete_batch"/>, and the rows stay.</summary>
     [LibraryImport(Library)]
     internal static partial int bpf_map_lookup_batch(
         int fd, void* inBatch, void* outBatch, void* keys, void* values, uint* count, bpf_map_batch_opts* opts);

@@ -15,7 +15,6 @@ internal static unsafe partial class Libc
     internal const int SO_RCVBUFFORCE = 33;
     internal const int SOL_NETLINK = 270;
     internal const int NETLINK_ADD_MEMBERSHIP = 1;
-    internal const int NETLINK_LISTEN_ALL_NSID = 8;
     internal const int NETLINK_CAP_ACK = 10;
     internal const int NETLINK_EXT_ACK = 11;
     internal const int NETLINK_GET_STRICT_CHK = 12;
@@ -71,15 +70,6 @@ internal static unsafe partial class Libc
         internal void* msg_control;
         internal nuint msg_controllen;
         internal int msg_flags;
-    }
-
-    /// <summary>struct cmsghdr, cmsg(3).</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    internal struct cmsghdr
-    {
-        internal nuint cmsg_len;
-        internal int cmsg_level;
-        internal int cmsg_type;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -4,7 +4,7 @@ using static Exporter.Bpf.Netlink.Rtnetlink;
 
 namespace Exporter.Bpf.Netlink;
 
-/// <summary>Something changed in a network namespace.</summary>
+/// <summary>An interface of this network namespace has changed.</summary>
 public abstract record RouteEvent;
 
 /// <summary>An interface of this namespace is new or has changed.</summary>
@@ -12,10 +12,6 @@ public sealed record LinkChanged(Link Link) : RouteEvent;
 
 /// <summary>An interface of this namespace is gone: deleted, or moved to another namespace.</summary>
 public sealed record LinkRemoved(Link Link) : RouteEvent;
-
-/// <summary>An address is new or gone.</summary>
-/// <param name="NamespaceId">Where; null is this namespace.</param>
-public sealed record AddressChanged(int? NamespaceId, LinkAddress Address, bool Removed) : RouteEvent;
 
 /// <summary>What ended a wait for events.</summary>
 public enum RouteWait
@@ -42,15 +38,13 @@ public enum RouteWait
 public sealed unsafe class RouteMonitor : IDisposable
 {
     private const int DatagramLength = 64 << 10;
-    private const int ControlLength = 64;
 
     private readonly FileDescriptor _socket;
     private readonly FileDescriptor _stop;
     private readonly byte[] _datagram = new byte[DatagramLength];
 
-    /// <param name="addresses">Also addresses, not just links.</param>
     /// <param name="receiveBuffer">How many bytes of events the kernel keeps for a reader that is late.</param>
-    public RouteMonitor(bool addresses, int receiveBuffer = 4 << 20)
+    public RouteMonitor(int receiveBuffer = 4 << 20)
     {
         _socket = NetlinkSocket.Open();
         _stop = Libc.eventfd(0, Libc.EFD_CLOEXEC);
@@ -62,20 +56,7 @@ public sealed unsafe class RouteMonitor : IDisposable
         }
         SetOption(Libc.SOL_SOCKET, Libc.SO_RCVBUFFORCE, receiveBuffer, "size the event buffer");
         Subscribe(RTNLGRP_LINK);
-        if (addresses)
-        {
-            // Needs CAP_NET_BROADCAST, which is not among the capabilities asked for (net/netlink/af_netlink.c).
-            ListensToAllNamespaces = NetlinkSocket.SetOption(_socket, Libc.SOL_NETLINK, Libc.NETLINK_LISTEN_ALL_NSID, 1) == 0;
-            Subscribe(RTNLGRP_IPV4_IFADDR);
-            Subscribe(RTNLGRP_IPV6_IFADDR);
-        }
     }
-
-    /// <summary>
-    /// Whether events of the other namespaces come as well, which takes CAP_NET_BROADCAST. Without it their addresses have to be
-    /// asked for.
-    /// </summary>
-    public bool ListensToAllNamespaces { get; }
 
     /// <summary>Waits for events and appends them, in the order they happened.</summary>
     /// <param name="timeout">At most this long; negative for ever.</param>
@@ -144,11 +125,10 @@ public sealed unsafe class RouteMonitor : IDisposable
     /// <summary>One datagram. Returns the errno, or 0.</summary>
     private int ReceiveOne(List<RouteEvent> events)
     {
-        var control = stackalloc byte[ControlLength];
         fixed (byte* datagram = _datagram)
         {
             var vector = new Libc.iovec { iov_base = datagram, iov_len = DatagramLength };
-            var header = new Libc.msghdr { msg_iov = &vector, msg_iovlen = 1, msg_control = control, msg_controllen = ControlLength };
+            var header = new Libc.msghdr { msg_iov = &vector, msg_iovlen = 1 };
             var length = Libc.recvmsg(_socket, &header, Libc.MSG_DONTWAIT);
             if (length < 0)
             {
@@ -158,37 +138,23 @@ public sealed unsafe class RouteMonitor : IDisposable
             {
                 return Errno.ENOBUFS;
             }
-            Parse(_datagram.AsSpan(0, (int)length), NamespaceOf(header), events);
+            Parse(_datagram.AsSpan(0, (int)length), events);
             return 0;
         }
     }
 
-    /// <summary>The namespace an event is from, where it is another: a control message carries its id.</summary>
-    private static int? NamespaceOf(in Libc.msghdr header)
-    {
-        var control = (Libc.cmsghdr*)header.msg_control;
-        return header.msg_controllen >= (nuint)(sizeof(Libc.cmsghdr) + sizeof(int))
-            && control->cmsg_level == Libc.SOL_NETLINK
-            && control->cmsg_type == Libc.NETLINK_LISTEN_ALL_NSID
-            ? *(int*)(control + 1)
-            : null;
-    }
-
-    private static void Parse(ReadOnlySpan<byte> datagram, int? namespaceId, List<RouteEvent> events)
+    private static void Parse(ReadOnlySpan<byte> datagram, List<RouteEvent> events)
     {
         var messages = new NetlinkMessages(datagram);
         while (messages.TryRead(out var message))
         {
             switch (message.Type)
             {
-                case RTM_NEWLINK when namespaceId is null && Link.Parse(message) is { } link:
+                case RTM_NEWLINK when Link.Parse(message) is { } link:
                     events.Add(new LinkChanged(link));
                     break;
-                case RTM_DELLINK when namespaceId is null && Link.Parse(message) is { } link:
+                case RTM_DELLINK when Link.Parse(message) is { } link:
                     events.Add(new LinkRemoved(link));
-                    break;
-                case RTM_NEWADDR or RTM_DELADDR when LinkAddress.Parse(message) is { } address:
-                    events.Add(new AddressChanged(namespaceId, address, message.Type == RTM_DELADDR));
                     break;
             }
         }

@@ -23,8 +23,6 @@ internal static class Rtnetlink
     internal const ushort RTM_NEWLINK = 16;
     internal const ushort RTM_DELLINK = 17;
     internal const ushort RTM_GETLINK = 18;
-    internal const ushort RTM_NEWADDR = 20;
-    internal const ushort RTM_DELADDR = 21;
     internal const ushort RTM_GETADDR = 22;
     internal const ushort RTM_NEWQDISC = 36;
     internal const ushort RTM_DELQDISC = 37;
@@ -36,8 +34,6 @@ internal static class Rtnetlink
     internal const ushort RTM_GETSTATS = 94;
 
     internal const int RTNLGRP_LINK = 1;
-    internal const int RTNLGRP_IPV4_IFADDR = 5;
-    internal const int RTNLGRP_IPV6_IFADDR = 9;
 
     internal const ushort IFLA_ADDRESS = 1;
     internal const ushort IFLA_IFNAME = 3;
@@ -70,8 +66,6 @@ internal static class Rtnetlink
     internal const ushort ETH_P_ALL = 3;
 
     internal const byte AF_UNSPEC = 0;
-    internal const byte AF_INET = 2;
-    internal const byte AF_INET6 = 10;
 
     internal const int MessageHeaderLength = 16;
     internal const int AttributeHeaderLength = 4;

@@ -113,7 +113,7 @@ internal sealed class NodeSession : IAsyncDisposable
         }
         services.AddSingleton(new LinkIdentifier(kernel.Namespaces));
         services.AddSingleton<RouteClient>();
-        services.AddSingleton(_ => new RouteMonitor(addresses: false));
+        services.AddSingleton(_ => new RouteMonitor());
         services.AddSingleton<InterfaceRecords>();
         services.AddSingleton<LinkWatcher>();
         services.AddSingleton<InterfaceReconciler>();
