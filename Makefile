@@ -41,10 +41,12 @@ chart: deps-chart ## artifacts/podnet-exporter-VERSION.tgz, the Helm chart as a 
 lint: deps-build deps-lint ## formatting and warnings
 	@scripts/lint.sh
 
-docs: build ## what of docs/metrics.md the program itself knows
-	@sed -i '/^<!-- From here on/q' docs/metrics.md
-	@printf '\n' >>docs/metrics.md
-	@$(BINARY) metrics >>docs/metrics.md
+docs: build ## the parts of docs/metrics.md, docs/options.md and chart/values.schema.json that the program itself knows
+	@for part in metrics options; do \
+		sed -i '/^<!-- From here on/q' docs/$$part.md && printf '\n' >>docs/$$part.md && $(BINARY) $$part >>docs/$$part.md || exit; \
+	done
+	@$(BINARY) options --schema >artifacts/options.schema
+	@sed -i -e '/^    "options": {$$/,/^    },$$/{/^    },$$/r artifacts/options.schema' -e 'd}' chart/values.schema.json
 
 deps-%:
 	@scripts/install-deps.sh $*

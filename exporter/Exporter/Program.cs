@@ -21,6 +21,9 @@ switch (commandLine.Command)
     case "version":
         Console.WriteLine($"podnet-exporter {ExporterMetrics.Version}");
         return ExitCode.Success;
+    case CommandLine.ListOptions:
+        Console.WriteLine(commandLine.IsFlagged ? OptionsSchema.Write(reader.Options) : OptionsText.Write(reader.Options));
+        return ExitCode.Success;
     case CommandLine.Run or "check" or "metrics" or CommandLine.Uninstall:
         break;
     default:
@@ -42,7 +45,7 @@ switch (commandLine.Command)
         Console.WriteLine(MetricsText.Write(options));
         return ExitCode.Success;
     case CommandLine.Uninstall:
-        return await UninstallCommand.RunAsync(options, commandLine.All, Console.Out, Console.Error);
+        return await UninstallCommand.RunAsync(options, commandLine.IsFlagged, Console.Out, Console.Error);
     default:
         return await RunCommand.RunAsync(options, files, Console.Error);
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Exporter.Commands;
 using Exporter.Health;
 using Exporter.Kubernetes;
 using Exporter.Options;

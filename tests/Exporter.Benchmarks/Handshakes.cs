@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using Exporter.Bpf;
+using Exporter.Commands;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Options;
 using Microsoft.Extensions.Configuration;

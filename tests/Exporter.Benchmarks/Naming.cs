@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using Exporter.Commands;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
@@ -115,9 +116,9 @@ internal static class Naming
         var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder()
             .AddInMemoryCollection([new("Metrics:Retention", "00:00:00"), new("Identity:Wait", "00:00:00")]).Build()));
         var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
-        var labels = new PodLabels(options.Metrics, options.Kubernetes);
+        var labels = options.CreateLabels();
         var ledger = Ledger.Open(null);
-        var metrics = new PodMetrics(factory, new(factory, ledger), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake), new(), ledger, NullLogger<PodMetrics>.Instance);
+        var metrics = new PodMetrics(factory, new(factory, ledger), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake.Bounds), new(), ledger, NullLogger<PodMetrics>.Instance);
         var store = new PodStore(TimeProvider.System, options.Identity.Wait);
         var source = new KubernetesPodSource(store, labels, TimeProvider.System, DateTimeOffset.MinValue);
         store.SetCurrent(true);

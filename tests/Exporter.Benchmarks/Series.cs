@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using Exporter.Bpf.Contract;
+using Exporter.Commands;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Metrics;
 using Exporter.Options;
-using Exporter.Pods;
 using Exporter.State;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -57,10 +57,10 @@ internal static class Series
         var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().AddInMemoryCollection(
             [new("Metrics:MaxSeries", "100000"), new("Metrics:MaxPods", $"{maxPods}")]).Build()));
         var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
-        var labels = new PodLabels(options.Metrics, options.Kubernetes);
+        var labels = options.CreateLabels();
         var ledger = Ledger.Open(null);
         var metrics = new PodMetrics(
-            factory, new(factory, ledger), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake), new(), ledger, NullLogger<PodMetrics>.Instance);
+            factory, new(factory, ledger), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake.Bounds), new(), ledger, NullLogger<PodMetrics>.Instance);
         var counts = Enumerable.Range(0, pods).Select(i => metrics.Acquire(labels.Identify(new("bench", $"pod-{i}")))).ToArray();
         var (traffic, handshakes) = Everything();
         var (measured, allocated) = (new List<double>(Rounds), 0L);

@@ -1,5 +1,6 @@
 using System.Text;
 using Exporter.Chart.Tests.Support;
+using Exporter.Commands;
 using Exporter.Options;
 using Microsoft.Extensions.Configuration;
 using static Exporter.Chart.Tests.Support.Json;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Exporter.Chart.Tests.Support;
+using Exporter.Commands;
 using Exporter.Options;
 using Microsoft.Extensions.Configuration;
 
@@ -210,6 +211,12 @@ public sealed class SchemaTests
 
         Assert.Equal("off", environment[NameOf(key)]);
     }
+
+    [Fact]
+    public void The_schema_of_options_is_what_the_program_prints() =>
+        Assert.True(
+            File.ReadAllText(Path.Combine(Helm.Chart, "values.schema.json")).Contains(OptionsSchema.Write(ProgramOptions()), StringComparison.Ordinal),
+            "chart/values.schema.json is out of date: run 'make docs'");
 
     [Fact]
     public void The_schema_and_the_values_have_the_same_keys()

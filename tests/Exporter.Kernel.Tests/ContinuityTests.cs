@@ -130,7 +130,7 @@ public sealed class ContinuityTests(ITestOutputHelper output)
                 using var exporter = await node.StartAsync();
                 node.AssertOnward(await exporter.ScrapeAsync());
                 Assert.Equal(0, exporter.Terminate());
-                Assert.Contains(exporter.Log, line => line.Contains("counted on by the kernel", StringComparison.Ordinal));
+                Assert.Contains(exporter.Log, line => line.Contains("Left programs attached to", StringComparison.Ordinal));
             }
         }
         using var last = await node.StartAsync();
@@ -295,7 +295,7 @@ public sealed class ContinuityTests(ITestOutputHelper output)
 
             first.Kill();
 
-            await second.WaitForLogAsync("Goes on with 1 interfaces");
+            await second.WaitForLogAsync("Resumed 1 interfaces");
             Assert.Equal(0, (await second.ScrapeUntilAsync(samples => samples.CountPodLines() > 0))["podnet_exporter_waiting"]);
             node.AssertOnward(await TryUntilAsync(second));
             Assert.Equal(0, second.Terminate());

@@ -89,7 +89,7 @@ public sealed class HandshakeProgramTests
         Assert.Equal(1, samples[$"podnet_exporter_hook_info{{kind=\"handshake\",hook=\"{expected}\"}}"]);
         Assert.Equal(1, samples[$"podnet_exporter_hook_info{{kind=\"handshake_requests\",hook=\"{requests}\"}}"]);
         Assert.Equal(0, exporter.Terminate());
-        Assert.Equal(expected == "unavailable" ? 1 : 0, exporter.Log.Count(line => line.Contains("TCP handshakes cannot be seen on this kernel", StringComparison.Ordinal)));
+        Assert.Equal(expected == "unavailable" ? 1 : 0, exporter.Log.Count(line => line.Contains("TCP handshakes cannot be measured on this kernel", StringComparison.Ordinal)));
         Assert.Equal(expected == "unavailable", exporter.Log.Any(line => line.Contains("tcp_set_state", StringComparison.Ordinal)));
         Assert.DoesNotContain(exporter.Log, line => line.Contains("prog '", StringComparison.Ordinal));
     }

@@ -173,7 +173,7 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
         using var second = await StartAsync();
 
         await second.ScrapeUntilAsync(samples => samples.Traffic("web-0").TransmittedPackets > 1000 && pod.ReadCounters().IsCountedAs(samples.Traffic("web-0")));
-        Assert.Contains(second.Log, line => line.Contains("Goes on with 1 interfaces", StringComparison.Ordinal));
+        Assert.Contains(second.Log, line => line.Contains("Resumed 1 interfaces", StringComparison.Ordinal));
         Assert.Equal(0, second.Terminate());
     }
 

@@ -164,7 +164,7 @@ public sealed class KubernetesTests
         await using var node = await KubernetesNode.StartAsync(server);
         using var pod = await node.Exporter.AddPodAsync();
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, 50, 100, fromPod: true);
-        await node.Exporter.WaitForLogAsync("The API server cannot be asked for pods");
+        await node.Exporter.WaitForLogAsync("Watching pods failed, retrying");
         using (var unready = await node.Exporter.RequestAsync("/readyz"))
         {
             Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, unready.StatusCode);

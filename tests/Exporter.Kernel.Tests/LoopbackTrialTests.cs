@@ -36,7 +36,7 @@ public sealed class LoopbackTrialTests
         using var listener = node.Listen();
         using var socket = TcpSockets.Open();
         socket.Connect(node.Address, listener.Port());
-        Assert.DoesNotContain(exporter.Log, line => line.Contains("cannot be seen on this kernel", StringComparison.Ordinal));
+        Assert.DoesNotContain(exporter.Log, line => line.Contains("cannot be measured on this kernel", StringComparison.Ordinal));
         await AssertCountedAsync(node, port);
 
         if (remedy.Length > 0)
@@ -47,7 +47,7 @@ public sealed class LoopbackTrialTests
         {
             node.Namespace.Exec("nft", "flush ruleset");
         }
-        await exporter.WaitForLogAsync("which has been tried and works");
+        await exporter.WaitForLogAsync("it sees TCP handshakes");
     }
 
     [Fact]

@@ -18,7 +18,7 @@ public sealed class MissedPacketsTests
         await PinnedNode.AssertExactAsync(exporter, pod);
 
         Remove(pod, directions);
-        while (!exporter.Log.Any(line => line.Contains("were removed by somebody else, attaching them again", StringComparison.Ordinal)))
+        while (!exporter.Log.Any(line => line.Contains("Another process removed the programs on", StringComparison.Ordinal)))
         {
             Send(pod, 1);
             await exporter.ScrapeAsync();

@@ -138,16 +138,16 @@ public sealed class OptionChangeTests : IDisposable
 
         Publish("""{"Metrics": {"PodLabels": "nonsense", "MaxPods": "many"}}""");
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_option_errors_total"] == 1);
-        await exporter.WaitForLogAsync("cannot be used, the former stay in force");
+        await exporter.WaitForLogAsync("Reloading the options failed, keeping the previous ones");
         Assert.Contains(exporter.Log, line => line.Contains("Metrics:PodLabels", StringComparison.Ordinal) && line.Contains("Metrics:MaxPods", StringComparison.Ordinal));
         Publish("""{"Metrics": {"PodLab""");
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_option_errors_total"] == 2);
         Publish("""{"Bpf": {"MaxInterfaces": "99"}, "Server": {"Urls": "http://*:1"}}""");
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_options_pending_restart"] == 1);
-        await exporter.WaitForLogAsync("Bpf:MaxInterfaces has changed, and will be in force after the next start");
+        await exporter.WaitForLogAsync("Bpf:MaxInterfaces has changed; the change applies at the next start");
         Publish("{}");
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_options_pending_restart"] == 0);
-        Assert.DoesNotContain(exporter.Log, line => line.Contains("are in force:", StringComparison.Ordinal));
+        Assert.DoesNotContain(exporter.Log, line => line.Contains("Applied changed options:", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -12,7 +12,7 @@ public sealed class PinDirectoryTests
         using var exporter = await ExporterProcess.StartAsync();
         await CountAsync(exporter);
 
-        Assert.Equal(1, exporter.Log.Count(line => line.Contains("Nothing outlives this process", StringComparison.Ordinal) && line.Contains("is in no BPF file system", StringComparison.Ordinal)));
+        Assert.Equal(1, exporter.Log.Count(line => line.Contains("Running without pins", StringComparison.Ordinal) && line.Contains("is in no BPF file system", StringComparison.Ordinal)));
         Assert.Equal(0, exporter.Terminate());
     }
 
@@ -33,7 +33,7 @@ public sealed class PinDirectoryTests
         using (var exporter = await node.StartAsync())
         {
             await CountAsync(exporter);
-            Assert.Contains(exporter.Log, line => line.Contains("Nothing outlives this process", StringComparison.Ordinal) && line.Contains(reason, StringComparison.Ordinal));
+            Assert.Contains(exporter.Log, line => line.Contains("Running without pins", StringComparison.Ordinal) && line.Contains(reason, StringComparison.Ordinal));
             Assert.Equal(0, exporter.Terminate());
         }
         Shell.TryRun("mount", "-o", "remount,rw", node.MountPoint);
@@ -99,7 +99,7 @@ public sealed class PinDirectoryTests
         using var exporter = await node.StartAsync();
 
         await PinnedNode.AssertExactAsync(exporter, pod);
-        Assert.DoesNotContain(exporter.Log, line => line.Contains("Nothing outlives this process", StringComparison.Ordinal));
+        Assert.DoesNotContain(exporter.Log, line => line.Contains("Running without pins", StringComparison.Ordinal));
     }
 
     [Theory]

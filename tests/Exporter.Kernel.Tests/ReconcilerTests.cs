@@ -4,6 +4,7 @@ using System.Text;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
+using Exporter.Commands;
 using Exporter.Discovery;
 using Exporter.Health;
 using Exporter.Kernel.Tests.Support;
@@ -109,8 +110,8 @@ public sealed class ReconcilerTests
             var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
             var metrics = new ExporterMetrics(factory, ledger);
             var health = new LoopHealth(Time);
-            _labels = new(options.Metrics, options.Kubernetes);
-            Pods = new(factory, metrics, Time, _labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake), new(), ledger, NullLogger<PodMetrics>.Instance);
+            _labels = options.CreateLabels();
+            Pods = new(factory, metrics, Time, _labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake.Bounds), new(), ledger, NullLogger<PodMetrics>.Instance);
             var traffic = new KernelTrafficSource(_programs);
             Reader = new(traffic, Table, metrics, ledger, Time, options.Identity);
             _watcher = new(_monitor, _changes, metrics, health, Time, NullLogger<LinkWatcher>.Instance);

@@ -37,7 +37,7 @@ public sealed class ReplacementTests : IDisposable
             {
                 _variants.Publish(Traffic, bad);
                 var entry = await RefusedAsync(exporter, reason);
-                Assert.Contains(exporter.Log, line => line.Contains("fail:", StringComparison.Ordinal) && line.Contains("stays as it is", StringComparison.Ordinal));
+                Assert.Contains(exporter.Log, line => line.Contains("fail:", StringComparison.Ordinal) && line.Contains("keeps running", StringComparison.Ordinal));
                 Assert.EndsWith($"{Traffic}.bpf.o", entry.GetProperty("source").GetString(), StringComparison.Ordinal);
             }
             node.AssertOnward(await exporter.ScrapeAsync());

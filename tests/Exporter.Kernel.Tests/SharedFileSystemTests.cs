@@ -133,7 +133,7 @@ public sealed class SharedFileSystemTests
         Assert.False(Directory.Exists(gone));
         Assert.True(Directory.Exists(alive.Folder));
         Assert.Equal(0, (await next.ScrapeAsync())["podnet_exporter_undecided_pin_directories"]);
-        Assert.Contains(next.Log, line => line.Contains("Removed what 1 network namespaces had pinned", StringComparison.Ordinal));
+        Assert.Contains(next.Log, line => line.Contains("Removed the pins of 1 network namespaces", StringComparison.Ordinal));
     }
 
     [Fact]

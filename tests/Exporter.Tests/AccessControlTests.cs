@@ -1,3 +1,4 @@
+using Exporter.Metrics;
 using Exporter.Security;
 using Exporter.Server;
 using Exporter.Tests.Support;
@@ -71,7 +72,7 @@ public sealed class AccessControlTests : IDisposable
     }
 
     private AccessControl Open() =>
-        AccessControl.Open(new SecretFiles(_time, _logger), TestOptions.Read(("Server:BasicAuthFile", _file)).Server, new ServerRefusals(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry())));
+        AccessControl.Open(new SecretFiles(new OwnMetrics().Factory, _time, _logger), TestOptions.Read(("Server:BasicAuthFile", _file)).Server, new ServerRefusals(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry())));
 
     private static async Task<int> AskAsync(AccessControl access, string shown)
     {

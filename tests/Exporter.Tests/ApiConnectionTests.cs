@@ -7,7 +7,6 @@ using System.Text;
 using Exporter.Commands;
 using Exporter.Kubernetes;
 using Exporter.Kubernetes.Access;
-using Exporter.Options;
 using Exporter.Tests.Kubernetes;
 using Exporter.Tests.Support;
 

@@ -97,11 +97,15 @@ public sealed class CommandLineTests
     [InlineData("uninstall --all --Bpf:PinDirectory=/sys/fs/bpf/x", true, 0)]
     [InlineData("uninstall --Bpf:PinDirectory /sys/fs/bpf/x --all", true, 0)]
     [InlineData("run --all", false, 1)]
-    public void Only_uninstall_knows_all(string typed, bool all, int errors)
+    [InlineData("options --all", false, 1)]
+    [InlineData("options", false, 0)]
+    [InlineData("options --schema", true, 0)]
+    [InlineData("uninstall --schema", false, 1)]
+    public void A_flag_belongs_to_its_command(string typed, bool isFlagged, int errors)
     {
         var commandLine = Parse(typed);
 
-        Assert.Equal(all, commandLine.All);
+        Assert.Equal(isFlagged, commandLine.IsFlagged);
         Assert.Equal(errors, commandLine.Errors.Count);
     }
 

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using Exporter.Kubernetes;
 using Exporter.Kubernetes.Access;
-using Exporter.Options;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Time.Testing;
 

@@ -1,3 +1,4 @@
+using Exporter.Commands;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Tests.Support;
@@ -86,7 +87,7 @@ public sealed class LiveOptionsTests : IDisposable
     private static int LeastSeries(params (string Key, string? Value)[] settings)
     {
         var options = TestOptions.Read(settings);
-        return SeriesPlan.Create(options.Metrics, options.Handshake).FixedLines;
+        return SeriesPlan.Create(options.Metrics, options.Handshake.Bounds).FixedLines;
     }
 
     private LiveOptions Start(string content)

@@ -29,10 +29,10 @@ public sealed partial class MetricDocumentationTests
         using var node = new CountingNode();
         _ = new KubernetesMetrics(node.Factory);
         _ = new BpfMetrics(node.Factory, [], []);
-        new ProgramObjects(node.Options.Bpf).ShowIn(node.Factory);
+        _ = new ProgramObjects(node.Options.Bpf, node.Factory);
         _ = new ServerRefusals(node.Factory);
         new Health.Readiness(ExporterFamilies.Ready.CreateGauge(node.Factory)).Has("pods");
-        new SecretFiles(node.Time, new RecordingLogger<SecretFiles>()).ShowIn(node.Factory);
+        _ = new SecretFiles(node.Factory, node.Time, new RecordingLogger<SecretFiles>()).Open("tls", "Server:KeyFile", [], texts => texts);
         _ = new LiveOptions(OptionFiles.Read(new Dictionary<string, string?>()), node.Options, node.Time, node.Factory, new RecordingLogger<LiveOptions>());
         using var text = new MemoryStream();
         await node.Registry.CollectAndExportAsTextAsync(text);
@@ -66,8 +66,8 @@ public sealed partial class MetricDocumentationTests
     {
         var text = MetricsText.Write(TestOptions.Read(("Metrics:Handshakes", "namespace"), ("Metrics:Segments", "off"), ("Metrics:MaxSeries", "2000")));
 
-        Assert.Contains("At the most 40 sample lines for each pod: ", text, StringComparison.Ordinal);
-        Assert.Contains("At the most 60 sample lines for each namespace: ", text, StringComparison.Ordinal);
+        Assert.Contains("At most 40 sample lines for each pod: ", text, StringComparison.Ordinal);
+        Assert.Contains("At most 60 sample lines for each namespace: ", text, StringComparison.Ordinal);
         Assert.Contains("- labels: namespace, role (client, server)\n", text, StringComparison.Ordinal);
         Assert.DoesNotContain("segments_total", text, StringComparison.Ordinal);
         Assert.Contains("Of the 2000 of `Metrics:MaxSeries`, 160 are set aside", text, StringComparison.Ordinal);
@@ -76,7 +76,7 @@ public sealed partial class MetricDocumentationTests
     private static IEnumerable<MetricDefinition> Families()
     {
         var options = TestOptions.Read();
-        return [.. SeriesPlan.Create(options.Metrics, options.Handshake).Levels.SelectMany(level => level.Families), .. ExporterFamilies.All, .. ExporterFamilies.Kubernetes];
+        return [.. SeriesPlan.Create(options.Metrics, options.Handshake.Bounds).Levels.SelectMany(level => level.Families), .. ExporterFamilies.All, .. ExporterFamilies.Kubernetes];
     }
 
     [GeneratedRegex("^# TYPE (\\S+) (\\S+)$", RegexOptions.Multiline)]

@@ -1,4 +1,7 @@
-using Exporter.Options;
+using Exporter.Commands;
+using Exporter.Discovery;
+using Exporter.Handshakes;
+using Exporter.Pods;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -61,9 +64,9 @@ public sealed class OptionTests
         Assert.Equal(IdentityChoice.Auto, options.Identity.Source);
         Assert.Equal(TimeSpan.FromSeconds(30), options.Identity.Wait);
         Assert.Equal(TimeSpan.FromMinutes(2), options.Metrics.Retention);
-        Assert.Equal([new("namespace"), new("pod")], options.Metrics.PodLabels);
-        Assert.Empty(options.Metrics.Namespaces);
-        Assert.Empty(options.Metrics.ExcludedNamespaces);
+        Assert.Equal([new("namespace"), new("pod")], options.Metrics.Labels.PodLabels);
+        Assert.Empty(options.Metrics.Labels.Namespaces);
+        Assert.Empty(options.Metrics.Labels.ExcludedNamespaces);
         Assert.Equal(new("", "", ""), options.Kubernetes);
         Assert.Equal(1024, options.Bpf.MaxInterfaces);
         Assert.False(options.Bpf.RunStatistics);
@@ -109,9 +112,9 @@ public sealed class OptionTests
         Assert.Equal(TimeSpan.FromSeconds(7), options.Identity.Wait);
         Assert.Equal(new("worker-1", "/etc/kubeconfig", "admin@cluster"), options.Kubernetes);
         Assert.Equal(TimeSpan.FromMinutes(5), options.Metrics.Retention);
-        Assert.Equal([new("workload"), new("label_app_kubernetes_io_name", "app.kubernetes.io/name"), new("namespace")], options.Metrics.PodLabels);
-        Assert.Equal(["bank", "shop"], options.Metrics.Namespaces.Order());
-        Assert.Equal(["kube-system"], options.Metrics.ExcludedNamespaces);
+        Assert.Equal([new("workload"), new("label_app_kubernetes_io_name", "app.kubernetes.io/name"), new("namespace")], options.Metrics.Labels.PodLabels);
+        Assert.Equal(["bank", "shop"], options.Metrics.Labels.Namespaces.Order());
+        Assert.Equal(["kube-system"], options.Metrics.Labels.ExcludedNamespaces);
         Assert.Equal(4096, options.Bpf.MaxInterfaces);
         Assert.True(options.Bpf.RunStatistics);
     }

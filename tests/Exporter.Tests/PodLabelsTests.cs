@@ -247,7 +247,7 @@ public sealed class PodLabelsTests
     private static PodLabels Read(params (string Key, string? Value)[] settings)
     {
         var options = TestOptions.Read(settings);
-        return new(options.Metrics, options.Kubernetes);
+        return options.CreateLabels();
     }
 
     private static PodDescription Owned(Dictionary<string, string> labels, params OwnerReference?[] owners)

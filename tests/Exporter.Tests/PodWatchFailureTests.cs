@@ -609,7 +609,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         await _server.WaitForRequestAsync(request => request.IsList, after: 2);
 
         Assert.Equal(1, await _node.CountErrorsAsync("unreadable"));
-        Assert.Single(_node.Logger.Entries, entry => entry.Text.Contains("cannot be asked", StringComparison.Ordinal));
+        Assert.Single(_node.Logger.Entries, entry => entry.Text.Contains("Watching pods failed", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -630,7 +630,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
 
         await _server.Requests[1].Ended.WaitAsync(Silence.Limit);
         Assert.Equal(1, await _node.CountErrorsAsync("unreadable"));
-        Assert.Contains("An event has more than 8 MiB.", Assert.Single(_node.Logger.Entries, entry => entry.Text.Contains("cannot be asked", StringComparison.Ordinal)).Text, StringComparison.Ordinal);
+        Assert.Contains("An event has more than 8 MiB.", Assert.Single(_node.Logger.Entries, entry => entry.Text.Contains("Watching pods failed", StringComparison.Ordinal)).Text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -676,7 +676,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         Assert.Null(_node.Store.CurrentSince);
         Assert.Equal(["shop/other Pending", "shop/web Running 10.0.0.1"], _node.Pods);
         Assert.Null(Assert.Single(_node.Store.GetClaims(IPAddress.Parse("10.0.0.1"))).EndTime);
-        Assert.Equal(["1 pods", "The API server cannot be asked"], _node.Told);
+        Assert.Equal(["Listed 1 pods", "Watching pods failed, retrying"], _node.Told);
 
         await _server.StartAsync();
         _node.Advance(pause);
@@ -685,7 +685,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up"]);
         Assert.Equal(_node.Clock.GetUtcNow(), _node.Store.CurrentSince);
         Assert.Equal("1003", _server.Requests[^1]["resourceVersion"]);
-        Assert.Equal(["1 pods", "The API server cannot be asked", "The API server tells of pods again"], _node.Told);
+        Assert.Equal(["Listed 1 pods", "Watching pods failed, retrying", "Watching pods again"], _node.Told);
         Assert.Equal([LogLevel.Information, LogLevel.Warning, LogLevel.Information], _node.Logger.Entries.Select(entry => entry.Level));
     }
 
@@ -733,7 +733,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         }
         await _node.Clock.NextPauseAsync();
 
-        var told = Assert.Single(_node.Logger.Entries, entry => entry.Text.Contains("cannot be asked", StringComparison.Ordinal)).Text;
+        var told = Assert.Single(_node.Logger.Entries, entry => entry.Text.Contains("Watching pods failed", StringComparison.Ordinal)).Text;
         Assert.Contains(kind == "refused" ? "Connection refused" : kind, told, StringComparison.Ordinal);
         Assert.DoesNotContain(_node.Logger.Entries, entry => entry.Text.Contains("tells of pods again", StringComparison.Ordinal));
     }
@@ -757,7 +757,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
 
         var (level, told) = Assert.Single(_node.Logger.Entries);
         Assert.Equal(LogLevel.Warning, level);
-        Assert.StartsWith("The API server cannot be asked for pods; those that are known stay known, trying again: ", told, StringComparison.Ordinal);
+        Assert.StartsWith("Watching pods failed, retrying; known pods keep their names: ", told, StringComparison.Ordinal);
         Assert.Contains(text, told, StringComparison.Ordinal);
         Assert.Contains(text, Assert.Single(_node.Readiness.Reasons), StringComparison.Ordinal);
     }

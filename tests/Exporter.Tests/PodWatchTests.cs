@@ -339,7 +339,7 @@ public sealed class PodWatchTests : IAsyncLifetime
         _cluster.Add(new("shop", "web"));
         await _node.StartWatchingAsync();
 
-        Assert.Equal([(LogLevel.Information, $"1 pods of node worker-1 are known from {_server.Address}")], _node.Logger.Entries);
+        Assert.Equal([(LogLevel.Information, $"Listed 1 pods of node worker-1 from {_server.Address}")], _node.Logger.Entries);
     }
 
     [Fact]
@@ -348,7 +348,7 @@ public sealed class PodWatchTests : IAsyncLifetime
         _cluster.Add(new("shop", "there") { NodeName = "worker-2" });
         await _node.StartWatchingAsync();
 
-        Assert.Equal((LogLevel.Warning, "There are no pods on node worker-1: check Kubernetes:NodeName if that is wrong"), _node.Logger.Entries[^1]);
+        Assert.Equal((LogLevel.Warning, "Node worker-1 has no pods: check Kubernetes:NodeName if that is wrong"), _node.Logger.Entries[^1]);
     }
 
     [Fact]
@@ -439,7 +439,7 @@ public sealed class PodWatchTests : IAsyncLifetime
         await _node.StartWatchingAsync();
         await _node.StopAsync();
         await _server.Requests[1].Ended.WaitAsync(Silence.Limit);
-        Assert.Equal(["0 pods", "There are no pods"], _node.Told);
+        Assert.Equal(["Listed 0 pods", "Node worker-1 has no pods"], _node.Told);
 
         await using var pausing = new WatchingNode(_server);
         _server.Inject(new() { Status = 500 });

@@ -180,7 +180,7 @@ public sealed partial class PodsDocumentTests
     [GeneratedRegex("<td[^>]*>(.*?)</td>")]
     private static partial Regex Cells();
 
-    private PodsDocument Create() => PodsDocument.Create(_node.Source, _table, new(_node.Options.Metrics, _node.Options.Kubernetes), new NoHook(), _node.Time);
+    private PodsDocument Create() => PodsDocument.Create(_node.Source, _table, _node.Options.CreateLabels(), new NoHook(), _node.Time);
 
     /// <summary>What the reconciler does with an interface.</summary>
     private PodInterface Publish(PodInterface owner, InterfaceState state = InterfaceState.Pending)

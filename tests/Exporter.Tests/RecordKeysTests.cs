@@ -1,6 +1,5 @@
 using CsCheck;
 using Exporter.Bpf.Netlink;
-using Exporter.Options;
 using Exporter.Pods;
 using Exporter.State;
 

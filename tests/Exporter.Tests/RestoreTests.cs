@@ -208,7 +208,7 @@ public sealed partial class RestoreTests : IDisposable
     [Fact]
     public async Task What_has_no_room_any_more_takes_no_lines_of_the_budget()
     {
-        var plan = Metrics.SeriesPlan.Create(_node.Options.Metrics, _node.Options.Handshake);
+        var plan = Metrics.SeriesPlan.Create(_node.Options.Metrics, _node.Options.Handshake.Bounds);
         // Room for all that one can need, of which each of these needs a part.
         (string, string?)[] settings = [.. Settings, ("Metrics:MaxPods", "1"), ("Metrics:MaxSeries", $"{((plan.FixedLines + plan.Levels[0].Lines) * 16 / 15) + 1}")];
         PodName[] pods = [CountingNode.Web, CountingNode.Database, Cache];
@@ -236,7 +236,7 @@ public sealed partial class RestoreTests : IDisposable
             _node.CountEverything(7 + i);
         }
         var before = await _node.ScrapeAsync();
-        var plan = Metrics.SeriesPlan.Create(_node.Options.Metrics, _node.Options.Handshake);
+        var plan = Metrics.SeriesPlan.Create(_node.Options.Metrics, _node.Options.Handshake.Bounds);
         var limit = (plan.FixedLines + (3 * plan.Levels[0].Lines)) * 16 / 15;
 
         Restart([.. Settings, ("Metrics:MaxSeries", $"{limit}")]);

@@ -49,7 +49,7 @@ public sealed class SecretFileTests : IDisposable
             Assert.Equal("one", file.Current);
         }
         Assert.Equal(1, await CountErrorsAsync());
-        Assert.Equal(1, _logger.CountOf("The thing has changed and cannot be used"));
+        Assert.Equal(1, _logger.CountOf("Reloading the thing failed"));
 
         Write("worse, bad");
         _time.Advance(Second);
@@ -72,15 +72,7 @@ public sealed class SecretFileTests : IDisposable
         Assert.StartsWith($"Server:Thing: {Path()} cannot be read", Assert.Throws<FormatException>(Open).Message, StringComparison.Ordinal);
     }
 
-    private SecretFile<string> Open()
-    {
-        var files = new SecretFiles(_time, _logger);
-        var file = Open(files);
-        files.ShowIn(Prometheus.Metrics.WithCustomRegistry(_registry));
-        return file;
-    }
-
-    private SecretFile<string> Open(SecretFiles files) => files.Open(
+    private SecretFile<string> Open() => new SecretFiles(Prometheus.Metrics.WithCustomRegistry(_registry), _time, _logger).Open(
         "thing", "Server:Thing", [Path()], texts => texts[0].Contains("bad", StringComparison.Ordinal) ? throw new FormatException("is bad") : texts[0]);
 
     private async Task<double> CountErrorsAsync() => (await Exposition.OfAsync(_registry))["podnet_exporter_secret_errors_total{secret=\"thing\"}"];

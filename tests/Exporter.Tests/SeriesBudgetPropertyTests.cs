@@ -4,7 +4,6 @@ using System.Text.RegularExpressions;
 using CsCheck;
 using Exporter.Bpf.Contract;
 using Exporter.Metrics;
-using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Tests.Support;
 
@@ -112,7 +111,7 @@ public sealed partial class SeriesBudgetPropertyTests
     private static (string, string?)[] WithBudget(int spare, params (string Key, string? Value)[] settings)
     {
         var options = TestOptions.Read(settings);
-        return [.. settings, ("Metrics:MaxSeries", $"{SeriesPlan.Create(options.Metrics, options.Handshake).FixedLines + spare}")];
+        return [.. settings, ("Metrics:MaxSeries", $"{SeriesPlan.Create(options.Metrics, options.Handshake.Bounds).FixedLines + spare}")];
     }
 
     private static string Print(((string Key, string? Value)[] Settings, List<Action<History>> Steps) drawn) =>

@@ -295,7 +295,7 @@ public sealed class SeriesBudgetTests : IDisposable
     {
         (string, string?)[] settings = [("Metrics:Retention", "00:02:00"), ("Handshake:Buckets", "1")];
         var options = TestOptions.Read(settings);
-        var plan = SeriesPlan.Create(options.Metrics, options.Handshake);
+        var plan = SeriesPlan.Create(options.Metrics, options.Handshake.Bounds);
         // A sixteenth has room for one namespace, and for the sizes of another.
         var node = new CountingNode(plan with { MaxSeries = 16 * (plan.Levels[0].Lines + 20), MaxPods = 0 }, settings);
         _nodes.Add(node);
@@ -399,7 +399,7 @@ public sealed class SeriesBudgetTests : IDisposable
         node.Pods.Settle();
         var entry = Assert.Single(node.Logger.Entries);
         Assert.Equal(LogLevel.Warning, entry.Level);
-        Assert.StartsWith("The budget of series is used up: 1 ", entry.Text, StringComparison.Ordinal);
+        Assert.StartsWith("Series budget exhausted: 1 ", entry.Text, StringComparison.Ordinal);
         Assert.Contains("Metrics:MaxSeries", entry.Text, StringComparison.Ordinal);
 
         node.Forget(2);
@@ -414,7 +414,7 @@ public sealed class SeriesBudgetTests : IDisposable
     public async Task Lines_are_set_aside_for_all_that_a_pod_can_come_to_need()
     {
         var node = Node(pods: 2);
-        var lines = Assert.Single(SeriesPlan.Create(node.Options.Metrics, node.Options.Handshake).Levels).Lines;
+        var lines = Assert.Single(SeriesPlan.Create(node.Options.Metrics, node.Options.Handshake.Bounds).Levels).Lines;
         node.Join(1, Pod(1));
         node.Join(2, Pod(2));
         node.Join(3, Pod(3));
@@ -433,7 +433,7 @@ public sealed class SeriesBudgetTests : IDisposable
     public async Task A_budget_that_is_used_to_the_full_is_kept()
     {
         var node = Node(pods: 20, namespaces: 2);
-        var plan = SeriesPlan.Create(node.Options.Metrics, node.Options.Handshake);
+        var plan = SeriesPlan.Create(node.Options.Metrics, node.Options.Handshake.Bounds);
         var lines = plan.Levels[0].Lines;
         node.JoinHost(77);
         node.Count(77ul, Counted.Everything);
@@ -453,7 +453,7 @@ public sealed class SeriesBudgetTests : IDisposable
     private CountingNode Node(int pods, int namespaces = 3, int? spare = null, params ReadOnlySpan<(string, string?)> settings)
     {
         (string, string?)[] all = [("Metrics:Retention", "00:02:00"), ("Handshake:Buckets", "1"), .. settings];
-        var lines = SeriesPlan.Create(TestOptions.Read(all).Metrics, TestOptions.Read(all).Handshake);
+        var lines = SeriesPlan.Create(TestOptions.Read(all).Metrics, TestOptions.Read(all).Handshake.Bounds);
         // The least budget with that many: a sixteenth is for namespaces.
         var budget = Enumerable.Range(lines.FixedLines, 1_000_000).First(max =>
         {

@@ -1,5 +1,4 @@
 using Exporter.Metrics;
-using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Tests.Support;
 
@@ -94,7 +93,7 @@ public sealed class SeriesPlanTests
     {
         var options = TestOptions.Read(("Metrics:Aggregation", level), ("Metrics:PodLabels", option));
 
-        Assert.Equal(labels, string.Join(',', new PodLabels(options.Metrics, options.Kubernetes).At(options.Metrics.Aggregation).Names));
+        Assert.Equal(labels, string.Join(',', options.CreateLabels().At(options.Metrics.Aggregation).Names));
     }
 
     [Fact]
@@ -144,6 +143,6 @@ public sealed class SeriesPlanTests
     private static SeriesPlan Plan(params (string, string?)[] settings)
     {
         var options = TestOptions.Read(settings);
-        return SeriesPlan.Create(options.Metrics, options.Handshake);
+        return SeriesPlan.Create(options.Metrics, options.Handshake.Bounds);
     }
 }

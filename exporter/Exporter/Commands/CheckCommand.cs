@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
+using Exporter.Discovery;
 using Exporter.Handshakes;
 using Exporter.Kubernetes;
 using Exporter.Kubernetes.Access;
@@ -19,7 +20,7 @@ internal static class CheckCommand
         var lacks = Capabilities.Missing();
         var mayAsk = !lacks.Contains(Capability.Bpf) && !lacks.Contains(Capability.NetAdmin);
 
-        Line("kernel", $"{KernelSupport.Release} ({RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()})");
+        Line("kernel", $"{KernelSupport.Release} ({EnumText.Lower(RuntimeInformation.ProcessArchitecture)})");
         Line("BTF", YesOrNo(KernelSupport.HasBtf));
         Line("tcx", mayAsk ? YesOrNo(KernelSupport.HasTcx) : "unknown without CAP_BPF and CAP_NET_ADMIN");
         Line("kprobes", YesOrNo(KernelSupport.HasKprobes));
@@ -47,7 +48,7 @@ internal static class CheckCommand
                 }
                 if (problem is null)
                 {
-                    Line("hook", $"{hook.ToString().ToLowerInvariant()} will be used");
+                    Line("hook", $"{EnumText.Lower(hook)} will be used");
                 }
                 else
                 {
@@ -73,8 +74,8 @@ internal static class CheckCommand
         }
         var identity = await AskForPodsAsync(options);
         Line("identity", identity.Answer);
-        var plan = SeriesPlan.Create(options.Metrics, options.Handshake);
-        Line("series", $"{plan.MaxSeries} sample lines, room for {plan.Capacity} {options.Metrics.Aggregation.ToString().ToLowerInvariant()}s");
+        var plan = SeriesPlan.Create(options.Metrics, options.Handshake.Bounds);
+        Line("series", $"{plan.MaxSeries} sample lines, room for {plan.Capacity} {EnumText.Lower(options.Metrics.Aggregation)}s");
         foreach (var problem in missing)
         {
             output.WriteLine(problem);

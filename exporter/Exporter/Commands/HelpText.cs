@@ -13,7 +13,10 @@ internal static class HelpText
 
             podnet-exporter [run]     counts and serves until it is stopped
             podnet-exporter check     says what this kernel offers and what would be used
-            podnet-exporter metrics   lists the metrics, and what the pods' cost with these options
+            podnet-exporter metrics   lists the metrics, and how many sample lines a pod costs with these options
+            podnet-exporter options [--schema]
+                                      lists the options, as docs/options.md does; with --schema as the chart's
+                                      values.schema.json does
             podnet-exporter uninstall [--all]
                                       removes what outlives the exporter in this network namespace: programs, filters, maps,
                                       pins; with --all in every network namespace that uses this Bpf:PinDirectory

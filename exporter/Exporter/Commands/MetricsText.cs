@@ -11,8 +11,8 @@ internal static class MetricsText
 {
     internal static string Write(ExporterOptions options)
     {
-        var plan = SeriesPlan.Create(options.Metrics, options.Handshake);
-        var labels = new PodLabels(options.Metrics, options.Kubernetes);
+        var plan = SeriesPlan.Create(options.Metrics, options.Handshake.Bounds);
+        var labels = options.CreateLabels();
         var text = new StringBuilder();
         Line(text, "## Pods");
         foreach (var level in plan.Levels)
@@ -25,7 +25,7 @@ internal static class MetricsText
         Line(text, "### What a pod costs");
         foreach (var level in plan.Levels)
         {
-            Line(text, $"At the most {level.Lines} sample lines for each {Name(level.Level)}: {string.Join(", ", level.Families.Select(family => $"{family.Lines} of `{family.Name}`"))}.");
+            Line(text, $"At most {level.Lines} sample lines for each {Name(level.Level)}: {string.Join(", ", level.Families.Select(family => $"{family.Lines} of `{family.Name}`"))}.");
         }
         Line(
             text,
@@ -36,8 +36,8 @@ internal static class MetricsText
         {
             Write(text, family, [], level: null);
         }
-        Line(text, "## What is known from Kubernetes");
-        Line(text, "These are there where pods are known from Kubernetes.");
+        Line(text, "## Kubernetes");
+        Line(text, "These families exist where pods are identified by Kubernetes.");
         foreach (var family in ExporterFamilies.Kubernetes)
         {
             Write(text, family, [], level: null);
@@ -59,7 +59,7 @@ internal static class MetricsText
         }
         if (level is { } one)
         {
-            text.Append(CultureInfo.InvariantCulture, $"- at the most {family.Lines} sample lines for each {Name(one)}\n");
+            text.Append(CultureInfo.InvariantCulture, $"- at most {family.Lines} sample lines for each {Name(one)}\n");
         }
         text.Append(CultureInfo.InvariantCulture, $"\n```promql\n{family.Query}\n```\n\n");
     }

@@ -1,9 +1,8 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
+using Exporter.Discovery;
 using Exporter.Handshakes;
-using Exporter.Options;
-using Exporter.Programs;
 using Exporter.State;
 
 namespace Exporter.Commands;
@@ -20,7 +19,6 @@ internal sealed class NodeKernel : IDisposable
     {
         (Pins, Ledger, Traffic, Handshakes, Namespaces) = (pins, ledger, traffic, handshakes, namespaces);
         Hook = hook == HookChoice.Tcx ? new TcxHook(traffic, pins) : new ClsactHook(traffic, _client, options.Attach.Priority, pins);
-        Objects = new(options.Bpf);
     }
 
     /// <summary>Null where nothing is pinned.</summary>
@@ -39,8 +37,6 @@ internal sealed class NodeKernel : IDisposable
     internal NetNamespaces? Namespaces { get; }
 
     internal TcHook Hook { get; }
-
-    internal ProgramObjects Objects { get; }
 
     /// <param name="pins">Null: nothing is pinned.</param>
     /// <param name="unpinned">Why nothing is pinned, where it is not.</param>

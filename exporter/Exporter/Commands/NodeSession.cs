@@ -3,7 +3,6 @@ using Exporter.Discovery;
 using Exporter.Endpoints;
 using Exporter.Handshakes;
 using Exporter.Metrics;
-using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Programs;
 using Exporter.Traffic;
@@ -89,15 +88,15 @@ internal sealed class NodeSession : IAsyncDisposable
         var handshakes = kernel.Handshakes.Programs;
         services.AddSingleton(options.Attach).AddSingleton(options.Drain).AddSingleton(options.Handshake);
         services.AddSingleton(options.Identity).AddSingleton(options.Kubernetes).AddSingleton(options.Metrics).AddSingleton(options.Bpf);
-        services.AddSingleton(kernel.Ledger).AddSingleton(kernel.Traffic).AddSingleton(kernel.Hook).AddSingleton(kernel.Objects);
+        services.AddSingleton(kernel.Ledger).AddSingleton(kernel.Traffic).AddSingleton(kernel.Hook).AddSingleton(state.Objects);
         if (kernel.Pins is not null)
         {
             services.AddSingleton(kernel.Pins);
         }
-        var labels = new PodLabels(options.Metrics, options.Kubernetes);
+        var labels = options.CreateLabels();
         services.AddSingleton(state.Time).AddSingleton(state.Health).AddSingleton(state.Readiness).AddSingleton(state.Changes).AddSingleton(state.Bpf);
         services.AddSingleton(new ExporterMetrics(state.Own.Factory, kernel.Ledger)).AddSingleton(labels);
-        services.AddSingleton(SeriesPlan.Create(options.Metrics, options.Handshake));
+        services.AddSingleton(SeriesPlan.Create(options.Metrics, options.Handshake.Bounds));
         services.AddSingleton<RunningScrapes>();
         services.AddSingleton<PodMetrics>();
         services.AddSingleton<PodTable>();

@@ -2,8 +2,8 @@ using Exporter.Bpf;
 using Exporter.Health;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
-using Exporter.Options;
 using Exporter.Pods;
+using Exporter.Programs;
 
 namespace Exporter.Commands;
 
@@ -27,13 +27,13 @@ internal sealed class NodeState : IAsyncDisposable
         Readiness = new(ExporterFamilies.Ready.CreateGauge(own.Factory));
         var handshakes = kernel.Handshakes.Programs;
         Bpf = new(own.Factory, [() => kernel.Traffic.Programs, () => handshakes?.Programs ?? []], MapsOf(kernel.Traffic, handshakes));
-        kernel.Objects.ShowIn(own.Factory);
+        Objects = new(options.Bpf, own.Factory);
         if (api is not null)
         {
             _daemonSets = new(api.SendAsync, api.Server);
             _store = new PodStore(Time, options.Identity.Wait);
             var metrics = new KubernetesMetrics(own.Factory);
-            _pods = new(_store, new(options.Metrics, options.Kubernetes), Time, BootTime.Read(Time), metrics);
+            _pods = new(_store, options.CreateLabels(), Time, BootTime.Read(Time), metrics);
             Watch = new(
                 new(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!), _store, Changes, metrics, Health, Readiness, Time, logging.CreateLogger<PodWatch>());
         }
@@ -55,6 +55,9 @@ internal sealed class NodeState : IAsyncDisposable
     internal ChangeSignal Changes { get; } = new();
 
     internal BpfMetrics Bpf { get; }
+
+    /// <summary>Objects that have taken the place of others.</summary>
+    internal ProgramObjects Objects { get; }
 
     /// <summary>Follows this node's pods; null: without Kubernetes.</summary>
     internal PodWatch? Watch { get; }

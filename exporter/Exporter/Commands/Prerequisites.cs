@@ -1,8 +1,9 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Native;
+using Exporter.Discovery;
 using Exporter.Kubernetes;
 using Exporter.Kubernetes.Access;
-using Exporter.Options;
+using Exporter.Pods;
 
 namespace Exporter.Commands;
 

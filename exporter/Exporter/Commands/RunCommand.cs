@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
+using Exporter.Discovery;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Options;
@@ -277,16 +278,16 @@ internal static partial class RunCommand
         }
     }
 
-    [LoggerMessage(30, LogLevel.Error, "TCP handshakes cannot be seen on this kernel, traffic is counted all the same: {Reasons}")]
+    [LoggerMessage(30, LogLevel.Error, "TCP handshakes cannot be measured on this kernel; traffic is still counted: {Reasons}")]
     private static partial void LogNoHandshakes(ILogger logger, string reasons);
 
-    [LoggerMessage(32, LogLevel.Information, "TCP handshakes are seen, but not in every way: {Reasons}")]
+    [LoggerMessage(32, LogLevel.Information, "Measuring TCP handshakes with limited coverage: {Reasons}")]
     private static partial void LogSomeHandshakes(ILogger logger, string reasons);
 
     [LoggerMessage(37, LogLevel.Information, "Moved the state of an earlier version to {Directory}, the folder of this network namespace; counters continue")]
     private static partial void LogMoved(ILogger logger, string directory);
 
-    [LoggerMessage(38, LogLevel.Information, "Removed what {Count} network namespaces had pinned that are gone")]
+    [LoggerMessage(38, LogLevel.Information, "Removed the pins of {Count} network namespaces that no longer exist")]
     private static partial void LogRemovedGone(ILogger logger, int count);
 
     [LoggerMessage(39, LogLevel.Warning, "Kept {Count} folders in {Directory}: the kernel does not say whether their network namespaces still exist. 'podnet-exporter uninstall --all' removes them")]
@@ -295,16 +296,16 @@ internal static partial class RunCommand
     [LoggerMessage(29, LogLevel.Warning, "Left the ledger of a later version in {Directory} untouched; counting from zero until that version runs again")]
     private static partial void LogLater(ILogger logger, string directory);
 
-    [LoggerMessage(36, LogLevel.Information, "Counting by {Hook}; pods are known from {Source}")]
+    [LoggerMessage(36, LogLevel.Information, "Counting by {Hook}; pods are identified by {Source}")]
     private static partial void LogCounting(ILogger logger, string hook, string source);
 
-    [LoggerMessage(35, LogLevel.Information, "Nothing outlives this process: what is counted until it ends is lost with it, and nothing is counted until the next is there ({Reason})")]
+    [LoggerMessage(35, LogLevel.Information, "Running without pins ({Reason}): counters reset at a restart, and traffic between two runs is not counted")]
     private static partial void LogUnpinned(ILogger logger, string reason);
 
-    [LoggerMessage(33, LogLevel.Information, "Another exporter has the lock of {Directory}: waiting until it ends")]
+    [LoggerMessage(33, LogLevel.Information, "Another exporter holds the lock of {Directory}: waiting until it stops")]
     private static partial void LogWaiting(ILogger logger, string directory);
 
-    [LoggerMessage(34, LogLevel.Warning, "Everything that was attached and pinned is removed, as 'podnet-exporter uninstall' has asked; nothing is counted until this process is started anew")]
+    [LoggerMessage(34, LogLevel.Warning, "Uninstalled on request: all programs and pins are removed. Restart this process to count again")]
     private static partial void LogUninstalled(ILogger logger);
 
     [LoggerMessage(90, LogLevel.Warning, "The API server did not say whether DaemonSet {Namespace}/{Name} was deleted ({Reason}): the programs on this node keep counting, and {Directory} stays. If it was deleted for good, run 'podnet-exporter uninstall' on this node")]
@@ -313,7 +314,7 @@ internal static partial class RunCommand
     [LoggerMessage(91, LogLevel.Information, "DaemonSet {Namespace}/{Name} is {State}: detaching from every interface and removing what is in {Directory}")]
     private static partial void LogUnpinning(ILogger logger, string @namespace, string name, string state, string directory);
 
-    [LoggerMessage(31, LogLevel.Warning, "Bpf:RunStatistics needs CAP_SYS_ADMIN, or somebody who sets the sysctl kernel.bpf_stats_enabled: {Reason}")]
+    [LoggerMessage(31, LogLevel.Warning, "Bpf:RunStatistics has no effect: it needs CAP_SYS_ADMIN, or the sysctl kernel.bpf_stats_enabled set to 1: {Reason}")]
     private static partial void LogNoStatistics(ILogger logger, string reason);
 
     private static int Fail(int exitCode, TextWriter errors, string message)

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Net;
 using Exporter.Endpoints;
 using Exporter.Metrics;
-using Exporter.Options;
 using Exporter.Security;
 using Exporter.Server;
 using Microsoft.AspNetCore.Connections;
@@ -30,7 +29,6 @@ internal sealed class ServerHost : IAsyncDisposable
         Gate = app.Services.GetRequiredService<ConnectionGate>();
         Refusals = app.Services.GetRequiredService<ServerRefusals>();
         var secrets = app.Services.GetRequiredService<SecretFiles>();
-        secrets.ShowIn(Own.Factory);
         OnHangup(secrets.ReadAgain);
     }
 
@@ -94,7 +92,8 @@ internal sealed class ServerHost : IAsyncDisposable
         builder.Services.AddSingleton(provider => new ServerRefusals(provider.GetRequiredService<OwnMetrics>().Factory));
         builder.Services.AddSingleton<IConnectionListenerFactory, GatedListenerFactory>();
         builder.Services.AddSingleton<IHostLifetime, SignalLifetime>();
-        builder.Services.AddSingleton<SecretFiles>();
+        builder.Services.AddSingleton(provider => new SecretFiles(
+            provider.GetRequiredService<OwnMetrics>().Factory, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<SecretFiles>>()));
         builder.Services.AddSingleton(provider => AccessControl.Open(provider.GetRequiredService<SecretFiles>(), options, provider.GetRequiredService<ServerRefusals>()));
         builder.Services.AddSingleton(provider => ServerCertificate.Open(provider.GetRequiredService<SecretFiles>(), options));
 

@@ -1,7 +1,6 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
-using Exporter.Options;
 using Exporter.State;
 
 namespace Exporter.Commands;

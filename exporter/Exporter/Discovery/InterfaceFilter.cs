@@ -1,5 +1,4 @@
 using Exporter.Bpf.Netlink;
-using Exporter.Options;
 
 namespace Exporter.Discovery;
 

@@ -9,7 +9,6 @@ using Exporter.Bpf.Tc;
 using Exporter.Handshakes;
 using Exporter.Health;
 using Exporter.Metrics;
-using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Programs;
 using Exporter.Traffic;
@@ -990,13 +989,13 @@ internal sealed partial class InterfaceReconciler(
         metrics.SetInterfaces(InterfaceState.Pending, pending);
     }
 
-    [LoggerMessage(1, LogLevel.Error, "Cannot count {Interface}, trying again: {Reason}")]
+    [LoggerMessage(1, LogLevel.Error, "Attaching to {Interface} failed, retrying: {Reason}")]
     private partial void LogAttachFailed(string @interface, string reason);
 
-    [LoggerMessage(2, LogLevel.Information, "{Interface} is counted now")]
+    [LoggerMessage(2, LogLevel.Information, "Attached to {Interface} after earlier failures")]
     private partial void LogAttachRecovered(string @interface);
 
-    [LoggerMessage(3, LogLevel.Warning, "The programs on {Interface} were removed by somebody else, attaching them again")]
+    [LoggerMessage(3, LogLevel.Warning, "Another process removed the programs on {Interface}, attaching them again")]
     private partial void LogRemoved(string @interface);
 
     [LoggerMessage(4, LogLevel.Warning, "{Interface} carries packets that do not reach the exporter's programs, as when another program ends the chain before them")]
@@ -1014,37 +1013,37 @@ internal sealed partial class InterfaceReconciler(
     [LoggerMessage(16, LogLevel.Warning, "Programs or pins could not be removed: {Reason}; further ones are counted in podnet_exporter_attach_errors_total and not logged")]
     private partial void LogNotDetached(string reason);
 
-    [LoggerMessage(17, LogLevel.Warning, "{Count} pins had been removed by somebody else and were made again")]
+    [LoggerMessage(17, LogLevel.Warning, "Made {Count} pins again that another process had removed")]
     private partial void LogPinnedAgain(int count);
 
     [LoggerMessage(18, LogLevel.Error, "{Directory} was removed, or another file system was mounted over it: interfaces are counted until this process ends, and the next starts from zero. "
         + "Restart the exporter to pin again")]
     private partial void LogPinsLost(string directory);
 
-    [LoggerMessage(19, LogLevel.Information, "{Directory} is there again")]
+    [LoggerMessage(19, LogLevel.Information, "{Directory} exists again")]
     private partial void LogPinsFound(string directory);
 
     [LoggerMessage(7, LogLevel.Information, "Detached from {Count} of {All} interfaces")]
     private partial void LogDetached(int count, int all);
 
-    [LoggerMessage(8, LogLevel.Information, "Removed {Count} filters that an earlier run had left")]
+    [LoggerMessage(8, LogLevel.Information, "Removed {Count} filters left by an earlier run")]
     private partial void LogLeftovers(int count);
 
     [LoggerMessage(100, LogLevel.Warning, "Nothing proves that {Interface} is the one that was counted before: it is taken for another, and what it has carried meanwhile is unattributed")]
     private partial void LogUnproven(string @interface);
 
-    [LoggerMessage(12, LogLevel.Information, "Goes on with {Count} interfaces that were counted before")]
+    [LoggerMessage(12, LogLevel.Information, "Resumed {Count} interfaces from the previous process")]
     private partial void LogRestored(int count);
 
     [LoggerMessage(14, LogLevel.Warning, "Interfaces are counted, but some only until this process ends, since their programs cannot be pinned: {Reason}")]
     private partial void LogNotPinned(string reason);
 
-    [LoggerMessage(13, LogLevel.Information, "{Count} interfaces are counted on by the kernel")]
+    [LoggerMessage(13, LogLevel.Information, "Left programs attached to {Count} interfaces")]
     private partial void LogLeft(int count);
 
-    [LoggerMessage(9, LogLevel.Warning, "The addresses behind {Interface} cannot be asked for, trying again: {Reason}")]
+    [LoggerMessage(9, LogLevel.Warning, "Reading the addresses behind {Interface} failed, retrying: {Reason}")]
     private partial void LogAddressesUnknown(string @interface, string reason);
 
-    [LoggerMessage(101, LogLevel.Warning, "{Interface} is no longer taken for pod {Namespace}/{Pod}'s: the pod has other addresses. It is unattributed until its pod is found")]
+    [LoggerMessage(101, LogLevel.Warning, "{Interface} no longer belongs to pod {Namespace}/{Pod}: the pod has other addresses. Its traffic is unattributed until its pod is found")]
     private partial void LogReleased(string @interface, string @namespace, string pod);
 }

@@ -140,9 +140,9 @@ internal sealed partial class LinkWatcher(
         }
     }
 
-    [LoggerMessage(10, LogLevel.Warning, "Interface events were missed, all interfaces are listed again")]
+    [LoggerMessage(10, LogLevel.Warning, "Interface events were missed, listing all interfaces again")]
     private partial void LogOverrun();
 
-    [LoggerMessage(11, LogLevel.Error, "Watching the interfaces fails: {Reason}")]
+    [LoggerMessage(11, LogLevel.Error, "Watching interfaces failed: {Reason}")]
     private partial void LogFailing(string reason);
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Exporter.Bpf.Tc;
+using Exporter.Options;
 using Exporter.Pods;
 
 namespace Exporter.Endpoints;
@@ -61,7 +62,7 @@ internal sealed record InterfaceEntry(
     internal static InterfaceEntry Of(PodInterface owner) => new(
         owner.Name,
         owner.Ifindex,
-        owner.GoneAt is null ? owner.State.ToString().ToLowerInvariant() : "gone",
+        owner.GoneAt is null ? EnumText.Lower(owner.State) : "gone",
         owner.SeenAt,
         [.. owner.Addresses.Select(address => address.ToString())],
         new(owner.Totals.Transmitted),

@@ -87,12 +87,12 @@ internal sealed partial class HandshakeAttachment(TcpHandshakePrograms? programs
         }
     }
 
-    [LoggerMessage(110, LogLevel.Warning, "TCP handshakes are counted by {Hook}, which could not be tried yet: {Reason}; trying again every 5 s")]
+    [LoggerMessage(110, LogLevel.Warning, "Counting TCP handshakes by {Hook}, which could not be tested yet: {Reason}; retrying every 5 s")]
     private static partial void LogUntried(ILogger logger, string hook, string reason);
 
-    [LoggerMessage(111, LogLevel.Information, "TCP handshakes are counted by {Hook}, which has been tried and works")]
+    [LoggerMessage(111, LogLevel.Information, "Tested {Hook}: it sees TCP handshakes")]
     private static partial void LogWorks(ILogger logger, string hook);
 
-    [LoggerMessage(112, LogLevel.Error, "TCP handshakes are not all seen by {Hook}: {Reason}; set Handshake:Hook to another hook and restart")]
+    [LoggerMessage(112, LogLevel.Error, "{Hook} misses some TCP handshakes: {Reason}; set Handshake:Hook to another hook and restart")]
     private static partial void LogBlind(ILogger logger, string hook, string reason);
 }

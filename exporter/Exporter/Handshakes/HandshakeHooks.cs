@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Options;
+using Exporter.State;
 
 namespace Exporter.Handshakes;
 
@@ -34,7 +35,7 @@ internal static class HandshakeHooks
     }
 
     /// <summary>As the option and the metrics spell it.</summary>
-    internal static string Name(HandshakeHook hook) => hook.ToString().ToLowerInvariant();
+    internal static string Name(HandshakeHook hook) => EnumText.Lower(hook);
 
     private static HandshakeHook[] Candidates(HandshakeChoice choice) => choice switch
     {

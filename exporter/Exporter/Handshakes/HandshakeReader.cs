@@ -1,7 +1,6 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.Metrics;
-using Exporter.Options;
 using Exporter.Pods;
 using Exporter.State;
 using Exporter.Traffic;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Runtime.InteropServices;
+using Exporter.Health;
 using Exporter.Kubernetes.Access;
 using Exporter.Metrics;
 using Exporter.Options;
@@ -14,14 +15,14 @@ internal sealed class ApiConnection : IDisposable
 {
     /// <summary>In the form that kubectl and others use: name, version and platform.</summary>
     internal static readonly string UserAgent =
-        $"podnet-exporter/{ExporterMetrics.Version.Split('+')[0]} (linux/{(RuntimeInformation.ProcessArchitecture == Architecture.X64 ? "amd64" : RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant())})";
+        $"podnet-exporter/{ExporterMetrics.Version.Split('+')[0]} (linux/{(RuntimeInformation.ProcessArchitecture == Architecture.X64 ? "amd64" : EnumText.Lower(RuntimeInformation.ProcessArchitecture))})";
 
     private const string KubeconfigVariable = "KUBECONFIG";
 
     private readonly KubernetesOptions _options;
     private readonly AccessEnvironment _environment;
     private readonly TimeProvider _time;
-    private WatchedFiles _files;
+    private FileWatch _files;
     private ApiAccess _access;
     private string? _problem;
     private ExecPlugin? _plugin;
@@ -81,7 +82,7 @@ internal sealed class ApiConnection : IDisposable
         _client?.Dispose();
     }
 
-    private ApiAccess Read(WatchedFiles files)
+    private ApiAccess Read(FileWatch files)
     {
         var origin = _options.Kubeconfig.Length > 0 ? "Kubernetes:Kubeconfig" : KubeconfigVariable;
         string[] paths = _options.Kubeconfig.Length > 0
@@ -118,7 +119,7 @@ internal sealed class ApiConnection : IDisposable
         {
             return;
         }
-        var files = new WatchedFiles();
+        var files = new FileWatch();
         try
         {
             var access = Read(files);

@@ -430,19 +430,19 @@ internal sealed partial class PodWatch(
     private static TimeSpan Between(TimeSpan least, TimeSpan most) =>
         new(Math.Max((least + ((most - least) * Random.Shared.NextDouble())).Ticks, TimeSpan.TicksPerMillisecond));
 
-    [LoggerMessage(40, LogLevel.Warning, "The API server cannot be asked for pods; those that are known stay known, trying again: {Reason}")]
+    [LoggerMessage(40, LogLevel.Warning, "Watching pods failed, retrying; known pods keep their names: {Reason}")]
     private partial void LogLost(string reason);
 
-    [LoggerMessage(41, LogLevel.Information, "The API server tells of pods again")]
+    [LoggerMessage(41, LogLevel.Information, "Watching pods again")]
     private partial void LogFound();
 
-    [LoggerMessage(42, LogLevel.Information, "{Count} pods of node {Node} are known from {Server}")]
+    [LoggerMessage(42, LogLevel.Information, "Listed {Count} pods of node {Node} from {Server}")]
     private partial void LogListed(int count, string node, Uri server);
 
-    [LoggerMessage(43, LogLevel.Warning, "There are no pods on node {Node}: check Kubernetes:NodeName if that is wrong")]
+    [LoggerMessage(43, LogLevel.Warning, "Node {Node} has no pods: check Kubernetes:NodeName if that is wrong")]
     private partial void LogNoPods(string node);
 
-    [LoggerMessage(46, LogLevel.Warning, "The pods could not be listed for an interface without a pod, trying again in some time; the watch goes on: {Reason}")]
+    [LoggerMessage(46, LogLevel.Warning, "Listing pods for an interface without a pod failed, retrying later; the watch continues: {Reason}")]
     private partial void LogUnanswered(string reason);
 
     [LoggerMessage(44, LogLevel.Warning, "No pod is on node {Node}, but interfaces of pods are here: set Kubernetes:NodeName to this node's name as the cluster knows it")]

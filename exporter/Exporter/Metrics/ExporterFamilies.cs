@@ -36,12 +36,12 @@ internal static class ExporterFamilies
     /// <summary>By <see cref="Pods.InterfaceState"/>.</summary>
     internal static readonly MetricLabel InterfaceState = new("state", "pending", "attached", "failed", "shadowed");
 
-    internal static readonly MetricDefinition BuildInfo = new(Gauge, "podnet_exporter_build_info", "1", "1; the labels say what runs.", new("version"), new("arch"))
+    internal static readonly MetricDefinition BuildInfo = new(Gauge, "podnet_exporter_build_info", "1", "Always 1; the labels are the version and the architecture.", new("version"), new("arch"))
     {
         Query = "count by (version, arch) (podnet_exporter_build_info)",
     };
 
-    internal static readonly MetricDefinition HookInfo = new(Gauge, "podnet_exporter_hook_info", "1", "1; how programs are attached.", new("kind", "traffic", "handshake", "handshake_requests"), new("hook"))
+    internal static readonly MetricDefinition HookInfo = new(Gauge, "podnet_exporter_hook_info", "1", "Always 1; the label hook is how programs of this kind are attached.", new("kind", "traffic", "handshake", "handshake_requests"), new("hook"))
     {
         Query = "count by (kind, hook) (podnet_exporter_hook_info)",
         Details = "For traffic: tcx, clsact; for handshake: tracepoint, kprobe, off, unavailable (the log says why); for handshake_requests, how servers' failed requests are seen: kprobe, off, unavailable.",
@@ -51,21 +51,21 @@ internal static class ExporterFamilies
         Gauge, "podnet_exporter_standby", "0 or 1", "1 while this process counts nothing, for this reason.", new MetricLabel("reason", "waiting", "uninstalled"))
     {
         Query = "podnet_exporter_standby == 1",
-        Details = "waiting: another exporter in this network namespace has the lock of the pin directory, see `podnet_exporter_waiting`; uninstalled: everything was removed, as `podnet-exporter uninstall` has asked.",
+        Details = "waiting: another exporter in this network namespace holds the lock of the pin directory, see `podnet_exporter_waiting`; uninstalled: `podnet-exporter uninstall` had everything removed.",
     };
 
     internal static readonly MetricDefinition Waiting = new(
-        Gauge, "podnet_exporter_waiting", "0 or 1", "1 while this process counts nothing because another exporter has the lock of the pin directory.")
+        Gauge, "podnet_exporter_waiting", "0 or 1", "1 while this process counts nothing because another exporter holds the lock of the pin directory.")
     {
         Query = "min_over_time(podnet_exporter_waiting[10m]) == 1",
-        Details = "It is not ready meanwhile. For some seconds this is what an upgrade looks like; longer, two exporters run in one network namespace with one `Bpf:PinDirectory`.",
+        Details = "It is not ready meanwhile. An upgrade takes some seconds of this; if it lasts, two exporters run in one network namespace with one `Bpf:PinDirectory`.",
     };
 
     internal static readonly MetricDefinition Ready = new(
         Gauge, "podnet_exporter_ready", "0 or 1", "1 once this process has listed the node's interfaces and, with Kubernetes, its pods. /readyz says what is missing.")
     {
         Query = "podnet_exporter_ready == 0",
-        Details = "What is lost later shows in other metrics: it stays 1.",
+        Details = "It stays 1 afterwards; other metrics report later failures.",
     };
 
     internal static readonly MetricDefinition UndecidedPins = new(
@@ -75,28 +75,28 @@ internal static class ExporterFamilies
         Details = "Folders of namespaces that are gone are removed by the next start. `podnet-exporter uninstall --all` removes these, with everything else.",
     };
 
-    internal static readonly MetricDefinition Interfaces = new(Gauge, "podnet_exporter_interfaces", "interfaces", "Interfaces of pods, by what the exporter does with them.", InterfaceState)
+    internal static readonly MetricDefinition Interfaces = new(Gauge, "podnet_exporter_interfaces", "interfaces", "Interfaces of pods, by their state.", InterfaceState)
     {
         Query = "podnet_exporter_interfaces{state=~\"failed|shadowed\"} > 0",
-        Details = "pending: found, not attached yet; failed: tried again; shadowed: carry packets that do not reach the programs.",
+        Details = "pending: found, not attached yet; failed: attaching failed and is retried; shadowed: attached, but packets do not reach the programs.",
     };
 
     internal static readonly MetricDefinition AttachErrors = new(
-        Counter, "podnet_exporter_attach_errors_total", "programs", "Programs that could not be attached, or that somebody else removed.", AttachError)
+        Counter, "podnet_exporter_attach_errors_total", "programs", "Programs that could not be attached or pinned, or that another process removed.", AttachError)
     {
         Query = "sum by (instance, reason) (increase(podnet_exporter_attach_errors_total[1h])) > 0",
-        Details = "eopnotsupp: the interface's `ffff:` qdisc is of the kind ingress, so what its pod receives cannot be seen by clsact; removed: somebody else took them away, they were attached again; pin: attached, but not pinned, so that it ends with the process, or a pin that cannot be removed.",
+        Details = "eopnotsupp: the interface's `ffff:` qdisc is of the kind ingress, so what its pod receives cannot be seen by clsact; removed: another process removed them, and they were attached again; pin: attached but not pinned, so that it ends with the process, or a pin that cannot be removed.",
     };
 
     internal static readonly MetricDefinition ReconcileErrors = new(
-        Counter, "podnet_exporter_reconcile_errors_total", "rounds", "Rounds of looking after the interfaces of which a part failed; it is tried again.")
+        Counter, "podnet_exporter_reconcile_errors_total", "rounds", "Rounds of reconciling interfaces that failed in part; the next round retries.")
     {
         Query = "increase(podnet_exporter_reconcile_errors_total[1h]) > 0",
-        Details = "What fails for one interface alone is in `podnet_exporter_attach_errors_total`, and does not make its round one of these.",
+        Details = "A failure of a single interface is counted in `podnet_exporter_attach_errors_total` and not here.",
     };
 
     internal static readonly MetricDefinition LostPackets = new(
-        Counter, "podnet_exporter_lost_packets_total", "packets", "Packets that passed the programs and could not be counted.", PacketLoss)
+        Counter, "podnet_exporter_lost_packets_total", "packets", "Packets that the programs saw and could not count.", PacketLoss)
     {
         Query = "sum by (instance, reason) (rate(podnet_exporter_lost_packets_total[5m])) > 0",
         Details = "map_full: raise `Bpf:MaxInterfaces`.",
@@ -111,73 +111,74 @@ internal static class ExporterFamilies
         Counter,
         "podnet_exporter_missed_packets_total",
         "packets",
-        "Packets that an interface has carried, by its own counters, while no programs were attached.",
+        "Packets that interfaces carried while no programs were attached, by the interfaces' own counters.",
         PodFamilies.Direction)
     {
         Query = "sum by (instance) (increase(podnet_exporter_missed_packets_total[1h]))",
-        Details = "Of interfaces that appear while the exporter runs, or have appeared since a previous one has ended that had counted others, from before they were attached to; of all, from while somebody had "
-            + "removed the programs. Packets of the moment of attaching itself (0.1 ms with clsact, some 10 ms with tcx) are not among them. It counts when programs are attached, also over a restart.",
+        Details = "Two kinds are counted: packets of a new interface before its programs were attached, and packets of any interface while another process had "
+            + "removed the programs. An interface is new if it appeared while the exporter ran, or since a previous exporter ended. "
+            + "Packets during attaching itself (0.1 ms with clsact, some 10 ms with tcx) are not included. The counter increases when programs are attached, also after a restart.",
     };
 
     internal static readonly TotalFamilies Unattributed = TotalFamilies.Of(
         "unattributed",
-        "on an interface whose pod did not become known in time",
-        "in a network namespace whose pod did not become known in time, or that no interface leads to",
-        "In time: within `Identity:Wait`. A namespace that no interface of the host leads to is one inside of a pod, as of a rootless container or a browser's sandbox.");
+        "on an interface whose pod was not identified in time",
+        "in a network namespace whose pod was not identified in time, or that is not the peer of any interface",
+        "In time is within `Identity:Wait`. A namespace that is not the peer of any host interface is one inside a pod, such as that of a rootless container or a browser's sandbox.");
 
     internal static readonly MetricDefinition UnheldRows = new(
         Counter,
         "podnet_exporter_unheld_rows_total",
         "rows",
-        "Counts of a pod that was not known yet, one for each drain, that were unattributed at once, since as many were held as can be.",
+        "Rows of counters, one for each unidentified pod and drain, that became unattributed at once because no more could be held.",
         new MetricLabel("signal", "traffic", "handshakes"))
     {
         Query = "increase(podnet_exporter_unheld_rows_total[1h]) > 0",
-        Details = "4096 interfaces, and as many network namespaces, can have something held for them.",
+        Details = "Rows are held for at most 4096 interfaces and 4096 network namespaces.",
     };
 
     internal static readonly MetricDefinition UnprovenInterfaces = new(
         Counter,
         "podnet_exporter_unproven_interfaces_total",
         "interfaces",
-        "Interfaces that were there at a start of counting, and of which nothing proved that they are those that a previous process had counted.")
+        "Interfaces found at a start that could not be proven to be the ones a previous process had counted.")
     {
         Query = "increase(podnet_exporter_unproven_interfaces_total[1h]) > 0",
-        Details = "What they carried since the previous process has last counted is in `podnet_exporter_unattributed_packets_total`.",
+        Details = "Their packets since the last count of the previous process are in `podnet_exporter_unattributed_packets_total`.",
     };
 
-    internal static readonly TotalFamilies Excluded = TotalFamilies.Of("excluded", "for pods that are left out", "of pods that are left out");
+    internal static readonly TotalFamilies Excluded = TotalFamilies.Of("excluded", "for excluded pods", "of excluded pods");
 
     internal static readonly TotalFamilies Folded = TotalFamilies.Of(
         "folded",
-        "under __other__, for which the budget of series has no room",
-        "under __other__, for which the budget of series has no room",
-        "They are in the series of `__other__` as well.");
+        "under __other__, for which the series budget has no room",
+        "under __other__, for which the series budget has no room",
+        "The series of `__other__` include them.");
 
     internal static readonly TotalFamilies Retired = TotalFamilies.Of(
         "retired",
-        "in series that have left since",
-        "in series that have left since",
-        "What the pods' series show, and this, make everything that was counted for pods.");
+        "in series that were removed since",
+        "in series that were removed since",
+        "The sum of the pods' series and of this is everything that was counted for pods.");
 
     internal static readonly MetricDefinition LostHandshakes = new(
-        Counter, "podnet_exporter_lost_handshakes_total", "handshakes", "TCP handshakes that were seen and could not be counted or timed.", HandshakeLoss)
+        Counter, "podnet_exporter_lost_handshakes_total", "handshakes", "TCP handshakes that the programs saw and could not count or time.", HandshakeLoss)
     {
         Query = "sum by (instance, reason) (increase(podnet_exporter_lost_handshakes_total[1h])) > 0",
-        Details = "map_full: raise `Bpf:MaxInterfaces`; late_full: raise `Handshake:MaxLate` (it shows as untimed when it is completed); untimed: completed, and the kernel does not say since when; "
-            + "unseen: sent again, and its end was missed; missed: changes of sockets' states that the kernel did not show to the program, before a second one was attached: so many at the most. "
-            + "With `Handshake:Hook=kprobe` what is missed is only in `podnet_exporter_bpf_program_misses_total`.",
+        Details = "map_full: raise `Bpf:MaxInterfaces`; late_full: raise `Handshake:MaxLate` (it shows as untimed when it is completed); untimed: completed, and the kernel does not report when it began; "
+            + "unseen: retransmitted, and its end was missed; missed: changes of socket states for which the kernel skipped the program before a second one was attached, which is an upper bound. "
+            + "With `Handshake:Hook=kprobe` skipped runs are only in `podnet_exporter_bpf_program_misses_total`.",
     };
 
     internal static readonly MetricDefinition SecretErrors = new(
         Counter,
         "podnet_exporter_secret_errors_total",
         "files",
-        "Times that the server's certificate, or what it wants to be shown, had changed and could not be used.",
+        "Failed reloads of the server's certificate or credential files.",
         new MetricLabel("secret", "certificate", "bearer_token", "basic_auth"))
     {
         Query = "increase(podnet_exporter_secret_errors_total[1h]) > 0",
-        Details = "The former stays in force. Those that are not used are not there.",
+        Details = "The previous content stays in use. Only configured files have a series.",
     };
 
     internal static readonly MetricDefinition ServerRefusals = new(
@@ -207,10 +208,10 @@ internal static class ExporterFamilies
     };
 
     internal static readonly MetricDefinition ProgramMisses = new(
-        Counter, "podnet_exporter_bpf_program_misses_total", "runs", "Times that the kernel left a BPF program out, as far as it says so.", new MetricLabel("program"))
+        Counter, "podnet_exporter_bpf_program_misses_total", "runs", "Runs of a BPF program that the kernel skipped, as far as it reports them.", new MetricLabel("program"))
     {
         Query = "sum by (instance, program) (increase(podnet_exporter_bpf_program_misses_total[1h])) > 0",
-        Details = "For kprobes the kernel says so from Linux 6.7 on. With `podnet_tp_state2` beside it, what `podnet_tp_state` misses is not lost.",
+        Details = "For kprobes the kernel reports them since Linux 6.7. Once `podnet_tp_state2` is attached, it counts what `podnet_tp_state` misses.",
     };
 
     internal static readonly MetricDefinition MapEntries = new(
@@ -229,54 +230,54 @@ internal static class ExporterFamilies
         Counter,
         "podnet_exporter_bpf_replacements_total",
         "objects",
-        "BPF objects from Bpf:ObjectDirectory that have taken the place of those that ran, or were refused.",
+        "BPF objects from Bpf:ObjectDirectory that replaced the running ones, or were refused.",
         new MetricLabel("object", "pod_traffic", "tcp_handshake"),
         new MetricLabel("result", "replaced", "refused"))
     {
         Query = "increase(podnet_exporter_bpf_replacements_total{result=\"refused\"}[1h]) > 0",
-        Details = "refused: the former go on; the log and /api/v1/bpf have the reason.",
+        Details = "refused: the running programs stay; the log and /api/v1/bpf have the reason.",
     };
 
     internal static readonly MetricDefinition OptionErrors = new(
-        Counter, "podnet_exporter_option_errors_total", "changes", "Times that the files of options had changed and could not be used.")
+        Counter, "podnet_exporter_option_errors_total", "changes", "Failed reloads of the option files.")
     {
         Query = "increase(podnet_exporter_option_errors_total[1h]) > 0",
-        Details = "The former stay in force; the log has the reasons.",
+        Details = "The previous options stay in force; the log has the reasons.",
     };
 
     internal static readonly MetricDefinition OptionsPending = new(
-        Gauge, "podnet_exporter_options_pending_restart", "options", "Options that have changed in the files and will be in force after the next start.")
+        Gauge, "podnet_exporter_options_pending_restart", "options", "Options that have changed in the files and apply only at the next start.")
     {
         Query = "podnet_exporter_options_pending_restart > 0",
     };
 
-    internal static readonly MetricDefinition Pinned = new(Gauge, "podnet_exporter_pinned", "0 or 1", "1 if what is counted outlives this process.")
+    internal static readonly MetricDefinition Pinned = new(Gauge, "podnet_exporter_pinned", "0 or 1", "1 if programs, maps and counters are pinned and survive a restart.")
     {
         Query = "podnet_exporter_pinned == 0",
-        Details = "0: `Bpf:PinDirectory` is empty, or cannot be used; the log says why. When the exporter ends then, counters begin anew, and nothing is counted until it is back.",
+        Details = "0: `Bpf:PinDirectory` is empty or cannot be used; the log says why. A restart then resets the counters, and traffic between two runs is not counted.",
     };
 
     internal static readonly MetricDefinition LedgerUnkept = new(
-        Gauge, "podnet_exporter_ledger_unkept", "records", "Records of the ledger that have no place in pinned memory: what they count is not there after a restart.")
+        Gauge, "podnet_exporter_ledger_unkept", "records", "Records of the ledger that are not in pinned memory: a restart loses their counts.")
     {
         Query = "podnet_exporter_ledger_unkept > 0",
     };
 
     internal static readonly MetricDefinition DrainDuration = new(
-        Histogram, "podnet_exporter_drain_duration_seconds", "seconds", "Time to fetch the counters from the kernel, the RCU grace period included.")
+        Histogram, "podnet_exporter_drain_duration_seconds", "seconds", "Time to read the counters from the kernel, including the RCU grace period.")
     {
         Bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
         Query = "histogram_quantile(0.99, sum by (le) (rate(podnet_exporter_drain_duration_seconds_bucket[5m])))",
     };
 
     internal static readonly MetricDefinition DrainErrors = new(
-        Counter, "podnet_exporter_drain_errors_total", "drains", "Drains that failed; what was counted stays in the kernel for the next.")
+        Counter, "podnet_exporter_drain_errors_total", "drains", "Drains that failed; the counters stay in the kernel for the next drain.")
     {
         Query = "increase(podnet_exporter_drain_errors_total[1h]) > 0",
     };
 
     internal static readonly MetricDefinition Resyncs = new(
-        Counter, "podnet_exporter_netlink_resyncs_total", "listings", "Times the kernel had more interface events than could be kept, and all were listed again.")
+        Counter, "podnet_exporter_netlink_resyncs_total", "listings", "Listings of all interfaces after the kernel dropped interface events.")
     {
         Query = "increase(podnet_exporter_netlink_resyncs_total[1h]) > 0",
     };
@@ -287,14 +288,14 @@ internal static class ExporterFamilies
     };
 
     internal static readonly MetricDefinition SeriesLimit = new(
-        Gauge, "podnet_exporter_series_limit", "sample lines", "Sample lines that the pods' families can have at the most.")
+        Gauge, "podnet_exporter_series_limit", "sample lines", "Limit of sample lines of the pods' families.")
     {
         Query = "sum(podnet_exporter_series_limit)",
         Details = "The option `Metrics:MaxSeries`.",
     };
 
     internal static readonly MetricDefinition SeriesFolded = new(
-        Gauge, "podnet_exporter_series_folded", "pods", "Pods, or what else the series stand for, that have none of their own and are counted under `__other__`.")
+        Gauge, "podnet_exporter_series_folded", "pods", "Pods, or workloads or namespaces where series stand for these, that have no series of their own and are counted under `__other__`.")
     {
         Query = "podnet_exporter_series_folded > 0",
     };
@@ -311,21 +312,21 @@ internal static class ExporterFamilies
     ];
 
     internal static readonly MetricDefinition WatchUp = new(
-        Gauge, "podnet_exporter_kubernetes_watch_up", "0 or 1", "1 while the API server tells of changes to this node's pods, else 0.")
+        Gauge, "podnet_exporter_kubernetes_watch_up", "0 or 1", "1 while the watch of this node's pods is established.")
     {
         Query = "podnet_exporter_kubernetes_watch_up == 0",
     };
 
     internal static readonly MetricDefinition HeardTimestamp = new(
-        Gauge, "podnet_exporter_kubernetes_heard_timestamp_seconds", "seconds", "When the API server was last heard of, in seconds since 1970; without changes that is about every minute.")
+        Gauge, "podnet_exporter_kubernetes_heard_timestamp_seconds", "seconds", "Time of the last data from the watch of pods, in seconds since 1970; without changes the API server sends some about every minute.")
     {
         Query = "time() - podnet_exporter_kubernetes_heard_timestamp_seconds",
     };
 
     internal static readonly MetricDefinition Relists = new(
-        Counter, "podnet_exporter_kubernetes_relists_total", "listings", "Lists of this node's pods that were begun: the first one, and later ones where a watch cannot go on or an interface has no pod.")
+        Counter, "podnet_exporter_kubernetes_relists_total", "listings", "Requests for the list of this node's pods: at the start, where a watch cannot continue, and for interfaces without a pod.")
     {
-        Details = "A list that fails, and is tried again, counts as well.",
+        Details = "Failed requests count as well.",
         Query = "increase(podnet_exporter_kubernetes_relists_total[1h])",
     };
 
@@ -333,14 +334,14 @@ internal static class ExporterFamilies
         Counter,
         "podnet_exporter_kubernetes_errors_total",
         "requests",
-        "Times that the API server could not be asked, or did not give what it was asked for.",
+        "Failed requests to the API server, lists and watches.",
         new MetricLabel("reason", "unauthorized", "forbidden", "gone", "too_many_requests", "refused", "unreachable", "silent", "unreadable", "cut"))
     {
         Query = "sum by (reason) (increase(podnet_exporter_kubernetes_errors_total[1h]))",
-        Details = "unauthorized: 401; forbidden: 403; gone: 410, the past is forgotten, and listed anew; too_many_requests: 429; refused: any other status; silent: nothing came for 30 s, or for 150 s from a watch; cut: the connection of a watch that had lasted was closed, and another one is made at once.",
+        Details = "unauthorized: 401; forbidden: 403; gone: 410, the version is too old, and pods are listed again; too_many_requests: 429; refused: any other status; silent: nothing came for 30 s, or for 150 s from a watch; cut: the connection of an established watch was closed; a new one follows within a second.",
     };
 
-    internal static readonly MetricDefinition KnownPods = new(Gauge, "podnet_exporter_kubernetes_pods", "pods", "Pods of this node that are known.")
+    internal static readonly MetricDefinition KnownPods = new(Gauge, "podnet_exporter_kubernetes_pods", "pods", "Pods of this node that the exporter has listed.")
     {
         Query = "sum(podnet_exporter_kubernetes_pods)",
     };
@@ -349,21 +350,21 @@ internal static class ExporterFamilies
         Gauge,
         "podnet_exporter_pods",
         "pods",
-        "Pods of this node that have an address and are not over, by whether an interface of theirs is known.",
+        "Running or pending pods of this node that have an address, by whether the exporter has found an interface of theirs.",
         new MetricLabel("state", "with_interface", "without_interface", "host_network"))
     {
         Query = "podnet_exporter_pods{state=\"without_interface\"} > 0",
-        Details = "without_interface: nothing is counted for the pod. Its interface is not there yet, is excluded, or its namespace does not have the pod's address, as with gVisor.",
+        Details = "without_interface: nothing is counted for the pod. Its interface does not exist yet, is excluded, or its namespace does not have the pod's address, as with gVisor.",
     };
 
     internal static readonly MetricDefinition UndecidedInterfaces = new(
         Counter,
         "podnet_exporter_undecided_interfaces_total",
         "interfaces",
-        "Interfaces that stayed without a pod although pods claim their addresses: nothing shows which pod's sandbox they are of.")
+        "Interfaces that stayed without a pod although pods have their addresses: it is undecidable which pod's sandbox they belong to.")
     {
         Query = "increase(podnet_exporter_undecided_interfaces_total[1h])",
-        Details = "What they carry is in the unattributed families. An interface whose pod turns out to have other addresses is one of them. One that is decided later is counted here nevertheless.",
+        Details = "Their traffic is in the unattributed families. An interface whose pod turns out to have other addresses is included, and so is one that is decided later.",
     };
 
     /// <summary>What there is where pods are known from Kubernetes.</summary>

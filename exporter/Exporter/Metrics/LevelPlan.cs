@@ -1,4 +1,4 @@
-using Exporter.Options;
+using Exporter.Pods;
 using Exporter.State;
 
 namespace Exporter.Metrics;

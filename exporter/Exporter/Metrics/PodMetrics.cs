@@ -1,6 +1,5 @@
 using Exporter.Bpf.Contract;
 using Exporter.Health;
-using Exporter.Options;
 using Exporter.Pods;
 using Exporter.State;
 using Prometheus;
@@ -181,10 +180,10 @@ internal sealed partial class PodMetrics
         return lines;
     }
 
-    [LoggerMessage(50, LogLevel.Warning, "The budget of series is used up: {Folded} have none of their own and are counted under __other__, nothing is lost; raise Metrics:MaxSeries or Metrics:MaxPods, or count less per pod")]
+    [LoggerMessage(50, LogLevel.Warning, "Series budget exhausted: {Folded} are counted under __other__, no data is lost; raise Metrics:MaxSeries or Metrics:MaxPods, or count less per pod")]
     private partial void LogFolding(int folded);
 
-    [LoggerMessage(51, LogLevel.Information, "All have series of their own again")]
+    [LoggerMessage(51, LogLevel.Information, "The series budget has room for all again")]
     private partial void LogUnfolded();
 
     /// <summary>What is counted for a pod, at every level.</summary>

@@ -1,4 +1,4 @@
-using Exporter.Options;
+using Exporter.Pods;
 
 namespace Exporter.Metrics;
 
@@ -21,9 +21,10 @@ internal sealed record SeriesPlan(IReadOnlyList<LevelPlan> Levels, int MaxSeries
     /// <summary>How many pods, workloads or namespaces can have series of their own.</summary>
     internal int Capacity => Math.Min(MaxPods, PodLines / Levels.Sum(level => level.Lines));
 
-    internal static SeriesPlan Create(MetricsOptions options, HandshakeOptions handshakes)
+    /// <param name="bounds">The bounds of handshakes' durations in nanoseconds; null: there are no families of handshakes.</param>
+    internal static SeriesPlan Create(MetricsOptions options, IReadOnlyList<ulong>? bounds)
     {
-        var (sizes, segments, durations) = (options.LevelOf(options.Sizes), options.LevelOf(options.Segments), handshakes.Hook == HandshakeChoice.Off ? null : options.LevelOf(options.Handshakes));
+        var (sizes, segments, durations) = (options.LevelOf(options.Sizes), options.LevelOf(options.Segments), bounds is null ? null : options.LevelOf(options.Handshakes));
         return new(
             [
                 .. Enum.GetValues<SeriesLevel>()
@@ -32,8 +33,8 @@ internal sealed record SeriesPlan(IReadOnlyList<LevelPlan> Levels, int MaxSeries
                         options.Aggregation == level,
                         segments == level,
                         sizes == level,
-                        durations == level ? PodFamilies.HandshakeDurations(handshakes.Buckets) : null,
-                        durations == level ? handshakes.Buckets : null))
+                        durations == level ? PodFamilies.HandshakeDurations(bounds!) : null,
+                        durations == level ? bounds : null))
                     .Where(level => level.Lines > 0),
             ],
             options.MaxSeries,

@@ -1,11 +1,15 @@
 namespace Exporter.Options;
 
 /// <summary>What was typed: a command and options of the form <c>--Section:Key=value</c> or <c>--Section:Key value</c>.</summary>
-/// <param name="All">--all: <c>uninstall</c> removes the state of every network namespace.</param>
-internal sealed record CommandLine(string Command, bool All, IReadOnlyDictionary<string, string?> Options, IReadOnlyList<string> Errors)
+/// <param name="IsFlagged">Whether the command's own flag was given: that of <c>uninstall</c> or of <c>options</c>.</param>
+internal sealed record CommandLine(string Command, bool IsFlagged, IReadOnlyDictionary<string, string?> Options, IReadOnlyList<string> Errors)
 {
     internal const string Run = "run";
     internal const string Uninstall = "uninstall";
+    internal const string ListOptions = "options";
+
+    /// <summary>What stands alone behind a command, and changes what it does.</summary>
+    private static readonly Dictionary<string, string> Flags = new() { [Uninstall] = "--all", [ListOptions] = "--schema" };
 
     internal static CommandLine Parse(ReadOnlySpan<string> arguments)
     {
@@ -26,13 +30,13 @@ internal sealed record CommandLine(string Command, bool All, IReadOnlyDictionary
 
         var options = new Dictionary<string, string?>(StringComparer.OrdinalIgnoreCase);
         var errors = new List<string>();
-        var all = false;
+        var isFlagged = false;
         for (var i = 0; i < arguments.Length; i++)
         {
             var argument = arguments[i];
-            if (argument == "--all" && command == Uninstall)
+            if (Flags.TryGetValue(command, out var flag) && argument == flag)
             {
-                all = true;
+                isFlagged = true;
                 continue;
             }
             if (!argument.StartsWith("--", StringComparison.Ordinal))
@@ -55,6 +59,6 @@ internal sealed record CommandLine(string Command, bool All, IReadOnlyDictionary
                 errors.Add($"{key}: has no value. Options are written --Section:Key=value.");
             }
         }
-        return new(command, all, options, errors);
+        return new(command, isFlagged, options, errors);
     }
 }

@@ -1,3 +1,5 @@
+using Exporter.Health;
+
 namespace Exporter.Options;
 
 /// <summary>Where options come from: files, the environment, the command line, each before those that it wins over.</summary>
@@ -12,15 +14,23 @@ internal sealed class OptionFiles
     /// <summary>The value of <see cref="FileKey"/>, which the file itself cannot set.</summary>
     private readonly string? _named;
 
-    private readonly Files _files;
+    private readonly FileWatch _files = new();
 
-    private OptionFiles(IReadOnlyDictionary<string, string?> commandLine, string? named, Files files)
+    private OptionFiles(IReadOnlyDictionary<string, string?> commandLine, string? named)
     {
-        (_commandLine, _named, _files) = (commandLine, named, files);
+        (_commandLine, _named) = (commandLine, named);
+        var contents = new List<byte[]>();
+        var beside = Path.Combine(AppContext.BaseDirectory, "appsettings.json");
+        // It need not be there, and may come.
+        Error = ReadInto(contents, beside, beside) is { } problem && File.Exists(beside) ? problem : null;
+        if (!string.IsNullOrEmpty(named))
+        {
+            Error = ReadInto(contents, named, FileKey) ?? Error;
+        }
         try
         {
-            Configuration = Build(commandLine, files.Contents);
-            Error = files.Error ?? (Configuration[FileKey] == named ? null : $"{FileKey}: cannot be set in a file");
+            Configuration = Build(commandLine, contents);
+            Error ??= Configuration[FileKey] == named ? null : $"{FileKey}: cannot be set in a file";
         }
         catch (Exception e) when (e is FormatException or InvalidDataException or InvalidOperationException or System.Text.Json.JsonException)
         {
@@ -37,11 +47,26 @@ internal sealed class OptionFiles
     internal static OptionFiles Read(IReadOnlyDictionary<string, string?> commandLine)
     {
         var named = Build(commandLine, [])[FileKey];
-        return new(commandLine, named, Files.Read(named));
+        return new(commandLine, named);
     }
 
+    /// <summary>Describes the option that names a file. It is read before all others, by <see cref="Read(IReadOnlyDictionary{string, string})"/>.</summary>
+    internal static void Describe(OptionReader reader) =>
+        reader.AbsolutePath(FileKey, "a path", "A file with options in the form of appsettings.json, over which it wins; read again when it changes; empty: no file. It cannot be set in a file.");
+
     /// <summary>The same one where nothing has changed in the files.</summary>
-    internal OptionFiles Read() => Files.Read(_named) is var files && files.IsSame(_files) ? this : new(_commandLine, _named, files);
+    internal OptionFiles Read() => _files.HaveChanged() ? new(_commandLine, _named) : this;
+
+    /// <returns>Why it cannot be read; null where it can.</returns>
+    private string? ReadInto(List<byte[]> contents, string path, string name)
+    {
+        if (_files.TryRead(path, out var problem) is not { } content)
+        {
+            return $"{name}: {problem}";
+        }
+        contents.Add(content);
+        return null;
+    }
 
     private static IConfigurationRoot Build(IReadOnlyDictionary<string, string?> commandLine, IEnumerable<byte[]> layers)
     {
@@ -51,40 +76,5 @@ internal sealed class OptionFiles
             builder.AddJsonStream(new MemoryStream(layer));
         }
         return builder.AddEnvironmentVariables(Prefix).AddInMemoryCollection(commandLine).Build();
-    }
-
-    /// <summary>What is in the files; one that is not there has nothing in it.</summary>
-    private sealed record Files(IReadOnlyList<byte[]> Contents, string? Error)
-    {
-        /// <param name="named">Null or empty: there is none besides appsettings.json.</param>
-        internal static Files Read(string? named)
-        {
-            var contents = new List<byte[]>();
-            var beside = Path.Combine(AppContext.BaseDirectory, "appsettings.json");
-            var error = TryRead(beside, contents, out var settings) || settings is FileNotFoundException or DirectoryNotFoundException ? null : $"{beside}: {settings!.Message}";
-            if (!string.IsNullOrEmpty(named) && !TryRead(named, contents, out var problem))
-            {
-                error ??= $"{FileKey}: {problem!.Message}";
-            }
-            return new(contents, error);
-        }
-
-        internal bool IsSame(Files other) =>
-            Error == other.Error && Contents.Count == other.Contents.Count && Contents.Zip(other.Contents).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second));
-
-        private static bool TryRead(string path, List<byte[]> contents, out Exception? problem)
-        {
-            try
-            {
-                contents.Add(File.ReadAllBytes(path));
-                problem = null;
-                return true;
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                problem = e;
-                return false;
-            }
-        }
     }
 }

@@ -6,7 +6,9 @@ using System.Text.RegularExpressions;
 namespace Exporter.Options;
 
 /// <summary>An option as the help and the documentation list it.</summary>
-internal sealed record OptionDescription(string Key, string Values, string Default, string Description);
+/// <param name="Schema">What the chart's values may have for it: a JSON Schema on one line, which may refer to those of values.schema.json.</param>
+/// <param name="IsLive">Whether a change is in force while the program runs; else it waits for the next start.</param>
+internal sealed record OptionDescription(string Key, string Values, string Default, string Description, string Schema, bool IsLive);
 
 /// <summary>
 /// Turns configuration text into values and gathers everything that is wrong with it, so that it can be said at once. It also
@@ -16,6 +18,12 @@ internal sealed partial class OptionReader(IConfiguration configuration)
 {
     /// <summary>The framework reads this section itself.</summary>
     private const string LoggingSection = "Logging";
+
+    /// <summary>A bare off is false to YAML.</summary>
+    private const string Off = "off";
+
+    private const string AnyText = """{"type": ["string", "null"]}""";
+    private const string PathText = """{"type": ["string", "null"], "pattern": "^(/.*)?$"}""";
 
     private readonly List<OptionDescription> _options = [];
     private readonly List<string> _errors = [];
@@ -46,51 +54,67 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         }
     }
 
-    internal TimeSpan Duration(string key, TimeSpan byDefault, TimeSpan least, TimeSpan most, string description) =>
-        Read(key, $"{least:c} to {most:c}", byDefault, byDefault.ToString("c"), description, text =>
+    internal TimeSpan Duration(string key, TimeSpan byDefault, TimeSpan least, TimeSpan most, string description, bool isLive = false) =>
+        Read(key, $"{least:c} to {most:c}", byDefault, byDefault.ToString("c"), description, Defined("duration"), text =>
             // A bare number would be days.
             text.Contains(':', StringComparison.Ordinal) && TimeSpan.TryParseExact(text, "c", CultureInfo.InvariantCulture, out var value)
                 ? value >= least && value <= most
                     ? value
                     : throw new FormatException($"is out of range; it can be from {least:c} to {most:c}")
-                : throw new FormatException($"is not a duration; write [days.]hours:minutes:seconds, like {byDefault:c}"));
+                : throw new FormatException($"is not a duration; write [days.]hours:minutes:seconds, like {byDefault:c}"),
+            isLive);
 
-    internal int Number(string key, int byDefault, int least, int most, string description) =>
-        Read(key, $"{least} to {most}", byDefault, byDefault.ToString(CultureInfo.InvariantCulture), description, text =>
+    internal int Number(string key, int byDefault, int least, int most, string description, bool isLive = false) =>
+        Read(key, $"{least} to {most}", byDefault, byDefault.ToString(CultureInfo.InvariantCulture), description, Integer(least, most), text =>
             int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= least && value <= most
                 ? value
-                : throw new FormatException($"is not a whole number from {least} to {most}"));
+                : throw new FormatException($"is not a whole number from {least} to {most}"),
+            isLive);
 
     internal bool Switch(string key, bool byDefault, string description) =>
-        Read(key, "true, false", byDefault, byDefault ? "true" : "false", description, text =>
+        Read(key, "true, false", byDefault, byDefault ? "true" : "false", description, """{"type": ["boolean", "null"]}""", text =>
             bool.TryParse(text, out var value) ? value : throw new FormatException("is not one of true, false"));
 
     /// <summary>Seconds, ascending, separated by semicolons; returned in nanoseconds.</summary>
     internal IReadOnlyList<ulong> Bounds(string key, string byDefault, int most, string description) =>
-        Read(key, $"1 to {most} numbers of seconds from 0.000001 to 600, ascending", ParseBounds(byDefault, most), byDefault, description, text => ParseBounds(text, most));
+        Read(
+            key,
+            $"1 to {most} numbers of seconds from 0.000001 to 600, ascending",
+            ParseBounds(byDefault, most),
+            byDefault,
+            description,
+            TextOrArray(
+                $$"""{"type": "string", "pattern": "^ *[0-9.]+ *(; *[0-9.]+ *){0,{{most - 1}}}$"}""",
+                $$$"""{"type": "array", "minItems": 1, "maxItems": {{{most}}}, "items": {"type": "number", "minimum": 0.000001, "maximum": 600}}"""),
+            text => ParseBounds(text, most));
 
-    internal string Text(string key, string values, string description, string byDefault = "") => Read(key, values, byDefault, byDefault, description, text => text);
+    internal string Text(string key, string values, string description) => Read(key, values, "", "", description, AnyText, text => text);
+
+    /// <summary>Of a file or a directory, from the root on where a pod is to find it.</summary>
+    internal string AbsolutePath(string key, string values, string description, string byDefault = "") => Read(key, values, byDefault, byDefault, description, PathText, text => text);
 
     /// <summary>Parts separated by semicolons.</summary>
+    /// <param name="schema">As <see cref="OptionDescription.Schema"/>.</param>
     /// <param name="parse">Throws <see cref="FormatException"/>.</param>
-    internal T List<T>(string key, string byDefault, string values, string description, Func<IReadOnlyList<string>, T> parse)
+    internal T List<T>(string key, string byDefault, string values, string description, string schema, Func<IReadOnlyList<string>, T> parse, bool isLive = false)
     {
-        return Read(key, values, Parse(byDefault), byDefault, description, Parse);
+        return Read(key, values, Parse(byDefault), byDefault, description, schema, Parse, isLive);
 
         T Parse(string text) => parse(text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
     }
 
-    internal T Choice<T>(string key, T byDefault, string description)
+    internal T Choice<T>(string key, T byDefault, string description, bool isLive = false)
         where T : struct, Enum
     {
         var values = string.Join(", ", Enum.GetValues<T>().Select(EnumText.Lower));
-        return Read(key, values, byDefault, EnumText.Lower(byDefault), description, text =>
+        return Read(key, values, byDefault, EnumText.Lower(byDefault), description, OneOf(Enum.GetValues<T>().Select(EnumText.Lower)), text =>
             Enum.GetValues<T>().Cast<T?>().FirstOrDefault(value => IsSame(value.ToString()!, text))
-                ?? throw new FormatException($"is not one of {values}"));
+                ?? throw new FormatException($"is not one of {values}"),
+            isLive);
     }
 
-    internal Regex? Pattern(string key, string description) =>
-        Read<Regex?>(key, "a regular expression", null, "", description, text =>
+    internal Regex? Pattern(string key, string description, bool isLive = false) =>
+        Read<Regex?>(key, "a regular expression", null, "", description, AnyText, text =>
         {
             try
             {
@@ -105,10 +129,31 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             {
                 throw new FormatException("is not a regular expression that can be used: it looks ahead or behind, refers back or is atomic, which takes backtracking");
             }
-        });
+        }, isLive);
 
     internal IReadOnlyList<string> Urls(string key, string byDefault, string description) =>
-        Read(key, "http or https addresses", ParseUrls(byDefault), byDefault, description, ParseUrls);
+        Read(
+            key,
+            "http or https addresses",
+            ParseUrls(byDefault),
+            byDefault,
+            description,
+            TextOrArray(Defined("urls"), $$"""{"type": "array", "minItems": 1, "items": {{Defined("url")}}}"""),
+            ParseUrls);
+
+    /// <summary>A schema of a list: a text whose parts are separated by semicolons, or an array.</summary>
+    internal static string TextOrArray(string text, string array) => $$"""{"oneOf": [{{text}}, {{array}}, {"type": "null"}]}""";
+
+    /// <summary>One of the schemas that values.schema.json has by itself.</summary>
+    internal static string Defined(string name) => $$"""{"$ref": "#/$defs/{{name}}"}""";
+
+    private static string Integer(int least, int most) => $$"""{"type": ["integer", "null"], "minimum": {{least}}, "maximum": {{most}}}""";
+
+    private static string OneOf(IEnumerable<string> values)
+    {
+        var texts = values.SelectMany(value => value == Off ? (string[])[$"\"{value}\"", "false"] : [$"\"{value}\""]);
+        return $$"""{"enum": [{{string.Join(", ", texts)}}, null]}""";
+    }
 
     private static ulong[] ParseBounds(string text, int most)
     {
@@ -163,9 +208,9 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         return urls;
     }
 
-    private T Read<T>(string key, string values, T byDefault, string defaultText, string description, Func<string, T> parse)
+    private T Read<T>(string key, string values, T byDefault, string defaultText, string description, string schema, Func<string, T> parse, bool isLive = false)
     {
-        _options.Add(new(key, values, defaultText, description));
+        _options.Add(new(key, values, defaultText, description, schema, isLive));
         if (configuration[key] is not { } text)
         {
             return byDefault;

@@ -1,5 +1,4 @@
 using System.Text;
-using Exporter.Options;
 
 namespace Exporter.Pods;
 
@@ -9,15 +8,16 @@ internal sealed class PodLabels
     /// <summary>In place of what only pods have.</summary>
     internal const string HostName = "__host__";
 
-    private readonly MetricsOptions _options;
+    private readonly PodLabelOptions _options;
     private readonly string _node;
     private readonly PodLabel[] _labels;
 
-    public PodLabels(MetricsOptions options, KubernetesOptions kubernetes)
+    /// <param name="levels">Those that there are series at.</param>
+    /// <param name="node">As the label of that name shows it.</param>
+    internal PodLabels(PodLabelOptions options, IEnumerable<SeriesLevel> levels, string node)
     {
-        _options = options;
-        _node = kubernetes.FindNodeName() ?? Environment.MachineName;
-        _labels = [.. options.Levels.SelectMany(LabelsAt).Distinct()];
+        (_options, _node) = (options, node);
+        _labels = [.. levels.SelectMany(LabelsAt).Distinct()];
         Names = [.. _labels.Select(label => label.Name)];
     }
 

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using Exporter.Bpf;
-using Exporter.Options;
+using Exporter.State;
 
 namespace Exporter.Programs;
 

@@ -1,6 +1,6 @@
 using Exporter.Bpf;
 using Exporter.Metrics;
-using Exporter.Options;
+using Exporter.State;
 using Prometheus;
 
 namespace Exporter.Programs;
@@ -15,25 +15,25 @@ internal sealed record ObjectStatus(
     string Name, string? Source = null, DateTimeOffset? ReplacedAt = null, string? Refusal = null, DateTimeOffset? RefusedAt = null, int Replacements = 0, int Refusals = 0);
 
 /// <summary>What is loaded of each object, for whoever asks. Written by the loop that replaces them.</summary>
-internal sealed class ProgramObjects(BpfOptions options)
+internal sealed class ProgramObjects
 {
-    private Counter? _replacements;
+    private readonly Counter _replacements;
     private ObjectStatus[] _status = [new(PodTrafficPrograms.ObjectName), new(TcpHandshakePrograms.ObjectName)];
 
-    /// <summary>What is there to replace them; remembers what it has offered.</summary>
-    internal ObjectDirectory Directory { get; } = new(options);
-
-    internal IReadOnlyList<ObjectStatus> Status => Volatile.Read(ref _status);
-
-    /// <summary>Shows what was counted in these metrics, from now on in these alone.</summary>
-    internal void ShowIn(IMetricFactory metrics)
+    internal ProgramObjects(BpfOptions options, IMetricFactory metrics)
     {
+        Directory = new(options);
         _replacements = ExporterFamilies.Replacements.CreateCounter(metrics);
         foreach (var status in _status)
         {
             Show(status);
         }
     }
+
+    /// <summary>What is there to replace them; remembers what it has offered.</summary>
+    internal ObjectDirectory Directory { get; }
+
+    internal IReadOnlyList<ObjectStatus> Status => Volatile.Read(ref _status);
 
     internal void SetReplaced(string name, string source, DateTimeOffset now)
     {
@@ -55,8 +55,8 @@ internal sealed class ProgramObjects(BpfOptions options)
     {
         foreach (var (result, count) in ((string, int)[])[("replaced", status.Replacements), ("refused", status.Refusals)])
         {
-            _replacements?.WithLabels(status.Name, result).IncTo(count);
-            _replacements?.WithLabels(status.Name, result).Publish();
+            _replacements.WithLabels(status.Name, result).IncTo(count);
+            _replacements.WithLabels(status.Name, result).Publish();
         }
     }
 }

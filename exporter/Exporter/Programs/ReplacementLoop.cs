@@ -65,9 +65,9 @@ internal sealed partial class ReplacementLoop(
         LogRefused(name, path, problem);
     }
 
-    [LoggerMessage(70, LogLevel.Information, "The BPF object {Name} was replaced by {Path}")]
+    [LoggerMessage(70, LogLevel.Information, "Replaced the BPF object {Name} by {Path}")]
     private partial void LogReplaced(string name, string path);
 
-    [LoggerMessage(71, LogLevel.Error, "The BPF object {Name} stays as it is, {Path} is refused: {Reason}")]
+    [LoggerMessage(71, LogLevel.Error, "Rejected {Path}; the BPF object {Name} keeps running: {Reason}")]
     private partial void LogRefused(string name, string path, string reason);
 }

@@ -2,7 +2,6 @@ using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
-using Exporter.Options;
 using Exporter.Server;
 
 namespace Exporter.Security;

@@ -1,7 +1,7 @@
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using Exporter.Options;
+using Exporter.Server;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 
 namespace Exporter.Security;

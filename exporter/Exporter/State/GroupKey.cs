@@ -1,4 +1,3 @@
-using Exporter.Options;
 using Exporter.Pods;
 
 namespace Exporter.State;

@@ -2,7 +2,6 @@ using Exporter.Bpf;
 using Exporter.Handshakes;
 using Exporter.Health;
 using Exporter.Metrics;
-using Exporter.Options;
 
 namespace Exporter.Traffic;
 
@@ -84,7 +83,7 @@ internal sealed partial class DrainLoop(
         }
     }
 
-    [LoggerMessage(20, LogLevel.Error, "Draining fails, nothing is lost yet: {Reason}")]
+    [LoggerMessage(20, LogLevel.Error, "Draining failed; counters stay in the kernel for the next drain: {Reason}")]
     private partial void LogFailing(string reason);
 
     [LoggerMessage(21, LogLevel.Information, "Draining works again")]

@@ -3,7 +3,6 @@ using System.Net;
 using System.Text.RegularExpressions;
 using Exporter.Kubernetes;
 using Exporter.Kubernetes.Access;
-using Exporter.Options;
 
 namespace Exporter.Chart.Tests.Support;
 

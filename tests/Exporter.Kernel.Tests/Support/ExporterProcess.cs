@@ -97,7 +97,7 @@ internal sealed partial class ExporterProcess : IDisposable
     }
 
     /// <summary>Waits until it counts, or waits for another one to end.</summary>
-    internal Task WaitUntilRunningAsync() => WaitForLogAsync("Counting by", "Another exporter has the lock");
+    internal Task WaitUntilRunningAsync() => WaitForLogAsync("Counting by", "Another exporter holds the lock");
 
     /// <summary>Waits for a line that contains one of the texts, which may have come already.</summary>
     internal async Task WaitForLogAsync(params string[] texts)

@@ -1,8 +1,8 @@
 using System.Collections.Frozen;
 using Exporter.Bpf.Contract;
+using Exporter.Commands;
 using Exporter.Handshakes;
 using Exporter.Metrics;
-using Exporter.Options;
 using Exporter.Pods;
 using Exporter.State;
 using Exporter.Traffic;
@@ -31,8 +31,8 @@ internal sealed class CountingNode : IDisposable
         Options = TestOptions.Read(settings);
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
         Metrics = new(Factory, Ledger);
-        Labels = new(Options.Metrics, Options.Kubernetes);
-        Pods = new(Factory, Metrics, Time, Labels, Options.Metrics, plan ?? SeriesPlan.Create(Options.Metrics, Options.Handshake), Scrapes, Ledger, Logger);
+        Labels = Options.CreateLabels();
+        Pods = new(Factory, Metrics, Time, Labels, Options.Metrics, plan ?? SeriesPlan.Create(Options.Metrics, Options.Handshake.Bounds), Scrapes, Ledger, Logger);
         Reader = new(Source, Table, Metrics, Ledger, Time, Options.Identity);
         Handshakes = new(HandshakeSource, Table, Metrics, Ledger, Time, Options.Identity, Options.Handshake);
     }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
+using Exporter.Commands;
 using Exporter.Kubernetes;
-using Exporter.Options;
 using Exporter.Pods;
 using Microsoft.Extensions.Time.Testing;
 using Prometheus;
@@ -29,7 +29,7 @@ internal sealed class JoiningNode
     {
         Options = TestOptions.Read(settings);
         Store = new(Time, Keep);
-        Source = new(Store, new(Options.Metrics, Options.Kubernetes), Time, BootedAt, new(Prometheus.Metrics.WithCustomRegistry(_registry)));
+        Source = new(Store, Options.CreateLabels(), Time, BootedAt, new(Prometheus.Metrics.WithCustomRegistry(_registry)));
         Store.SetCurrent(true);
         if (isListed)
         {
@@ -43,7 +43,7 @@ internal sealed class JoiningNode
     internal IReadOnlyList<PodInterface> ChangeOptions((string Key, string? Value) setting, params PodInterface[] interfaces)
     {
         var options = TestOptions.Read(setting);
-        Source.Configure(new(options.Metrics, options.Kubernetes), Keep);
+        Source.Configure(options.CreateLabels(), Keep);
         IReadOnlyList<PodInterface> restored = [.. interfaces.Select(owner => new PodInterface(owner.Link, owner.Generation, owner.SeenAt))];
         Source.Resume(restored);
         return restored;

@@ -1,3 +1,4 @@
+using Exporter.Commands;
 using Exporter.Options;
 using Microsoft.Extensions.Configuration;
 

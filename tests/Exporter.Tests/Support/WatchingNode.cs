@@ -46,7 +46,7 @@ internal sealed class WatchingNode : IAsyncDisposable
         [.. Store.Pods.Select(pod => pod.State).Select(pod => $"{pod.Description.Namespace}/{pod.Description.Name} {pod.Phase} {string.Join(' ', pod.Addresses)}".Trim()).Order(StringComparer.Ordinal)];
 
     /// <summary>What was logged, without what differs from case to case.</summary>
-    internal IReadOnlyList<string> Told => [.. Logger.Entries.Select(entry => entry.Text.Split([" for pods", " of node", " on node"], StringSplitOptions.None)[0])];
+    internal IReadOnlyList<string> Told => [.. Logger.Entries.Select(entry => entry.Text.Split([" of node", "; ", ": "], StringSplitOptions.None)[0])];
 
     public async ValueTask DisposeAsync()
     {

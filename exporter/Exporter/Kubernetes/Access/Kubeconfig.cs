@@ -1,4 +1,5 @@
 using System.Text;
+using Exporter.Health;
 
 namespace Exporter.Kubernetes.Access;
 
@@ -11,17 +12,17 @@ internal sealed class Kubeconfig
     private readonly Dictionary<string, KubeconfigValue> _clusters = new(StringComparer.Ordinal);
     private readonly Dictionary<string, KubeconfigValue> _users = new(StringComparer.Ordinal);
     private readonly Dictionary<string, KubeconfigValue> _contexts = new(StringComparer.Ordinal);
-    private readonly WatchedFiles _files;
+    private readonly FileWatch _files;
     private KubeconfigValue? _currentContext;
     private KubeconfigValue? _last;
 
-    private Kubeconfig(WatchedFiles files) => _files = files;
+    private Kubeconfig(FileWatch files) => _files = files;
 
     internal bool IsEmpty => _last is null;
 
     /// <param name="mayBeMissing">Whether files that are not there are skipped, as those that KUBECONFIG lists.</param>
     /// <exception cref="AccessException">A file cannot be read or is no kubeconfig.</exception>
-    internal static Kubeconfig Read(IReadOnlyList<string> paths, bool mayBeMissing, WatchedFiles files)
+    internal static Kubeconfig Read(IReadOnlyList<string> paths, bool mayBeMissing, FileWatch files)
     {
         var kubeconfig = new Kubeconfig(files);
         foreach (var path in paths)

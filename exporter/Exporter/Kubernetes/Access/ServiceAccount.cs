@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using Exporter.Health;
 
 namespace Exporter.Kubernetes.Access;
 
@@ -13,7 +14,7 @@ internal static class ServiceAccount
         environment[HostVariable].Length > 0 && environment[PortVariable].Length > 0 && File.Exists(TokenFile(environment));
 
     /// <exception cref="AccessException">The environment or the files cannot be used.</exception>
-    internal static ApiAccess Read(AccessEnvironment environment, WatchedFiles files)
+    internal static ApiAccess Read(AccessEnvironment environment, FileWatch files)
     {
         var (host, port) = (environment[HostVariable], environment[PortVariable]);
         if (host.Length == 0 || port.Length == 0)
@@ -25,7 +26,8 @@ internal static class ServiceAccount
         {
             throw new AccessException($"{HostVariable} and {PortVariable} are '{host}' and '{port}', which is no address");
         }
-        var token = Encoding.UTF8.GetString(files.Read(TokenFile(environment))).Trim();
+        var tokenFile = files.TryRead(TokenFile(environment), out var unreadable) ?? throw new AccessException(unreadable);
+        var token = Encoding.UTF8.GetString(tokenFile).Trim();
         if (token.Length == 0)
         {
             throw new AccessException($"'{TokenFile(environment)}' is empty");

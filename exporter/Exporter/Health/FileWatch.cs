@@ -1,16 +1,12 @@
-namespace Exporter.Kubernetes.Access;
+namespace Exporter.Health;
 
 /// <summary>
 /// Files that were read together, with their content. Contents are compared, not times: a volume that the kubelet mounts changes by a symbolic
 /// link above the file.
 /// </summary>
-internal sealed class WatchedFiles
+internal sealed class FileWatch
 {
     private readonly Dictionary<string, byte[]?> _contents = new(StringComparer.Ordinal);
-
-    /// <exception cref="AccessException">The file cannot be read.</exception>
-    internal byte[] Read(string path) =>
-        TryRead(path, out var problem) ?? throw new AccessException(problem);
 
     /// <param name="problem">Names the file and the reason.</param>
     /// <returns>Null: the file cannot be read.</returns>
@@ -21,6 +17,7 @@ internal sealed class WatchedFiles
         return content;
     }
 
+    /// <summary>Whether a file has other content than when it was read, has come or is gone.</summary>
     internal bool HaveChanged() =>
         _contents.Any(file => TryReadNow(file.Key, out _) is { } now ? file.Value is null || !now.AsSpan().SequenceEqual(file.Value) : file.Value is not null);
 

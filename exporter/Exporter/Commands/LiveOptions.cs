@@ -1,9 +1,10 @@
 using Exporter.Health;
 using Exporter.Metrics;
+using Exporter.Options;
 using Microsoft.Extensions.Options;
 using Prometheus;
 
-namespace Exporter.Options;
+namespace Exporter.Commands;
 
 /// <summary>
 /// The options, which may change while the program runs: the files are compared with what they were, once a second, since a ConfigMap changes
@@ -12,9 +13,6 @@ namespace Exporter.Options;
 internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 {
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
-
-    /// <summary>Sections and keys whose options are applied while the program runs; every other takes a restart.</summary>
-    private static readonly string[] Live = ["Drain:", "Metrics:", "Identity:Wait", "Attach:Include", "Attach:Exclude", "Attach:CheckInterval"];
 
     /// <summary>The loop looks, and so does a SIGHUP.</summary>
     private readonly Lock _looking = new();
@@ -104,17 +102,15 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
         LogRefused(string.Join("; ", errors));
     }
 
-    private static bool IsLive(string key) => Live.Any(live => key.StartsWith(live, StringComparison.OrdinalIgnoreCase));
-
     /// <param name="reader">It has read all options.</param>
     private static Dictionary<string, OptionValue> ValuesOf(OptionReader reader, IConfiguration configuration) =>
-        reader.Options.ToDictionary(option => option.Key, option => new OptionValue(configuration[option.Key], option.Default));
+        reader.Options.ToDictionary(option => option.Key, option => new OptionValue(configuration[option.Key], option.Default, option.IsLive));
 
     /// <summary>The options that will be in force: live ones as they are now, every other as the program was started with it.</summary>
     /// <returns>Null: these together cannot be used, although they can be with those that wait for a restart.</returns>
     private ExporterOptions? ReadEffective(Dictionary<string, OptionValue> values, out IReadOnlyList<string> errors)
     {
-        var effective = values.ToDictionary(value => value.Key, value => (IsLive(value.Key) ? value.Value : _started[value.Key]).Text);
+        var effective = values.ToDictionary(value => value.Key, value => (value.Value.IsLive ? value.Value : _started[value.Key]).Text);
         var reader = new OptionReader(new ConfigurationBuilder().AddInMemoryCollection(effective).Build());
         var options = ExporterOptions.Read(reader);
         errors = [.. reader.Errors.Select(error => $"until a restart puts the other changes in force: {error}")];
@@ -123,13 +119,13 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 
     private void Apply(ExporterOptions effective, Dictionary<string, OptionValue> values)
     {
-        _pending = [.. values.Where(value => !IsLive(value.Key) && !value.Value.IsSame(_started[value.Key])).Select(value => value.Key)];
+        _pending = [.. values.Where(value => !value.Value.IsLive && !value.Value.IsSame(_started[value.Key])).Select(value => value.Key)];
         _pendingOptions.Set(_pending.Count);
         foreach (var key in _pending.Where(key => !values[key].IsSame(_values[key])))
         {
             LogPending(key);
         }
-        List<string> applied = [.. values.Where(value => IsLive(value.Key) && !value.Value.IsSame(_values[value.Key])).Select(value => value.Key)];
+        List<string> applied = [.. values.Where(value => value.Value.IsLive && !value.Value.IsSame(_values[value.Key])).Select(value => value.Key)];
         _values = values;
         if (applied.Count == 0)
         {
@@ -144,17 +140,18 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
         }
     }
 
-    [LoggerMessage(80, LogLevel.Information, "These options have changed, and are in force: {Keys}")]
+    [LoggerMessage(80, LogLevel.Information, "Applied changed options: {Keys}")]
     private partial void LogApplied(string keys);
 
-    [LoggerMessage(81, LogLevel.Warning, "{Key} has changed, and will be in force after the next start")]
+    [LoggerMessage(81, LogLevel.Warning, "{Key} has changed; the change applies at the next start")]
     private partial void LogPending(string key);
 
-    [LoggerMessage(82, LogLevel.Error, "The options have changed and cannot be used, the former stay in force: {Errors}")]
+    [LoggerMessage(82, LogLevel.Error, "Reloading the options failed, keeping the previous ones: {Errors}")]
     private partial void LogRefused(string errors);
 
     /// <param name="Text">Null: it is not set.</param>
-    private readonly record struct OptionValue(string? Text, string Default)
+    /// <param name="IsLive">Whether a change is in force at once, and does not wait for a restart.</param>
+    private readonly record struct OptionValue(string? Text, string Default, bool IsLive)
     {
         internal bool IsSame(OptionValue other) => (Text ?? Default) == (other.Text ?? other.Default);
     }

@@ -1,0 +1,8 @@
+namespace Exporter.Discovery;
+
+internal enum HookChoice
+{
+    Auto,
+    Tcx,
+    Clsact,
+}

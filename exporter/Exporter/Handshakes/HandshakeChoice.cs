@@ -1,0 +1,9 @@
+namespace Exporter.Handshakes;
+
+internal enum HandshakeChoice
+{
+    Auto,
+    Kprobe,
+    Tracepoint,
+    Off,
+}

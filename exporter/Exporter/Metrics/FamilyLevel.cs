@@ -1,0 +1,11 @@
+namespace Exporter.Metrics;
+
+/// <summary>What series of some families stand for, where that differs from all others.</summary>
+internal enum FamilyLevel
+{
+    Same,
+    Pod,
+    Workload,
+    Namespace,
+    Off,
+}

@@ -1,0 +1,8 @@
+namespace Exporter.Pods;
+
+internal enum IdentityChoice
+{
+    Auto,
+    Kubernetes,
+    Standalone,
+}
