@@ -102,7 +102,9 @@ internal sealed class ChurningPods(KubernetesNode node, Random random) : IDispos
         ns.Ip("link set eth0 up");
         Pod.WaitForCarrier(link);
         ns.Ip($"route add {Gateway} dev eth0");
-        _reports.Writer.TryWrite(cluster => cluster.SetStatus("churn", name, "Running", address));
+        // By the kubelet's clock, however late the API server hears of it.
+        var startedAt = DateTimeOffset.UtcNow;
+        _reports.Writer.TryWrite(cluster => cluster.Modify("churn", name, pod => pod with { Phase = "Running", PodIps = [address], StartedAt = startedAt }));
 
         using (var socket = ns.OpenSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp))
         {
