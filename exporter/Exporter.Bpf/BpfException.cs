@@ -4,7 +4,7 @@ using Exporter.Bpf.Native;
 namespace Exporter.Bpf;
 
 /// <summary>The kernel, or libbpf on its behalf, refused an operation.</summary>
-public class BpfException : Exception
+public class BpfException : KernelException
 {
     /// <summary>Numbers from here on are libbpf's own.</summary>
     private const int FirstOfLibbpf = 4000;
@@ -13,23 +13,19 @@ public class BpfException : Exception
 
     /// <param name="message">All there is to say.</param>
     private protected BpfException(string message)
-        : base(message) => (Operation, Log) = ("", "");
+        : base(message, errno: 0) => (Operation, Log) = ("", "");
 
     /// <param name="operation">What was tried, in words that fit behind "cannot".</param>
     public BpfException(string operation, int errno, string log = "")
-        : base(Compose(operation, errno, log))
+        : base(Compose(operation, errno, log), errno)
     {
         Operation = operation;
-        ErrorNumber = errno;
         Log = string.Join('\n', log.Split('\n').Select(line => line.StartsWith(LibbpfPrefix, StringComparison.Ordinal) ? line[LibbpfPrefix.Length..] : line));
         IsOfVerifier = VerifierLines(log).Length > 0;
     }
 
     /// <summary>What was tried, in words that fit behind "cannot".</summary>
     public string Operation { get; }
-
-    /// <summary>The kernel's errno, positive.</summary>
-    public int ErrorNumber { get; internal init; }
 
     /// <summary>What libbpf said meanwhile, the verifier's log included; empty where it said nothing.</summary>
     public string Log { get; }

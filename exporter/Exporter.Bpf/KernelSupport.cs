@@ -51,7 +51,7 @@ public static class KernelSupport
     {
         get
         {
-            using var client = new RouteClient();
+            using var client = new TcClient();
             return client.HasQdisc("clsact");
         }
     }
@@ -61,7 +61,7 @@ public static class KernelSupport
     {
         get
         {
-            using var client = new RouteClient();
+            using var client = new TcClient();
             return client.HasBpfClassifier();
         }
     }

@@ -1,4 +1,5 @@
 using Exporter.Bpf.Contract;
+using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
 
 namespace Exporter.Bpf;

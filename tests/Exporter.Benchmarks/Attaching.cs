@@ -54,7 +54,7 @@ internal static class Attaching
         var ifindexes = veths.Ifindexes.ToArray();
         double bare;
         using (var programs = PodTrafficPrograms.Load(1024))
-        using (var client = new RouteClient())
+        using (var client = new TcClient())
         {
             TcHook tc = hook == "tcx" ? new TcxHook(programs) : new ClsactHook(programs, client, 10);
             var started = Stopwatch.GetTimestamp();
@@ -99,7 +99,7 @@ internal static class Attaching
     /// <summary>Asks the kernel whether an interface has programs on both sides, whoever's they are: nobody else attaches any.</summary>
     private sealed class AttachmentProbe(string hook) : IDisposable
     {
-        private readonly RouteClient _client = new();
+        private readonly TcClient _client = new();
 
         internal bool IsAttached(int ifindex) => hook == "tcx"
             ? TcxHook.CountPrograms(ifindex, TcDirection.Ingress) > 0 && TcxHook.CountPrograms(ifindex, TcDirection.Egress) > 0

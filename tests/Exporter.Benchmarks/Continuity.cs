@@ -62,7 +62,7 @@ internal static class Continuity
     {
         using var veths = new Veths(Interfaces);
         using var programs = PodTrafficPrograms.Load(1024);
-        using var client = new RouteClient();
+        using var client = new TcClient();
         TcHook tc = hook == "tcx" ? new TcxHook(programs) : new ClsactHook(programs, client, 10);
         var attachments = veths.Ifindexes
             .SelectMany(ifindex => new[] { tc.TryAttach(ifindex, TcDirection.Ingress)!, tc.TryAttach(ifindex, TcDirection.Egress)! }).ToList();

@@ -84,7 +84,7 @@ internal static class PacketPath
         foreach (var (hook, length) in ((string, int)[])[("tcx", 18), ("clsact", 18)])
         {
             using var pod = new Pod().Up();
-            using var client = new Bpf.Netlink.RouteClient();
+            using var client = new Bpf.Netlink.TcClient();
             TcHook tc = hook == "tcx" ? new TcxHook(programs) : new ClsactHook(programs, client, 10);
             var (with, without) = (new List<double>(), new List<double>());
             for (var round = 0; round < Rounds; round++)

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
+using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
 using Exporter.Kernel.Tests.Support;
 

@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
 using Exporter.Kernel.Tests.Support;
 
 namespace Exporter.Kernel.Tests;
@@ -132,7 +131,7 @@ public sealed class FilterOwnerTests
 
     private static IEnumerable<string> Names(Pod pod, TcDirection direction)
     {
-        using var client = new RouteClient();
+        using var client = new TcClient();
         return [.. client.GetFilters(pod.Ifindex, direction).Select(filter => filter.Name).Where(name => name.StartsWith("podnet_", StringComparison.Ordinal))];
     }
 }

@@ -233,7 +233,7 @@ public sealed class LifecycleTests
         const int Links = 100;
         var metrics = new ExporterMetrics(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry()), Ledger.Open(null));
         var changes = new ChangeSignal();
-        using var monitor = new RouteMonitor(receiveBuffer: 1);
+        using var monitor = new LinkMonitor(receiveBuffer: 1);
         using var watcher = new LinkWatcher(monitor, changes, metrics, new LoopHealth(TimeProvider.System), TimeProvider.System, NullLogger<LinkWatcher>.Instance);
         await watcher.StartAsync(CancellationToken.None);
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));

@@ -94,10 +94,10 @@ public sealed class ReconcilerTests
     private sealed class Node : IPodSource, IAsyncDisposable
     {
         private readonly PodTrafficPrograms _programs = PodTrafficPrograms.Load(64);
-        private readonly RouteClient _client = new();
+        private readonly LinkClient _client = new();
         private readonly ChangeSignal _changes = new();
         private readonly PodLabels _labels;
-        private readonly RouteMonitor _monitor = new();
+        private readonly LinkMonitor _monitor = new();
         private readonly LinkWatcher _watcher;
         private readonly InterfaceReconciler _reconciler;
         private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();

@@ -37,10 +37,9 @@ public sealed class HouseTests
     /// <summary>What uses a folder before it still. One that is no longer there has to be deleted here, and none may be added.</summary>
     private static readonly string[] AgainstTheOrder =
     [
-        "Exporter.Bpf -> Exporter.Bpf.Tc: TcDirection, TcxHook",
+        "Exporter.Bpf -> Exporter.Bpf.Tc: TcxHook",
         "Exporter.Bpf.Contract -> Exporter.Bpf: MapLayout, PerCpu",
         "Exporter.Bpf.Netlink -> Exporter.Bpf: BpfException, NetNamespaces",
-        "Exporter.Bpf.Netlink -> Exporter.Bpf.Tc: IngressQdisc, TcDirection",
         "Exporter.Discovery -> Exporter.Programs: ProgramTrial",
         "Exporter.Handshakes -> Exporter.Traffic: HeldRows`1",
         "Exporter.Kubernetes.Access -> Exporter.Kubernetes: ApiConnection",
@@ -50,9 +49,8 @@ public sealed class HouseTests
     /// <summary>Files that are longer than others may be, with the lines that they have. A number may only fall, and none may be added.</summary>
     private static readonly Dictionary<string, int> LongFiles = new()
     {
-        ["Exporter.Bpf/Netlink/RouteClient.cs"] = 456,
         ["Exporter.Bpf/TcpHandshakePrograms.cs"] = 546,
-        ["Exporter/Discovery/InterfaceReconciler.cs"] = 1049,
+        ["Exporter/Discovery/InterfaceReconciler.cs"] = 1048,
         ["Exporter/Kubernetes/KubernetesPodSource.cs"] = 487,
         ["Exporter/Kubernetes/PodDocuments.cs"] = 372,
         ["Exporter/Kubernetes/PodStore.cs"] = 456,

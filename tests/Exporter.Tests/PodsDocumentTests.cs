@@ -199,7 +199,7 @@ public sealed partial class PodsDocumentTests
 
         public override IEnumerable<TcAttachment> Adopt(ICollection<Exception> problems) => [];
 
-        public override int RemoveStrays(RouteClient client) => 0;
+        public override int RemoveStrays() => 0;
 
         public override bool IsAttached(int ifindex) => false;
     }

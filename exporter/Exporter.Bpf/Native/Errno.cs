@@ -23,13 +23,11 @@ public static class Errno
     public static string Describe(int errno)
     {
         var text = System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno);
-        return Name(errno) is { } name ? $"{name}: {text}" : $"errno {errno}: {text}";
+        return NameOf(errno) is { } name ? $"{name}: {text}" : $"errno {errno}: {text}";
     }
 
-    /// <summary>The name in lower case, as a metric's label wants it, or <c>other</c>.</summary>
-    public static string Label(int errno) => Name(errno)?.ToLowerInvariant() ?? "other";
-
-    private static string? Name(int errno) => errno switch
+    /// <summary>The name as the manual pages have it; null where it means nothing to the program.</summary>
+    internal static string? NameOf(int errno) => errno switch
     {
         EPERM => nameof(EPERM),
         ENOENT => nameof(ENOENT),

@@ -3,14 +3,10 @@ using Exporter.Bpf.Native;
 namespace Exporter.Bpf.Netlink;
 
 /// <summary>rtnetlink refused a request, or the socket failed.</summary>
-public sealed class NetlinkException : Exception
+public sealed class NetlinkException : KernelException
 {
     internal NetlinkException(string operation, int errno, string? reason = null)
-        : base($"Cannot {operation}: {Errno.Describe(errno)}{(string.IsNullOrEmpty(reason) ? "" : $" ({reason})")}")
+        : base($"Cannot {operation}: {Errno.Describe(errno)}{(string.IsNullOrEmpty(reason) ? "" : $" ({reason})")}", errno)
     {
-        ErrorNumber = errno;
     }
-
-    /// <summary>The kernel's errno, positive.</summary>
-    public int ErrorNumber { get; }
 }

@@ -14,7 +14,7 @@ namespace Exporter.Bpf.Tc;
 /// </summary>
 /// <param name="priority">Lower runs earlier. Where another kind of classifier has it, the next free one is taken.</param>
 /// <param name="pins">Null: programs are not pinned.</param>
-public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, ushort priority, PinDirectory? pins = null) : TcHook, IDisposable
+public sealed class ClsactHook(PodTrafficPrograms programs, TcClient client, ushort priority, PinDirectory? pins = null) : TcHook, IDisposable
 {
     /// <summary>"pn" in ASCII; any number would do that nobody else is likely to use.</summary>
     private const uint FirstHandle = 0x706e;
@@ -22,7 +22,7 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
     private const int Attempts = 16;
 
     private readonly PodTrafficPrograms _programs = programs;
-    private readonly RouteClient _client = client;
+    private readonly TcClient _client = client;
 
     /// <summary>By their names (<see cref="FilterName.Claim"/>). Null: another process has the name.</summary>
     private readonly Dictionary<string, Socket?> _claims = [];
@@ -72,9 +72,9 @@ public sealed class ClsactHook(PodTrafficPrograms programs, RouteClient client, 
         }
     }
 
-    public override int RemoveStrays(RouteClient client)
+    public override int RemoveStrays()
     {
-        var removed = RemoveStrays(client, pins, _programs.Transmit.Id, _programs.Receive.Id);
+        var removed = RemoveStrays(_client, pins, _programs.Transmit.Id, _programs.Receive.Id);
         ForgetPinned();
         return removed;
     }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Exporter.Bpf.Netlink;
 
 namespace Exporter.Bpf.Tc;
 

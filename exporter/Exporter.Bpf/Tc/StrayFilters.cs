@@ -17,13 +17,13 @@ public static class StrayFilters
     /// <param name="unmarkedToo">Also filters of earlier versions, whose names do not say whose they are.</param>
     /// <param name="current">The ids of the programs whose filters stay.</param>
     /// <returns>How many were removed.</returns>
-    public static int Remove(RouteClient client, PinDirectory? pins, bool unmarkedToo, params IReadOnlyCollection<int> current) =>
+    public static int Remove(TcClient client, PinDirectory? pins, bool unmarkedToo, params IReadOnlyCollection<int> current) =>
         Remove(client, pins?.Owner, ReadPinned(pins), unmarkedToo, current);
 
     /// <summary>As the other, where the pin directory of this path is gone, and with it what says which programs it had.</summary>
-    public static int RemoveOf(RouteClient client, string? path, bool unmarkedToo) => Remove(client, path, [], unmarkedToo, []);
+    public static int RemoveOf(TcClient client, string? path, bool unmarkedToo) => Remove(client, path, [], unmarkedToo, []);
 
-    private static int Remove(RouteClient client, string? path, HashSet<int> pinned, bool unmarkedToo, IReadOnlyCollection<int> current)
+    private static int Remove(TcClient client, string? path, HashSet<int> pinned, bool unmarkedToo, IReadOnlyCollection<int> current)
     {
         var owner = FilterName.OwnerOf(path);
         var removed = 0;

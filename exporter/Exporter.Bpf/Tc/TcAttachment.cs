@@ -1,3 +1,5 @@
+using Exporter.Bpf.Netlink;
+
 namespace Exporter.Bpf.Tc;
 
 /// <summary>

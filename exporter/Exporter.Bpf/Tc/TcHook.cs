@@ -35,7 +35,7 @@ public abstract class TcHook
     /// (<see cref="StrayFilters"/>). Called after <see cref="Adopt"/>.
     /// </summary>
     /// <returns>How many were removed.</returns>
-    public abstract int RemoveStrays(RouteClient client);
+    public abstract int RemoveStrays();
 
     /// <summary>Leaves attachments to who comes next in this process.</summary>
     public void Leave(IEnumerable<TcAttachment> attachments) => _left = [.. attachments];
@@ -52,10 +52,10 @@ public abstract class TcHook
     public abstract bool IsAttached(int ifindex);
 
     /// <summary>
-    /// Removes filters as <see cref="RemoveStrays(RouteClient)"/> does. Filters of earlier versions do not say whose they are: they belong to
+    /// Removes filters as <see cref="RemoveStrays()"/> does. Filters of earlier versions do not say whose they are: they belong to
     /// the directory that an earlier version has used.
     /// </summary>
-    protected static int RemoveStrays(RouteClient client, PinDirectory? pins, params IReadOnlyCollection<int> current)
+    protected static int RemoveStrays(TcClient client, PinDirectory? pins, params IReadOnlyCollection<int> current)
     {
         var isOfEarlierVersion = pins is { IsOfEarlierVersion: true };
         var removed = StrayFilters.Remove(client, pins, unmarkedToo: isOfEarlierVersion, current);

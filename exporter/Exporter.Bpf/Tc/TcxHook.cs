@@ -72,8 +72,9 @@ public sealed unsafe class TcxHook(PodTrafficPrograms programs, PinDirectory? pi
     }
 
     /// <summary>An earlier process may have used clsact.</summary>
-    public override int RemoveStrays(RouteClient client)
+    public override int RemoveStrays()
     {
+        using var client = new TcClient();
         var removed = RemoveStrays(client, _pins);
         _pins?.Remove(StrayFilters.ProgramsPart);
         return removed;

@@ -13,7 +13,7 @@ namespace Exporter.Commands;
 /// </summary>
 internal sealed class NodeKernel : IDisposable
 {
-    private readonly RouteClient _client = new();
+    private readonly TcClient _client = new();
 
     private NodeKernel(ExporterOptions options, HookChoice hook, PinDirectory? pins, Ledger ledger, PodTrafficPrograms traffic, HandshakeAttachment handshakes, NetNamespaces? namespaces)
     {

@@ -111,13 +111,13 @@ internal sealed class NodeSession : IAsyncDisposable
                 provider.GetRequiredService<PodTable>(), kernel.Namespaces!.FindOwn(), provider.GetRequiredService<PodMetrics>().AcquireHost()));
         }
         services.AddSingleton(new LinkIdentifier(kernel.Namespaces));
-        services.AddSingleton<RouteClient>();
-        services.AddSingleton(_ => new RouteMonitor());
+        services.AddSingleton<LinkClient>();
+        services.AddSingleton(_ => new LinkMonitor());
         services.AddSingleton<InterfaceRecords>();
         services.AddSingleton<LinkWatcher>();
         services.AddSingleton<InterfaceReconciler>();
         services.AddSingleton(provider => state.FindPods(options, labels)
-            ?? new StandalonePodSource(provider.GetRequiredService<RouteClient>(), labels, StandalonePodSource.DefaultDirectories));
+            ?? new StandalonePodSource(provider.GetRequiredService<LinkClient>(), labels, StandalonePodSource.DefaultDirectories));
         services.AddSingleton<IHostedService, DrainLoop>();
         services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<LinkWatcher>());
     }

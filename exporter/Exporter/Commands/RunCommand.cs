@@ -154,7 +154,7 @@ internal static partial class RunCommand
     /// </summary>
     private static async Task RemoveAsync(Outcome outcome, PinDirectory pins)
     {
-        using var client = new RouteClient();
+        using var client = new TcClient();
         if (outcome != Outcome.Remove)
         {
             PinnedState.Clear(pins, client);

@@ -1,4 +1,5 @@
 using Exporter.Bpf;
+using Exporter.Bpf.Native;
 using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
 using Exporter.State;
@@ -25,7 +26,7 @@ internal static class UninstallCommand
         }
         try
         {
-            using var client = new RouteClient();
+            using var client = new TcClient();
             var path = options.Bpf.PinDirectory;
             if (path.Length > 0 && PinDirectory.Exists(path))
             {
@@ -36,14 +37,14 @@ internal static class UninstallCommand
             output.WriteLine($"{(path.Length > 0 ? path : "no directory")}: nothing is pinned; removed {removed} filters");
             return ExitCode.Success;
         }
-        catch (Exception e) when (e is BpfException or NetlinkException)
+        catch (KernelException e)
         {
             errors.WriteLine(e.Message);
             return ExitCode.Failure;
         }
     }
 
-    private static async Task<bool> RemoveAsync(string path, RouteClient client, bool all, TextWriter output, TextWriter errors)
+    private static async Task<bool> RemoveAsync(string path, TcClient client, bool all, TextWriter output, TextWriter errors)
     {
         var own = NetworkNamespaceId.ReadOwn();
         var isRemoved = true;
@@ -72,7 +73,7 @@ internal static class UninstallCommand
         return isRemoved & await RemoveOwnAsync(pins, client, all, output, errors);
     }
 
-    private static async Task<bool> RemoveOwnAsync(PinDirectory pins, RouteClient client, bool all, TextWriter output, TextWriter errors)
+    private static async Task<bool> RemoveOwnAsync(PinDirectory pins, TcClient client, bool all, TextWriter output, TextWriter errors)
     {
         if (pins.TryLock())
         {

@@ -31,7 +31,7 @@ internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
 
     /// <param name="now">Whether there is reason to, before it is due: an address that is not known yet may be wanted.</param>
     /// <exception cref="NetlinkException">The kernel does not tell.</exception>
-    internal void Look(RouteClient client, bool now)
+    internal void Look(LinkClient client, bool now)
     {
         var isDue = Due == TimeSpan.Zero || (now && owner is { GoneAt: null, Addresses.Count: 0 });
         if (!isDue || owner.Link.PeerNamespaceId is not { } namespaceId)
@@ -56,7 +56,7 @@ internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
     /// <summary>Whether an address says anything of whose it is.</summary>
     private static bool IsTelling(IPAddress address) => !IPAddress.IsLoopback(address) && !address.IsIPv6LinkLocal;
 
-    private void Look(RouteClient client, int namespaceId)
+    private void Look(LinkClient client, int namespaceId)
     {
         var addresses = client.GetAddresses(namespaceId).Select(found => found.Address).Where(IsTelling).ToList();
         // The id may have gone to another namespace meanwhile, but not while the interface leads there.

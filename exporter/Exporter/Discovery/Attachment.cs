@@ -1,3 +1,4 @@
+using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
 using Exporter.Health;
 using Exporter.Pods;

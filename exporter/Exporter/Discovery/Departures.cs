@@ -1,5 +1,5 @@
 using Exporter.Bpf;
-using Exporter.Bpf.Netlink;
+using Exporter.Bpf.Native;
 using Exporter.Bpf.Tc;
 using Exporter.Health;
 
@@ -86,7 +86,7 @@ internal sealed class Departures(TimeProvider time, DrainMarks marks, TcHook hoo
                 // It is detached; the pin of nothing that stays is removed by the next process, if that can.
                 failed(e);
             }
-            catch (Exception e) when (e is NetlinkException or BpfException)
+            catch (KernelException e)
             {
                 failed(e);
                 departure.RetryLater();

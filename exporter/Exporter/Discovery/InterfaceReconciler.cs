@@ -26,7 +26,7 @@ internal sealed partial class InterfaceReconciler(
     LinkWatcher watcher,
     ChangeSignal changes,
     TcHook hook,
-    RouteClient client,
+    LinkClient client,
     IPodSource pods,
     PodTable table,
     PodMetrics podMetrics,
@@ -435,7 +435,7 @@ internal sealed partial class InterfaceReconciler(
     /// <summary>Also with tcx: an earlier run may have used clsact.</summary>
     private void RemoveLeftovers()
     {
-        var leftovers = hook.RemoveStrays(client);
+        var leftovers = hook.RemoveStrays();
         if (leftovers > 0)
         {
             LogLeftovers(leftovers);
@@ -477,7 +477,7 @@ internal sealed partial class InterfaceReconciler(
                 }
             }
         }
-        catch (Exception e) when (e is BpfException or NetlinkException)
+        catch (KernelException)
         {
             var refused = programs.Replace(former);
             foreach (var attached in renewed)
@@ -499,7 +499,7 @@ internal sealed partial class InterfaceReconciler(
         {
             TryRenew(attached);
         }
-        catch (Exception e) when (e is BpfException or NetlinkException)
+        catch (KernelException e)
         {
             CountAttachError(e);
         }
@@ -565,8 +565,7 @@ internal sealed partial class InterfaceReconciler(
         }
     }
 
-    private void CountAttachError(Exception e) =>
-        metrics.CountAttachError(Errno.Label((e as BpfException)?.ErrorNumber ?? ((NetlinkException)e).ErrorNumber));
+    private void CountAttachError(KernelException e) => metrics.CountAttachError(e.Reason);
 
     /// <summary>Whether the interface is still there.</summary>
     private bool TryRenew(TcAttachment attached)
@@ -837,7 +836,7 @@ internal sealed partial class InterfaceReconciler(
             }
             return true;
         }
-        catch (Exception e) when (e is BpfException or NetlinkException)
+        catch (KernelException e)
         {
             CountAttachError(e);
             if (attachment.State != InterfaceState.Failed)

@@ -11,7 +11,7 @@ namespace Exporter.Discovery;
 /// <param name="identifier">Null: interfaces are known by what rtnetlink says of them.</param>
 /// <param name="pods">Gets the peer namespaces; null: nobody asks for them.</param>
 internal sealed partial class LinkWatcher(
-    RouteMonitor monitor,
+    LinkMonitor monitor,
     ChangeSignal changes,
     ExporterMetrics metrics,
     LoopHealth health,
@@ -30,7 +30,7 @@ internal sealed partial class LinkWatcher(
     private static readonly TimeSpan RetryList = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private readonly RouteClient _client = new();
+    private readonly LinkClient _client = new();
     private readonly LinkTable _table = new(time);
     private long _listedAt;
 
@@ -59,7 +59,7 @@ internal sealed partial class LinkWatcher(
 
     private void Run()
     {
-        var events = new List<RouteEvent>();
+        var events = new List<LinkEvent>();
         var (isCurrent, failing) = (true, false);
         while (true)
         {
@@ -67,11 +67,11 @@ internal sealed partial class LinkWatcher(
             try
             {
                 var wait = monitor.Receive(events, isCurrent ? WakeUp : RetryList);
-                if (wait == RouteWait.Stopped)
+                if (wait == LinkWait.Stopped)
                 {
                     return;
                 }
-                if (wait == RouteWait.Overrun)
+                if (wait == LinkWait.Overrun)
                 {
                     metrics.Resyncs.Inc();
                     LogOverrun();
@@ -125,7 +125,7 @@ internal sealed partial class LinkWatcher(
 
     private LinkIdentity Identify(Link link) => link.Kind is "veth" or "netkit" ? identifier?.Identify(link) ?? default : default;
 
-    private void Apply(RouteEvent change)
+    private void Apply(LinkEvent change)
     {
         switch (change)
         {

@@ -1,5 +1,4 @@
-using Exporter.Bpf;
-using Exporter.Bpf.Netlink;
+using Exporter.Bpf.Native;
 using Exporter.Health;
 
 namespace Exporter.Discovery;
@@ -31,7 +30,7 @@ internal sealed class ReconcileStep(string name, TimeProvider time)
         {
             action();
         }
-        catch (Exception e) when (e is NetlinkException or BpfException)
+        catch (KernelException e)
         {
             failed(e);
             (IsFailing, _failedAt, _pause) = (true, time.GetTimestamp(), _pauses.Next());

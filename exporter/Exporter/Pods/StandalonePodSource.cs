@@ -5,7 +5,7 @@ namespace Exporter.Pods;
 /// <summary>
 /// Without Kubernetes: a pod is a network namespace, named as the file that keeps it, or else as the interface that leads to it.
 /// </summary>
-internal sealed class StandalonePodSource(RouteClient client, PodLabels labels, IReadOnlyList<string> directories) : IPodSource
+internal sealed class StandalonePodSource(LinkClient client, PodLabels labels, IReadOnlyList<string> directories) : IPodSource
 {
     internal const string Namespace = "standalone";
 

@@ -110,7 +110,7 @@ internal static class PinnedState
     /// <param name="unmarkedToo">Also filters that do not say whose they are, as those of earlier versions.</param>
     /// <returns>How many programs were attached.</returns>
     /// <exception cref="PinException">Something cannot be removed.</exception>
-    internal static int Remove(PinDirectory pins, RouteClient client, bool unmarkedToo = false)
+    internal static int Remove(PinDirectory pins, TcClient client, bool unmarkedToo = false)
     {
         var programs = Clear(pins, client, unmarkedToo);
         RemoveFolder(pins);
@@ -123,7 +123,7 @@ internal static class PinnedState
     /// folder removed does not count any more, as uninstall wants it.
     /// </summary>
     /// <inheritdoc cref="Remove"/>
-    internal static int Clear(PinDirectory pins, RouteClient client, bool unmarkedToo = false)
+    internal static int Clear(PinDirectory pins, TcClient client, bool unmarkedToo = false)
     {
         var root = pins.Parent!;
         var isEarlier = pins.IsOfEarlierVersion;

@@ -9,7 +9,7 @@ namespace Exporter.Kernel.Tests.Support;
 internal sealed class Counting : IDisposable
 {
     private readonly PodTrafficPrograms _programs = PodTrafficPrograms.Load(256);
-    private readonly RouteClient _client = new();
+    private readonly TcClient _client = new();
     private readonly Dictionary<int, TrafficValue> _totals = [];
     private readonly ManualResetEventSlim _stop = new();
     private readonly Thread _thread;

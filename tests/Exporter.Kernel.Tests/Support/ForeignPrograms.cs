@@ -8,7 +8,7 @@ namespace Exporter.Kernel.Tests.Support;
 internal sealed class ForeignPrograms : IDisposable
 {
     private readonly BpfObject _object;
-    private readonly RouteClient _client = new();
+    private readonly TcClient _client = new();
     private readonly PerCpuArray<ulong> _packets;
     private readonly List<IDisposable> _links = [];
 

@@ -11,7 +11,7 @@ internal sealed class HandshakeCounting : IDisposable
     private static readonly ulong[] Bounds = [1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 500_000_000, 2_000_000_000, 3_600_000_000_000];
 
     private readonly TcpHandshakePrograms _programs;
-    private readonly RouteClient _client = new();
+    private readonly LinkClient _client = new();
     internal NetNamespaces Namespaces { get; } = NetNamespaces.Load();
 
     private readonly Dictionary<ulong, HandshakeValue> _totals = [];

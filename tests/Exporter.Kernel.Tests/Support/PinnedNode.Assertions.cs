@@ -2,7 +2,6 @@ using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using Exporter.Bpf.Native;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
 
 namespace Exporter.Kernel.Tests.Support;
 
@@ -51,7 +50,7 @@ internal sealed partial class PinnedNode
     internal void MakeEarlierVersion(Pod pod)
     {
         Shell.Run("sh", "-c", $"mv {Folder}/* {Pins}/ && rmdir {Folder} && rm -f {Pins}/network && ln -s $(readlink /proc/self/ns/net) {Pins}/network");
-        using var client = new RouteClient();
+        using var client = new TcClient();
         foreach (var direction in (ReadOnlySpan<TcDirection>)[TcDirection.Ingress, TcDirection.Egress])
         {
             foreach (var filter in client.GetFilters(pod.Ifindex, direction).Where(filter => filter.Name.Contains(" pinned ", StringComparison.Ordinal)))

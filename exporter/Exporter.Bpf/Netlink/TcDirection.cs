@@ -1,4 +1,4 @@
-namespace Exporter.Bpf.Tc;
+namespace Exporter.Bpf.Netlink;
 
 /// <summary>The two places where TC runs programs, from the interface's point of view.</summary>
 public enum TcDirection

@@ -1,4 +1,4 @@
-namespace Exporter.Bpf.Tc;
+namespace Exporter.Bpf.Netlink;
 
 /// <summary>The kinds of the qdisc that an interface can have as <c>ffff:</c>.</summary>
 internal enum IngressQdisc

@@ -8,13 +8,12 @@ using Exporter.Kernel.Tests.Support;
 
 namespace Exporter.Kernel.Tests;
 
-/// <summary>rtnetlink's answers and events, against what `ip` says of the same.</summary>
-public sealed class RouteClientTests : IDisposable
+/// <summary>rtnetlink's answers and events about links, against what `ip` says of the same.</summary>
+public sealed class LinkClientTests : IDisposable
 {
     private const int Unknown = 0x7fff_0000;
 
-
-    private readonly RouteClient _client = new();
+    private readonly LinkClient _client = new();
     private readonly List<string> _links = [];
 
     public void Dispose()
@@ -33,38 +32,6 @@ public sealed class RouteClientTests : IDisposable
         Assert.Equal(expected, _client.GetLinks().Single(link => link.Ifindex == pod.Ifindex));
         Assert.Equal(expected, _client.GetLink(pod.Ifindex));
         Assert.Equal("veth", expected.Kind);
-    }
-
-    [Fact]
-    public void A_qdisc_that_the_kernel_does_not_have_is_known_and_none_is_made_to_find_out()
-    {
-        Assert.Equal((true, true, false), (_client.HasQdisc("clsact"), _client.HasQdisc("ingress"), _client.HasQdisc("pntnone")));
-        Assert.DoesNotContain("ffff:", Shell.Run("tc", "qdisc", "show", "dev", "lo"), StringComparison.Ordinal);
-    }
-
-    [Theory]
-    [InlineData("clsact")]
-    [InlineData("ingress")]
-    [InlineData("")]
-    public void The_classifier_is_asked_for_and_the_loopback_interface_has_the_qdisc_that_it_had(string qdisc)
-    {
-        if (qdisc.Length > 0)
-        {
-            Shell.Run("tc", "qdisc", "add", "dev", "lo", qdisc);
-        }
-        try
-        {
-            var before = Shell.Run("tc", "qdisc", "show", "dev", "lo");
-
-            Assert.True(_client.HasBpfClassifier());
-
-            Assert.Equal(before, Shell.Run("tc", "qdisc", "show", "dev", "lo"));
-            Assert.Equal("", Shell.Run("tc", "filter", "show", "dev", "lo", "parent", "ffff:"));
-        }
-        finally
-        {
-            Shell.TryRun("tc", "qdisc", "delete", "dev", "lo", "parent", "ffff:fff1");
-        }
     }
 
     [Fact]
@@ -242,7 +209,7 @@ public sealed class RouteClientTests : IDisposable
     [Fact]
     public void A_link_that_comes_is_renamed_and_goes_is_told_in_this_order()
     {
-        using var monitor = new RouteMonitor();
+        using var monitor = new LinkMonitor();
 
         AddLink("pntroute0 type veth peer name pntroute1");
         var ifindex = _client.GetLinks().Single(link => link.Name == "pntroute0").Ifindex;
@@ -262,7 +229,7 @@ public sealed class RouteClientTests : IDisposable
     {
         using var ns = new NetworkNamespace("target");
         AddLink("pntroute0 type veth peer name pntroute1");
-        using var monitor = new RouteMonitor();
+        using var monitor = new LinkMonitor();
         var ifindex = _client.GetLinks().Single(link => link.Name == "pntroute0").Ifindex;
 
         Shell.Ip($"link set pntroute0 netns {ns.Name}");
@@ -286,7 +253,7 @@ public sealed class RouteClientTests : IDisposable
         AddLink("pntbridge type bridge");
         AddLink("pntroute0 type veth peer name pntroute1");
         Shell.Ip("link set pntroute0 master pntbridge");
-        using var monitor = new RouteMonitor();
+        using var monitor = new LinkMonitor();
 
         Shell.Ip("link set pntroute0 nomaster");
         Rename("pntroute0", "pntrenamed");
@@ -298,23 +265,23 @@ public sealed class RouteClientTests : IDisposable
     [Fact]
     public void A_wait_without_events_times_out()
     {
-        using var monitor = new RouteMonitor();
-        var events = new List<RouteEvent>();
+        using var monitor = new LinkMonitor();
+        var events = new List<LinkEvent>();
 
-        while (monitor.Receive(events, TimeSpan.Zero) == RouteWait.Events)
+        while (monitor.Receive(events, TimeSpan.Zero) == LinkWait.Events)
         {
             events.Clear();
         }
 
-        Assert.Equal(RouteWait.TimedOut, monitor.Receive([], TimeSpan.Zero));
+        Assert.Equal(LinkWait.TimedOut, monitor.Receive([], TimeSpan.Zero));
         Assert.Empty(events);
     }
 
     [Fact]
     public void Stop_ends_a_wait_and_every_later_one()
     {
-        using var monitor = new RouteMonitor();
-        var result = default(RouteWait?);
+        using var monitor = new LinkMonitor();
+        var result = default(LinkWait?);
         var start = Stopwatch.GetTimestamp();
         var thread = new Thread(() =>
         {
@@ -322,44 +289,44 @@ public sealed class RouteClientTests : IDisposable
             {
                 result = monitor.Receive([], Silence.Limit);
             }
-            while (result == RouteWait.Events && Stopwatch.GetElapsedTime(start) < Silence.Limit);
+            while (result == LinkWait.Events && Stopwatch.GetElapsedTime(start) < Silence.Limit);
         });
         thread.Start();
 
         monitor.Stop();
 
         thread.Join();
-        Assert.Equal(RouteWait.Stopped, result);
-        Assert.Equal(RouteWait.Stopped, monitor.Receive([], Silence.Limit));
+        Assert.Equal(LinkWait.Stopped, result);
+        Assert.Equal(LinkWait.Stopped, monitor.Receive([], Silence.Limit));
     }
 
     [Fact]
     public void A_burst_that_the_buffer_cannot_hold_is_an_overrun_and_events_flow_again_afterwards()
     {
         AddLink("pntroute0 type veth peer name pntroute1");
-        using var monitor = new RouteMonitor(receiveBuffer: 1);
+        using var monitor = new LinkMonitor(receiveBuffer: 1);
         for (var i = 0; i < 20; i++)
         {
             Shell.Ip($"link set pntroute0 mtu {1000 + i}");
         }
 
-        var waits = new List<RouteWait>();
-        var events = new List<RouteEvent>();
+        var waits = new List<LinkWait>();
+        var events = new List<LinkEvent>();
         do
         {
             waits.Add(monitor.Receive(events, TimeSpan.Zero));
         }
-        while (waits[^1] != RouteWait.TimedOut);
-        Assert.Equal(1, waits.Count(wait => wait == RouteWait.Overrun));
+        while (waits[^1] != LinkWait.TimedOut);
+        Assert.Equal(1, waits.Count(wait => wait == LinkWait.Overrun));
         Assert.True(events.Count < 20, $"{events.Count} events");
 
         Rename("pntroute0", "pntrenamed");
         ReceiveUntil(monitor, route => route is LinkChanged(var link) && link.Name == "pntrenamed");
     }
 
-    private static List<RouteEvent> ReceiveUntil(RouteMonitor monitor, Predicate<RouteEvent> last)
+    private static List<LinkEvent> ReceiveUntil(LinkMonitor monitor, Predicate<LinkEvent> last)
     {
-        var events = new List<RouteEvent>();
+        var events = new List<LinkEvent>();
         for (var start = Stopwatch.GetTimestamp(); ;)
         {
             var wait = monitor.Receive(events, Silence.Limit);
@@ -367,7 +334,7 @@ public sealed class RouteClientTests : IDisposable
             {
                 return events[..(index + 1)];
             }
-            if (wait != RouteWait.Events || Stopwatch.GetElapsedTime(start) > Silence.Limit)
+            if (wait != LinkWait.Events || Stopwatch.GetElapsedTime(start) > Silence.Limit)
             {
                 Assert.Fail($"The wait ended with {wait} before the event came:\n{string.Join('\n', events)}");
             }
@@ -388,7 +355,7 @@ public sealed class RouteClientTests : IDisposable
         return squeezed;
     }
 
-    private static Link? LinkOf(RouteEvent route) => route switch
+    private static Link? LinkOf(LinkEvent route) => route switch
     {
         LinkChanged(var link) => link,
         LinkRemoved(var link) => link,

@@ -5,16 +5,16 @@ using static Exporter.Bpf.Netlink.Rtnetlink;
 namespace Exporter.Bpf.Netlink;
 
 /// <summary>An interface of this network namespace has changed.</summary>
-public abstract record RouteEvent;
+public abstract record LinkEvent;
 
 /// <summary>An interface of this namespace is new or has changed.</summary>
-public sealed record LinkChanged(Link Link) : RouteEvent;
+public sealed record LinkChanged(Link Link) : LinkEvent;
 
 /// <summary>An interface of this namespace is gone: deleted, or moved to another namespace.</summary>
-public sealed record LinkRemoved(Link Link) : RouteEvent;
+public sealed record LinkRemoved(Link Link) : LinkEvent;
 
 /// <summary>What ended a wait for events.</summary>
-public enum RouteWait
+public enum LinkWait
 {
     Events,
 
@@ -27,7 +27,7 @@ public enum RouteWait
     /// </summary>
     Overrun,
 
-    /// <summary><see cref="RouteMonitor.Stop"/> was called.</summary>
+    /// <summary><see cref="LinkMonitor.Stop"/> was called.</summary>
     Stopped,
 }
 
@@ -35,7 +35,7 @@ public enum RouteWait
 /// Subscribes to rtnetlink's events. Open it before listing, so that what changes in between is not missed. Used by one
 /// thread, which another may stop.
 /// </summary>
-public sealed unsafe class RouteMonitor : IDisposable
+public sealed unsafe class LinkMonitor : IDisposable
 {
     private const int DatagramLength = 64 << 10;
 
@@ -44,7 +44,7 @@ public sealed unsafe class RouteMonitor : IDisposable
     private readonly byte[] _datagram = new byte[DatagramLength];
 
     /// <param name="receiveBuffer">How many bytes of events the kernel keeps for a reader that is late.</param>
-    public RouteMonitor(int receiveBuffer = 4 << 20)
+    public LinkMonitor(int receiveBuffer = 4 << 20)
     {
         _socket = NetlinkSocket.Open();
         _stop = Libc.eventfd(0, Libc.EFD_CLOEXEC);
@@ -60,7 +60,7 @@ public sealed unsafe class RouteMonitor : IDisposable
 
     /// <summary>Waits for events and appends them, in the order they happened.</summary>
     /// <param name="timeout">At most this long; negative for ever.</param>
-    public RouteWait Receive(List<RouteEvent> events, TimeSpan timeout)
+    public LinkWait Receive(List<LinkEvent> events, TimeSpan timeout)
     {
         var fds = stackalloc Libc.pollfd[2];
         fds[0] = new() { fd = (int)_socket.DangerousGetHandle(), events = Libc.POLLIN };
@@ -69,13 +69,13 @@ public sealed unsafe class RouteMonitor : IDisposable
         if (ready < 0)
         {
             var errno = Marshal.GetLastPInvokeError();
-            return errno == Errno.EINTR ? RouteWait.TimedOut : throw new NetlinkException("wait for events", errno);
+            return errno == Errno.EINTR ? LinkWait.TimedOut : throw new NetlinkException("wait for events", errno);
         }
         if (fds[1].revents != 0)
         {
-            return RouteWait.Stopped;
+            return LinkWait.Stopped;
         }
-        return ready == 0 ? RouteWait.TimedOut : ReceiveAll(events);
+        return ready == 0 ? LinkWait.TimedOut : ReceiveAll(events);
     }
 
     /// <summary>Ends the wait of the thread that receives, now and from now on.</summary>
@@ -96,7 +96,7 @@ public sealed unsafe class RouteMonitor : IDisposable
     /// saying so again, until the socket is empty (net/netlink/af_netlink.c, NETLINK_S_CONGESTED). So it is emptied, and what is in
     /// it is worth nothing: a list that is made afterwards is newer.
     /// </summary>
-    private RouteWait ReceiveAll(List<RouteEvent> events)
+    private LinkWait ReceiveAll(List<LinkEvent> events)
     {
         var overrun = false;
         var before = events.Count;
@@ -110,9 +110,9 @@ public sealed unsafe class RouteMonitor : IDisposable
                     break;
                 case Errno.EAGAIN when overrun:
                     events.RemoveRange(before, events.Count - before);
-                    return RouteWait.Overrun;
+                    return LinkWait.Overrun;
                 case Errno.EAGAIN:
-                    return RouteWait.Events;
+                    return LinkWait.Events;
                 case Errno.ENOBUFS:
                     overrun = true;
                     break;
@@ -123,7 +123,7 @@ public sealed unsafe class RouteMonitor : IDisposable
     }
 
     /// <summary>One datagram. Returns the errno, or 0.</summary>
-    private int ReceiveOne(List<RouteEvent> events)
+    private int ReceiveOne(List<LinkEvent> events)
     {
         fixed (byte* datagram = _datagram)
         {
@@ -143,7 +143,7 @@ public sealed unsafe class RouteMonitor : IDisposable
         }
     }
 
-    private static void Parse(ReadOnlySpan<byte> datagram, List<RouteEvent> events)
+    private static void Parse(ReadOnlySpan<byte> datagram, List<LinkEvent> events)
     {
         var messages = new NetlinkMessages(datagram);
         while (messages.TryRead(out var message))
