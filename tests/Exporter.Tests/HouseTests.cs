@@ -21,6 +21,7 @@ public sealed class HouseTests
         "Exporter.Kubernetes.Access",
         "Exporter.Traffic",
         "Exporter.Handshakes",
+        "Exporter.Signals",
         "Exporter.Metrics",
         "Exporter.State",
         "Exporter.Pods",
@@ -39,10 +40,6 @@ public sealed class HouseTests
     [
         "Exporter.Bpf -> Exporter.Bpf.Tc: TcxHook",
         "Exporter.Bpf.Contract -> Exporter.Bpf: MapLayout, PerCpu",
-        "Exporter.Bpf.Netlink -> Exporter.Bpf: BpfException, NetNamespaces",
-        "Exporter.Discovery -> Exporter.Programs: ProgramTrial",
-        "Exporter.Handshakes -> Exporter.Traffic: HeldRows`1",
-        "Exporter.Kubernetes.Access -> Exporter.Kubernetes: ApiConnection",
         "Exporter.Metrics -> Exporter.Server: RefusalReason",
     ];
 
@@ -98,7 +95,7 @@ public sealed class HouseTests
 
         var longFiles = Sources().Select(file => (file, Lines: File.ReadLines(Path.Combine(Root, file)).Count())).Where(file => file.Lines > Most);
 
-        AssertNoneIsWorse(LongFiles, longFiles);
+        AssertNoneIsWorse(LongFiles, longFiles, slack: 20);
     }
 
     /// <summary>Records of options are exempt: they have a parameter for each option.</summary>
@@ -118,10 +115,14 @@ public sealed class HouseTests
     }
 
     /// <summary>What was mended has to leave the list, or get its new number there.</summary>
-    private static void AssertNoneIsWorse(Dictionary<string, int> known, IEnumerable<(string Name, int Size)> found) =>
-        Assert.Equal(
-            known.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => (pair.Key, pair.Value)),
-            found.OrderBy(pair => pair.Name, StringComparer.Ordinal));
+    /// <param name="slack">By how much less a size may be than its number: a line that is saved need not be noted.</param>
+    private static void AssertNoneIsWorse(Dictionary<string, int> known, IEnumerable<(string Name, int Size)> found, int slack = 0)
+    {
+        var sizes = found.ToDictionary(one => one.Name, one => one.Size);
+
+        Assert.Equal(known.Keys.Order(StringComparer.Ordinal), sizes.Keys.Order(StringComparer.Ordinal));
+        Assert.All(known, one => Assert.InRange(sizes[one.Key], one.Value - slack, one.Value));
+    }
 
     private static string Root => Path.Combine(Repository.Root, "exporter");
 

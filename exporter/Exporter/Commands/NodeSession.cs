@@ -1,3 +1,4 @@
+using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Discovery;
 using Exporter.Endpoints;

@@ -10,7 +10,6 @@ using Exporter.Handshakes;
 using Exporter.Health;
 using Exporter.Metrics;
 using Exporter.Pods;
-using Exporter.Programs;
 using Exporter.Traffic;
 
 namespace Exporter.Discovery;
@@ -119,7 +118,7 @@ internal sealed partial class InterfaceReconciler(
     /// <exception cref="BpfException">It is refused; the former go on.</exception>
     internal async Task ReplaceTrafficAsync(byte[] elf, CancellationToken cancellationToken)
     {
-        await Task.Run(() => ProgramTrial.Run(elf), cancellationToken);
+        await Task.Run(() => PacketTrial.Run(elf), cancellationToken);
         await RequestAsync(() => ReplaceTraffic(elf), cancellationToken);
     }
 

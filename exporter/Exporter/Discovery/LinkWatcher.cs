@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Health;
 using Exporter.Metrics;

@@ -2,8 +2,8 @@ using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.Metrics;
 using Exporter.Pods;
+using Exporter.Signals;
 using Exporter.State;
-using Exporter.Traffic;
 
 namespace Exporter.Handshakes;
 
@@ -81,12 +81,12 @@ internal sealed class HandshakeReader(
     /// <summary>Reading them takes a moment in which the kernel skips kprobes' programs on this CPU.</summary>
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
-    private readonly HeldRows<ulong> _held = new(ledger, RecordKind.HeldHandshakes, static network => network, time, options.Wait);
+    private readonly PendingCounts<ulong> _held = new(ledger, RecordKind.HeldHandshakes, static network => network, time, options.Wait);
     private readonly Func<ulong, IPodCounts?> _findCounts = network => FindCounts(pods, network);
     /// <summary>A former process may have held them by other bounds.</summary>
-    private readonly HeldRows<ulong>.Crediter _credit = (IPodCounts owner, in LedgerCounts held) => owner.Add(held.Handshakes.Regroup(handshakeOptions.Buckets));
+    private readonly PendingCounts<ulong>.Crediter _credit = (IPodCounts owner, in LedgerCounts held) => owner.Add(held.Handshakes.Regroup(handshakeOptions.Buckets));
 
-    private readonly HeldRows<ulong>.Taker _giveUp = (in LedgerCounts held) => metrics.Unattributed.Add(held.Handshakes);
+    private readonly PendingCounts<ulong>.Taker _giveUp = (in LedgerCounts held) => metrics.Unattributed.Add(held.Handshakes);
     private readonly MissedHandshakes _missed = new(ledger, metrics.MissedHandshakes);
     private long _sweptAt = time.GetTimestamp();
     private bool _unfinished;

@@ -1,9 +1,6 @@
 using System.Net;
-using System.Runtime.InteropServices;
 using Exporter.Health;
 using Exporter.Kubernetes.Access;
-using Exporter.Metrics;
-using Exporter.Options;
 
 namespace Exporter.Kubernetes;
 
@@ -13,10 +10,6 @@ namespace Exporter.Kubernetes;
 /// </summary>
 internal sealed class ApiConnection : IDisposable
 {
-    /// <summary>In the form that kubectl and others use: name, version and platform.</summary>
-    internal static readonly string UserAgent =
-        $"podnet-exporter/{ExporterMetrics.Version.Split('+')[0]} (linux/{(RuntimeInformation.ProcessArchitecture == Architecture.X64 ? "amd64" : EnumText.Lower(RuntimeInformation.ProcessArchitecture))})";
-
     private const string KubeconfigVariable = "KUBECONFIG";
 
     private readonly KubernetesOptions _options;
@@ -183,7 +176,7 @@ internal sealed class ApiConnection : IDisposable
         }
         request.RequestUri = new Uri(new UriBuilder("http", _access.Server.IdnHost, _access.Server.Port).Uri, path);
         request.Headers.Host = _access.Host;
-        request.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
+        request.Headers.TryAddWithoutValidation("User-Agent", UserAgent.Text);
         var authorization = _access.Authorization.Length > 0 ? _access.Authorization : token is { Length: > 0 } ? $"Bearer {token}" : "";
         if (authorization.Length > 0)
         {

@@ -2,6 +2,7 @@ using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.Metrics;
 using Exporter.Pods;
+using Exporter.Signals;
 using Exporter.State;
 
 namespace Exporter.Traffic;
@@ -59,13 +60,13 @@ internal sealed class TrafficReader(
 {
     private static readonly LossReason[] LossReasons = Enum.GetValues<LossReason>();
 
-    private readonly HeldRows<PodInterface> _held = new(ledger, RecordKind.HeldTraffic, static owner => (ulong)owner.Generation, time, options.Wait);
+    private readonly PendingCounts<PodInterface> _held = new(ledger, RecordKind.HeldTraffic, static owner => (ulong)owner.Generation, time, options.Wait);
 
     /// <summary>Drains come from the drain loop, and in a rare case from the reconciler.</summary>
     private readonly Lock _lock = new();
 
-    private HeldRows<PodInterface>.Crediter? _credit;
-    private HeldRows<PodInterface>.Taker? _giveUp;
+    private PendingCounts<PodInterface>.Crediter? _credit;
+    private PendingCounts<PodInterface>.Taker? _giveUp;
     private bool _unfinished;
     private long _started;
     private long _completed;

@@ -39,7 +39,7 @@ internal sealed class ProxyTunnel(Uri proxy, Stream stream)
     {
         var authority = host.Contains(':') ? $"[{host}]:{port}" : $"{host}:{port}";
         var authorization = proxy.UserInfo.Length > 0 ? $"Proxy-Authorization: Basic {Convert.ToBase64String(Encoding.UTF8.GetBytes(Uri.UnescapeDataString(proxy.UserInfo)))}\r\n" : "";
-        var request = $"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {ApiConnection.UserAgent}\r\n{authorization}\r\n";
+        var request = $"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {UserAgent.Text}\r\n{authorization}\r\n";
         await stream.WriteAsync(Encoding.ASCII.GetBytes(request), cancellationToken);
         var answer = await ReadHeadersAsync(cancellationToken);
         // HTTP/1.1 200 and a reason.

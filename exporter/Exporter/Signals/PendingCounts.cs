@@ -1,21 +1,14 @@
 using Exporter.Pods;
 using Exporter.State;
 
-namespace Exporter.Traffic;
+namespace Exporter.Signals;
 
-/// <summary>Limits of what is held.</summary>
-internal static class HeldRows
-{
-    /// <summary>16 MiB of records.</summary>
-    internal const int Room = 4096;
-}
-
-/// <summary>What was counted for somebody whose pod is not known yet, kept until it is, or until the wait is over. Used with the ledger's lock.</summary>
-/// <typeparam name="TOwner">What tells whose it is.</typeparam>
+/// <summary>Counts of owners whose pods are not identified yet, kept until they are or until the wait is over. Used with the ledger's lock.</summary>
+/// <typeparam name="TOwner">Identifies the owner.</typeparam>
 /// <param name="kind">Of its records.</param>
 /// <param name="number">What the owner's record is found by.</param>
-/// <param name="room">For how many owners something can be held: each takes a record of the ledger, which is 4 KiB.</param>
-internal sealed class HeldRows<TOwner>(Ledger ledger, RecordKind kind, Func<TOwner, ulong> number, TimeProvider time, TimeSpan wait, int room = HeldRows.Room)
+/// <param name="room">The most owners whose counts are held: each takes a record of the ledger, which is 4 KiB.</param>
+internal sealed class PendingCounts<TOwner>(Ledger ledger, RecordKind kind, Func<TOwner, ulong> number, TimeProvider time, TimeSpan wait, int room = 4096)
     where TOwner : notnull
 {
     private readonly Dictionary<TOwner, Held> _held = [];
@@ -37,7 +30,7 @@ internal sealed class HeldRows<TOwner>(Ledger ledger, RecordKind kind, Func<TOwn
         return held.Entry;
     }
 
-    /// <summary>Hands over what has found its pod, and what nobody waits for any more.</summary>
+    /// <summary>Hands over the counts of owners whose pods are identified now, and of those whose wait is over.</summary>
     internal void Settle(Func<TOwner, IPodCounts?> find, Crediter credit, Taker giveUp)
     {
         foreach (var (owner, held) in _held)

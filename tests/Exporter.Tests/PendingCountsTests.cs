@@ -1,22 +1,22 @@
 using Exporter.Pods;
+using Exporter.Signals;
 using Exporter.State;
 using Exporter.Tests.Support;
-using Exporter.Traffic;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Exporter.Tests;
 
-public sealed class HeldRowsTests : IDisposable
+public sealed class PendingCountsTests : IDisposable
 {
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(30);
 
     private readonly CountingNode _node = new();
     private readonly FakeTimeProvider _time = new();
-    private readonly HeldRows<int> _held;
+    private readonly PendingCounts<int> _held;
     private readonly List<long> _credited = [];
     private readonly List<long> _givenUp = [];
 
-    public HeldRowsTests() => _held = new(_node.Ledger, RecordKind.HeldTraffic, owner => (ulong)owner, _time, Wait);
+    public PendingCountsTests() => _held = new(_node.Ledger, RecordKind.HeldTraffic, owner => (ulong)owner, _time, Wait);
 
     public void Dispose() => _node.Dispose();
 
@@ -87,7 +87,7 @@ public sealed class HeldRowsTests : IDisposable
     [Fact]
     public void Without_room_for_another_owner_nothing_is_held_for_it_and_the_others_are_held_on()
     {
-        var held = new HeldRows<int>(_node.Ledger, RecordKind.HeldHandshakes, owner => (ulong)owner, _time, Wait, room: 2);
+        var held = new PendingCounts<int>(_node.Ledger, RecordKind.HeldHandshakes, owner => (ulong)owner, _time, Wait, room: 2);
 
         Assert.NotNull(held.TryHold(1));
         Assert.NotNull(held.TryHold(2));

@@ -1,10 +1,10 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Native;
 
-namespace Exporter.Programs;
+namespace Exporter.Traffic;
 
 /// <summary>Whether an object's programs can be trusted with packets: loaded on maps of their own, where nothing else sees them.</summary>
-internal static class ProgramTrial
+internal static class PacketTrial
 {
     /// <summary>TCX_NEXT, which is TC_ACT_UNSPEC: the packet goes on.</summary>
     private const int Next = -1;

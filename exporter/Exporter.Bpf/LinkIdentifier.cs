@@ -1,7 +1,8 @@
 using System.Globalization;
 using Exporter.Bpf.Native;
+using Exporter.Bpf.Netlink;
 
-namespace Exporter.Bpf.Netlink;
+namespace Exporter.Bpf;
 
 /// <summary>Finds what an interface is known by. May be used by any thread.</summary>
 /// <param name="namespaces">Null: the kernel does not allow it.</param>
