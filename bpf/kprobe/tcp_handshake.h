@@ -33,7 +33,7 @@
 /* 2.3 MiB for both maps of the pair; user space sets what Bpf:MaxInterfaces says. */
 #define HANDSHAKE_MAX_NETWORKS 1024
 
-/* 1.8 MiB; user space sets what Handshake:MaxLate says. */
+/* 1.8 MiB; user space sets what Handshake:MaxRetransmitting says. */
 #define HANDSHAKE_MAX_LATE 16384
 
 /* Why a handshake is in none of the values. */

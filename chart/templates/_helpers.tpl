@@ -164,7 +164,7 @@ true
 {{- else if kindIs "float64" $value -}}
 {{- /* Go writes small and large numbers with an exponent, which the program does not read. */ -}}
 {{- regexReplaceAll "[.]?0+$" (printf "%.9f" $value) "" -}}
-{{- else if and (has $key (list "Hook" "Segments" "Sizes" "Handshakes")) (kindIs "bool" $value) -}}
+{{- else if and (has $key (list "Hook" "Segments" "PacketSizes" "Handshakes")) (kindIs "bool" $value) -}}
 {{- /* What YAML makes of a bare off. */ -}}
 off
 {{- else -}}

@@ -77,9 +77,9 @@ internal static class Fleet
         {
             var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder()
                 .AddInMemoryCollection([new("Kubernetes:NodeName", name), new("Kubernetes:Kubeconfig", server.Files.Kubeconfig)]).Build()));
-            Wait = options.Identity.Wait;
+            Wait = options.Identity.HoldFor;
             _connection = new(options.Kubernetes);
-            _store = new(TimeProvider.System, options.Identity.Wait);
+            _store = new(TimeProvider.System, options.Identity.HoldFor);
             var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
             _watch = new(
                 new PodApi(_connection.SendAsync, _connection.Server, name), _store, new ChangeSignal(), new(factory), new LoopHealth(TimeProvider.System), new Readiness(), TimeProvider.System, NullLogger<PodWatch>.Instance);

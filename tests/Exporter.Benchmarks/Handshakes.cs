@@ -93,7 +93,7 @@ internal static class Handshakes
     private static TcpHandshakePrograms Attach()
     {
         var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().Build())).Handshake;
-        var programs = TcpHandshakePrograms.Attach(HandshakeHook.Tracepoint, options.Buckets.ToArray(), maxNetworks: 1024, options.MaxLate);
+        var programs = TcpHandshakePrograms.Attach(HandshakeHook.Tracepoint, options.Buckets.ToArray(), maxNetworks: 1024, options.MaxRetransmitting);
         programs.Activate();
         return programs;
     }

@@ -114,12 +114,12 @@ internal static class Naming
     {
         const int Lifecycles = 10_000;
         var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder()
-            .AddInMemoryCollection([new("Metrics:Retention", "00:00:00"), new("Identity:Wait", "00:00:00")]).Build()));
+            .AddInMemoryCollection([new("Metrics:Retention", "00:00:00"), new("Identity:HoldFor", "00:00:00")]).Build()));
         var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
         var labels = options.CreateLabels();
         var ledger = Ledger.Open(null);
         var metrics = new PodMetrics(factory, new(factory, ledger), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake.Bounds), new(), ledger, NullLogger<PodMetrics>.Instance);
-        var store = new PodStore(TimeProvider.System, options.Identity.Wait);
+        var store = new PodStore(TimeProvider.System, options.Identity.HoldFor);
         var source = new KubernetesPodSource(store, labels, TimeProvider.System, DateTimeOffset.MinValue);
         store.SetCurrent(true);
         var generation = 0;

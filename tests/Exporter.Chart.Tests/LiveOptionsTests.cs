@@ -36,7 +36,7 @@ public sealed class LiveOptionsTests
         Assert.Equal("^(vethx|<none>)", options.Attach.Exclude?.ToString());
         Assert.Equal((TimeSpan.FromMinutes(5), 1_000_000), (options.Metrics.Retention, options.Metrics.MaxSeries));
         Assert.Equal("00:00:01", $"{options.Drain.Interval}");
-        Assert.Equal(("0.00005;0.001;10", "off"), (settings["Handshake:Buckets"], settings["Metrics:Sizes"]));
+        Assert.Equal(("0.00005;0.001;10", "off"), (settings["Handshake:Buckets"], settings["Metrics:PacketSizes"]));
         Assert.Equal("namespace;workload;label:app.kubernetes.io/name", settings["Metrics:PodLabels"]);
         Assert.Equal("Debug", settings["Logging:LogLevel:Default"]);
     }

@@ -116,7 +116,7 @@ public sealed class CoexistenceTests
     public async Task Long_drains_do_not_look_like_somebody_who_ends_the_chain()
     {
         using var pod = new Pod().Up();
-        using var exporter = await ExporterProcess.StartAsync("--Drain:Interval=00:00:03", "--Attach:CheckInterval=00:00:01");
+        using var exporter = await ExporterProcess.StartAsync("--Drain:Interval=00:00:03", "--Attach:CoverageInterval=00:00:01");
 
         await ScrapeUnderTrafficAsync(exporter, pod, samples => samples["podnet_exporter_drain_duration_seconds_count"] >= 4);
 
@@ -144,7 +144,7 @@ public sealed class CoexistenceTests
     {
         using var pod = new Pod().Up();
         using var foreign = new ForeignPrograms();
-        using var exporter = await ExporterProcess.StartAsync("--Attach:Hook=tcx", "--Attach:CheckInterval=00:00:01");
+        using var exporter = await ExporterProcess.StartAsync("--Attach:Hook=tcx", "--Attach:CoverageInterval=00:00:01");
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
 
         using (foreign.AddLink(pod, atHead: true, endsChain: true))
@@ -162,7 +162,7 @@ public sealed class CoexistenceTests
     public async Task Filters_that_somebody_removed_are_attached_again()
     {
         using var pod = new Pod().Up();
-        using var exporter = await ExporterProcess.StartAsync("--Attach:Hook=clsact", "--Attach:CheckInterval=00:00:01");
+        using var exporter = await ExporterProcess.StartAsync("--Attach:Hook=clsact", "--Attach:CoverageInterval=00:00:01");
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
 
         Shell.Tc($"qdisc del dev {pod.Interface} clsact");

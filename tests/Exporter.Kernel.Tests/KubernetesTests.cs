@@ -22,7 +22,7 @@ public sealed class KubernetesTests
     [Fact]
     public async Task An_outage_of_the_API_server_does_not_change_whose_traffic_it_is()
     {
-        await using var node = await KubernetesNode.StartAsync("--Metrics:Retention=01:00:00", "--Identity:Wait=00:05:00");
+        await using var node = await KubernetesNode.StartAsync("--Metrics:Retention=01:00:00", "--Identity:HoldFor=00:05:00");
         await node.Exporter.ScrapeUntilAsync(IsWatching);
         using var pods = new ChurningPods(node, new Random(2));
         var churn = pods.RunAsync(300, atOnce: 8, addresses: 8);

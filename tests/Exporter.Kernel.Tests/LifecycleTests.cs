@@ -101,7 +101,7 @@ public sealed class LifecycleTests
             && samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
         await exporter.ScrapeUntilAsync(samples => steady.ReadCounters().IsCountedAs(samples.Traffic(steady.Name)));
         Assert.Equal(0, samples["podnet_exporter_unattributed_packets_total{direction=\"transmit\"}"]);
-        Assert.Equal(0, samples["podnet_exporter_missed_packets_total{direction=\"transmit\"}"]);
+        Assert.Equal(0, samples["podnet_exporter_unattached_packets_total{direction=\"transmit\"}"]);
         var after = Resources(exporter);
         Assert.True(after.FileDescriptors <= before.FileDescriptors + 5, $"{before} became {after}");
         Assert.True(after.ResidentKilobytes < before.ResidentKilobytes + (20 << 10), $"{before} became {after}");
@@ -128,7 +128,7 @@ public sealed class LifecycleTests
         var samples = await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 2);
 
         // Neighbour discovery may add a few.
-        Assert.InRange(samples["podnet_exporter_missed_packets_total{direction=\"transmit\"}"]!.Value, 50, late.ReadCounters().TransmittedPackets);
+        Assert.InRange(samples["podnet_exporter_unattached_packets_total{direction=\"transmit\"}"]!.Value, 50, late.ReadCounters().TransmittedPackets);
     }
 
     [Fact]

@@ -12,7 +12,7 @@ public sealed class MissedPacketsTests
     [InlineData("ingress", "egress")]
     public async Task Packets_from_while_the_programs_were_removed_are_missed_and_no_others(params string[] directions)
     {
-        using var exporter = await ExporterProcess.StartAsync("--Attach:Hook=clsact", "--Attach:CheckInterval=00:00:01");
+        using var exporter = await ExporterProcess.StartAsync("--Attach:Hook=clsact", "--Attach:CoverageInterval=00:00:01");
         using var pod = await exporter.AddPodAsync();
         Send(pod, 3000);
         await PinnedNode.AssertExactAsync(exporter, pod);
@@ -58,7 +58,7 @@ public sealed class MissedPacketsTests
         using var exporter = await node.StartAsync();
 
         await PinnedNode.AssertExactAsync(exporter, pod);
-        Assert.Equal(0, (await exporter.ScrapeAsync()).Sum("podnet_exporter_missed_packets_total"));
+        Assert.Equal(0, (await exporter.ScrapeAsync()).Sum("podnet_exporter_unattached_packets_total"));
     }
 
     private static void Send(Pod pod, int datagrams)
@@ -75,7 +75,7 @@ public sealed class MissedPacketsTests
         }
     }
 
-    private static double Missed(MetricSamples samples, string direction) => samples.Sum("podnet_exporter_missed_packets_total", $"direction=\"{direction}\"");
+    private static double Missed(MetricSamples samples, string direction) => samples.Sum("podnet_exporter_unattached_packets_total", $"direction=\"{direction}\"");
 
     private static Task<MetricSamples> AssertCompleteAsync(ExporterProcess exporter, Pod pod) => exporter.ScrapeUntilAsync(samples =>
     {

@@ -137,11 +137,11 @@ public sealed class OptionChangeTests : IDisposable
         using var exporter = await ExporterProcess.StartAsync($"--Options:File={File}");
 
         Publish("""{"Metrics": {"PodLabels": "nonsense", "MaxPods": "many"}}""");
-        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_option_errors_total"] == 1);
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_config_reload_failures_total"] == 1);
         await exporter.WaitForLogAsync("Reloading the options failed, keeping the previous ones");
         Assert.Contains(exporter.Log, line => line.Contains("Metrics:PodLabels", StringComparison.Ordinal) && line.Contains("Metrics:MaxPods", StringComparison.Ordinal));
         Publish("""{"Metrics": {"PodLab""");
-        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_option_errors_total"] == 2);
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_config_reload_failures_total"] == 2);
         Publish("""{"Bpf": {"MaxInterfaces": "99"}, "Server": {"Urls": "http://*:1"}}""");
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_options_pending_restart"] == 1);
         await exporter.WaitForLogAsync("Bpf:MaxInterfaces has changed; the change applies at the next start");

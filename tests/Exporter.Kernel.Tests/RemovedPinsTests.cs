@@ -13,7 +13,7 @@ public sealed class RemovedPinsTests
     [InlineData("clsact", "filters")]
     public async Task Pins_that_are_removed_are_made_again_and_keep_no_new_pod_from_being_counted(string hook, string part)
     {
-        using var node = new PinnedNode($"--Attach:Hook={hook}", "--Attach:CheckInterval=00:00:01");
+        using var node = new PinnedNode($"--Attach:Hook={hook}", "--Attach:CoverageInterval=00:00:01");
         using var exporter = await node.StartAsync();
         var first = await exporter.AddPodAsync();
         using var second = await exporter.AddPodAsync();
@@ -38,7 +38,7 @@ public sealed class RemovedPinsTests
     [Fact]
     public async Task Without_its_directory_it_counts_on_says_so_once_and_leaves_nothing_attached()
     {
-        using var node = new PinnedNode("--Attach:CheckInterval=00:00:01");
+        using var node = new PinnedNode("--Attach:CoverageInterval=00:00:01");
         using var exporter = await node.StartAsync();
         var first = await exporter.AddPodAsync();
         using var second = await exporter.AddPodAsync();
@@ -53,7 +53,7 @@ public sealed class RemovedPinsTests
     [Fact]
     public async Task With_another_file_system_over_its_directory_it_counts_on_says_so_once_and_leaves_nothing_attached()
     {
-        using var node = new PinnedNode("--Attach:CheckInterval=00:00:01");
+        using var node = new PinnedNode("--Attach:CoverageInterval=00:00:01");
         using var exporter = await node.StartAsync();
         var first = await exporter.AddPodAsync();
         using var second = await exporter.AddPodAsync();

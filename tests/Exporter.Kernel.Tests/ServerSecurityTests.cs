@@ -151,7 +151,7 @@ public sealed class ServerSecurityTests : IDisposable
 
     private static async Task<double> ReadErrorsAsync(ExporterProcess exporter)
     {
-        return new MetricSamples((await AskAsync(exporter, "/metrics")).Text)["podnet_exporter_secret_errors_total{secret=\"certificate\"}"] ?? -1;
+        return new MetricSamples((await AskAsync(exporter, "/metrics")).Text)["podnet_exporter_credential_reload_failures_total{secret=\"certificate\"}"] ?? -1;
     }
 
     private static async Task UntilAsync(Func<Task<bool>> wanted)

@@ -12,7 +12,7 @@ public sealed class ExcludedTrafficTests : IDisposable
     private static readonly PodName Hidden = new("kube-system", "proxy");
 
     private readonly CountingNode _node = new(
-        ("Metrics:PodLabels", "namespace;pod;label:tier"), ("Metrics:ExcludedNamespaces", "kube-system"), ("Metrics:Retention", "00:02:00"), ("Identity:Wait", "00:00:30"));
+        ("Metrics:PodLabels", "namespace;pod;label:tier"), ("Metrics:ExcludedNamespaces", "kube-system"), ("Metrics:Retention", "00:02:00"), ("Identity:HoldFor", "00:00:30"));
 
     public void Dispose() => _node.Dispose();
 

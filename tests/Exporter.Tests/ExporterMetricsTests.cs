@@ -64,7 +64,7 @@ public sealed class ExporterMetricsTests
 
         var samples = await ScrapeAsync();
         Assert.Equal(1, samples["podnet_exporter_attach_errors_total{reason=\"eperm\"}"]);
-        Assert.Equal(7, samples["podnet_exporter_missed_packets_total{direction=\"transmit\"}"]);
+        Assert.Equal(7, samples["podnet_exporter_unattached_packets_total{direction=\"transmit\"}"]);
         Assert.Equal(3, samples["podnet_exporter_retired_packets_total{direction=\"transmit\"}"]);
         Assert.Equal(5, samples["podnet_exporter_interfaces{state=\"attached\"}"]);
         next.Retired.Add(Counted.Sent(2, 200));

@@ -13,7 +13,7 @@ public sealed class HandshakeReaderTests : IDisposable
 
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(30);
 
-    private readonly CountingNode _node = new(("Identity:Wait", "00:00:30"));
+    private readonly CountingNode _node = new(("Identity:HoldFor", "00:00:30"));
 
     public void Dispose() => _node.Dispose();
 
@@ -207,7 +207,7 @@ public sealed class HandshakeReaderTests : IDisposable
     [Fact]
     public async Task Without_a_wait_rows_of_an_unknown_network_are_unattributed_at_once()
     {
-        using var node = new CountingNode(("Identity:Wait", "00:00:00"));
+        using var node = new CountingNode(("Identity:HoldFor", "00:00:00"));
 
         node.Count(Network, Counted.Handshakes(server: Counted.Failed(HandshakeFailure.TimedOut, 2)));
 

@@ -8,7 +8,7 @@ public sealed class HeldTrafficTests : IDisposable
 {
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(30);
 
-    private readonly CountingNode _node = new(("Identity:Wait", "00:00:30"));
+    private readonly CountingNode _node = new(("Identity:HoldFor", "00:00:30"));
 
     public void Dispose() => _node.Dispose();
 
@@ -124,7 +124,7 @@ public sealed class HeldTrafficTests : IDisposable
     [Fact]
     public async Task Without_a_wait_rows_are_unattributed_at_once()
     {
-        using var node = new CountingNode(("Identity:Wait", "00:00:00"));
+        using var node = new CountingNode(("Identity:HoldFor", "00:00:00"));
         node.Appear(7, 1);
 
         node.Count(7, Counted.Sent(1, 100));

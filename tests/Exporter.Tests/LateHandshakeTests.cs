@@ -16,7 +16,7 @@ public sealed class LateHandshakeTests : IDisposable
 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
-    private readonly CountingNode _node = new(("Identity:Wait", "00:00:30"));
+    private readonly CountingNode _node = new(("Identity:HoldFor", "00:00:30"));
 
     public void Dispose() => _node.Dispose();
 
@@ -204,7 +204,7 @@ public sealed class LateHandshakeTests : IDisposable
     [Fact]
     public async Task Without_a_wait_an_overdue_handshake_of_an_unknown_network_is_unattributed_at_once()
     {
-        using var node = new CountingNode(("Identity:Wait", "00:00:00"));
+        using var node = new CountingNode(("Identity:HoldFor", "00:00:00"));
         node.HandshakeSource.PutLate(Flow(port: 1), new(Started: 1, Resent: 2, Server));
         node.Time.Advance(SweepInterval);
 

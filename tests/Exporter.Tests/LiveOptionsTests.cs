@@ -22,12 +22,12 @@ public sealed class LiveOptionsTests : IDisposable
     {
         var live = Start("""{"Bpf": {"MaxInterfaces": "77"}}""");
 
-        Write("""{"Bpf": {"MaxInterfaces": "99"}, "Drain": {"Interval": "00:00:02"}, "Attach": {"Exclude": "^lo$", "Priority": "5"}, "Identity": {"Wait": "00:00:07"}}""");
+        Write("""{"Bpf": {"MaxInterfaces": "99"}, "Drain": {"Interval": "00:00:02"}, "Attach": {"Exclude": "^lo$", "Priority": "5"}, "Identity": {"HoldFor": "00:00:07"}}""");
         live.Look();
 
         var options = live.CurrentValue;
         Assert.Equal((77, 10), (options.Bpf.MaxInterfaces, options.Attach.Priority));
-        Assert.Equal((TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(7), "^lo$"), (options.Drain.Interval, options.Identity.Wait, options.Attach.Exclude?.ToString()));
+        Assert.Equal((TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(7), "^lo$"), (options.Drain.Interval, options.Identity.HoldFor, options.Attach.Exclude?.ToString()));
         Assert.Equal(2, (await ScrapeAsync())["podnet_exporter_options_pending_restart"]);
     }
 
@@ -42,7 +42,7 @@ public sealed class LiveOptionsTests : IDisposable
         live.Look();
 
         Assert.Equal(30_000, live.CurrentValue.Metrics.MaxSeries);
-        Assert.Equal(1, (await ScrapeAsync())["podnet_exporter_option_errors_total"]);
+        Assert.Equal(1, (await ScrapeAsync())["podnet_exporter_config_reload_failures_total"]);
         Assert.Contains(_logger.Entries, entry => entry.Level == LogLevel.Error
             && entry.Text.Contains("until a restart puts the other changes in force: Metrics:MaxSeries", StringComparison.Ordinal));
     }
@@ -57,7 +57,7 @@ public sealed class LiveOptionsTests : IDisposable
         live.Look();
 
         Assert.Equal(1000, live.CurrentValue.Metrics.MaxPods);
-        Assert.Equal(1, (await ScrapeAsync())["podnet_exporter_option_errors_total"]);
+        Assert.Equal(1, (await ScrapeAsync())["podnet_exporter_config_reload_failures_total"]);
     }
 
     [Fact]

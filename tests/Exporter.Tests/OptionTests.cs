@@ -51,7 +51,7 @@ public sealed class OptionTests
         Assert.Null(options.Attach.Include);
         Assert.Null(options.Attach.Exclude);
         Assert.Equal(10, options.Attach.Priority);
-        Assert.Equal(TimeSpan.FromSeconds(15), options.Attach.CheckInterval);
+        Assert.Equal(TimeSpan.FromSeconds(15), options.Attach.CoverageInterval);
         Assert.Equal(TimeSpan.FromSeconds(1), options.Drain.Interval);
         Assert.Equal(HandshakeChoice.Auto, options.Handshake.Hook);
         Assert.Equal(
@@ -60,9 +60,9 @@ public sealed class OptionTests
                 200_000_000, 500_000_000, 1_000_000_000, 2_000_000_000, 5_000_000_000, 10_000_000_000, 30_000_000_000,
             ],
             options.Handshake.Buckets);
-        Assert.Equal(16384, options.Handshake.MaxLate);
+        Assert.Equal(16384, options.Handshake.MaxRetransmitting);
         Assert.Equal(IdentityChoice.Auto, options.Identity.Source);
-        Assert.Equal(TimeSpan.FromSeconds(30), options.Identity.Wait);
+        Assert.Equal(TimeSpan.FromSeconds(30), options.Identity.HoldFor);
         Assert.Equal(TimeSpan.FromMinutes(2), options.Metrics.Retention);
         Assert.Equal([new("namespace"), new("pod")], options.Metrics.Labels.PodLabels);
         Assert.Empty(options.Metrics.Labels.Namespaces);
@@ -81,13 +81,13 @@ public sealed class OptionTests
             ("Attach:Include", "^cali"),
             ("Attach:Exclude", "^docker"),
             ("Attach:Priority", "77"),
-            ("Attach:CheckInterval", "00:01:00"),
+            ("Attach:CoverageInterval", "00:01:00"),
             ("Drain:Interval", "00:00:00.25"),
             ("Handshake:Hook", "tracepoint"),
             ("Handshake:Buckets", "0.000001; 0.000123457 ;.5;600"),
-            ("Handshake:MaxLate", "99"),
+            ("Handshake:MaxRetransmitting", "99"),
             ("Identity:Source", "standalone"),
-            ("Identity:Wait", "00:00:07"),
+            ("Identity:HoldFor", "00:00:07"),
             ("Kubernetes:NodeName", "worker-1"),
             ("Kubernetes:Kubeconfig", "/etc/kubeconfig"),
             ("Kubernetes:Context", "admin@cluster"),
@@ -103,13 +103,13 @@ public sealed class OptionTests
         Assert.Equal("^cali", options.Attach.Include?.ToString());
         Assert.Equal("^docker", options.Attach.Exclude?.ToString());
         Assert.Equal(77, options.Attach.Priority);
-        Assert.Equal(TimeSpan.FromMinutes(1), options.Attach.CheckInterval);
+        Assert.Equal(TimeSpan.FromMinutes(1), options.Attach.CoverageInterval);
         Assert.Equal(TimeSpan.FromMilliseconds(250), options.Drain.Interval);
         Assert.Equal(HandshakeChoice.Tracepoint, options.Handshake.Hook);
         Assert.Equal([1_000ul, 123_457, 500_000_000, 600_000_000_000], options.Handshake.Buckets);
-        Assert.Equal(99, options.Handshake.MaxLate);
+        Assert.Equal(99, options.Handshake.MaxRetransmitting);
         Assert.Equal(IdentityChoice.Standalone, options.Identity.Source);
-        Assert.Equal(TimeSpan.FromSeconds(7), options.Identity.Wait);
+        Assert.Equal(TimeSpan.FromSeconds(7), options.Identity.HoldFor);
         Assert.Equal(new("worker-1", "/etc/kubeconfig", "admin@cluster"), options.Kubernetes);
         Assert.Equal(TimeSpan.FromMinutes(5), options.Metrics.Retention);
         Assert.Equal([new("workload"), new("label_app_kubernetes_io_name", "app.kubernetes.io/name"), new("namespace")], options.Metrics.Labels.PodLabels);
@@ -122,10 +122,10 @@ public sealed class OptionTests
     [Theory]
     [InlineData("Drain:Interval", "00:00:00.1")]
     [InlineData("Drain:Interval", "00:01:00")]
-    [InlineData("Attach:CheckInterval", "00:00:01")]
-    [InlineData("Attach:CheckInterval", "01:00:00")]
-    [InlineData("Identity:Wait", "00:00:00")]
-    [InlineData("Identity:Wait", "01:00:00")]
+    [InlineData("Attach:CoverageInterval", "00:00:01")]
+    [InlineData("Attach:CoverageInterval", "01:00:00")]
+    [InlineData("Identity:HoldFor", "00:00:00")]
+    [InlineData("Identity:HoldFor", "01:00:00")]
     [InlineData("Metrics:Retention", "00:00:00")]
     [InlineData("Metrics:Retention", "1.00:00:00")]
     [InlineData("Attach:Priority", "1")]
@@ -140,8 +140,8 @@ public sealed class OptionTests
     [InlineData("Handshake:Buckets", "0.000001;0.000001001")]
     [InlineData("Handshake:Buckets", "  .1 ; 1. ; 10.0000000000 ")]
     [InlineData("Handshake:Buckets", "1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;17;18;19;20;21;22;23;24;25;26;27;28;29;30;31")]
-    [InlineData("Handshake:MaxLate", "1")]
-    [InlineData("Handshake:MaxLate", "1048576")]
+    [InlineData("Handshake:MaxRetransmitting", "1")]
+    [InlineData("Handshake:MaxRetransmitting", "1048576")]
     [InlineData("Metrics:PodLabels", "node")]
     [InlineData("Metrics:PodLabels", ";pod; ;node;")]
     [InlineData("Metrics:PodLabels", "label:pod;pod;label:Pod;label:a/b;label:a/c")]
@@ -167,12 +167,12 @@ public sealed class OptionTests
     [InlineData("Drain:Interval", "1s", "not a duration")]
     [InlineData("Drain:Interval", "00:00:60", "not a duration")]
     [InlineData("Drain:Interval", "", "not a duration")]
-    [InlineData("Attach:CheckInterval", "00:00:00.9", "out of range")]
-    [InlineData("Attach:CheckInterval", "01:00:01", "out of range")]
-    [InlineData("Attach:CheckInterval", "15", "not a duration")]
-    [InlineData("Identity:Wait", "-00:00:01", "out of range")]
-    [InlineData("Identity:Wait", "01:00:01", "out of range")]
-    [InlineData("Identity:Wait", "30", "not a duration")]
+    [InlineData("Attach:CoverageInterval", "00:00:00.9", "out of range")]
+    [InlineData("Attach:CoverageInterval", "01:00:01", "out of range")]
+    [InlineData("Attach:CoverageInterval", "15", "not a duration")]
+    [InlineData("Identity:HoldFor", "-00:00:01", "out of range")]
+    [InlineData("Identity:HoldFor", "01:00:01", "out of range")]
+    [InlineData("Identity:HoldFor", "30", "not a duration")]
     [InlineData("Metrics:Retention", "-00:00:01", "out of range")]
     [InlineData("Metrics:Retention", "1.00:00:01", "out of range")]
     [InlineData("Metrics:Retention", "2m", "not a duration")]
@@ -213,11 +213,11 @@ public sealed class OptionTests
     [InlineData("Handshake:Buckets", "1;1", "does not ascend: 1 comes after 1")]
     [InlineData("Handshake:Buckets", "0.5;0.50", "does not ascend: 0.50 comes after 0.5")]
     [InlineData("Handshake:Buckets", "1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;17;18;19;20;21;22;23;24;25;26;27;28;29;30;31;32", "has 32 bounds; there can be 31")]
-    [InlineData("Handshake:MaxLate", "0", "from 1 to 1048576")]
-    [InlineData("Handshake:MaxLate", "1048577", "from 1 to 1048576")]
-    [InlineData("Handshake:MaxLate", "-1", "from 1 to 1048576")]
-    [InlineData("Handshake:MaxLate", "many", "from 1 to 1048576")]
-    [InlineData("Handshake:MaxLate", "", "from 1 to 1048576")]
+    [InlineData("Handshake:MaxRetransmitting", "0", "from 1 to 1048576")]
+    [InlineData("Handshake:MaxRetransmitting", "1048577", "from 1 to 1048576")]
+    [InlineData("Handshake:MaxRetransmitting", "-1", "from 1 to 1048576")]
+    [InlineData("Handshake:MaxRetransmitting", "many", "from 1 to 1048576")]
+    [InlineData("Handshake:MaxRetransmitting", "", "from 1 to 1048576")]
     [InlineData("Bpf:RunStatistics", "", "is not one of true, false")]
     [InlineData("Bpf:RunStatistics", "1", "is not one of true, false")]
     [InlineData("Bpf:RunStatistics", "on", "is not one of true, false")]
@@ -334,6 +334,14 @@ public sealed class OptionTests
 
         Assert.StartsWith($"{key}: there is no such option", error, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("Identity:Wait", "Identity:HoldFor")]
+    [InlineData("handshake:maxlate", "Handshake:MaxRetransmitting")]
+    [InlineData("Attach:CheckInterval", "Attach:CoverageInterval")]
+    [InlineData("Metrics:Sizes", "Metrics:PacketSizes")]
+    public void An_option_s_previous_name_is_an_error_that_says_the_new_one(string previous, string name) =>
+        Assert.Equal($"{previous}: this option is called {name} now; use that name.", Assert.Single(TestOptions.ErrorsOf((previous, "x"))));
 
     [Fact]
     public void Unknown_options_in_nested_sections_of_a_file_are_named()

@@ -672,7 +672,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         var pause = await _node.Clock.NextPauseAsync();
         var scrape = await _node.ScrapeAsync();
         Assert.Equal((0, 2, 10), (scrape["podnet_exporter_kubernetes_watch_up"], scrape["podnet_exporter_kubernetes_pods"], await _node.CountErrorsAsync("unreachable")));
-        Assert.Equal(heardAt.ToUnixTimeSeconds(), Math.Floor(scrape["podnet_exporter_kubernetes_heard_timestamp_seconds"]));
+        Assert.Equal(heardAt.ToUnixTimeSeconds(), Math.Floor(scrape["podnet_exporter_kubernetes_last_event_timestamp_seconds"]));
         Assert.Null(_node.Store.CurrentSince);
         Assert.Equal(["shop/other Pending", "shop/web Running 10.0.0.1"], _node.Pods);
         Assert.Null(Assert.Single(_node.Store.GetClaims(IPAddress.Parse("10.0.0.1"))).EndTime);

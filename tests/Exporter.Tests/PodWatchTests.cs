@@ -306,7 +306,7 @@ public sealed class PodWatchTests : IAsyncLifetime
 
         Assert.Empty(_node.Readiness.Reasons);
         var scrape = await _node.ScrapeAsync();
-        Assert.Equal((0, 1, 0), (scrape["podnet_exporter_kubernetes_watch_up"], scrape["podnet_exporter_kubernetes_pods"], scrape["podnet_exporter_kubernetes_heard_timestamp_seconds"]));
+        Assert.Equal((0, 1, 0), (scrape["podnet_exporter_kubernetes_watch_up"], scrape["podnet_exporter_kubernetes_pods"], scrape["podnet_exporter_kubernetes_last_event_timestamp_seconds"]));
         Assert.Null(_node.Store.CurrentSince);
     }
 
@@ -325,7 +325,7 @@ public sealed class PodWatchTests : IAsyncLifetime
         await _node.UntilAsync(() => _node.Store.Count == 2);
         scrape = await _node.ScrapeAsync();
         Assert.Equal((1, 1), (scrape["podnet_exporter_kubernetes_watch_up"], scrape["podnet_exporter_kubernetes_relists_total"]));
-        Assert.Equal(added.ToUnixTimeSeconds(), Math.Floor(scrape["podnet_exporter_kubernetes_heard_timestamp_seconds"]));
+        Assert.Equal(added.ToUnixTimeSeconds(), Math.Floor(scrape["podnet_exporter_kubernetes_last_event_timestamp_seconds"]));
 
         _cluster.Delete("shop", "other");
         await _node.UntilAsync(() => _node.Store.Count == 1);

@@ -14,7 +14,7 @@ public sealed partial class RestoreTests : IDisposable
     private static readonly PodName Host = new("__host__", "__host__");
     private static readonly PodName Others = new("shop", "__other__");
     private static readonly (string, string?)[] Settings =
-        [("Metrics:Retention", "00:02:00"), ("Identity:Wait", "00:00:30"), ("Handshake:Buckets", "0.001;0.01;0.1"), ("Metrics:ExcludedNamespaces", "kube-system")];
+        [("Metrics:Retention", "00:02:00"), ("Identity:HoldFor", "00:00:30"), ("Handshake:Buckets", "0.001;0.01;0.1"), ("Metrics:ExcludedNamespaces", "kube-system")];
 
     private readonly List<CountingNode> _nodes = [];
     private CountingNode _node;
@@ -253,8 +253,8 @@ public sealed partial class RestoreTests : IDisposable
         { "labels", "Metrics:PodLabels", "namespace;pod;node", false },
         { "aggregation", "Metrics:Aggregation", "namespace", false },
         { "workloads", "Metrics:Aggregation", "workload", false },
-        { "no sizes", "Metrics:Sizes", "off", true },
-        { "sizes of namespaces", "Metrics:Sizes", "namespace", true },
+        { "no sizes", "Metrics:PacketSizes", "off", true },
+        { "sizes of namespaces", "Metrics:PacketSizes", "namespace", true },
         { "segments of namespaces", "Metrics:Segments", "namespace", true },
         { "no handshakes", "Metrics:Handshakes", "off", true },
         { "handshakes of namespaces", "Metrics:Handshakes", "namespace", true },
@@ -309,7 +309,7 @@ public sealed partial class RestoreTests : IDisposable
             ("Metrics:PodLabels", labels),
             ("Metrics:Aggregation", aggregation),
             ("Metrics:Segments", segments),
-            ("Metrics:Sizes", sizes),
+            ("Metrics:PacketSizes", sizes),
             ("Metrics:Handshakes", handshakes),
             ("Metrics:MaxPods", $"{pods}"),
             ("Metrics:Retention", "00:02:00"),

@@ -49,7 +49,7 @@ public sealed partial class SeriesBudgetPropertyTests
             ("Metrics:PodLabels", labels),
             ("Metrics:Aggregation", aggregation),
             ("Metrics:Segments", segments),
-            ("Metrics:Sizes", sizes),
+            ("Metrics:PacketSizes", sizes),
             ("Metrics:Handshakes", handshakes),
             ("Metrics:MaxPods", $"{pods}"),
             ("Metrics:Retention", retention));
@@ -362,7 +362,7 @@ public sealed partial class SeriesBudgetPropertyTests
             var options = Node.Options.Metrics;
             return options.LevelOf(
                 family.Contains("segments", StringComparison.Ordinal) ? options.Segments
-                : family.Contains("size", StringComparison.Ordinal) ? options.Sizes
+                : family.Contains("size", StringComparison.Ordinal) ? options.PacketSizes
                 : family.Contains("handshake", StringComparison.Ordinal) ? options.Handshakes
                 : FamilyLevel.Same);
         }

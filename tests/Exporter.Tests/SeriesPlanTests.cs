@@ -20,7 +20,7 @@ public sealed class SeriesPlanTests
 
     [Theory]
     [InlineData("Metrics:Segments", 10)]
-    [InlineData("Metrics:Sizes", 20)]
+    [InlineData("Metrics:PacketSizes", 20)]
     [InlineData("Metrics:Handshakes", 60)]
     public void What_is_off_costs_nothing(string family, int lines) =>
         Assert.Equal(Plan().Levels[0].Lines - lines, Assert.Single(Plan((family, "off")).Levels).Lines);
@@ -34,7 +34,7 @@ public sealed class SeriesPlanTests
     [Fact]
     public void Families_can_be_at_levels_of_their_own()
     {
-        var plan = Plan(("Metrics:Sizes", "workload"), ("Metrics:Handshakes", "namespace"), ("Metrics:Segments", "off"));
+        var plan = Plan(("Metrics:PacketSizes", "workload"), ("Metrics:Handshakes", "namespace"), ("Metrics:Segments", "off"));
 
         Assert.Equal(
             [(SeriesLevel.Pod, 20), (SeriesLevel.Workload, 20), (SeriesLevel.Namespace, 60)],
@@ -71,7 +71,7 @@ public sealed class SeriesPlanTests
     [InlineData("Metrics:MaxPods", "-1")]
     [InlineData("Metrics:Aggregation", "node")]
     [InlineData("Metrics:Aggregation", "off")]
-    [InlineData("Metrics:Sizes", "on")]
+    [InlineData("Metrics:PacketSizes", "on")]
     [InlineData("Metrics:Segments", "")]
     [InlineData("Metrics:Handshakes", "none")]
     public void A_wrong_value_is_refused(string key, string value) => Assert.StartsWith($"{key}: '{value}' ", Assert.Single(TestOptions.ErrorsOf((key, value))), StringComparison.Ordinal);
@@ -100,7 +100,7 @@ public sealed class SeriesPlanTests
     public async Task Each_family_is_counted_at_its_level()
     {
         using var node = new CountingNode(
-            ("Handshake:Buckets", "1"), ("Metrics:Segments", "off"), ("Metrics:Sizes", "workload"), ("Metrics:Handshakes", "namespace"));
+            ("Handshake:Buckets", "1"), ("Metrics:Segments", "off"), ("Metrics:PacketSizes", "workload"), ("Metrics:Handshakes", "namespace"));
         foreach (var name in (string[])["web-1", "web-2"])
         {
             var pod = node.Pods.Acquire(node.Labels.Identify(new("shop", name) { Workload = "web", WorkloadKind = "Deployment" }));

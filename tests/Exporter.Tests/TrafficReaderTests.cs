@@ -6,7 +6,7 @@ namespace Exporter.Tests;
 
 public sealed class TrafficReaderTests : IDisposable
 {
-    private readonly CountingNode _node = new(("Identity:Wait", "00:00:30"));
+    private readonly CountingNode _node = new(("Identity:HoldFor", "00:00:30"));
 
     public void Dispose() => _node.Dispose();
 

@@ -42,7 +42,7 @@ public enum HandshakeLoss
     /// <summary>Any other error of a map operation.</summary>
     MapError,
 
-    /// <summary>More handshakes were being sent again at once than can be remembered (Handshake:MaxLate).</summary>
+    /// <summary>More handshakes were being sent again at once than can be remembered (Handshake:MaxRetransmitting).</summary>
     LateFull,
 
     /// <summary>It was completed and the kernel does not say when it began: it came of a SYN cookie, or had no room to be remembered.</summary>

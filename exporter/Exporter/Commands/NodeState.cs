@@ -31,7 +31,7 @@ internal sealed class NodeState : IAsyncDisposable
         if (api is not null)
         {
             _daemonSets = new(api.SendAsync, api.Server);
-            _store = new PodStore(Time, options.Identity.Wait);
+            _store = new PodStore(Time, options.Identity.HoldFor);
             var metrics = new KubernetesMetrics(own.Factory);
             _pods = new(_store, options.CreateLabels(), Time, BootTime.Read(Time), metrics);
             Watch = new(
@@ -69,7 +69,7 @@ internal sealed class NodeState : IAsyncDisposable
     /// <returns>Null: without Kubernetes.</returns>
     internal IPodSource? FindPods(ExporterOptions options, PodLabels labels)
     {
-        _pods?.Configure(labels, options.Identity.Wait);
+        _pods?.Configure(labels, options.Identity.HoldFor);
         return _pods;
     }
 

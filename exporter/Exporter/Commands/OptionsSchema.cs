@@ -23,7 +23,8 @@ internal static class OptionsSchema
             },
         """;
 
-    internal static string Write(IEnumerable<OptionDescription> options)
+    /// <param name="reader">It has read all options.</param>
+    internal static string Write(OptionReader reader)
     {
         var text = new StringBuilder("""
                 "options": {
@@ -32,9 +33,12 @@ internal static class OptionsSchema
                   "properties": {
 
             """);
-        foreach (var section in options.GroupBy(option => option.Key[..option.Key.IndexOf(':', StringComparison.Ordinal)]))
+        foreach (var section in reader.Options.GroupBy(option => option.Key[..option.Key.IndexOf(':', StringComparison.Ordinal)]))
         {
-            var properties = section.Select(option => $"            \"{option.Key[(section.Key.Length + 1)..]}\": {option.Schema}");
+            // A schema that nothing fits: the validator's error has its values.
+            var properties = section.Select(option => Property(option.Key, option.Schema))
+                .Concat(reader.Renamed.Where(renamed => renamed.Key.StartsWith(section.Key + ':', StringComparison.Ordinal))
+                    .Select(renamed => Property(renamed.Key, $$"""{"enum": ["this option is called {{renamed.Value}} now", null]}""")));
             text.Append(CultureInfo.InvariantCulture, $$"""
                         "{{section.Key}}": {
                           "type": ["object", "null"],
@@ -47,5 +51,7 @@ internal static class OptionsSchema
                 """);
         }
         return text.Append(Logging).ToString();
+
+        static string Property(string key, string schema) => $"            \"{key[(key.IndexOf(':', StringComparison.Ordinal) + 1)..]}\": {schema}";
     }
 }

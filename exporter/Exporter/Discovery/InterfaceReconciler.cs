@@ -318,7 +318,7 @@ internal sealed partial class InterfaceReconciler(
         Try(_identifying, IdentifyAll);
         hasMore |= Departures.DetachSome(Slice);
         ForgetClosed();
-        if (time.GetElapsedTime(_coverageCheckedAt) >= options.CheckInterval && reader.Completed > _coverageCheckedAtDrain)
+        if (time.GetElapsedTime(_coverageCheckedAt) >= options.CoverageInterval && reader.Completed > _coverageCheckedAtDrain)
         {
             (_coverageCheckedAt, _coverageCheckedAtDrain) = (time.GetTimestamp(), reader.Started);
             CheckPins();
@@ -639,7 +639,7 @@ internal sealed partial class InterfaceReconciler(
                 return false;
             }
             RemoveFromTable(owner);
-            if (owner.Counts is null && time.GetElapsedTime(attachment.ClosedAt) < identityOptions.Wait)
+            if (owner.Counts is null && time.GetElapsedTime(attachment.ClosedAt) < identityOptions.HoldFor)
             {
                 return false;
             }

@@ -67,7 +67,7 @@ internal static class HandshakeHooks
         TcpHandshakePrograms programs;
         try
         {
-            programs = TcpHandshakePrograms.Attach(hook, options.Buckets.ToArray(), bpfOptions.MaxInterfaces, options.MaxLate, pins, kept);
+            programs = TcpHandshakePrograms.Attach(hook, options.Buckets.ToArray(), bpfOptions.MaxInterfaces, options.MaxRetransmitting, pins, kept);
         }
         catch (BpfException e) when (e is not PinException || !CanLoad(hook, options, bpfOptions))
         {
@@ -101,7 +101,7 @@ internal static class HandshakeHooks
     {
         try
         {
-            TcpHandshakePrograms.Attach(hook, options.Buckets.ToArray(), bpfOptions.MaxInterfaces, options.MaxLate).Dispose();
+            TcpHandshakePrograms.Attach(hook, options.Buckets.ToArray(), bpfOptions.MaxInterfaces, options.MaxRetransmitting).Dispose();
             return true;
         }
         catch (BpfException)

@@ -81,7 +81,7 @@ internal sealed class HandshakeReader(
     /// <summary>Reading them takes a moment in which the kernel skips kprobes' programs on this CPU.</summary>
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
-    private readonly PendingCounts<ulong> _held = new(ledger, RecordKind.HeldHandshakes, static network => network, time, options.Wait);
+    private readonly PendingCounts<ulong> _held = new(ledger, RecordKind.HeldHandshakes, static network => network, time, options.HoldFor);
     private readonly Func<ulong, IPodCounts?> _findCounts = network => FindCounts(pods, network);
     /// <summary>A former process may have held them by other bounds.</summary>
     private readonly PendingCounts<ulong>.Crediter _credit = (IPodCounts owner, in LedgerCounts held) => owner.Add(held.Handshakes.Regroup(handshakeOptions.Buckets));

@@ -109,12 +109,12 @@ internal static class ExporterFamilies
 
     internal static readonly MetricDefinition MissedPackets = new(
         Counter,
-        "podnet_exporter_missed_packets_total",
+        "podnet_exporter_unattached_packets_total",
         "packets",
         "Packets that interfaces carried while no programs were attached, by the interfaces' own counters.",
         PodFamilies.Direction)
     {
-        Query = "sum by (instance) (increase(podnet_exporter_missed_packets_total[1h]))",
+        Query = "sum by (instance) (increase(podnet_exporter_unattached_packets_total[1h]))",
         Details = "Two kinds are counted: packets of a new interface before its programs were attached, and packets of any interface while another process had "
             + "removed the programs. An interface is new if it appeared while the exporter ran, or since a previous exporter ended. "
             + "Packets during attaching itself (0.1 ms with clsact, some 10 ms with tcx) are not included. The counter increases when programs are attached, also after a restart.",
@@ -124,7 +124,7 @@ internal static class ExporterFamilies
         "unattributed",
         "on an interface whose pod was not identified in time",
         "in a network namespace whose pod was not identified in time, or that is not the peer of any interface",
-        "In time is within `Identity:Wait`. A namespace that is not the peer of any host interface is one inside a pod, such as that of a rootless container or a browser's sandbox.");
+        "In time is within `Identity:HoldFor`. A namespace that is not the peer of any host interface is one inside a pod, such as that of a rootless container or a browser's sandbox.");
 
     internal static readonly MetricDefinition UnheldRows = new(
         Counter,
@@ -165,19 +165,19 @@ internal static class ExporterFamilies
         Counter, "podnet_exporter_lost_handshakes_total", "handshakes", "TCP handshakes that the programs saw and could not count or time.", HandshakeLoss)
     {
         Query = "sum by (instance, reason) (increase(podnet_exporter_lost_handshakes_total[1h])) > 0",
-        Details = "map_full: raise `Bpf:MaxInterfaces`; late_full: raise `Handshake:MaxLate` (it shows as untimed when it is completed); untimed: completed, and the kernel does not report when it began; "
+        Details = "map_full: raise `Bpf:MaxInterfaces`; late_full: raise `Handshake:MaxRetransmitting` (it shows as untimed when it is completed); untimed: completed, and the kernel does not report when it began; "
             + "unseen: retransmitted, and its end was missed; missed: changes of socket states for which the kernel skipped the program before a second one was attached, which is an upper bound. "
             + "With `Handshake:Hook=kprobe` skipped runs are only in `podnet_exporter_bpf_program_misses_total`.",
     };
 
     internal static readonly MetricDefinition SecretErrors = new(
         Counter,
-        "podnet_exporter_secret_errors_total",
+        "podnet_exporter_credential_reload_failures_total",
         "files",
         "Failed reloads of the server's certificate or credential files.",
         new MetricLabel("secret", "certificate", "bearer_token", "basic_auth"))
     {
-        Query = "increase(podnet_exporter_secret_errors_total[1h]) > 0",
+        Query = "increase(podnet_exporter_credential_reload_failures_total[1h]) > 0",
         Details = "The previous content stays in use. Only configured files have a series.",
     };
 
@@ -239,9 +239,9 @@ internal static class ExporterFamilies
     };
 
     internal static readonly MetricDefinition OptionErrors = new(
-        Counter, "podnet_exporter_option_errors_total", "changes", "Failed reloads of the option files.")
+        Counter, "podnet_exporter_config_reload_failures_total", "changes", "Failed reloads of the option files.")
     {
-        Query = "increase(podnet_exporter_option_errors_total[1h]) > 0",
+        Query = "increase(podnet_exporter_config_reload_failures_total[1h]) > 0",
         Details = "The previous options stay in force; the log has the reasons.",
     };
 
@@ -258,9 +258,9 @@ internal static class ExporterFamilies
     };
 
     internal static readonly MetricDefinition LedgerUnkept = new(
-        Gauge, "podnet_exporter_ledger_unkept", "records", "Records of the ledger that are not in pinned memory: a restart loses their counts.")
+        Gauge, "podnet_exporter_ledger_unpinned_records", "records", "Records of the ledger that are not in pinned memory: a restart loses their counts.")
     {
-        Query = "podnet_exporter_ledger_unkept > 0",
+        Query = "podnet_exporter_ledger_unpinned_records > 0",
     };
 
     internal static readonly MetricDefinition DrainDuration = new(
@@ -318,9 +318,9 @@ internal static class ExporterFamilies
     };
 
     internal static readonly MetricDefinition HeardTimestamp = new(
-        Gauge, "podnet_exporter_kubernetes_heard_timestamp_seconds", "seconds", "Time of the last data from the watch of pods, in seconds since 1970; without changes the API server sends some about every minute.")
+        Gauge, "podnet_exporter_kubernetes_last_event_timestamp_seconds", "seconds", "Time of the last data from the watch of pods, in seconds since 1970; without changes the API server sends some about every minute.")
     {
-        Query = "time() - podnet_exporter_kubernetes_heard_timestamp_seconds",
+        Query = "time() - podnet_exporter_kubernetes_last_event_timestamp_seconds",
     };
 
     internal static readonly MetricDefinition Relists = new(

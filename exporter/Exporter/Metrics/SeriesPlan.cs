@@ -24,7 +24,7 @@ internal sealed record SeriesPlan(IReadOnlyList<LevelPlan> Levels, int MaxSeries
     /// <param name="bounds">The bounds of handshakes' durations in nanoseconds; null: there are no families of handshakes.</param>
     internal static SeriesPlan Create(MetricsOptions options, IReadOnlyList<ulong>? bounds)
     {
-        var (sizes, segments, durations) = (options.LevelOf(options.Sizes), options.LevelOf(options.Segments), bounds is null ? null : options.LevelOf(options.Handshakes));
+        var (sizes, segments, durations) = (options.LevelOf(options.PacketSizes), options.LevelOf(options.Segments), bounds is null ? null : options.LevelOf(options.Handshakes));
         return new(
             [
                 .. Enum.GetValues<SeriesLevel>()

@@ -26,10 +26,14 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     private const string PathText = """{"type": ["string", "null"], "pattern": "^(/.*)?$"}""";
 
     private readonly List<OptionDescription> _options = [];
+    private readonly Dictionary<string, string> _renamed = new(StringComparer.OrdinalIgnoreCase);
     private readonly List<string> _errors = [];
 
     /// <summary>The options read so far.</summary>
     internal IReadOnlyList<OptionDescription> Options => _options;
+
+    /// <summary>Names that options had in earlier versions, with those that they have.</summary>
+    internal IReadOnlyDictionary<string, string> Renamed => _renamed;
 
     /// <summary>What is wrong, a line each that names the key: with the options read so far, and keys that are none of them.</summary>
     internal IReadOnlyList<string> Errors =>
@@ -39,11 +43,16 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             .Where(pair => pair.Value is not null
                 && !_options.Any(option => IsSame(option.Key, pair.Key))
                 && !pair.Key.StartsWith(LoggingSection + ":", StringComparison.OrdinalIgnoreCase))
-            .Select(pair => $"{pair.Key}: there is no such option. 'podnet-exporter help' lists the options.")
+            .Select(pair => _renamed.TryGetValue(pair.Key, out var name)
+                ? $"{pair.Key}: this option is called {name} now; use that name."
+                : $"{pair.Key}: there is no such option. 'podnet-exporter help' lists the options.")
             .Order(StringComparer.Ordinal),
     ];
 
     internal bool IsSet(string key) => configuration[key] is not null;
+
+    /// <summary>An option had another name in an earlier version: a value under that name is an error that names the new one.</summary>
+    internal void Rename(string previous, string key) => _renamed[previous] = key;
 
     /// <summary>What depends on other options as well.</summary>
     internal void Require(bool isGood, string key, string problem)

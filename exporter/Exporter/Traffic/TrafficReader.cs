@@ -60,7 +60,7 @@ internal sealed class TrafficReader(
 {
     private static readonly LossReason[] LossReasons = Enum.GetValues<LossReason>();
 
-    private readonly PendingCounts<PodInterface> _held = new(ledger, RecordKind.HeldTraffic, static owner => (ulong)owner.Generation, time, options.Wait);
+    private readonly PendingCounts<PodInterface> _held = new(ledger, RecordKind.HeldTraffic, static owner => (ulong)owner.Generation, time, options.HoldFor);
 
     /// <summary>Drains come from the drain loop, and in a rare case from the reconciler.</summary>
     private readonly Lock _lock = new();

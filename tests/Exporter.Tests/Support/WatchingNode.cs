@@ -25,7 +25,7 @@ internal sealed class WatchingNode : IAsyncDisposable
         _server = server;
         var options = TestOptions.Read(("Kubernetes:NodeName", Name), ("Kubernetes:Kubeconfig", server.Files.Kubeconfig));
         _connection = connection ?? new(options.Kubernetes);
-        Store = new(Clock, options.Identity.Wait);
+        Store = new(Clock, options.Identity.HoldFor);
         Health = new(Clock);
         var api = new PodApi(SendAsync, _connection.Server, Name);
         _watch = new(api, Store, _changes, new(Prometheus.Metrics.WithCustomRegistry(_registry)), Health, Readiness, Clock, Logger);

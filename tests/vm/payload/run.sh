@@ -141,7 +141,7 @@ launch_exporter() {
   rm -f "$exit_code" "$pid"
   (
     status=0
-    "${unprivileged[@]}" "$exporter" --Drain:Interval=00:00:00.1 --Attach:CheckInterval=00:00:01 --Bpf:PinDirectory= "$@" >>"$log" 2>&1 &
+    "${unprivileged[@]}" "$exporter" --Drain:Interval=00:00:00.1 --Attach:CoverageInterval=00:00:01 --Bpf:PinDirectory= "$@" >>"$log" 2>&1 &
     echo $! >"$pid"
     wait $! || status=$?
     echo "$status" >"$exit_code"
