@@ -500,7 +500,7 @@ internal sealed partial class InterfaceReconciler(
         }
         catch (KernelException e)
         {
-            CountAttachError(e);
+            metrics.CountAttachError(e.Reason);
         }
     }
 
@@ -563,8 +563,6 @@ internal sealed partial class InterfaceReconciler(
             LogNotDetached(problem.Message);
         }
     }
-
-    private void CountAttachError(KernelException e) => metrics.CountAttachError(e.Reason);
 
     /// <summary>Whether the interface is still there.</summary>
     private bool TryRenew(TcAttachment attached)
@@ -837,7 +835,7 @@ internal sealed partial class InterfaceReconciler(
         }
         catch (KernelException e)
         {
-            CountAttachError(e);
+            metrics.CountAttachError(e.Reason);
             if (attachment.State != InterfaceState.Failed)
             {
                 LogAttachFailed(link.Name, e.Message);
