@@ -22,7 +22,7 @@ switch (commandLine.Command)
         Console.WriteLine($"podnet-exporter {ExporterMetrics.Version}");
         return ExitCode.Success;
     case CommandLine.ListOptions:
-        Console.WriteLine(commandLine.IsFlagged ? OptionsSchema.Write(reader) : OptionsText.Write(reader.Options));
+        Console.WriteLine(commandLine.IsFlagged ? OptionsSchema.Write(reader.Options) : OptionsText.Write(reader.Options));
         return ExitCode.Success;
     case CommandLine.Run or "check" or "metrics" or CommandLine.Uninstall:
         break;

@@ -23,8 +23,7 @@ internal static class OptionsSchema
             },
         """;
 
-    /// <param name="reader">It has read all options.</param>
-    internal static string Write(OptionReader reader)
+    internal static string Write(IEnumerable<OptionDescription> options)
     {
         var text = new StringBuilder("""
                 "options": {
@@ -33,12 +32,12 @@ internal static class OptionsSchema
                   "properties": {
 
             """);
-        foreach (var section in reader.Options.GroupBy(option => option.Key[..option.Key.IndexOf(':', StringComparison.Ordinal)]))
+        foreach (var section in options.GroupBy(option => option.Key[..option.Key.IndexOf(':', StringComparison.Ordinal)]))
         {
-            // A schema that nothing fits: the validator's error has its values.
+            // A previous key has a schema that nothing fits: the validator's error has its values.
             var properties = section.Select(option => Property(option.Key, option.Schema))
-                .Concat(reader.Renamed.Where(renamed => renamed.Key.StartsWith(section.Key + ':', StringComparison.Ordinal))
-                    .Select(renamed => Property(renamed.Key, $$"""{"enum": ["this option is called {{renamed.Value}} now", null]}""")));
+                .Concat(section.Where(option => option.Previous is not null)
+                    .Select(option => Property(option.Previous!, $$"""{"enum": ["this option is called {{option.Key}} now", null]}""")));
             text.Append(CultureInfo.InvariantCulture, $$"""
                         "{{section.Key}}": {
                           "type": ["object", "null"],

@@ -29,35 +29,31 @@ internal sealed record MetricsOptions(
         _ => null,
     };
 
-    internal static MetricsOptions Read(OptionReader reader)
-    {
-        reader.Rename("Metrics:Sizes", "Metrics:PacketSizes");
-        return new(
-            reader.Duration(
-                "Metrics:Retention",
-                TimeSpan.FromMinutes(2),
-                TimeSpan.Zero,
-                TimeSpan.FromDays(1),
-                "How long a pod's series stay after its last interface is gone, so that a scrape sees the final totals.",
-                isLive: true),
-            PodLabelOptions.Read(reader),
-            reader.Number(
-                "Metrics:MaxSeries",
-                30_000,
-                1,
-                10_000_000,
-                "Most sample lines of the pods' families together; pods that do not fit are counted under __other__.",
-                isLive: true),
-            reader.Number(
-                "Metrics:MaxPods", 1000, 0, 65536, "Most pods (workloads, namespaces) with series of their own; the others are counted under __other__.", isLive: true),
-            reader.Choice(
-                "Metrics:Aggregation",
-                SeriesLevel.Pod,
-                "What series stand for: a pod, or together all pods of a workload, or of a namespace.",
-                isLive: true),
-            reader.Choice("Metrics:Segments", FamilyLevel.Same, "What series of podnet_transmit_segments_total and podnet_receive_segments_total stand for: same as Metrics:Aggregation, or a level of their own; off: these families are not served.", isLive: true),
-            reader.Choice("Metrics:PacketSizes", FamilyLevel.Same, "What series of podnet_packet_size_bytes stand for: same as Metrics:Aggregation, or a level of their own; off: this family is not served.", isLive: true),
-            reader.Choice(
-                "Metrics:Handshakes", FamilyLevel.Same, "What series of TCP handshakes stand for: same as Metrics:Aggregation, or a level of their own; off: these families are not served. Handshake:Hook=off also loads no programs for them.", isLive: true));
-    }
+    internal static MetricsOptions Read(OptionReader reader) => new(
+        reader.Duration(
+            "Metrics:Retention",
+            TimeSpan.FromMinutes(2),
+            TimeSpan.Zero,
+            TimeSpan.FromDays(1),
+            "How long a pod's series stay after its last interface is gone, so that a scrape sees the final totals.",
+            isLive: true),
+        PodLabelOptions.Read(reader),
+        reader.Number(
+            "Metrics:MaxSeries",
+            30_000,
+            1,
+            10_000_000,
+            "Most sample lines of the pods' families together; pods that do not fit are counted under __other__.",
+            isLive: true),
+        reader.Number(
+            "Metrics:MaxPods", 1000, 0, 65536, "Most pods (workloads, namespaces) with series of their own; the others are counted under __other__.", isLive: true),
+        reader.Choice(
+            "Metrics:Aggregation",
+            SeriesLevel.Pod,
+            "What series stand for: a pod, or together all pods of a workload, or of a namespace.",
+            isLive: true),
+        reader.Choice("Metrics:Segments", FamilyLevel.Same, "What series of podnet_transmit_segments_total and podnet_receive_segments_total stand for: same as Metrics:Aggregation, or a level of their own; off: these families are not served.", isLive: true),
+        reader.Choice("Metrics:PacketSizes", FamilyLevel.Same, "What series of podnet_packet_size_bytes stand for: same as Metrics:Aggregation, or a level of their own; off: this family is not served.", isLive: true, previous: "Metrics:Sizes"),
+        reader.Choice(
+            "Metrics:Handshakes", FamilyLevel.Same, "What series of TCP handshakes stand for: same as Metrics:Aggregation, or a level of their own; off: these families are not served. Handshake:Hook=off also loads no programs for them.", isLive: true));
 }

@@ -8,7 +8,8 @@ namespace Exporter.Options;
 /// <summary>An option as the help and the documentation list it.</summary>
 /// <param name="Schema">What the chart's values may have for it: a JSON Schema on one line, which may refer to those of values.schema.json.</param>
 /// <param name="IsLive">Whether a change is in force while the program runs; else it waits for the next start.</param>
-internal sealed record OptionDescription(string Key, string Values, string Default, string Description, string Schema, bool IsLive);
+/// <param name="Previous">Its key in an earlier version, which is an error that names this one; null: it had no other.</param>
+internal sealed record OptionDescription(string Key, string Values, string Default, string Description, string Schema, bool IsLive, string? Previous);
 
 /// <summary>
 /// Turns configuration text into values and gathers everything that is wrong with it, so that it can be said at once. It also
@@ -26,14 +27,10 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     private const string PathText = """{"type": ["string", "null"], "pattern": "^(/.*)?$"}""";
 
     private readonly List<OptionDescription> _options = [];
-    private readonly Dictionary<string, string> _renamed = new(StringComparer.OrdinalIgnoreCase);
     private readonly List<string> _errors = [];
 
     /// <summary>The options read so far.</summary>
     internal IReadOnlyList<OptionDescription> Options => _options;
-
-    /// <summary>Names that options had in earlier versions, with those that they have.</summary>
-    internal IReadOnlyDictionary<string, string> Renamed => _renamed;
 
     /// <summary>What is wrong, a line each that names the key: with the options read so far, and keys that are none of them.</summary>
     internal IReadOnlyList<string> Errors =>
@@ -43,16 +40,13 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             .Where(pair => pair.Value is not null
                 && !_options.Any(option => IsSame(option.Key, pair.Key))
                 && !pair.Key.StartsWith(LoggingSection + ":", StringComparison.OrdinalIgnoreCase))
-            .Select(pair => _renamed.TryGetValue(pair.Key, out var name)
-                ? $"{pair.Key}: this option is called {name} now; use that name."
+            .Select(pair => _options.Find(option => option.Previous is { } previous && IsSame(previous, pair.Key)) is { } renamed
+                ? $"{pair.Key}: this option is called {renamed.Key} now; use that name."
                 : $"{pair.Key}: there is no such option. 'podnet-exporter help' lists the options.")
             .Order(StringComparer.Ordinal),
     ];
 
     internal bool IsSet(string key) => configuration[key] is not null;
-
-    /// <summary>An option had another name in an earlier version: a value under that name is an error that names the new one.</summary>
-    internal void Rename(string previous, string key) => _renamed[previous] = key;
 
     /// <summary>What depends on other options as well.</summary>
     internal void Require(bool isGood, string key, string problem)
@@ -63,7 +57,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         }
     }
 
-    internal TimeSpan Duration(string key, TimeSpan byDefault, TimeSpan least, TimeSpan most, string description, bool isLive = false) =>
+    internal TimeSpan Duration(string key, TimeSpan byDefault, TimeSpan least, TimeSpan most, string description, bool isLive = false, string? previous = null) =>
         Read(key, $"{least:c} to {most:c}", byDefault, byDefault.ToString("c"), description, Defined("duration"), text =>
             // A bare number would be days.
             text.Contains(':', StringComparison.Ordinal) && TimeSpan.TryParseExact(text, "c", CultureInfo.InvariantCulture, out var value)
@@ -71,14 +65,16 @@ internal sealed partial class OptionReader(IConfiguration configuration)
                     ? value
                     : throw new FormatException($"is out of range; it can be from {least:c} to {most:c}")
                 : throw new FormatException($"is not a duration; write [days.]hours:minutes:seconds, like {byDefault:c}"),
-            isLive);
+            isLive,
+            previous);
 
-    internal int Number(string key, int byDefault, int least, int most, string description, bool isLive = false) =>
+    internal int Number(string key, int byDefault, int least, int most, string description, bool isLive = false, string? previous = null) =>
         Read(key, $"{least} to {most}", byDefault, byDefault.ToString(CultureInfo.InvariantCulture), description, Integer(least, most), text =>
             int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= least && value <= most
                 ? value
                 : throw new FormatException($"is not a whole number from {least} to {most}"),
-            isLive);
+            isLive,
+            previous);
 
     internal bool Switch(string key, bool byDefault, string description) =>
         Read(key, "true, false", byDefault, byDefault ? "true" : "false", description, """{"type": ["boolean", "null"]}""", text =>
@@ -112,14 +108,15 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         T Parse(string text) => parse(text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
     }
 
-    internal T Choice<T>(string key, T byDefault, string description, bool isLive = false)
+    internal T Choice<T>(string key, T byDefault, string description, bool isLive = false, string? previous = null)
         where T : struct, Enum
     {
         var values = string.Join(", ", Enum.GetValues<T>().Select(EnumText.Lower));
         return Read(key, values, byDefault, EnumText.Lower(byDefault), description, OneOf(Enum.GetValues<T>().Select(EnumText.Lower)), text =>
             Enum.GetValues<T>().Cast<T?>().FirstOrDefault(value => IsSame(value.ToString()!, text))
                 ?? throw new FormatException($"is not one of {values}"),
-            isLive);
+            isLive,
+            previous);
     }
 
     internal Regex? Pattern(string key, string description, bool isLive = false) =>
@@ -217,9 +214,9 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         return urls;
     }
 
-    private T Read<T>(string key, string values, T byDefault, string defaultText, string description, string schema, Func<string, T> parse, bool isLive = false)
+    private T Read<T>(string key, string values, T byDefault, string defaultText, string description, string schema, Func<string, T> parse, bool isLive = false, string? previous = null)
     {
-        _options.Add(new(key, values, defaultText, description, schema, isLive));
+        _options.Add(new(key, values, defaultText, description, schema, isLive, previous));
         if (configuration[key] is not { } text)
         {
             return byDefault;
