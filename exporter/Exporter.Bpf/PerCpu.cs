@@ -1,5 +1,3 @@
-using System.Numerics;
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Exporter.Bpf.Native;
 
@@ -16,31 +14,11 @@ internal static class PerCpu
         where TValue : unmanaged
     {
         var sum = perCpu[0];
+        var counters = MemoryMarshal.Cast<TValue, ulong>(MemoryMarshal.CreateSpan(ref sum, 1));
         foreach (ref readonly var copy in perCpu[1..])
         {
-            Add(ref sum, copy);
+            RowFields.Add(counters, RowFields.RowOf(copy));
         }
         return sum;
     }
-
-    /// <summary>Adds the counters of one value to those of another.</summary>
-    internal static void Add<TValue>(ref TValue sum, in TValue more)
-        where TValue : unmanaged
-    {
-        var total = Counters(ref sum);
-        var counters = Counters(ref Unsafe.AsRef(in more));
-        var i = 0;
-        for (; i <= total.Length - Vector<ulong>.Count; i += Vector<ulong>.Count)
-        {
-            (new Vector<ulong>(total[i..]) + new Vector<ulong>(counters[i..])).CopyTo(total[i..]);
-        }
-        for (; i < total.Length; i++)
-        {
-            total[i] += counters[i];
-        }
-    }
-
-    private static Span<ulong> Counters<TValue>(ref TValue value)
-        where TValue : unmanaged =>
-        MemoryMarshal.Cast<TValue, ulong>(MemoryMarshal.CreateSpan(ref value, 1));
 }

@@ -5,6 +5,7 @@ using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
 using Exporter.Kernel.Tests.Support;
 using Exporter.State;
+using Exporter.Tests.Support;
 
 namespace Exporter.Benchmarks;
 
@@ -96,7 +97,7 @@ internal static class Continuity
             lock (ledger.Lock)
             {
                 entries.ForEach(entry => entry.Add(traffic));
-                ledger.Commit(new KeptMap(1, round));
+                ledger.Commit([new KeptMap(1, round)]);
             }
             times.Add(Stopwatch.GetElapsedTime(started).TotalMicroseconds);
         }

@@ -1,13 +1,14 @@
 using System.Diagnostics;
 using System.Net;
+using Exporter.Accounts;
 using Exporter.Commands;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Kubernetes;
-using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
 using Exporter.State;
 using Exporter.Tests.Kubernetes;
+using Exporter.Tests.Support;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -118,7 +119,7 @@ internal static class Naming
         var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
         var labels = options.CreateLabels();
         var ledger = Ledger.Open(null);
-        var metrics = new PodMetrics(factory, new(factory, ledger), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake.Bounds), new(), ledger, NullLogger<PodMetrics>.Instance);
+        var metrics = new PodAccounts(new(factory, ledger), TimeProvider.System, labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
         var store = new PodStore(TimeProvider.System, options.Identity.HoldFor);
         var source = new KubernetesPodSource(store, labels, TimeProvider.System, DateTimeOffset.MinValue);
         store.SetCurrent(true);

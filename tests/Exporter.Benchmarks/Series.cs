@@ -1,10 +1,11 @@
 using System.Diagnostics;
+using Exporter.Accounts;
 using Exporter.Bpf.Contract;
 using Exporter.Commands;
 using Exporter.Kernel.Tests.Support;
-using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.State;
+using Exporter.Tests.Support;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -59,8 +60,7 @@ internal static class Series
         var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
         var labels = options.CreateLabels();
         var ledger = Ledger.Open(null);
-        var metrics = new PodMetrics(
-            factory, new(factory, ledger), TimeProvider.System, labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake.Bounds), new(), ledger, NullLogger<PodMetrics>.Instance);
+        var metrics = new PodAccounts(new(factory, ledger), TimeProvider.System, labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
         var counts = Enumerable.Range(0, pods).Select(i => metrics.Acquire(labels.Identify(new("bench", $"pod-{i}")))).ToArray();
         var (traffic, handshakes) = Everything();
         var (measured, allocated) = (new List<double>(Rounds), 0L);

@@ -7,6 +7,7 @@ using Exporter.Health;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Metrics;
 using Exporter.State;
+using Exporter.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Exporter.Kernel.Tests;

@@ -3,6 +3,7 @@ using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.Bpf.Tc;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Tests.Support;
 
 namespace Exporter.Kernel.Tests;
 

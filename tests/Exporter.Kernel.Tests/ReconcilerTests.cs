@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
+using Exporter.Accounts;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
@@ -12,6 +13,7 @@ using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
 using Exporter.State;
+using Exporter.Tests.Support;
 using Exporter.Traffic;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -111,7 +113,7 @@ public sealed class ReconcilerTests
             var metrics = new ExporterMetrics(factory, ledger);
             var health = new LoopHealth(Time);
             _labels = options.CreateLabels();
-            Pods = new(factory, metrics, Time, _labels, options.Metrics, SeriesPlan.Create(options.Metrics, options.Handshake.Bounds), new(), ledger, NullLogger<PodMetrics>.Instance);
+            Pods = new(metrics, Time, _labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
             var traffic = new KernelTrafficSource(_programs);
             Reader = new(traffic, Table, metrics, ledger, Time, options.Identity);
             _watcher = new(_monitor, _changes, metrics, health, Time, NullLogger<LinkWatcher>.Instance);
@@ -127,7 +129,7 @@ public sealed class ReconcilerTests
 
         internal PodTable Table { get; } = new();
 
-        internal PodMetrics Pods { get; }
+        internal PodAccounts Pods { get; }
 
         internal TrafficReader Reader { get; }
 

@@ -63,5 +63,5 @@ public sealed class BpfMetricsTests
 
     private BpfMetrics Create(params MapUsage[] maps) => new(Prometheus.Metrics.WithCustomRegistry(_registry), [], maps);
 
-    private Task<Exposition> ScrapeAsync() => Exposition.OfAsync(_registry);
+    private Task<ScrapedText> ScrapeAsync() => ScrapedText.OfAsync(_registry);
 }

@@ -148,6 +148,7 @@ public sealed class DrainLoopTests : IDisposable
     public async Task Pods_expire_even_while_drains_fail()
     {
         _node.Appear(7, 1, CountingNode.Web);
+        _node.Count(7, Counted.Sent(1, 100));
         _node.Forget(7);
         _node.Source.Fails = true;
         await StartAsync();

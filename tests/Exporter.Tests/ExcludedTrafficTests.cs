@@ -162,14 +162,14 @@ public sealed class ExcludedTrafficTests : IDisposable
     private static string Sent(string ns, string pod, string tier) =>
         $"podnet_transmit_bytes_total{{namespace=\"{ns}\",pod=\"{pod}\",label_tier=\"{tier}\",transport=\"tcp\"}}";
 
-    private static double Packets(Exposition scrape, string direction) => scrape[$"podnet_exporter_excluded_packets_total{{direction=\"{direction}\"}}"];
+    private static double Packets(ScrapedText scrape, string direction) => scrape[$"podnet_exporter_excluded_packets_total{{direction=\"{direction}\"}}"];
 
-    private static double Bytes(Exposition scrape, string direction) => scrape[$"podnet_exporter_excluded_bytes_total{{direction=\"{direction}\"}}"];
+    private static double Bytes(ScrapedText scrape, string direction) => scrape[$"podnet_exporter_excluded_bytes_total{{direction=\"{direction}\"}}"];
 
-    private static double Handshakes(Exposition scrape, string role) => scrape[$"podnet_exporter_excluded_handshakes_total{{role=\"{role}\"}}"];
+    private static double Handshakes(ScrapedText scrape, string role) => scrape[$"podnet_exporter_excluded_handshakes_total{{role=\"{role}\"}}"];
 
     private HandshakeRole Completed(int handshakes) => Counted.Completed(_node.Options.Handshake.Buckets, Enumerable.Repeat(1_000ul, handshakes));
 
     /// <summary>What the reconciler does when a pod is known, or is shown otherwise.</summary>
-    private IPodCounts Show(PodInterface owner, PodDescription pod) => owner.Counts = _node.Pods.Acquire(_node.Labels.Identify(pod));
+    private IPodAccount Show(PodInterface owner, PodDescription pod) => owner.Counts = _node.Pods.Acquire(_node.Labels.Identify(pod));
 }

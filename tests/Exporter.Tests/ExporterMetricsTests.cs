@@ -195,5 +195,5 @@ public sealed class ExporterMetricsTests
         Assert.NotEqual("unknown", ExporterMetrics.Version);
     }
 
-    private Task<Exposition> ScrapeAsync() => Exposition.OfAsync(_registry);
+    private Task<ScrapedText> ScrapeAsync() => ScrapedText.OfAsync(_registry);
 }

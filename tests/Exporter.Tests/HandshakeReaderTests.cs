@@ -408,7 +408,7 @@ public sealed class HandshakeReaderTests : IDisposable
         }
     }
 
-    private static double Nanoseconds(Exposition scrape, PodName pod, string role) => Math.Round(scrape.Durations("sum", pod, role) * 1e9);
+    private static double Nanoseconds(ScrapedText scrape, PodName pod, string role) => Math.Round(scrape.Durations("sum", pod, role) * 1e9);
 
     private HandshakeRole Completed(params ulong[] nanoseconds) => Counted.Completed(_node.Options.Handshake.Buckets, nanoseconds);
 }

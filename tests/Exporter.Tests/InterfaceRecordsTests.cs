@@ -86,7 +86,7 @@ public sealed class InterfaceRecordsTests : IDisposable
         Restart();
 
         Assert.Single(Restored());
-        Assert.Equal(1, _node.Memory.Segments);
+        Assert.Equal(LedgerTests.FirstSegments, _node.Memory.Segments);
     }
 
     [Fact]

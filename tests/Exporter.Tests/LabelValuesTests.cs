@@ -81,7 +81,7 @@ public sealed class LabelValuesTests
                 var scrape = await node.ScrapeAsync();
 
                 var found = Assert.Single(scrape.Samples, sample => sample.StartsWith("podnet_transmit_bytes_total{", StringComparison.Ordinal));
-                Assert.Equal([.. pod.Labels.Values, "udp"], Exposition.LabelValuesOf(found));
+                Assert.Equal([.. pod.Labels.Values, "udp"], ScrapedText.LabelValuesOf(found));
                 Assert.Equal(scrape.CountPodSamples(), node.Pods.Lines);
             },
             iter: 200);

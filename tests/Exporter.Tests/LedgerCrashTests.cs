@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using CsCheck;
+using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.State;
 using Exporter.Tests.Support;
@@ -77,14 +78,15 @@ public sealed class LedgerCrashTests
     private static LedgerCounts Full(ulong count)
     {
         LedgerCounts counts = default;
-        MemoryMarshal.Cast<LedgerCounts, ulong>(MemoryMarshal.CreateSpan(ref counts, 1)).Fill(count);
+        MemoryMarshal.Cast<TrafficValue, ulong>(MemoryMarshal.CreateSpan(ref counts.Traffic, 1)).Fill(count);
+        MemoryMarshal.Cast<HandshakeValue, ulong>(MemoryMarshal.CreateSpan(ref counts.Handshakes, 1)).Fill(count);
         return counts;
     }
 
     /// <summary>All counters of these records are the same, or else they are of more than one commit.</summary>
     private static ulong AnyOf(LedgerCounts counts)
     {
-        ReadOnlySpan<ulong> words = MemoryMarshal.Cast<LedgerCounts, ulong>(MemoryMarshal.CreateSpan(ref counts, 1));
+        var words = counts.Words;
         Assert.Equal(-1, words.IndexOfAnyExcept(words[0]));
         return words[0];
     }
@@ -101,7 +103,7 @@ public sealed class LedgerCrashTests
         /// <summary>What the next process would find.</summary>
         internal static string Read(Ledger ledger) => Write(
             Enum.GetValues<RecordKind>().SelectMany(ledger.FindRestored).Select(entry => (entry.Kind, (int)RecordKey.ReadNumber(entry.Key), AnyOf(entry.Committed))),
-            Enumerable.Range(1, (Pairs * 10) + 9).Where(ledger.IsKept));
+            Enumerable.Range(1, (Pairs * 10) + 9).Where(ledger.IsCommitted));
 
         private static string Write(IEnumerable<(RecordKind Kind, int Key, ulong Count)> records, IEnumerable<int> kept) =>
             $"{string.Join(' ', records.Order().Select(record => $"{record.Kind}{record.Key}={record.Count}"))}; {string.Join(' ', kept.Order())}";
@@ -170,7 +172,7 @@ public sealed class LedgerCrashTests
                 {
                     lock (_ledger.Lock)
                     {
-                        _ledger.Commit(kept);
+                        _ledger.Commit(kept is { } map ? [map] : []);
                     }
                 },
                 _next.Copy());
@@ -193,7 +195,7 @@ public sealed class LedgerCrashTests
             var after = _committed.Copy();
             after.Kept.Remove(pair);
             _next.Kept.Remove(pair);
-            Commit(() => _ledger.KeepOnly([.. after.Kept.Keys]), after);
+            Commit(() => _ledger.ForgetOthers([.. after.Kept.Keys]), after);
         }
 
         /// <summary>What is not committed is gone.</summary>
@@ -330,9 +332,9 @@ public sealed class LedgerCrashTests
             _ledger = Ledger.OpenIn(_memory);
             foreach (var pair in _pairs)
             {
-                pair.Start(_ledger.IsKept);
+                pair.Start(_ledger.IsCommitted);
             }
-            _ledger.KeepOnly([.. _pairs.Select(pair => pair.Id)]);
+            _ledger.ForgetOthers([.. _pairs.Select(pair => pair.Id)]);
             _shown = [.. Enumerable.Range(0, Keys).Select(_ => new Shown())];
             _entries = [.. _shown.Select((shown, key) => _ledger.Open(RecordKind.Group, RecordKey.Of((ulong)key), shown))];
             _drain = Drain().GetEnumerator();
@@ -369,7 +371,7 @@ public sealed class LedgerCrashTests
                     {
                         _entries[key].Add(Full(count));
                     }
-                    _ledger.Commit(new(pair.Id, pair.IdleId));
+                    _ledger.Commit([new(pair.Id, pair.IdleId)]);
                 }
                 yield return true;
                 foreach (var step in pair.Clear())
@@ -434,12 +436,9 @@ public sealed class LedgerCrashTests
     {
         internal ulong Packets { get; private set; }
 
-        public void Show(in TrafficValue traffic) => Packets += traffic.Transmit.Transports[0].Packets;
+        public void Show(RowFields fields, ReadOnlySpan<ulong> row) =>
+            Packets += fields == TrafficValue.Fields ? RowFields.ValueOf<TrafficValue>(row).Transmit.Transports[0].Packets : 0;
 
-        public void Show(in HandshakeValue handshakes)
-        {
-        }
-
-        public void Restore(in LedgerCounts counts) => Show(counts.Traffic);
+        public void Restore(RowFields fields, ReadOnlySpan<ulong> row) => Show(fields, row);
     }
 }

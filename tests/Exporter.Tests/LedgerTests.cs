@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
+using Exporter.Commands;
 using Exporter.State;
 using Exporter.Tests.Support;
 
@@ -9,6 +9,14 @@ namespace Exporter.Tests;
 
 public sealed class LedgerTests
 {
+    /// <summary>Of keys, and of each signal's rows.</summary>
+    internal const int FirstSegments = 3;
+
+    /// <summary>Of traffic, that there is room for in one.</summary>
+    private const int Rows = 125;
+
+    private const int Records = Rows + 3;
+
     private static readonly byte[] One = [1];
     private static readonly byte[] Two = [2];
 
@@ -116,8 +124,8 @@ public sealed class LedgerTests
             Commit();
         }
 
-        Assert.Equal(1, _memory.Segments);
-        Assert.Equal(0, _ledger.Unkept);
+        Assert.Equal(FirstSegments, _memory.Segments);
+        Assert.Equal(0, _ledger.Unpinned);
     }
 
     [Fact]
@@ -162,6 +170,74 @@ public sealed class LedgerTests
     }
 
     [Fact]
+    public void Short_and_long_keys_are_kept_in_one_commit_and_removed_in_another()
+    {
+        var entries = Enumerable.Range(1, 9).Select(i => Open([.. Enumerable.Repeat((byte)i, i * 200)])).ToList();
+        entries.ForEach(entry => entry.Add(Counted.Sent((ulong)entry.Key.Length, 0)));
+        Commit();
+
+        Assert.Equal(entries.Select(entry => (entry.Key.Length, entry.Key.Length)), Found());
+        entries.FindAll(entry => entry.Key.Length % 400 == 0).ForEach(entry => entry.Remove());
+        Commit();
+        Assert.Equal([200, 600, 1000, 1400, 1800], Found().Select(found => found.Length));
+        Assert.Equal(0, _ledger.Unpinned);
+
+        (int Length, int Packets)[] Found() =>
+            [.. Ledger.OpenIn(_memory.Copy()).FindRestored(RecordKind.Group).Select(entry => (entry.Key.Length, Packets(entry.Committed))).Order()];
+    }
+
+    [Fact]
+    public void Only_signals_that_were_counted_take_room_and_a_second_one_comes_with_its_first_row()
+    {
+        _memory.Room = FirstSegments;
+        var entries = Enumerable.Range(1, Rows).Select(i => Open(BitConverter.GetBytes(i))).ToList();
+        entries.ForEach(entry => entry.Add(Counted.Sent(1, 0)));
+        Commit();
+        Assert.Equal(0, _ledger.Unpinned);
+
+        entries[0].Add(Counted.Handshakes(Counted.Resent(5)));
+        Commit();
+
+        Assert.Equal(0, _ledger.Unpinned);
+        Assert.Equal(5ul, Assert.Single(Ledger.OpenIn(_memory.Copy()).FindRestored(RecordKind.Group), entry => entry.Committed.Handshakes.Client.Retransmits > 0).Committed.Handshakes.Client.Retransmits);
+    }
+
+    [Fact]
+    public void A_record_with_a_row_that_has_no_place_is_shown_and_its_other_row_is_kept()
+    {
+        _memory.Room = FirstSegments;
+        var entries = Enumerable.Range(1, Rows).Select(i => Open(BitConverter.GetBytes(i))).ToList();
+        entries.ForEach(entry => entry.Add(Counted.Handshakes(Counted.Resent(1))));
+        Commit();
+        var without = entries.FindAll(entry => !entry.HasPlace);
+        Assert.NotEmpty(without);
+        Assert.Equal(without.Count, _ledger.Unpinned);
+
+        without[0].Add(Counted.Sent(4, 0));
+        Commit();
+
+        var (key, kept) = (without[0].Key, Ledger.OpenIn(_memory.Copy()));
+        Assert.Equal((4, 0ul), Read(Assert.Single(kept.FindRestored(RecordKind.Group), entry => entry.Key.SequenceEqual(key))));
+        _ledger.Restart();
+        Assert.Equal((4, 1ul), Read(Assert.Single(_ledger.FindRestored(RecordKind.Group), entry => entry.Key.SequenceEqual(key))));
+        Assert.Equal(Rows, _ledger.FindRestored(RecordKind.Group).Count);
+
+        static (int Packets, ulong Retransmits) Read(LedgerEntry entry) => (Packets(entry.Committed), entry.Committed.Handshakes.Client.Retransmits);
+    }
+
+    /// <summary>The process is killed between the segment and the number of its table.</summary>
+    [Fact]
+    public void A_segment_that_no_table_has_is_used_by_the_next_that_needs_one()
+    {
+        _memory.Create(Ledger.Layout, FirstSegments, Ledger.SegmentPages);
+        Restart();
+        Fill(300);
+
+        Assert.Equal(FirstSegments + 3, _memory.Segments);
+        Assert.Equal(Enumerable.Range(0, 300), Reopened().Select(record => record.Packets));
+    }
+
+    [Fact]
     public void A_record_whose_key_is_too_long_is_not_kept_but_shown_and_told_of()
     {
         var shown = new Shown();
@@ -172,7 +248,7 @@ public sealed class LedgerTests
         Commit();
 
         Assert.Equal((7, 7), (shown.Packets, Packets(entry.Committed)));
-        Assert.Equal((false, 1), (entry.HasPlace, _ledger.Unkept));
+        Assert.Equal((false, 1), (entry.HasPlace, _ledger.Unpinned));
         Assert.Empty(Reopened());
     }
 
@@ -193,80 +269,80 @@ public sealed class LedgerTests
     [Fact]
     public void It_grows_when_it_is_full()
     {
-        const int Records = 300;
-        Fill(Records);
+        Fill(300);
 
-        Assert.Equal(3, _memory.Segments);
-        Assert.Equal(Enumerable.Range(0, Records), Reopened().Select(record => record.Packets));
-        Assert.Equal(0, _ledger.Unkept);
+        // Keys have one more, and rows two.
+        Assert.Equal(FirstSegments + 3, _memory.Segments);
+        Assert.Equal(Enumerable.Range(0, 300), Reopened().Select(record => record.Packets));
+        Assert.Equal(0, _ledger.Unpinned);
     }
 
     [Fact]
     public void Where_it_cannot_grow_what_has_no_place_is_shown_and_told_of()
     {
-        _memory.Room = 1;
-        var shown = Fill(130);
+        _memory.Room = FirstSegments;
+        var shown = Fill(Records, first: 1);
 
-        Assert.Equal(Enumerable.Range(0, 130), shown.Select(one => one.Packets));
-        Assert.Equal(3, _ledger.Unkept);
-        Assert.Equal(127, Reopened().Length);
+        Assert.Equal(Enumerable.Range(1, Records), shown.Select(one => one.Packets));
+        Assert.Equal(3, _ledger.Unpinned);
+        Assert.Equal(Rows, Reopened().Count(record => record.Packets > 0));
     }
 
     [Fact]
     public void What_has_no_place_is_left_to_the_next_session_as_the_others_are()
     {
-        _memory.Room = 1;
-        Fill(130);
+        _memory.Room = FirstSegments;
+        Fill(Records, first: 1);
 
         _ledger.Restart();
 
-        Assert.Equal(3, _ledger.Unkept);
-        Assert.Equal(Enumerable.Range(0, 130), _ledger.FindRestored(RecordKind.Group).Select(entry => Packets(entry.Committed)).Order());
+        Assert.Equal(3, _ledger.Unpinned);
+        Assert.Equal(Enumerable.Range(1, Records), _ledger.FindRestored(RecordKind.Group).Select(entry => Packets(entry.Committed)).Order());
         foreach (var entry in _ledger.FindRestored(RecordKind.Group))
         {
             Open(entry.Key).Add(Counted.Sent(1000, 0));
         }
         Commit();
         _ledger.Restart();
-        Assert.Equal(Enumerable.Range(1000, 130), _ledger.FindRestored(RecordKind.Group).Select(entry => Packets(entry.Committed)).Order());
+        Assert.Equal(Enumerable.Range(1001, Records), _ledger.FindRestored(RecordKind.Group).Select(entry => Packets(entry.Committed)).Order());
     }
 
     [Fact]
     public void What_has_no_place_gets_the_first_that_is_free_with_all_that_it_counted()
     {
-        _memory.Room = 1;
-        var entries = Enumerable.Range(0, 130).Select(i => Open(BitConverter.GetBytes(i))).ToList();
+        _memory.Room = FirstSegments;
+        var entries = Enumerable.Range(0, Records).Select(i => Open(BitConverter.GetBytes(i))).ToList();
         entries.ForEach(entry => entry.Add(Counted.Sent(5, 0)));
         Commit();
-        Assert.Equal(3, _ledger.Unkept);
+        Assert.Equal(3, _ledger.Unpinned);
         entries[0].Remove();
         entries[1].Remove();
         Commit();
-        Assert.Equal(3, _ledger.Unkept);
+        Assert.Equal(3, _ledger.Unpinned);
 
-        entries[129].Add(Counted.Sent(2, 0));
+        entries[^1].Add(Counted.Sent(2, 0));
         Commit();
 
-        Assert.Equal(1, _ledger.Unkept);
-        Assert.Equal(127, Reopened().Length);
+        Assert.Equal(1, _ledger.Unpinned);
+        Assert.Equal(Rows, Reopened().Count(record => record.Packets > 0));
         Assert.Contains(7, Reopened().Select(record => record.Packets));
         entries.Skip(2).ToList().ForEach(entry => entry.Add(Counted.Sent(1, 0)));
         Commit();
-        Assert.All(entries[2..129], entry => Assert.Equal(6, Packets(entry.Committed)));
-        Assert.Equal(8, Packets(entries[129].Committed));
+        Assert.All(entries[2..^1], entry => Assert.Equal(6, Packets(entry.Committed)));
+        Assert.Equal(8, Packets(entries[^1].Committed));
     }
 
     [Fact]
     public void What_has_no_place_and_is_removed_is_not_told_of_any_more()
     {
-        _memory.Room = 1;
-        var entries = Enumerable.Range(0, 130).Select(i => Open(BitConverter.GetBytes(i))).ToList();
+        _memory.Room = FirstSegments;
+        var entries = Enumerable.Range(0, Records).Select(i => Open(BitConverter.GetBytes(i))).ToList();
         Commit();
 
         entries.FindAll(entry => !entry.HasPlace).ForEach(entry => entry.Remove());
         Commit();
 
-        Assert.Equal(0, _ledger.Unkept);
+        Assert.Equal(0, _ledger.Unpinned);
     }
 
     [Fact]
@@ -283,7 +359,7 @@ public sealed class LedgerTests
         Restart();
         Fill(50, first: 300);
 
-        Assert.Equal(3, _memory.Segments);
+        Assert.Equal(FirstSegments + 3, _memory.Segments);
         Assert.Equal(Enumerable.Range(0, 350), Reopened().Select(record => record.Packets));
     }
 
@@ -337,7 +413,7 @@ public sealed class LedgerTests
     public void A_map_is_kept_with_the_additions_of_its_commit()
     {
         Open(One).Add(Counted.Sent(1, 0));
-        Assert.False(_ledger.IsKept(11));
+        Assert.False(_ledger.IsCommitted(11));
 
         Commit(new(10, 11));
 
@@ -353,7 +429,7 @@ public sealed class LedgerTests
             Commit(new(i * 10, (i * 10) + 1));
         }
 
-        _ledger.KeepOnly([20, 80]);
+        _ledger.ForgetOthers([20, 80]);
 
         Assert.Equal([21, 81], Kept(11, 21, 31, 41, 51, 61, 71, 81));
     }
@@ -365,7 +441,7 @@ public sealed class LedgerTests
         {
             Commit(new(i * 10, (i * 10) + 1));
             Commit(new(i * 10, (i * 10) + 2));
-            _ledger.KeepOnly([i * 10, (i - 1) * 10]);
+            _ledger.ForgetOthers([i * 10, (i - 1) * 10]);
         }
 
         Assert.Equal([992, 1002], Kept([.. Enumerable.Range(1, 1010)]));
@@ -379,7 +455,7 @@ public sealed class LedgerTests
         Commit(new(10, 11));
         one.Add(Counted.Sent(3, 0));
 
-        _ledger.KeepOnly([]);
+        _ledger.ForgetOthers([]);
         Assert.Equal([("1", 1)], Reopened());
 
         Commit();
@@ -473,7 +549,7 @@ public sealed class LedgerTests
         for (var i = 0; i < 3; i++)
         {
             Assert.Equal([("1", 3), ("2", 4)], Reopened(torn));
-            Assert.Equal((true, false), (_ledger.IsKept(11), _ledger.IsKept(12)));
+            Assert.Equal((true, false), (_ledger.IsCommitted(11), _ledger.IsCommitted(12)));
             _ledger.OpenNow(RecordKind.Interface, [(byte)i]);
         }
     }
@@ -485,15 +561,13 @@ public sealed class LedgerTests
     [InlineData("of before half-open handshakes had a counter")]
     public void A_ledger_of_another_version_is_taken_over_by_the_names_of_its_counters(string difference)
     {
-        var today = LedgerCounts.Layout.Counters;
-        var layout = new MapLayout(LedgerCounts.Layout.Settings, difference switch
+        RowFields[] other = [.. AllSignals.Rows.Select(signal => new RowFields(signal.Name, difference switch
         {
-            "reordered" => [.. today.Reverse()],
-            "with fewer counters" => [.. today.Where(name => !name.EndsWith("resent", StringComparison.Ordinal))],
-            "of before half-open handshakes had a counter" => [.. today.Where(name => !name.EndsWith("halfopen", StringComparison.Ordinal))],
-            // As many as a record has room for.
-            _ => [.. today.SelectMany(name => (string[])[$"{name}.new", name]).Take(230)],
-        });
+            "reordered" => [.. signal.Names.Reverse()],
+            "with fewer counters" => [.. signal.Names.Where(name => !name.EndsWith("resent", StringComparison.Ordinal))],
+            "of before half-open handshakes had a counter" => [.. signal.Names.Where(name => !name.EndsWith("halfopen", StringComparison.Ordinal))],
+            _ => [.. signal.Names.SelectMany(name => (string[])[$"{name}.new", name]).Take(230)],
+        }))];
         var counts = Counted.Sent(3, 300);
         Fill(200);
         var one = Open(One);
@@ -502,13 +576,13 @@ public sealed class LedgerTests
         Commit(new(10, 11));
         Commit(new(20, 21));
         var had = Restored();
-        _memory = _memory.As(layout);
+        _memory = _memory.As(other);
 
         _ledger = Ledger.OpenIn(_memory);
 
-        Assert.Equal((difference, LedgerCounts.Layout.Text), (difference, Assert.Single(_memory.Layouts).Text));
+        Assert.Equal((difference, Ledger.Layout.Text), (difference, Assert.Single(_memory.Layouts).Text));
         Assert.Equal([11, 21], Kept(11, 12, 21, 22));
-        var shared = LedgerCounts.Layout.Counters.Select(layout.Counters.Contains).ToArray();
+        var shared = AllSignals.Rows.SelectMany(signal => signal.Names.Select(other.Single(fields => fields.Name == signal.Name).Names.Contains)).ToArray();
         var expected = had.Select(record => (record.Key, Words: string.Join(' ', record.Words.Split(' ').Zip(shared, (word, isShared) => isShared ? word : "0")))).ToList();
         Assert.Equal(expected, Restored());
         Assert.Equal(201, expected.Count);
@@ -519,7 +593,7 @@ public sealed class LedgerTests
     {
         Open(One).Add(Counted.Sent(3, 300));
         Commit();
-        _memory = _memory.As(LedgerCounts.Layout with { Counters = [.. LedgerCounts.Layout.Counters.Reverse()] });
+        _memory = _memory.As(Reversed);
         Restart();
 
         var shown = new Shown();
@@ -536,7 +610,7 @@ public sealed class LedgerTests
     {
         Open(One).Add(Counted.Sent(3, 300));
         Commit(new(10, 11));
-        var later = _memory.As(LedgerCounts.Layout with { Settings = "keys=2" });
+        var later = _memory.OfFormat("keys=3");
         _memory = later.Copy();
         Restart();
 
@@ -547,7 +621,7 @@ public sealed class LedgerTests
         Commit();
 
         Assert.Equal([("1", 1)], Reopened());
-        Assert.Equal(["keys=1", "keys=2"], _memory.Layouts.Select(layout => layout.Settings).Order());
+        Assert.Equal(["keys=2", "keys=3"], _memory.Layouts.Select(layout => layout.Settings).Order());
         Restart();
         Assert.False(_ledger.StartsBesideLater, "It continues from its own ledger");
         Assert.False(Ledger.OpenIn(new KeptMemory()).StartsBesideLater);
@@ -559,7 +633,7 @@ public sealed class LedgerTests
     {
         Open(One).Add(Counted.Sent(3, 300));
         Commit();
-        var former = _memory.As(LedgerCounts.Layout with { Counters = [.. LedgerCounts.Layout.Counters.Reverse()] });
+        var former = _memory.As(Reversed);
         _memory = former.Copy();
         Restart();
         Open(One).Add(Counted.Sent(1, 0));
@@ -578,7 +652,7 @@ public sealed class LedgerTests
     {
         Open(One).Add(Counted.Sent(3, 300));
         Commit();
-        var former = _memory.As(LedgerCounts.Layout with { Counters = [.. LedgerCounts.Layout.Counters.Reverse()] });
+        var former = _memory.As(Reversed);
         var after = former.Copy();
         Ledger.OpenIn(after);
         _memory = former.Tear(after, () => true);
@@ -590,13 +664,15 @@ public sealed class LedgerTests
         Assert.Single(_memory.Layouts);
     }
 
+    private static RowFields[] Reversed => [.. AllSignals.Rows.Select(signal => new RowFields(signal.Name, [.. signal.Names.Reverse()]))];
+
     private LedgerEntry Open(byte[] key, ILedgerView? view = null) => _ledger.Open(RecordKind.Group, key, view);
 
     private void Commit(KeptMap? kept = null)
     {
         lock (_ledger.Lock)
         {
-            _ledger.Commit(kept);
+            _ledger.Commit(kept is { } map ? [map] : []);
         }
     }
 
@@ -616,9 +692,9 @@ public sealed class LedgerTests
 
     private int[] Kept(params int[] maps)
     {
-        var now = maps.Where(_ledger.IsKept).ToArray();
+        var now = maps.Where(_ledger.IsCommitted).ToArray();
         var next = Ledger.OpenIn(_memory.Copy());
-        Assert.Equal(now, maps.Where(next.IsKept));
+        Assert.Equal(now, maps.Where(next.IsCommitted));
         return now;
     }
 
@@ -633,7 +709,7 @@ public sealed class LedgerTests
     private (string Key, string Words)[] Restored() =>
     [
         .. Ledger.OpenIn(_memory.Copy()).FindRestored(RecordKind.Group)
-            .Select(entry => (Convert.ToHexString(entry.Key), string.Join(' ', MemoryMarshal.Cast<LedgerCounts, ulong>([entry.Committed]).ToArray())))
+            .Select(entry => (Convert.ToHexString(entry.Key), string.Join(' ', entry.Committed.Words)))
             .OrderBy(record => record.Item1),
     ];
 
@@ -647,15 +723,22 @@ public sealed class LedgerTests
 
         internal int Restorations { get; private set; }
 
-        public void Show(in TrafficValue traffic) => Packets += LedgerTests.Packets(new() { Traffic = traffic });
+        public void Show(RowFields fields, ReadOnlySpan<ulong> row)
+        {
+            if (fields == TrafficValue.Fields)
+            {
+                Packets += LedgerTests.Packets(new() { Traffic = RowFields.ValueOf<TrafficValue>(row) });
+            }
+            else
+            {
+                Retransmits += (int)RowFields.ValueOf<HandshakeValue>(row).Client.Retransmits;
+            }
+        }
 
-        public void Show(in HandshakeValue handshakes) => Retransmits += (int)handshakes.Client.Retransmits;
-
-        public void Restore(in LedgerCounts counts)
+        public void Restore(RowFields fields, ReadOnlySpan<ulong> row)
         {
             Restorations++;
-            Show(counts.Traffic);
-            Show(counts.Handshakes);
+            Show(fields, row);
         }
     }
 }

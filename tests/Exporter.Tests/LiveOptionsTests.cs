@@ -1,5 +1,4 @@
 using Exporter.Commands;
-using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Logging;
@@ -87,7 +86,7 @@ public sealed class LiveOptionsTests : IDisposable
     private static int LeastSeries(params (string Key, string? Value)[] settings)
     {
         var options = TestOptions.Read(settings);
-        return SeriesPlan.Create(options.Metrics, options.Handshake.Bounds).FixedLines;
+        return options.CreatePlan().FixedLines;
     }
 
     private LiveOptions Start(string content)
@@ -102,5 +101,5 @@ public sealed class LiveOptionsTests : IDisposable
 
     private void Write(string content) => File.WriteAllText(_file, content);
 
-    private Task<Exposition> ScrapeAsync() => Exposition.OfAsync(_registry);
+    private Task<ScrapedText> ScrapeAsync() => ScrapedText.OfAsync(_registry);
 }

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using CsCheck;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
+using Exporter.Commands;
 using Exporter.State;
 using Exporter.Tests.Support;
 
@@ -13,7 +14,7 @@ public sealed class MapLayoutTests
     [Fact]
     public void A_layout_is_read_as_it_was_written()
     {
-        foreach (var layout in (MapLayout[])[LedgerCounts.Layout, TrafficValue.LayoutOf(300), HandshakeValue.LayoutOf("bounds=1,2;interfaces=3")])
+        foreach (var layout in (MapLayout[])[Ledger.Layout, TrafficValue.LayoutOf(300), HandshakeValue.LayoutOf("bounds=1,2;interfaces=3")])
         {
             var read = MapLayout.Parse(layout.Text);
             Assert.Equal((layout.Settings, layout.Digest), (read.Settings, read.Digest));
@@ -45,41 +46,16 @@ public sealed class MapLayoutTests
     }
 
     [Fact]
-    public void Counts_are_read_by_name_whatever_the_order_of_the_counters() =>
-        (from names in Gen.Shuffle(LedgerCounts.Layout.Counters.ToArray())
-         from gone in Gen.Int[0, 20]
-         from more in Gen.Int[0, 5]
-         from values in Gen.ULong.Array[names.Length + more]
-         select (Names: (string[])[.. names[gone..], .. Enumerable.Range(0, more).Select(i => $"new{i}")], values))
-        .Sample(drawn =>
-        {
-            var (names, values) = drawn;
-            var counts = LedgerCounts.Read(values, LedgerCounts.Layout.Find(new("", names)));
-            Assert.Equal(
-                LedgerCounts.Layout.Counters.Select(name => Array.IndexOf(names, name) is >= 0 and var index ? values[index] : 0),
-                MemoryMarshal.Cast<LedgerCounts, ulong>([counts]).ToArray());
-        });
-
-    [Fact]
-    public void Counts_of_the_same_layout_are_read_as_they_are()
-    {
-        var words = Enumerable.Range(1, LedgerCounts.Layout.Counters.Count).Select(i => (ulong)i).ToArray();
-
-        Assert.Equal(words, MemoryMarshal.Cast<LedgerCounts, ulong>([LedgerCounts.Read(words, null)]).ToArray());
-    }
-
-    [Fact]
     public void There_are_as_many_names_as_counters_and_no_two_are_the_same()
     {
-        Assert.Equal(Marshal.SizeOf<TrafficValue>() / sizeof(ulong), TrafficValue.Counters.Count);
-        Assert.Equal(Marshal.SizeOf<HandshakeValue>() / sizeof(ulong), HandshakeValue.Counters.Count);
-        Assert.Equal(Marshal.SizeOf<LedgerCounts>() / sizeof(ulong), LedgerCounts.Layout.Counters.Count);
-        Assert.Equal(LedgerCounts.Layout.Counters.Count, LedgerCounts.Layout.Counters.Distinct().Count());
+        Assert.Equal(Marshal.SizeOf<TrafficValue>() / sizeof(ulong), TrafficValue.Fields.Count);
+        Assert.Equal(Marshal.SizeOf<HandshakeValue>() / sizeof(ulong), HandshakeValue.Fields.Count);
+        Assert.Equal(Names.Length, Names.Distinct().Count());
     }
 
     [Fact]
     public void The_names_are_free_of_what_divides_them() =>
-        Assert.DoesNotContain(LedgerCounts.Layout.Counters, name => name.AsSpan().IndexOfAny(",|\n") >= 0);
+        Assert.DoesNotContain(Names, name => name.AsSpan().IndexOfAny(",|\n") >= 0);
 
     [Fact]
     public void Each_counter_of_traffic_has_its_name()
@@ -118,20 +94,25 @@ public sealed class MapLayoutTests
 
     /// <summary>They are in pinned memory, which the next version reads. Another digest is right where a counter was added; another name loses what was counted.</summary>
     [Fact]
-    public void Names_stay_as_they_are() => Assert.Equal(17775304965122887230ul, LedgerCounts.Layout.Digest);
+    public void Names_stay_as_they_are() => Assert.Equal(13404172556392391729ul, Ledger.Layout.Digest);
+
+    [Fact]
+    public void The_names_are_those_of_the_ledgers_before() => Assert.Equal(17775304965122887230ul, new MapLayout("keys=1", Names).Digest);
 
     [Fact]
     public void But_for_half_open_handshakes_the_names_are_those_of_the_first_ledgers() => Assert.Equal(
         5353065590777004894ul,
-        (LedgerCounts.Layout with { Counters = [.. LedgerCounts.Layout.Counters.Where(name => !name.EndsWith(".halfopen", StringComparison.Ordinal))] }).Digest);
+        new MapLayout("keys=1", [.. Names.Where(name => !name.EndsWith(".halfopen", StringComparison.Ordinal))]).Digest);
+
+    private static string[] Names => [.. AllSignals.Rows.SelectMany(signal => signal.Names)];
 
     private static void AssertNames(HandshakeRole role, params (string Name, ulong Value)[] expected)
     {
-        AssertNames<HandshakeValue>(new() { Client = role }, HandshakeValue.Counters, [.. expected.Select(counter => ($"client.{counter.Name}", counter.Value))]);
-        AssertNames<HandshakeValue>(new() { Server = role }, HandshakeValue.Counters, [.. expected.Select(counter => ($"server.{counter.Name}", counter.Value))]);
+        AssertNames<HandshakeValue>(new() { Client = role }, HandshakeValue.Fields.Names, [.. expected.Select(counter => ($"client.{counter.Name}", counter.Value))]);
+        AssertNames<HandshakeValue>(new() { Server = role }, HandshakeValue.Fields.Names, [.. expected.Select(counter => ($"server.{counter.Name}", counter.Value))]);
     }
 
-    private static void AssertNames(TrafficValue traffic, params (string, ulong)[] expected) => AssertNames(traffic, TrafficValue.Counters, expected);
+    private static void AssertNames(TrafficValue traffic, params (string, ulong)[] expected) => AssertNames(traffic, TrafficValue.Fields.Names, expected);
 
     private static void AssertNames<T>(T value, IReadOnlyList<string> names, (string, ulong)[] expected)
         where T : unmanaged =>

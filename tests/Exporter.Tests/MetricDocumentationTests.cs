@@ -34,9 +34,7 @@ public sealed partial class MetricDocumentationTests
         new Health.Readiness(ExporterFamilies.Ready.CreateGauge(node.Factory)).Has("pods");
         _ = new SecretFiles(node.Factory, node.Time, new RecordingLogger<SecretFiles>()).Open("tls", "Server:KeyFile", [], texts => texts);
         _ = new LiveOptions(OptionFiles.Read(new Dictionary<string, string?>()), node.Options, node.Time, node.Factory, new RecordingLogger<LiveOptions>());
-        using var text = new MemoryStream();
-        await node.Registry.CollectAndExportAsTextAsync(text);
-        var exposition = System.Text.Encoding.UTF8.GetString(text.ToArray());
+        var exposition = node.WritePods() + await ScrapedText.WriteAsync(node.Registry);
         var made = Type().Matches(exposition).Select(match => (match.Groups[1].Value, match.Groups[2].Value));
 
         var listed = Families().Select(family => (family.Name, family.Type.ToString().ToLowerInvariant()));
@@ -76,7 +74,7 @@ public sealed partial class MetricDocumentationTests
     private static IEnumerable<MetricDefinition> Families()
     {
         var options = TestOptions.Read();
-        return [.. SeriesPlan.Create(options.Metrics, options.Handshake.Bounds).Levels.SelectMany(level => level.Families), .. ExporterFamilies.All, .. ExporterFamilies.Kubernetes];
+        return [.. options.CreatePlan().Levels.SelectMany(level => level.Families), .. ExporterFamilies.All, .. ExporterFamilies.Kubernetes];
     }
 
     [GeneratedRegex("^# TYPE (\\S+) (\\S+)$", RegexOptions.Multiline)]

@@ -1,3 +1,5 @@
+using Exporter.Bpf;
+using Exporter.Bpf.Contract;
 using Exporter.Pods;
 using Exporter.Signals;
 using Exporter.State;
@@ -16,7 +18,7 @@ public sealed class PendingCountsTests : IDisposable
     private readonly List<long> _credited = [];
     private readonly List<long> _givenUp = [];
 
-    public PendingCountsTests() => _held = new(_node.Ledger, RecordKind.HeldTraffic, owner => (ulong)owner, _time, Wait);
+    public PendingCountsTests() => _held = new(_node.Ledger, RecordKind.HeldTraffic, TrafficValue.Fields, owner => (ulong)owner, _time, Wait);
 
     public void Dispose() => _node.Dispose();
 
@@ -75,11 +77,11 @@ public sealed class PendingCountsTests : IDisposable
     [Fact]
     public void It_is_credited_to_the_series_that_were_found()
     {
-        IPodCounts? creditedTo = null;
+        IPodAccount? creditedTo = null;
         var web = _node.Acquire(CountingNode.Web);
         Hold(1, 100);
 
-        _held.Settle(_ => web, (IPodCounts counts, in LedgerCounts _) => creditedTo = counts, (in LedgerCounts _) => { });
+        _held.Settle(_ => web, (counts, _) => creditedTo = counts, _ => { });
 
         Assert.Same(web, creditedTo);
     }
@@ -87,7 +89,7 @@ public sealed class PendingCountsTests : IDisposable
     [Fact]
     public void Without_room_for_another_owner_nothing_is_held_for_it_and_the_others_are_held_on()
     {
-        var held = new PendingCounts<int>(_node.Ledger, RecordKind.HeldHandshakes, owner => (ulong)owner, _time, Wait, room: 2);
+        var held = new PendingCounts<int>(_node.Ledger, RecordKind.HeldHandshakes, TrafficValue.Fields, owner => (ulong)owner, _time, Wait, room: 2);
 
         Assert.NotNull(held.TryHold(1));
         Assert.NotNull(held.TryHold(2));
@@ -104,9 +106,9 @@ public sealed class PendingCountsTests : IDisposable
         var series = _node.Acquire(CountingNode.Web);
         _held.Settle(
             owner => known.Contains(owner) ? series : null,
-            (IPodCounts _, in LedgerCounts held) => _credited.Add(Packets(held)),
-            (in LedgerCounts held) => _givenUp.Add(Packets(held)));
+            (_, held) => _credited.Add(Packets(held)),
+            held => _givenUp.Add(Packets(held)));
     }
 
-    private static long Packets(in LedgerCounts held) => (long)held.Traffic.Transmit.Total.Packets;
+    private static long Packets(ReadOnlySpan<ulong> held) => (long)RowFields.ValueOf<TrafficValue>(held).Transmit.Total.Packets;
 }

@@ -193,6 +193,7 @@ public sealed class PodMetricsTests : IDisposable
     {
         _node.Appear(7, 1, CountingNode.Web);
         _node.Appear(8, 2, CountingNode.Web);
+        _node.Count(7, Counted.Sent(1, 100));
         _node.Forget(7);
         _node.Time.Advance(Retention / 2);
         _node.Forget(8);

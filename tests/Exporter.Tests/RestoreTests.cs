@@ -56,7 +56,7 @@ public sealed partial class RestoreTests : IDisposable
         var counts = _node.Join(7, CountingNode.Web).Counts!;
         _node.Count(7, Counted.Sent(1, 100, 1));
         counts.Add(Counted.Sent(5, 500, 5));
-        var before = await Exposition.OfAsync(_node.Registry);
+        var before = await _node.ScrapeCommittedAsync();
         Assert.Equal(100, before.Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
 
         Restart();
@@ -208,7 +208,7 @@ public sealed partial class RestoreTests : IDisposable
     [Fact]
     public async Task What_has_no_room_any_more_takes_no_lines_of_the_budget()
     {
-        var plan = Metrics.SeriesPlan.Create(_node.Options.Metrics, _node.Options.Handshake.Bounds);
+        var plan = _node.Options.CreatePlan();
         // Room for all that one can need, of which each of these needs a part.
         (string, string?)[] settings = [.. Settings, ("Metrics:MaxPods", "1"), ("Metrics:MaxSeries", $"{((plan.FixedLines + plan.Levels[0].Lines) * 16 / 15) + 1}")];
         PodName[] pods = [CountingNode.Web, CountingNode.Database, Cache];
@@ -236,7 +236,7 @@ public sealed partial class RestoreTests : IDisposable
             _node.CountEverything(7 + i);
         }
         var before = await _node.ScrapeAsync();
-        var plan = Metrics.SeriesPlan.Create(_node.Options.Metrics, _node.Options.Handshake.Bounds);
+        var plan = _node.Options.CreatePlan();
         var limit = (plan.FixedLines + (3 * plan.Levels[0].Lines)) * 16 / 15;
 
         Restart([.. Settings, ("Metrics:MaxSeries", $"{limit}")]);
@@ -483,7 +483,7 @@ public sealed partial class RestoreTests : IDisposable
             _node.Handshakes.Drain();
         }
 
-        static (double Missed, double Unseen) Lost(Exposition scrape) => (scrape.LostHandshakes("missed"), scrape.LostHandshakes("unseen"));
+        static (double Missed, double Unseen) Lost(ScrapedText scrape) => (scrape.LostHandshakes("missed"), scrape.LostHandshakes("unseen"));
     }
 
     [Fact]
@@ -537,7 +537,7 @@ public sealed partial class RestoreTests : IDisposable
     private void Restart((string, string?)[] settings) => _node = Begin(_node.StartAgain(settings));
 
     /// <summary>Every series is there, and what it says: a sum of seconds may be larger by what is rounded.</summary>
-    private static void AssertGoesOn(Exposition before, Exposition after)
+    private static void AssertGoesOn(ScrapedText before, ScrapedText after)
     {
         Assert.Equal(before.Samples.Where(sample => Counts().IsMatch(sample)).Order(), after.Samples.Where(sample => Counts().IsMatch(sample)).Order());
         foreach (var sample in before.Samples.Where(sample => Counts().IsMatch(sample)))
@@ -554,7 +554,7 @@ public sealed partial class RestoreTests : IDisposable
     }
 
     /// <summary>What was in the series is in the series or in the total of what has left.</summary>
-    private static void AssertAllThere(Exposition after, Exposition before)
+    private static void AssertAllThere(ScrapedText after, ScrapedText before)
     {
         foreach (var direction in PodFamilies)
         {
@@ -573,21 +573,21 @@ public sealed partial class RestoreTests : IDisposable
 
     private static readonly string[] PodFamilies = ["transmit", "receive"];
 
-    private static (int Packets, int Handshakes) SumsOf(Exposition scrape) =>
+    private static (int Packets, int Handshakes) SumsOf(ScrapedText scrape) =>
         ((int)(Sum(scrape, "podnet_transmit_packets_total{") + Total(scrape, "retired", "packets", "transmit")), (int)HandshakesOf(scrape, "client"));
 
-    private static double HandshakesOf(Exposition scrape, string role) =>
+    private static double HandshakesOf(ScrapedText scrape, string role) =>
         Sum(scrape, "podnet_tcp_handshake_duration_seconds_count{", role)
         + Sum(scrape, "podnet_tcp_handshake_failures_total{", role)
         + scrape[$"podnet_exporter_retired_handshakes_total{{role=\"{role}\"}}"];
 
-    private static double Sum(Exposition scrape, string beginning, string? role = null) => scrape.Samples
+    private static double Sum(ScrapedText scrape, string beginning, string? role = null) => scrape.Samples
         .Where(sample => sample.StartsWith(beginning, StringComparison.Ordinal) && (role is null || sample.Contains($"role=\"{role}\"", StringComparison.Ordinal)))
         .Sum(sample => scrape[sample]);
 
-    private static double Total(Exposition scrape, string total, string unit, string direction) => scrape[$"podnet_exporter_{total}_{unit}_total{{direction=\"{direction}\"}}"];
+    private static double Total(ScrapedText scrape, string total, string unit, string direction) => scrape[$"podnet_exporter_{total}_{unit}_total{{direction=\"{direction}\"}}"];
 
-    private static double Retired(Exposition scrape) =>
+    private static double Retired(ScrapedText scrape) =>
         scrape.Samples.Where(sample => sample.StartsWith("podnet_exporter_retired_", StringComparison.Ordinal)).Sum(sample => scrape[sample]);
 
     [GeneratedRegex("^podnet_(transmit|receive|packet|tcp|exporter_(unattributed|excluded|folded|retired))_")]

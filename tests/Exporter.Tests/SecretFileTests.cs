@@ -75,7 +75,7 @@ public sealed class SecretFileTests : IDisposable
     private SecretFile<string> Open() => new SecretFiles(Prometheus.Metrics.WithCustomRegistry(_registry), _time, _logger).Open(
         "thing", "Server:Thing", [Path()], texts => texts[0].Contains("bad", StringComparison.Ordinal) ? throw new FormatException("is bad") : texts[0]);
 
-    private async Task<double> CountErrorsAsync() => (await Exposition.OfAsync(_registry))["podnet_exporter_credential_reload_failures_total{secret=\"thing\"}"];
+    private async Task<double> CountErrorsAsync() => (await ScrapedText.OfAsync(_registry))["podnet_exporter_credential_reload_failures_total{secret=\"thing\"}"];
 
     private string Path() => System.IO.Path.Combine(_directory, "secret");
 

@@ -1,5 +1,4 @@
 using Exporter.Bpf.Contract;
-using Exporter.Metrics;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Logging;
 
@@ -164,16 +163,13 @@ public sealed class SeriesBudgetTests : IDisposable
     [Fact]
     public async Task A_new_pod_does_not_overtake_one_that_waits()
     {
-        var node = Node(pods: 1, namespaces: 0);
+        var node = Node(pods: 1, namespaces: 0, spare: 0);
         node.Appear(1, 1, Pod(1));
         node.Appear(2, 2, Pod(2));
         node.Count(2, Counted.Sent(1, 1, 1));
-        using (node.Scrapes.Begin())
-        {
-            Leave(node, 1);
-        }
+        node.Forget(1);
 
-        // There is room, and it is given away at the next drain only.
+        // It has counted nothing, so there is room, and it is given away at the next drain only.
         node.Appear(3, 3, Pod(3));
         node.Pods.Settle();
 
@@ -295,7 +291,7 @@ public sealed class SeriesBudgetTests : IDisposable
     {
         (string, string?)[] settings = [("Metrics:Retention", "00:02:00"), ("Handshake:Buckets", "1")];
         var options = TestOptions.Read(settings);
-        var plan = SeriesPlan.Create(options.Metrics, options.Handshake.Bounds);
+        var plan = options.CreatePlan();
         // A sixteenth has room for one namespace, and for the sizes of another.
         var node = new CountingNode(plan with { MaxSeries = 16 * (plan.Levels[0].Lines + 20), MaxPods = 0 }, settings);
         _nodes.Add(node);
@@ -311,28 +307,6 @@ public sealed class SeriesBudgetTests : IDisposable
         var scrape = await node.ScrapeAsync();
         Assert.Equal(100, scrape.Of(Transmitted, new("second", "__other__"), "tcp"));
         Assert.Equal(10, scrape.Of(Transmitted, OthersOfAll, "tcp"));
-    }
-
-    [Fact]
-    public async Task Lines_that_a_running_scrape_may_have_written_are_not_given_out_again_before_its_end()
-    {
-        var node = Node(pods: 1, namespaces: 0);
-        node.Appear(1, 1, Pod(1));
-        node.Appear(2, 2, Pod(2));
-        var before = node.Scrapes.Begin();
-        Leave(node, 1);
-        var after = node.Scrapes.Begin();
-
-        node.Pods.Settle();
-        node.Count(2, Counted.Sent(1, 100, 1));
-        Assert.False((await node.ScrapeAsync()).Has(Transmitted, Pod(2), "tcp"));
-
-        // The one that began when the lines were gone does not matter.
-        before.Dispose();
-        node.Pods.Settle();
-        node.Count(2, Counted.Sent(1, 10, 1));
-        Assert.Equal(10, (await node.ScrapeAsync()).Of(Transmitted, Pod(2), "tcp"));
-        after.Dispose();
     }
 
     [Fact]
@@ -414,7 +388,7 @@ public sealed class SeriesBudgetTests : IDisposable
     public async Task Lines_are_set_aside_for_all_that_a_pod_can_come_to_need()
     {
         var node = Node(pods: 2);
-        var lines = Assert.Single(SeriesPlan.Create(node.Options.Metrics, node.Options.Handshake.Bounds).Levels).Lines;
+        var lines = Assert.Single(node.Options.CreatePlan().Levels).Lines;
         node.Join(1, Pod(1));
         node.Join(2, Pod(2));
         node.Join(3, Pod(3));
@@ -433,7 +407,7 @@ public sealed class SeriesBudgetTests : IDisposable
     public async Task A_budget_that_is_used_to_the_full_is_kept()
     {
         var node = Node(pods: 20, namespaces: 2);
-        var plan = SeriesPlan.Create(node.Options.Metrics, node.Options.Handshake.Bounds);
+        var plan = node.Options.CreatePlan();
         var lines = plan.Levels[0].Lines;
         node.JoinHost(77);
         node.Count(77ul, Counted.Everything);
@@ -453,7 +427,7 @@ public sealed class SeriesBudgetTests : IDisposable
     private CountingNode Node(int pods, int namespaces = 3, int? spare = null, params ReadOnlySpan<(string, string?)> settings)
     {
         (string, string?)[] all = [("Metrics:Retention", "00:02:00"), ("Handshake:Buckets", "1"), .. settings];
-        var lines = SeriesPlan.Create(TestOptions.Read(all).Metrics, TestOptions.Read(all).Handshake.Bounds);
+        var lines = TestOptions.Read(all).CreatePlan();
         // The least budget with that many: a sixteenth is for namespaces.
         var budget = Enumerable.Range(lines.FixedLines, 1_000_000).First(max =>
         {

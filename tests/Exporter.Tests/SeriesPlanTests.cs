@@ -1,4 +1,4 @@
-using Exporter.Metrics;
+using Exporter.Accounts;
 using Exporter.Pods;
 using Exporter.Tests.Support;
 
@@ -143,6 +143,6 @@ public sealed class SeriesPlanTests
     private static SeriesPlan Plan(params (string, string?)[] settings)
     {
         var options = TestOptions.Read(settings);
-        return SeriesPlan.Create(options.Metrics, options.Handshake.Bounds);
+        return options.CreatePlan();
     }
 }

@@ -69,14 +69,10 @@ public struct TrafficValue
     public TrafficDirection Transmit;
     public TrafficDirection Receive;
 
-    /// <summary>Adds another value's counters to this one's.</summary>
-    public void Add(in TrafficValue other) => PerCpu.Add(ref this, other);
-
     /// <summary>The counters by names that stay the same whatever is added to the structure.</summary>
-    internal static MapLayout LayoutOf(int maxInterfaces) => new($"interfaces={maxInterfaces}", Counters);
+    internal static MapLayout LayoutOf(int maxInterfaces) => new($"interfaces={maxInterfaces}", Fields.Names);
 
-    /// <summary>Their names, in the order of the structure.</summary>
-    public static IReadOnlyList<string> Counters { get; } =
+    public static RowFields Fields { get; } = new("traffic",
     [
         .. from direction in (string[])["transmit", "receive"]
            from counter in (IEnumerable<string>)
@@ -89,7 +85,7 @@ public struct TrafficValue
                   select $"{bound}.{unit}",
            ]
            select $"{direction}.{counter}",
-    ];
+    ]);
 }
 
 /// <summary>TRAFFIC_TRANSPORTS counts.</summary>

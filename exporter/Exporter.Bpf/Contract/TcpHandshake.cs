@@ -125,10 +125,8 @@ public struct HandshakeValue
     /// <summary>Of those who answered one.</summary>
     public HandshakeRole Server;
 
-    private const int Ranges = 32;
-
-    /// <summary>Adds another value's counters to this one's.</summary>
-    public void Add(in HandshakeValue other) => PerCpu.Add(ref this, other);
+    /// <summary>HANDSHAKE_DURATIONS.</summary>
+    public const int Ranges = 32;
 
     /// <summary>
     /// The same, with its durations in the ranges of other bounds: each range goes where its mean belongs, so that numbers and sums stay.
@@ -142,10 +140,9 @@ public struct HandshakeValue
     public readonly HandshakeValue Regroup(IReadOnlyList<ulong> to) => new() { Client = Client.Regroup(to), Server = Server.Regroup(to) };
 
     /// <summary>The counters by names that stay the same whatever is added to the structure.</summary>
-    internal static MapLayout LayoutOf(string settings) => new(settings, Counters);
+    internal static MapLayout LayoutOf(string settings) => new(settings, Fields.Names);
 
-    /// <summary>Their names, in the order of the structure.</summary>
-    public static IReadOnlyList<string> Counters { get; } =
+    public static RowFields Fields { get; } = new("handshakes",
     [
         .. from role in (string[])["client", "server"]
            from counter in (IEnumerable<string>)
@@ -157,7 +154,7 @@ public struct HandshakeValue
                "resent",
            ]
            select $"{role}.{counter}",
-    ];
+    ]);
 }
 
 /// <summary>struct handshake_address: IPv6, or IPv4 mapped into it, in network order.</summary>

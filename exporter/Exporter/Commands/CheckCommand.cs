@@ -4,7 +4,6 @@ using Exporter.Discovery;
 using Exporter.Handshakes;
 using Exporter.Kubernetes;
 using Exporter.Kubernetes.Access;
-using Exporter.Metrics;
 using Exporter.Options;
 
 namespace Exporter.Commands;
@@ -74,7 +73,7 @@ internal static class CheckCommand
         }
         var identity = await AskForPodsAsync(options);
         Line("identity", identity.Answer);
-        var plan = SeriesPlan.Create(options.Metrics, options.Handshake.Bounds);
+        var plan = options.CreatePlan();
         Line("series", $"{plan.MaxSeries} sample lines, room for {plan.Capacity} {EnumText.Lower(options.Metrics.Aggregation)}s");
         foreach (var problem in missing)
         {

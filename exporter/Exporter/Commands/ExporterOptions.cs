@@ -1,3 +1,4 @@
+using Exporter.Accounts;
 using Exporter.Discovery;
 using Exporter.Handshakes;
 using Exporter.Kubernetes;
@@ -24,6 +25,9 @@ internal sealed record ExporterOptions(
     /// <summary>How pods are labelled with these options.</summary>
     internal PodLabels CreateLabels() => new(Metrics.Labels, Metrics.Levels, Kubernetes.NodeOrHost);
 
+    /// <summary>Which columns of all signals there are, and how the budget is divided.</summary>
+    internal SeriesPlan CreatePlan() => SeriesPlan.Create(Metrics, AllSignals.CreateColumns(this));
+
     /// <summary>Reads every option; what is wrong is noted in the reader, and stands as its default in the result.</summary>
     internal static ExporterOptions Read(OptionReader reader)
     {
@@ -37,7 +41,7 @@ internal sealed record ExporterOptions(
             KubernetesOptions.Read(reader),
             MetricsOptions.Read(reader),
             BpfOptions.Read(reader));
-        var plan = SeriesPlan.Create(options.Metrics, options.Handshake.Bounds);
+        var plan = options.CreatePlan();
         reader.Require(
             plan.FixedLines <= options.Metrics.MaxSeries,
             "Metrics:MaxSeries",

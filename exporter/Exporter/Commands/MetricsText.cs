@@ -11,7 +11,7 @@ internal static class MetricsText
 {
     internal static string Write(ExporterOptions options)
     {
-        var plan = SeriesPlan.Create(options.Metrics, options.Handshake.Bounds);
+        var plan = options.CreatePlan();
         var labels = options.CreateLabels();
         var text = new StringBuilder();
         Line(text, "## Pods");

@@ -83,14 +83,14 @@ internal sealed class NodeKernel : IDisposable
 
     private static NodeKernel Load(ExporterOptions options, HookChoice hook, PinDirectory? pins)
     {
-        var ledger = Ledger.Open(pins);
+        var ledger = Ledger.Open(pins, AllSignals.Rows);
         // libbpf reads the kernel's types for each object, which is most of what a start takes: all at once.
         var finding = Task.Run(LoadNamespaces);
-        var attaching = Task.Run(() => HandshakeHooks.Attach(options.Handshake, options.Bpf, pins, ledger.IsKept));
+        var attaching = Task.Run(() => HandshakeHooks.Attach(options.Handshake, options.Bpf, pins, ledger.IsCommitted));
         PodTrafficPrograms? traffic = null;
         try
         {
-            traffic = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces, pins, ledger.IsKept);
+            traffic = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces, pins, ledger.IsCommitted);
             var handshakes = attaching.GetAwaiter().GetResult();
             var (namespaces, problem) = finding.GetAwaiter().GetResult();
             if (namespaces is null && handshakes.Programs is not null)
@@ -100,7 +100,7 @@ internal sealed class NodeKernel : IDisposable
                 handshakes = new(null, false, [problem], "");
             }
             // Handshakes that are off now may be counted again after the next start.
-            ledger.KeepOnly([.. traffic.Pairs, .. handshakes.Programs?.Pairs ?? (pins is null ? [] : TcpHandshakePrograms.FindPairs(pins))]);
+            ledger.ForgetOthers([.. traffic.Pairs, .. handshakes.Programs?.Pairs ?? (pins is null ? [] : TcpHandshakePrograms.FindPairs(pins))]);
             return new(options, hook, pins, ledger, traffic, handshakes, namespaces);
         }
         catch

@@ -1,13 +1,14 @@
+using Exporter.Accounts;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Discovery;
 using Exporter.Endpoints;
+using Exporter.Exposition;
 using Exporter.Handshakes;
 using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.Programs;
 using Exporter.Traffic;
-using Prometheus;
 
 namespace Exporter.Commands;
 
@@ -21,10 +22,10 @@ internal sealed class NodeSession : IAsyncDisposable
     private readonly List<IHostedService> _loops;
     private readonly InterfaceReconciler _reconciler;
 
-    private NodeSession(ServiceProvider services, OwnMetrics own, CollectorRegistry registry)
+    private NodeSession(ServiceProvider services, OwnMetrics own)
     {
         _services = services;
-        Content = new(services, own.Registry, registry);
+        Content = new(services, own.Registry);
         _reconciler = services.GetRequiredService<InterfaceReconciler>();
         _loops = [.. services.GetServices<IHostedService>()];
     }
@@ -39,17 +40,15 @@ internal sealed class NodeSession : IAsyncDisposable
 
     internal static async Task<NodeSession> StartAsync(ExporterOptions options, NodeState state)
     {
-        var registry = Prometheus.Metrics.NewCustomRegistry();
         var services = new ServiceCollection();
         services.AddSingleton(state.Logging).AddSingleton(typeof(ILogger<>), typeof(Logger<>));
-        services.AddSingleton<IMetricFactory>(Prometheus.Metrics.WithCustomRegistry(registry));
         Add(services, options, state);
         services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<InterfaceReconciler>());
         if (options.Bpf.ObjectDirectory.Length > 0)
         {
             services.AddSingleton<IHostedService, ReplacementLoop>();
         }
-        var session = new NodeSession(services.BuildServiceProvider(), state.Own, registry);
+        var session = new NodeSession(services.BuildServiceProvider(), state.Own);
         try
         {
             session.Show(options, state.Kernel);
@@ -97,9 +96,9 @@ internal sealed class NodeSession : IAsyncDisposable
         var labels = options.CreateLabels();
         services.AddSingleton(state.Time).AddSingleton(state.Health).AddSingleton(state.Readiness).AddSingleton(state.Changes).AddSingleton(state.Bpf);
         services.AddSingleton(new ExporterMetrics(state.Own.Factory, kernel.Ledger)).AddSingleton(labels);
-        services.AddSingleton(SeriesPlan.Create(options.Metrics, options.Handshake.Bounds));
-        services.AddSingleton<RunningScrapes>();
-        services.AddSingleton<PodMetrics>();
+        services.AddSingleton(options.CreatePlan());
+        services.AddSingleton<PodAccounts>();
+        services.AddSingleton<PodsExposition>();
         services.AddSingleton<PodTable>();
         services.AddSingleton<ITrafficSource, KernelTrafficSource>();
         services.AddSingleton<TrafficReader>();
@@ -109,7 +108,7 @@ internal sealed class NodeSession : IAsyncDisposable
             services.AddSingleton<IHandshakeSource, KernelHandshakeSource>();
             services.AddSingleton<HandshakeReader>();
             services.AddSingleton(provider => new NamespaceOwners(
-                provider.GetRequiredService<PodTable>(), kernel.Namespaces!.FindOwn(), provider.GetRequiredService<PodMetrics>().AcquireHost()));
+                provider.GetRequiredService<PodTable>(), kernel.Namespaces!.FindOwn(), provider.GetRequiredService<PodAccounts>().AcquireHost()));
         }
         services.AddSingleton(new LinkIdentifier(kernel.Namespaces));
         services.AddSingleton<LinkClient>();

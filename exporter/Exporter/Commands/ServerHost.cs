@@ -142,8 +142,8 @@ internal sealed class ServerHost : IAsyncDisposable
             readiness.Has("standby");
         }
         var services = new ServiceCollection();
-        services.AddSingleton(TimeProvider.System).AddSingleton<Health.LoopHealth>().AddSingleton(readiness).AddSingleton<RunningScrapes>();
-        Content.Set(new(services.BuildServiceProvider(), Own.Registry, null));
+        services.AddSingleton(TimeProvider.System).AddSingleton<Health.LoopHealth>().AddSingleton(readiness);
+        Content.Set(new(services.BuildServiceProvider(), Own.Registry));
     }
 
     public async ValueTask DisposeAsync()

@@ -1,3 +1,4 @@
+using Exporter.Accounts;
 using System.Collections.Concurrent;
 using System.Collections.Frozen;
 using System.Collections.Immutable;
@@ -28,7 +29,7 @@ internal sealed partial class InterfaceReconciler(
     LinkClient client,
     IPodSource pods,
     PodTable table,
-    PodMetrics podMetrics,
+    PodAccounts accounts,
     InterfaceRecords records,
     TrafficReader reader,
     ITrafficSource traffic,
@@ -61,7 +62,7 @@ internal sealed partial class InterfaceReconciler(
     private readonly Dictionary<int, Attachment> _attachments = [];
 
     /// <summary>What pods were counted in that are shown otherwise now; the drain may be adding to it still.</summary>
-    private readonly List<(IPodCounts Counts, DrainMark Mark)> _replaced = [];
+    private readonly List<(IPodAccount Counts, DrainMark Mark)> _replaced = [];
 
     /// <summary>What others want done between two rounds, since nobody else attaches.</summary>
     private readonly ConcurrentQueue<Action> _requests = [];
@@ -167,9 +168,9 @@ internal sealed partial class InterfaceReconciler(
     private void Restore(IReadOnlyList<PodInterface> restored, Dictionary<int, (Link Link, LinkIdentity Identity)> links)
     {
         // Who has series goes before those that had no room.
-        foreach (var owner in restored.OrderBy(owner => owner.Pod is { } pod && podMetrics.HasSeries(pod) ? 0 : 1))
+        foreach (var owner in restored.OrderBy(owner => owner.Pod is { } pod && accounts.HasSeries(pod) ? 0 : 1))
         {
-            owner.Counts = owner.Pod is { } pod ? podMetrics.Acquire(pod) : null;
+            owner.Counts = owner.Pod is { } pod ? accounts.Acquire(pod) : null;
         }
         var proven = new Dictionary<PodInterface, TrackedLink>();
         // Of two that had the index, the older was gone, and nothing of it is in the maps that is not of the newer.
@@ -667,11 +668,11 @@ internal sealed partial class InterfaceReconciler(
         });
     }
 
-    private void Release(IPodCounts? counts)
+    private void Release(IPodAccount? counts)
     {
         if (counts is not null)
         {
-            podMetrics.Release(counts);
+            accounts.Release(counts);
         }
     }
 
@@ -728,7 +729,7 @@ internal sealed partial class InterfaceReconciler(
             LogReleased(owner.Name, owner.Pod!.Namespace, owner.Pod.Name);
         }
         var before = owner.Counts;
-        owner.Counts = pod is null ? null : podMetrics.Acquire(pod);
+        owner.Counts = pod is null ? null : accounts.Acquire(pod);
         owner.Pod = pod;
         records.Save(owner);
         // What was held until now is credited by the next drain.

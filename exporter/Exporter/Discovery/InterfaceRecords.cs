@@ -1,3 +1,4 @@
+using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.Pods;
 using Exporter.State;
@@ -21,15 +22,15 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
             .GroupBy(record => record.Key.Generation))
         {
             var (entry, key) = records.MaxBy(record => record.Entry.Commit);
-            var counted = default(TrafficValue);
+            var counted = new ulong[TrafficValue.Fields.Count];
             foreach (var record in records)
             {
-                counted.Add(record.Entry.Committed.Traffic);
+                AddCommitted(counted, record.Entry);
                 var open = ledger.Open(RecordKind.Interface, record.Entry.Key, null);
                 if (record.Entry != entry)
                 {
                     // An earlier version has written the counts with the commit after that of the record.
-                    Move(record.Entry.Committed.Traffic, open, entry);
+                    Move(open, entry);
                 }
             }
             var owner = new PodInterface(key.Link, key.Generation, key.SeenAt)
@@ -41,7 +42,8 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
                 BornAfter = key.BornAfter,
                 Record = entry,
             };
-            owner.Totals.Add(counted.Transmit.Total, counted.Receive.Total);
+            ref readonly var traffic = ref RowFields.ValueOf<TrafficValue>(counted);
+            owner.Totals.Add(traffic.Transmit.Total, traffic.Receive.Total);
             _records[owner] = entry;
         }
         return [.. _records.Keys.OrderBy(owner => owner.Generation)];
@@ -81,12 +83,21 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
     }
 
     /// <summary>Removes a record whose counts another continues: both with the next commit, or neither.</summary>
-    private void Move(in TrafficValue counted, LedgerEntry from, LedgerEntry to)
+    private void Move(LedgerEntry from, LedgerEntry to)
     {
         lock (ledger.Lock)
         {
-            to.Add(counted);
+            to.AddAll(from);
             from.Remove();
+        }
+    }
+
+    private static void AddCommitted(ulong[] counted, LedgerEntry entry)
+    {
+        var row = entry.ReadCommitted(TrafficValue.Fields);
+        if (!row.IsEmpty)
+        {
+            RowFields.Add(counted, row);
         }
     }
 }

@@ -1,4 +1,5 @@
-using Exporter.Metrics;
+using Exporter.Exposition;
+using Exporter.Server;
 using Prometheus;
 
 namespace Exporter.Endpoints;
@@ -6,45 +7,45 @@ namespace Exporter.Endpoints;
 /// <summary>What the server serves: the server stays while sessions come and go.</summary>
 /// <param name="services">Of the session, or of what is there in its place.</param>
 /// <param name="own">The exporter's own families, of the whole process.</param>
-/// <param name="pods">The pods' series of the session; null: there is no session.</param>
-internal sealed class Served(IServiceProvider services, CollectorRegistry own, CollectorRegistry? pods)
+internal sealed class Served(IServiceProvider services, CollectorRegistry own)
 {
-    /// <summary>Ends an exposition in OpenMetrics, and must not be between two registries.</summary>
-    private static readonly int EndBytes = "# EOF\n".Length;
-
-    private readonly RunningScrapes _scrapes = services.GetRequiredService<RunningScrapes>();
+    private readonly PodsExposition? _pods = services.GetService<PodsExposition>();
 
     internal IServiceProvider Services => services;
 
-    internal async Task WriteMetricsAsync(HttpContext context)
+    /// <summary>Writes the pods' families, and behind them the exporter's own, which end the exposition.</summary>
+    /// <param name="refusals">Counts scrapes that are cut off.</param>
+    internal async Task WriteMetricsAsync(HttpContext context, ServerRefusals refusals)
     {
-        using var scrape = _scrapes.Begin();
         var format = ChooseFormat(context.Request);
-        context.Response.ContentType = format == ExpositionFormat.OpenMetricsText
+        context.Response.ContentType = format == Exposition.ExpositionFormat.OpenMetrics
             ? PrometheusConstants.OpenMetricsContentTypeWithVersionAndEncoding
             : PrometheusConstants.TextContentTypeWithVersionAndEncoding;
-        var body = context.Response.Body;
-        if (pods is null)
+        if (_pods is not null)
         {
-            await own.CollectAndExportAsTextAsync(body, format, context.RequestAborted);
-            return;
+            using var snapshot = _pods.Acquire(format);
+            await using var cut = snapshot.IsCutOff.Register(() =>
+            {
+                refusals.Count(RefusalReason.SlowClient);
+                context.Abort();
+            });
+            await context.Response.Body.WriteAsync(snapshot.Text, context.RequestAborted);
         }
-        using var first = new MemoryStream();
-        await own.CollectAndExportAsTextAsync(first, format, context.RequestAborted);
-        var length = (int)first.Length - (format == ExpositionFormat.OpenMetricsText ? EndBytes : 0);
-        await body.WriteAsync(first.GetBuffer().AsMemory(0, length), context.RequestAborted);
-        await pods.CollectAndExportAsTextAsync(body, format, context.RequestAborted);
+        await own.CollectAndExportAsTextAsync(
+            context.Response.Body,
+            format == Exposition.ExpositionFormat.OpenMetrics ? Prometheus.ExpositionFormat.OpenMetricsText : Prometheus.ExpositionFormat.PrometheusText,
+            context.RequestAborted);
     }
 
     /// <summary>The format that the client accepts best, the text format where it says nothing.</summary>
-    private static ExpositionFormat ChooseFormat(HttpRequest request) =>
+    private static Exposition.ExpositionFormat ChooseFormat(HttpRequest request) =>
         request.GetTypedHeaders().Accept
             .OrderByDescending(accepted => accepted.Quality ?? 1)
             .Select(accepted => accepted.MediaType.Value)
             .FirstOrDefault(type => type is PrometheusConstants.TextContentType or PrometheusConstants.OpenMetricsContentType)
             == PrometheusConstants.OpenMetricsContentType
-                ? ExpositionFormat.OpenMetricsText
-                : ExpositionFormat.PrometheusText;
+                ? Exposition.ExpositionFormat.OpenMetrics
+                : Exposition.ExpositionFormat.Text;
 }
 
 /// <summary>Holds it. Whoever asks before there is any waits, as at a start.</summary>

@@ -81,12 +81,13 @@ internal sealed class HandshakeReader(
     /// <summary>Reading them takes a moment in which the kernel skips kprobes' programs on this CPU.</summary>
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
-    private readonly PendingCounts<ulong> _held = new(ledger, RecordKind.HeldHandshakes, static network => network, time, options.HoldFor);
-    private readonly Func<ulong, IPodCounts?> _findCounts = network => FindCounts(pods, network);
+    private readonly PendingCounts<ulong> _held = new(ledger, RecordKind.HeldHandshakes, HandshakeValue.Fields, static network => network, time, options.HoldFor);
+    private readonly Func<ulong, IPodAccount?> _findCounts = network => FindCounts(pods, network);
     /// <summary>A former process may have held them by other bounds.</summary>
-    private readonly PendingCounts<ulong>.Crediter _credit = (IPodCounts owner, in LedgerCounts held) => owner.Add(held.Handshakes.Regroup(handshakeOptions.Buckets));
+    private readonly PendingCounts<ulong>.Crediter _credit = (owner, held) =>
+        owner.Add(HandshakeValue.Fields, RowFields.RowOf(RowFields.ValueOf<HandshakeValue>(held).Regroup(handshakeOptions.Buckets)));
 
-    private readonly PendingCounts<ulong>.Taker _giveUp = (in LedgerCounts held) => metrics.Unattributed.Add(held.Handshakes);
+    private readonly PendingCounts<ulong>.Taker _giveUp = held => metrics.Unattributed.Add(HandshakeValue.Fields, held);
     private readonly MissedHandshakes _missed = new(ledger, metrics.MissedHandshakes);
     private long _sweptAt = time.GetTimestamp();
     private bool _unfinished;
@@ -122,7 +123,7 @@ internal sealed class HandshakeReader(
                     Credit(row.Key.Network, bounds is null ? row.Value : row.Value.Regroup(bounds, handshakeOptions.Buckets));
                 }
                 Settle();
-                ledger.Commit(kept);
+                ledger.Commit([kept]);
             }
             source.Clear();
         }
@@ -161,30 +162,31 @@ internal sealed class HandshakeReader(
 
     private void Settle() => _held.Settle(_findCounts, _credit, _giveUp);
 
-    private static IPodCounts? FindCounts(PodTable pods, ulong network) => pods.Networks.GetValueOrDefault(network)?.Counts;
+    private static IPodAccount? FindCounts(PodTable pods, ulong network) => pods.Networks.GetValueOrDefault(network)?.Counts;
 
     /// <summary>Whether an interface leads to this namespace, or has led to it until just now, so that a pod may become known.</summary>
     private bool IsPeer(ulong network) => pods.Networks.ContainsKey(network) || pods.PeerNamespaces.Contains(network);
 
     private void Credit(ulong network, in HandshakeValue handshakes)
     {
+        var row = RowFields.RowOf(handshakes);
         if (FindCounts(pods, network) is { } counts)
         {
-            counts.Add(handshakes);
+            counts.Add(HandshakeValue.Fields, row);
         }
         else if (!IsPeer(network))
         {
             // Every process that may make user namespaces can make any number of these.
-            metrics.Unattributed.Add(handshakes);
+            metrics.Unattributed.Add(HandshakeValue.Fields, row);
         }
         else if (_held.TryHold(network) is { } held)
         {
-            held.Add(handshakes);
+            held.Add(HandshakeValue.Fields, row);
         }
         else
         {
             metrics.UnheldHandshakes.Inc();
-            metrics.Unattributed.Add(handshakes);
+            metrics.Unattributed.Add(HandshakeValue.Fields, row);
         }
     }
 

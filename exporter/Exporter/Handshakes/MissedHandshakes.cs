@@ -28,13 +28,13 @@ internal sealed class MissedHandshakes(Ledger ledger, LedgerCounter total)
         foreach (var (generation, count) in missed)
         {
             var counted = _counted.GetValueOrDefault(generation);
-            var before = counted is null ? 0 : LedgerCounter.Read(counted.Total.Handshakes);
+            var before = counted is null ? 0 : LedgerCounter.Read(counted);
             if (count <= before)
             {
                 continue;
             }
             counted ??= _counted[generation] = ledger.Open(RecordKind.MissedChanges, RecordKey.Of(generation), null);
-            counted.Add(LedgerCounter.Record(count - before));
+            LedgerCounter.Add(counted, count - before);
             total.Add(count - before);
         }
         if (_counted.Count > 0)

@@ -191,7 +191,7 @@ internal static class ExporterFamilies
         Query = "sum by (instance, reason) (increase(podnet_exporter_server_refusals_total[1h])) > 0",
         Details = "connections: closed because `Server:MaxConnections` were open; header_timeout: no complete request within `Server:HeaderTimeout`; "
             + "header_size: headers larger than `Server:MaxHeaderSize`; bad_request: not valid HTTP, or with a body; unauthorized: without a valid token or password; "
-            + "scrapes: more scrapes at once than `Server:MaxScrapes`; pages: as many requests at once for the other pages; slow_client: the answer was not read within a minute.",
+            + "scrapes: more scrapes at once than `Server:MaxScrapes`; pages: as many requests at once for the other pages; slow_client: the answer was not read within a minute, or while three later ones of `/metrics` were read.",
     };
 
     internal static readonly MetricDefinition ProgramRuns = new(
@@ -257,7 +257,7 @@ internal static class ExporterFamilies
         Details = "0: `Bpf:PinDirectory` is empty or cannot be used; the log says why. A restart then resets the counters, and traffic between two runs is not counted.",
     };
 
-    internal static readonly MetricDefinition LedgerUnkept = new(
+    internal static readonly MetricDefinition LedgerUnpinned = new(
         Gauge, "podnet_exporter_ledger_unpinned_records", "records", "Records of the ledger that are not in pinned memory: a restart loses their counts.")
     {
         Query = "podnet_exporter_ledger_unpinned_records > 0",
@@ -308,7 +308,7 @@ internal static class ExporterFamilies
         Series, SeriesLimit, SeriesFolded, .. Folded.Families, .. Retired.Families,
         DrainDuration, DrainErrors, Resyncs,
         SecretErrors, ServerRefusals,
-        ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries, Replacements, Pinned, LedgerUnkept, OptionErrors, OptionsPending,
+        ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries, Replacements, Pinned, LedgerUnpinned, OptionErrors, OptionsPending,
     ];
 
     internal static readonly MetricDefinition WatchUp = new(

@@ -61,7 +61,7 @@ internal sealed class ExporterMetrics
         SeriesLimit = ExporterFamilies.SeriesLimit.CreateGauge(metrics);
         SeriesFolded = ExporterFamilies.SeriesFolded.CreateGauge(metrics);
         Pinned = ExporterFamilies.Pinned.CreateGauge(metrics);
-        LedgerUnkept = ExporterFamilies.LedgerUnkept.CreateGauge(metrics);
+        LedgerUnpinned = ExporterFamilies.LedgerUnpinned.CreateGauge(metrics);
         UndecidedPins = ExporterFamilies.UndecidedPins.CreateGauge(metrics);
 
         foreach (var state in Enum.GetValues<InterfaceState>())
@@ -123,7 +123,7 @@ internal sealed class ExporterMetrics
 
     internal Gauge Pinned { get; }
 
-    internal Gauge LedgerUnkept { get; }
+    internal Gauge LedgerUnpinned { get; }
 
     /// <summary>Folders of pins that the start kept, since it is not known whether their network namespaces exist.</summary>
     internal Gauge UndecidedPins { get; }

@@ -1,4 +1,5 @@
 using System.Text;
+using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.State;
 using Prometheus;
@@ -20,24 +21,27 @@ internal sealed class LedgerCounter : ILedgerView
     }
 
     /// <summary>With the next commit. Called with the ledger's lock.</summary>
-    internal void Add(ulong count) => _entry.Add(Record(count));
+    internal void Add(ulong count) => Add(_entry, count);
 
     /// <summary>A record has the counters of the pods' series and no others; a number by itself is in one of them.</summary>
-    internal static HandshakeValue Record(ulong count)
+    internal static void Add(LedgerEntry entry, ulong count)
     {
         HandshakeValue record = default;
         record.Client.Failures[(int)HandshakeFailure.Other] = count;
-        return record;
+        entry.Add(HandshakeValue.Fields, RowFields.RowOf(record));
     }
 
-    internal static ulong Read(in HandshakeValue record) => record.Client.Failures[(int)HandshakeFailure.Other];
-
-    public void Show(in TrafficValue traffic)
+    internal static ulong Read(LedgerEntry entry)
     {
+        Span<ulong> total = stackalloc ulong[HandshakeValue.Fields.Count];
+        entry.ReadTotal(HandshakeValue.Fields, total);
+        return Read(total);
     }
 
-    public void Show(in HandshakeValue handshakes) => _shown.Inc(Read(handshakes));
+    public void Show(RowFields fields, ReadOnlySpan<ulong> row) => _shown.Inc(Read(row));
 
     // Not Inc: in a later session of this process the counter shows it already.
-    public void Restore(in LedgerCounts counts) => _shown.IncTo(Read(counts.Handshakes));
+    public void Restore(RowFields fields, ReadOnlySpan<ulong> row) => _shown.IncTo(Read(row));
+
+    private static ulong Read(ReadOnlySpan<ulong> row) => RowFields.ValueOf<HandshakeValue>(row).Client.Failures[(int)HandshakeFailure.Other];
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.Pods;
 using Exporter.State;
@@ -7,7 +8,7 @@ using Prometheus;
 namespace Exporter.Metrics;
 
 /// <summary>One total of what was counted, beside the pods' series. Its record has sums alone: all transports' are under other ones.</summary>
-internal sealed class TotalCounts : IPodCounts, ILedgerView
+internal sealed class TotalCounts : IPodAccount, ILedgerView
 {
     private readonly LedgerEntry _entry;
     private readonly Direction _transmit;
@@ -28,41 +29,67 @@ internal sealed class TotalCounts : IPodCounts, ILedgerView
 
     public bool IsFolded => false;
 
-    public void Add(in TrafficValue traffic) => Add(traffic.Transmit.Total, traffic.Receive.Total);
-
-    public void Add(in HandshakeValue handshakes) => Add(handshakes.Client.Total, handshakes.Server.Total);
-
-    public void Show(in TrafficValue traffic)
+    public void Add(RowFields fields, ReadOnlySpan<ulong> row)
     {
-        _transmit.Add(traffic.Transmit.Total);
-        _receive.Add(traffic.Receive.Total);
-    }
-
-    public void Show(in HandshakeValue handshakes)
-    {
-        _clients.Inc(handshakes.Client.Total);
-        _servers.Inc(handshakes.Server.Total);
-    }
-
-    public void Restore(in LedgerCounts counts)
-    {
-        // Not Inc: in a later session of this process the counters show it already.
-        _transmit.Restore(counts.Traffic.Transmit.Total);
-        _receive.Restore(counts.Traffic.Receive.Total);
-        _clients.IncTo(counts.Handshakes.Client.Total);
-        _servers.IncTo(counts.Handshakes.Server.Total);
-    }
-
-    /// <summary>These of it alone.</summary>
-    internal void Add(in LedgerCounts counts, GroupTotals totals)
-    {
-        if (totals.HasFlag(GroupTotals.Traffic))
+        if (fields == TrafficValue.Fields)
         {
-            Add(counts.Traffic);
+            ref readonly var traffic = ref RowFields.ValueOf<TrafficValue>(row);
+            Add(traffic.Transmit.Total, traffic.Receive.Total);
         }
-        if (totals.HasFlag(GroupTotals.Handshakes))
+        else
         {
-            Add(counts.Handshakes);
+            ref readonly var handshakes = ref RowFields.ValueOf<HandshakeValue>(row);
+            Add(handshakes.Client.Total, handshakes.Server.Total);
+        }
+    }
+
+    public void Show(RowFields fields, ReadOnlySpan<ulong> row)
+    {
+        if (fields == TrafficValue.Fields)
+        {
+            ref readonly var traffic = ref RowFields.ValueOf<TrafficValue>(row);
+            _transmit.Add(traffic.Transmit.Total);
+            _receive.Add(traffic.Receive.Total);
+        }
+        else
+        {
+            ref readonly var handshakes = ref RowFields.ValueOf<HandshakeValue>(row);
+            _clients.Inc(handshakes.Client.Total);
+            _servers.Inc(handshakes.Server.Total);
+        }
+    }
+
+    // Not Inc: in a later session of this process the counters show it already.
+    public void Restore(RowFields fields, ReadOnlySpan<ulong> row)
+    {
+        if (fields == TrafficValue.Fields)
+        {
+            ref readonly var traffic = ref RowFields.ValueOf<TrafficValue>(row);
+            _transmit.Restore(traffic.Transmit.Total);
+            _receive.Restore(traffic.Receive.Total);
+        }
+        else
+        {
+            ref readonly var handshakes = ref RowFields.ValueOf<HandshakeValue>(row);
+            _clients.IncTo(handshakes.Client.Total);
+            _servers.IncTo(handshakes.Server.Total);
+        }
+    }
+
+    /// <summary>Adds the rows of a record whose signals are among these.</summary>
+    internal void Add(LedgerEntry entry, GroupTotals totals)
+    {
+        Add(GroupTotals.Traffic, TrafficValue.Fields);
+        Add(GroupTotals.Handshakes, HandshakeValue.Fields);
+
+        void Add(GroupTotals total, RowFields fields)
+        {
+            if (totals.HasFlag(total))
+            {
+                Span<ulong> row = stackalloc ulong[fields.Count];
+                entry.ReadTotal(fields, row);
+                this.Add(fields, row);
+            }
         }
     }
 
@@ -71,7 +98,7 @@ internal sealed class TotalCounts : IPodCounts, ILedgerView
         TrafficValue sums = default;
         sums.Transmit.Transports[(int)Transport.Other] = transmitted;
         sums.Receive.Transports[(int)Transport.Other] = received;
-        _entry.Add(sums);
+        _entry.Add(TrafficValue.Fields, RowFields.RowOf(sums));
     }
 
     internal void Add(ulong clients, ulong servers)
@@ -79,7 +106,7 @@ internal sealed class TotalCounts : IPodCounts, ILedgerView
         HandshakeValue sums = default;
         sums.Client.Failures[(int)HandshakeFailure.Other] = clients;
         sums.Server.Failures[(int)HandshakeFailure.Other] = servers;
-        _entry.Add(sums);
+        _entry.Add(HandshakeValue.Fields, RowFields.RowOf(sums));
     }
 
     private sealed class Direction

@@ -15,7 +15,7 @@ internal sealed class NamespaceOwners
 
     /// <param name="hostNamespace">The host's, by the number that the BPF programs know it by.</param>
     /// <param name="hostCounts">Where its counts go.</param>
-    public NamespaceOwners(PodTable table, ulong hostNamespace, IPodCounts hostCounts)
+    public NamespaceOwners(PodTable table, ulong hostNamespace, IPodAccount hostCounts)
     {
         (_table, _hostNamespace) = (table, hostNamespace);
         _host = new(new(0, "host", "", 0, 0, null), generation: 0, seenAt: default) { Counts = hostCounts };

@@ -1,4 +1,5 @@
 using System.Net;
+using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.Bpf.Netlink;
 
@@ -14,7 +15,7 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
 {
     private Link _link = link;
     private PodIdentity? _pod;
-    private IPodCounts? _counts;
+    private IPodAccount? _counts;
     private IReadOnlyList<IPAddress> _addresses = [];
     private volatile InterfaceState _state;
 
@@ -50,7 +51,7 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
     }
 
     /// <summary>Where its traffic goes; null until it is known whose it is.</summary>
-    internal IPodCounts? Counts
+    internal IPodAccount? Counts
     {
         get => Volatile.Read(ref _counts);
         set => Volatile.Write(ref _counts, value);
@@ -91,6 +92,6 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
     internal void Count(in TrafficValue traffic)
     {
         Totals.Add(traffic.Transmit.Total, traffic.Receive.Total);
-        Record?.Add(traffic);
+        Record?.Add(TrafficValue.Fields, RowFields.RowOf(traffic));
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 
 namespace Exporter.Pods;
@@ -13,7 +14,7 @@ internal readonly record struct UncountedPackets(ulong? Transmitted, ulong? Rece
 /// <summary>The place where an interface's totals outlive the process.</summary>
 internal interface IInterfaceRecord
 {
-    void Add(in TrafficValue traffic);
+    void Add(RowFields fields, ReadOnlySpan<ulong> row);
 }
 
 /// <summary>

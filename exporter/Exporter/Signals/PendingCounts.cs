@@ -1,3 +1,4 @@
+using Exporter.Bpf;
 using Exporter.Pods;
 using Exporter.State;
 
@@ -6,16 +7,20 @@ namespace Exporter.Signals;
 /// <summary>Counts of owners whose pods are not identified yet, kept until they are or until the wait is over. Used with the ledger's lock.</summary>
 /// <typeparam name="TOwner">Identifies the owner.</typeparam>
 /// <param name="kind">Of its records.</param>
+/// <param name="fields">Of the rows that are held.</param>
 /// <param name="number">What the owner's record is found by.</param>
-/// <param name="room">The most owners whose counts are held: each takes a record of the ledger, which is 4 KiB.</param>
-internal sealed class PendingCounts<TOwner>(Ledger ledger, RecordKind kind, Func<TOwner, ulong> number, TimeProvider time, TimeSpan wait, int room = 4096)
+/// <param name="room">The most owners whose counts are held: each takes a record of the ledger, some KiB.</param>
+internal sealed class PendingCounts<TOwner>(
+    Ledger ledger, RecordKind kind, RowFields fields, Func<TOwner, ulong> number, TimeProvider time, TimeSpan wait, int room = 4096)
     where TOwner : notnull
 {
     private readonly Dictionary<TOwner, Held> _held = [];
 
-    internal delegate void Taker(in LedgerCounts counts);
+    private readonly ulong[] _row = new ulong[fields.Count];
 
-    internal delegate void Crediter(IPodCounts owner, in LedgerCounts counts);
+    internal delegate void Taker(ReadOnlySpan<ulong> row);
+
+    internal delegate void Crediter(IPodAccount owner, ReadOnlySpan<ulong> row);
 
     /// <summary>The record that is added to, which is there with the next commit; null where there is no room for another.</summary>
     internal LedgerEntry? TryHold(TOwner owner) => _held.Count < room || _held.ContainsKey(owner) ? Restore(owner) : null;
@@ -31,21 +36,23 @@ internal sealed class PendingCounts<TOwner>(Ledger ledger, RecordKind kind, Func
     }
 
     /// <summary>Hands over the counts of owners whose pods are identified now, and of those whose wait is over.</summary>
-    internal void Settle(Func<TOwner, IPodCounts?> find, Crediter credit, Taker giveUp)
+    internal void Settle(Func<TOwner, IPodAccount?> find, Crediter credit, Taker giveUp)
     {
         foreach (var (owner, held) in _held)
         {
-            if (find(owner) is { } counts)
+            var account = find(owner);
+            if (account is null && time.GetElapsedTime(held.Since) < wait)
             {
-                credit(counts, held.Entry.Total);
+                continue;
             }
-            else if (time.GetElapsedTime(held.Since) >= wait)
+            held.Entry.ReadTotal(fields, _row);
+            if (account is not null)
             {
-                giveUp(held.Entry.Total);
+                credit(account, _row);
             }
             else
             {
-                continue;
+                giveUp(_row);
             }
             held.Entry.Remove();
             // Removing does not disturb the enumeration of a Dictionary.

@@ -1,16 +1,13 @@
-using Exporter.Bpf.Contract;
+using Exporter.Bpf;
 
 namespace Exporter.State;
 
 /// <summary>Shows what was committed.</summary>
 internal interface ILedgerView
 {
-    /// <summary>Called for what a commit has added, when it is in force.</summary>
-    void Show(in TrafficValue traffic);
+    /// <summary>Called with the row that a commit has added, when it is in force.</summary>
+    void Show(RowFields fields, ReadOnlySpan<ulong> row);
 
-    /// <summary>As the other.</summary>
-    void Show(in HandshakeValue handshakes);
-
-    /// <summary>Called once at the most, before all others, with what a former process had shown.</summary>
-    void Restore(in LedgerCounts counts);
+    /// <summary>Called at most once for each signal, before any <see cref="Show"/>, with the row that a previous process had committed.</summary>
+    void Restore(RowFields fields, ReadOnlySpan<ulong> row);
 }

@@ -4,72 +4,123 @@ using Exporter.Bpf;
 namespace Exporter.State;
 
 /// <summary>
-/// All that was counted, so that it survives the process: memory that is pinned (without pins it is the process's own, and ends with it).
-/// Every record has two copies of its counts, each with the number of the commit that it came with. A commit writes the copy that is not in
-/// force of every record that has changed, and then one number: from that store on all of it is in force, before it nothing. ADR 6 has the
-/// argument. What is shown to a scrape is what was committed.
+/// All that was counted, so that it survives the process: memory that is pinned (without pins it is the process's own, and ends with it). A record
+/// is a key, and a row for each signal that was added to it; keys and rows are in tables. Each has two copies, each with the number of the commit
+/// that it came with. A commit writes the copy that is not in force of all that has changed, and then one number: from that store on all of it is
+/// in force, before it nothing. ADR 6 has the argument. What is shown to a scrape is what was committed.
 /// </summary>
 internal sealed class Ledger : IDisposable
 {
-    internal const int SegmentBytes = RecordsPerSegment * MappedArray.ElementBytes;
+    internal const int SegmentBytes = SegmentPages * MappedArray.ElementBytes;
 
-    private const int RecordsPerSegment = 128;
+    /// <summary>The number of the format of tables and keys, which is one more whenever that changes.</summary>
+    internal const string Format = "keys=2";
 
-    private static readonly int CopyBytes = Marshal.SizeOf<RecordCopy>();
-    private static readonly int HeadBytes = Marshal.SizeOf<RecordHead>();
+    internal const int SegmentPages = 32;
+
+    /// <summary>Every segment but the first begins with the number of the table whose records it has, plus one; 0: it has none yet.</summary>
+    private const int SegmentHeadBytes = 64;
+
+    private const int ShortKeyBytes = 464;
 
     private readonly ILedgerMemory _memory;
+
+    /// <summary>Those of short keys and of long ones, and then one for each signal.</summary>
+    private readonly LedgerTable[] _tables;
+
     private readonly List<Segment> _segments = [];
-    private readonly Stack<Slot> _free = [];
+
+    /// <summary>Segments that no table has records in.</summary>
+    private readonly Stack<int> _spareSegments = [];
+
     private readonly List<LedgerEntry> _changed = [];
     private readonly List<LedgerEntry> _restored = [];
 
-    /// <summary>Those that got no place in the memory, and live in the process's own until there is one.</summary>
+    /// <summary>Records of which a part got no place in the memory, and lives in the process's own until there is one.</summary>
     private readonly List<LedgerEntry> _unplaced = [];
 
-    private ulong _commit;
-
-    private Ledger(ILedgerMemory memory)
+    private Ledger(ILedgerMemory memory, IReadOnlyList<RowFields> signals)
     {
-        _memory = memory;
+        (_memory, Signals) = (memory, signals);
+        _tables = [new(this, 0, ShortKeyBytes), new(this, 0, LongKeyBytes), .. signals.Select(signal => new LedgerTable(this, signal.Count, 0))];
     }
 
     /// <summary>
-    /// Whoever adds to entries, or commits, has it from the first addition to the commit, so that no commit has half of something. A drain has
+    /// Held by callers that add to entries, or commit, from the first addition to the commit, so that no commit has half of something. A drain holds
     /// it while it credits what it has read.
     /// </summary>
     internal Lock Lock { get; } = new();
 
-    /// <summary>Records that did not get a place in pinned memory: they are not there after a restart.</summary>
-    internal int Unkept => _unplaced.Count;
+    internal IReadOnlyList<RowFields> Signals { get; }
+
+    /// <summary>The number of the commit that is in force.</summary>
+    internal ulong LastCommit { get; private set; }
+
+    /// <summary>Records of which a part did not get a place in pinned memory: they are not complete after a restart.</summary>
+    internal int Unpinned => _unplaced.Count;
 
     /// <summary>Whether this one starts from zero beside the ledger of a later version, whose keys it cannot read.</summary>
     internal bool StartsBesideLater { get; private set; }
 
+    /// <summary>The maps whose content is in the ledger.</summary>
+    internal KeptMap[] CommittedMaps => [.. Head.Read(LastCommit).ToArray().Where(map => map.Pair != 0)];
+
     /// <summary>How large a record's key can be, in bytes.</summary>
-    internal static int KeyRoom => MappedArray.ElementBytes - KeyOffset(CopyBytes);
+    internal static int KeyRoom => LongKeyBytes;
+
+    /// <summary>A page for a long key, with its head and its copies.</summary>
+    private static int LongKeyBytes => MappedArray.ElementBytes - 48;
+
+    private static int HeadBytes => MappedArray.ElementBytes;
 
     /// <summary>Opens the ledger that is pinned, in whatever layout, or makes one.</summary>
     /// <param name="pins">Null: it ends with the process.</param>
+    /// <param name="signals">The signals that have rows in it.</param>
     /// <exception cref="BpfException">The kernel has no room for it.</exception>
-    internal static Ledger Open(PinDirectory? pins) => OpenIn(pins is null ? new OwnMemory() : new PinnedMemory(pins));
+    internal static Ledger Open(PinDirectory? pins, IReadOnlyList<RowFields> signals) => OpenIn(pins is null ? new OwnMemory() : new PinnedMemory(pins), signals);
 
     /// <summary>The same, in memory that is elsewhere.</summary>
-    internal static Ledger OpenIn(ILedgerMemory memory)
+    internal static Ledger OpenIn(ILedgerMemory memory, IReadOnlyList<RowFields> signals)
     {
-        var ledger = new Ledger(memory);
-        if (!ledger.TryOpenSegments(LedgerCounts.Layout))
+        var ledger = new Ledger(memory, signals);
+        if (!ledger.TryOpenSegments())
         {
-            ledger.AddSegment();
+            foreach (var signal in signals)
+            {
+                memory.WriteNote(LayoutOf(signals), signal.Name, signal.Layout.Text);
+            }
+            // With room for a record of each kind, so that it is the start that fails where there is none.
+            for (var table = 0; table < ledger._tables.Length; table++)
+            {
+                if (table != 1)
+                {
+                    ledger.AddSegment(table);
+                }
+            }
         }
         ledger.ReadRecords();
-        ledger.TakeFromOthers();
+        ledger.StartsBesideLater = LedgerTakeover.Run(ledger, memory);
         return ledger;
     }
 
+    /// <summary>One of other signals, which is read and left as it is; null where there is none.</summary>
+    internal static Ledger? TryRead(ILedgerMemory memory, IReadOnlyList<RowFields> signals)
+    {
+        var ledger = new Ledger(memory, signals);
+        if (!ledger.TryOpenSegments())
+        {
+            return null;
+        }
+        ledger.ReadRecords();
+        return ledger;
+    }
+
+    /// <summary>The layout of a ledger with rows of these signals: each with the digest of its fields, whose names are in a note.</summary>
+    internal static MapLayout LayoutOf(IReadOnlyList<RowFields> signals) =>
+        new(Format, [.. signals.Select(signal => $"{signal.Name}{LedgerTakeover.SignalEnd}{signal.Layout.Name}")]);
+
     /// <summary>
-    /// Begins anew with what was committed, for who comes next in this process: every record is one that was left. Whoever has counted into it
-    /// has ended.
+    /// Reloads the committed records for the next session in this process. The previous session, which has added to it, has ended.
     /// </summary>
     internal void Restart()
     {
@@ -78,43 +129,32 @@ internal sealed class Ledger : IDisposable
             _changed.Clear();
             _restored.Clear();
             ReadRecords();
-            RestoreUnplaced();
+            ReopenUnplaced();
         }
     }
 
-    /// <summary>Forgets pairs that are not there any more.</summary>
+    /// <summary>Forgets pairs of maps that are not there any more.</summary>
     /// <param name="pairs">All that there are.</param>
     /// <exception cref="PinException">They are too many to be kept apart.</exception>
-    internal void KeepOnly(IReadOnlyCollection<int> pairs)
+    internal void ForgetOthers(IReadOnlyCollection<int> pairs)
     {
         if (pairs.Count > KeptMaps.Length)
         {
-            throw new PinException($"There are {pairs.Count} pairs of maps of former exporters, more than {KeptMaps.Length}; 'podnet-exporter uninstall' removes them");
+            throw new PinException($"There are {pairs.Count} pairs of maps of previous exporters, more than {KeptMaps.Length}; 'podnet-exporter uninstall' removes them");
         }
         lock (Lock)
         {
-            var inForce = KeptInForce;
-            ref var next = ref KeptAt(1 - inForce);
-            next.Maps = default;
-            var count = 0;
-            foreach (var map in (ReadOnlySpan<KeptMap>)KeptAt(inForce).Maps)
-            {
-                if (pairs.Contains(map.Pair))
-                {
-                    next.Maps[count++] = map;
-                }
-            }
-            next.Commit = _commit + 1;
+            Head.Write(CommittedMaps.Where(map => pairs.Contains(map.Pair)).ToArray(), LastCommit);
             Flip();
         }
     }
 
-    /// <summary>Whether what is in the map of this id was committed.</summary>
-    internal bool IsKept(int map)
+    /// <summary>Whether the content of the map with this id is already in the ledger.</summary>
+    internal bool IsCommitted(int map)
     {
-        foreach (var kept in (ReadOnlySpan<KeptMap>)Kept.Maps)
+        foreach (var committed in Head.Read(LastCommit))
         {
-            if (kept.Map == map)
+            if (committed.Map == map)
             {
                 return true;
             }
@@ -122,11 +162,17 @@ internal sealed class Ledger : IDisposable
         return false;
     }
 
-    /// <summary>What a former process has left, and nobody has asked for.</summary>
+    /// <summary>All records that a previous process has left, and that nothing has opened.</summary>
+    internal IReadOnlyList<LedgerEntry> Restored => _restored;
+
+    /// <summary>Gives back one that was opened to be added to. For a takeover.</summary>
+    internal void Restore(LedgerEntry entry) => _restored.Add(entry);
+
+    /// <summary>Records of one kind that a previous process has left, and that nothing has opened.</summary>
     internal IReadOnlyList<LedgerEntry> FindRestored(RecordKind kind) => [.. _restored.Where(entry => entry.Kind == kind)];
 
     /// <summary>
-    /// The record of this key: one that a former process has left, whose counts are shown at once, or a new one, which is there with the next
+    /// The record of this key: one that a previous process has left, whose rows are shown at once, or a new one, which is there with the next
     /// commit. Two that are open at once have different keys.
     /// </summary>
     internal LedgerEntry Open(RecordKind kind, byte[] key, ILedgerView? view)
@@ -138,15 +184,15 @@ internal sealed class Ledger : IDisposable
             {
                 var restored = _restored[index];
                 _restored.RemoveAt(index);
-                restored.View = view;
-                view?.Restore(restored.Committed);
+                restored.ShowIn(view);
                 return restored;
             }
-            var slot = key.Length <= KeyRoom ? TakeSlot() : null;
-            var entry = new LedgerEntry(this, slot ?? new Slot(new OwnSegment(MappedArray.ElementBytes), 0), kind, key, hasPlace: slot is not null) { View = view };
+            var slot = TryTakeKey(key.Length);
+            var entry = new LedgerEntry(this, slot ?? _tables[0].MakeOwn(), kind, key);
+            entry.ShowIn(view);
             if (slot is not null)
             {
-                WriteKey(entry);
+                entry.WriteHead(slot);
             }
             else
             {
@@ -157,27 +203,28 @@ internal sealed class Ledger : IDisposable
         }
     }
 
-    /// <summary>The same, there at once, and with what another has counted, which is gone at once.</summary>
+    /// <summary>The same, there at once, and with the rows of another, which is gone at once.</summary>
     /// <param name="previous">Null: there is none.</param>
     internal LedgerEntry OpenNow(RecordKind kind, byte[] key, LedgerEntry? previous = null)
     {
         lock (Lock)
         {
             var entry = Open(kind, key, null);
+            LedgerEntry[] both = previous is null ? [entry] : [entry, previous];
             if (previous is not null)
             {
-                entry.Add(previous.Total);
+                entry.AddAll(previous);
                 previous.Remove();
-                Write(previous, _commit + 1);
             }
-            Write(entry, _commit + 1);
-            Flip();
-            Finish(entry);
-            _changed.Remove(entry);
-            if (previous is not null)
+            foreach (var one in both)
             {
-                Finish(previous);
-                _changed.Remove(previous);
+                one.Write(LastCommit + 1);
+            }
+            Flip();
+            foreach (var one in both)
+            {
+                Finish(one);
+                _changed.Remove(one);
             }
             return entry;
         }
@@ -187,21 +234,24 @@ internal sealed class Ledger : IDisposable
     /// Puts all additions since the last commit in force, and with them that the content of a map is among them. Called with
     /// <see cref="Lock"/>.
     /// </summary>
-    /// <param name="kept">Null: no map was read.</param>
-    internal void Commit(KeptMap? kept = null)
+    /// <param name="maps">Empty: no map was read.</param>
+    internal void Commit(ReadOnlySpan<KeptMap> maps = default)
     {
-        if (kept is null && _changed.Count == 0)
+        if (maps.IsEmpty && _changed.Count == 0)
         {
             return;
         }
         foreach (var entry in _changed)
         {
-            Write(entry, _commit + 1);
+            entry.Write(LastCommit + 1);
         }
-        PlaceUnplaced();
-        if (kept is { } map)
+        for (var i = _unplaced.Count - 1; i >= 0; i--)
         {
-            Keep(map);
+            Place(_unplaced[i]);
+        }
+        foreach (var map in maps)
+        {
+            Head.Add(map, LastCommit);
         }
         Flip();
         foreach (var entry in _changed)
@@ -211,194 +261,139 @@ internal sealed class Ledger : IDisposable
         _changed.Clear();
     }
 
-    /// <summary>What was written of it is in force.</summary>
-    private void Finish(LedgerEntry entry)
-    {
-        entry.Publish();
-        if (entry.IsRemoved && entry.HasPlace)
-        {
-            _free.Push(entry.Slot);
-        }
-        else if (entry.IsRemoved)
-        {
-            _unplaced.Remove(entry);
-        }
-    }
-
     public void Dispose() => _segments.ForEach(segment => segment.Dispose());
 
     internal void Touch(LedgerEntry entry) => _changed.Add(entry);
 
-    /// <summary>What was committed; nothing of a record that is not in use.</summary>
-    internal LedgerCounts Read(Slot slot)
+    /// <summary>Rows are added to by the number of their signal.</summary>
+    internal int NumberOf(RowFields fields)
     {
-        ref var copy = ref Copy(slot.Bytes, InForce(slot.Bytes));
-        return Age(copy.Commit) > 0 && copy.IsUsed != 0 ? copy.Counts : default;
+        for (var number = 0; number < Signals.Count; number++)
+        {
+            if (ReferenceEquals(Signals[number], fields))
+            {
+                return number;
+            }
+        }
+        throw new ArgumentException($"the ledger has no rows of {fields.Name}", nameof(fields));
     }
 
-    internal ulong ReadCommit(Slot slot) => Age(Copy(slot.Bytes, InForce(slot.Bytes)).Commit);
+    /// <summary>A place for a key, or null where there is none.</summary>
+    internal LedgerTable.Slot? TryTakeKey(int length) =>
+        length <= ShortKeyBytes ? TryTake(0) : length <= LongKeyBytes ? TryTake(1) : null;
 
-    private ref LedgerHead Head => ref MemoryMarshal.AsRef<LedgerHead>(_segments[0].Record(0));
+    internal LedgerTable.Slot? TryTakeRow(int signal) => TryTake(TableOf(signal));
 
-    private ref KeptCopy Kept => ref KeptAt(KeptInForce);
-
-    private int KeptInForce => Age(Head.One.Commit) >= Age(Head.Other.Commit) ? 0 : 1;
-
-    private static int KeyOffset(int copyBytes) => HeadBytes + (2 * copyBytes);
-
-    private static ref RecordCopy Copy(Span<byte> record, int index) =>
-        ref MemoryMarshal.AsRef<RecordCopy>(record[(HeadBytes + (index * CopyBytes))..]);
-
-    /// <summary>What was committed of them is in the process's own memory, and is left to the next session as the others are.</summary>
-    private void RestoreUnplaced()
+    /// <summary>A place for a row: in the memory, or where that has no room in the process's own.</summary>
+    internal LedgerTable.Slot TakeRow(int signal, LedgerEntry entry)
     {
-        for (var i = _unplaced.Count - 1; i >= 0; i--)
+        if (TryTakeRow(signal) is { } slot)
         {
-            var (slot, kind, key) = (_unplaced[i].Slot, _unplaced[i].Kind, _unplaced[i].Key);
-            Forget(ref Copy(slot.Bytes, 0).Commit);
-            Forget(ref Copy(slot.Bytes, 1).Commit);
-            if (IsUsed(slot))
+            return slot;
+        }
+        if (!_unplaced.Contains(entry))
+        {
+            _unplaced.Add(entry);
+        }
+        return MakeOwnRow(signal);
+    }
+
+    internal LedgerTable.Slot MakeOwnRow(int signal) => _tables[TableOf(signal)].MakeOwn();
+
+    private ref LedgerHead Head => ref MemoryMarshal.AsRef<LedgerHead>(_segments[0].Bytes);
+
+    private static int TableOf(int signal) => 2 + signal;
+
+    /// <summary>What was committed of these is in the process's own memory, and is left to the next session as the others are.</summary>
+    private void ReopenUnplaced()
+    {
+        var previous = _unplaced.ToArray();
+        _unplaced.Clear();
+        foreach (var entry in previous)
+        {
+            // One whose key has a place was read with the others, without the rows that have none.
+            _restored.RemoveAll(read => read.Kind == entry.Kind && read.Key.AsSpan().SequenceEqual(entry.Key));
+            if (entry.Reopen() is { } reopened)
             {
-                _unplaced[i] = new(this, slot, kind, key, hasPlace: false);
-                _restored.Add(_unplaced[i]);
-            }
-            else
-            {
-                _unplaced.RemoveAt(i);
+                _unplaced.Add(reopened);
+                _restored.Add(reopened);
             }
         }
     }
 
     /// <summary>
-    /// Gives those without a place the places that have become free. All that this commit puts in force goes along, so that they are there
-    /// with it, or not at all. Called after the changed entries were written.
+    /// Called after the changed entries were written, so that all that this commit puts in force is in the place with it, or not at all.
     /// </summary>
-    private void PlaceUnplaced()
+    private void Place(LedgerEntry entry)
     {
-        for (var i = _unplaced.Count - 1; i >= 0 && _free.Count > 0; i--)
+        if (!entry.IsRemoved)
         {
-            var entry = _unplaced[i];
-            if (entry.IsRemoved || entry.Key.Length > KeyRoom)
+            entry.Place(LastCommit + 1);
+            if (entry.HasPlace)
             {
-                continue;
+                _unplaced.Remove(entry);
             }
-            var inForce = InForce(entry.Slot.Bytes);
-            ref var source = ref Copy(entry.Slot.Bytes, entry.IsChanged ? 1 - inForce : inForce);
-            entry.PlaceIn(_free.Pop());
-            WriteKey(entry);
-            ref var next = ref Copy(entry.Slot.Bytes, 1 - InForce(entry.Slot.Bytes));
-            next.Counts = source.Counts;
-            next.IsUsed = source.IsUsed;
-            next.Commit = _commit + 1;
-            _unplaced.RemoveAt(i);
         }
     }
 
-    private ref KeptCopy KeptAt(int index) => ref index == 0 ? ref Head.One : ref Head.Other;
-
-    /// <summary>Which of the two copies.</summary>
-    private int InForce(Span<byte> record) => Age(Copy(record, 0).Commit) >= Age(Copy(record, 1).Commit) ? 0 : 1;
-
-    private bool IsUsed(Slot slot)
+    /// <summary>What was written of it is in force.</summary>
+    private void Finish(LedgerEntry entry)
     {
-        ref var copy = ref Copy(slot.Bytes, InForce(slot.Bytes));
-        return Age(copy.Commit) > 0 && copy.IsUsed != 0;
+        entry.Finish();
+        if (entry.IsRemoved)
+        {
+            _unplaced.Remove(entry);
+        }
     }
 
-    /// <summary>A copy of a commit that never was in force is older than all.</summary>
-    private ulong Age(ulong commit) => commit <= _commit ? commit : 0;
+    /// <summary>A store of eight bytes, after all others: a process that is killed has done it, or has not.</summary>
+    private void Flip() => Volatile.Write(ref Head.Commit, ++LastCommit);
 
-    /// <summary>A copy of a commit that a former process did not come to the end of: the next commit has the same number, and is another.</summary>
-    private void Forget(ref ulong commit) => commit = Age(commit);
-
-    private static void WriteKey(LedgerEntry entry)
-    {
-        var record = entry.Slot.Bytes;
-        MemoryMarshal.AsRef<RecordHead>(record) = new() { Kind = (ulong)entry.Kind, KeyLength = (ulong)entry.Key.Length };
-        entry.Key.CopyTo(record[KeyOffset(CopyBytes)..]);
-    }
-
-    private void Write(LedgerEntry entry, ulong commit)
-    {
-        var record = entry.Slot.Bytes;
-        var inForce = InForce(record);
-        ref var current = ref Copy(record, inForce);
-        ref var next = ref Copy(record, 1 - inForce);
-        // No conditional expression, which would copy the counts twice.
-        if (Age(current.Commit) > 0 && current.IsUsed != 0)
-        {
-            next.Counts = current.Counts;
-        }
-        else
-        {
-            next.Counts = default;
-        }
-        entry.AddPendingTo(ref next.Counts);
-        next.IsUsed = entry.IsRemoved ? 0u : 1u;
-        next.Commit = commit;
-    }
-
-    private void Keep(KeptMap map)
-    {
-        var inForce = KeptInForce;
-        ref var next = ref KeptAt(1 - inForce);
-        if (next.Commit != _commit + 1)
-        {
-            next.Maps = KeptAt(inForce).Maps;
-            next.Commit = _commit + 1;
-        }
-        Span<KeptMap> maps = next.Maps;
-        var index = maps.Length - 1;
-        while (index > 0 && maps[index].Pair != map.Pair)
-        {
-            index--;
-        }
-        if (maps[index].Pair != map.Pair)
-        {
-            index = maps.IndexOf(default(KeptMap));
-        }
-        maps[index] = map;
-    }
-
-    /// <summary>A store of eight bytes, after all others: whoever is killed has done it, or has not.</summary>
-    private void Flip() => Volatile.Write(ref Head.Commit, ++_commit);
-
-    private Slot? TakeSlot()
-    {
-        if (_free.Count == 0 && !TryAddSegment())
-        {
-            return null;
-        }
-        return _free.Pop();
-    }
-
-    private bool TryAddSegment()
+    private LedgerTable.Slot? TryTake(int table)
     {
         try
         {
-            AddSegment();
-            return true;
+            if (!_tables[table].HasFree)
+            {
+                AddSegment(table);
+            }
+            return _tables[table].Take();
         }
         catch (BpfException)
         {
-            return false;
+            return null;
         }
     }
 
-    private void AddSegment()
+    private void AddSegment(int table)
     {
-        var segment = _memory.Create(LedgerCounts.Layout, _segments.Count);
-        _segments.Add(segment);
-        // The first record is the head.
-        for (var record = RecordsPerSegment - 1; record >= (_segments.Count == 1 ? 1 : 0); record--)
+        if (!_spareSegments.TryPop(out var number))
         {
-            _free.Push(new(segment, record));
+            number = _segments.Count;
+            _segments.Add(_memory.Create(LayoutOf(Signals), number, SegmentPages));
+        }
+        if (number > 0)
+        {
+            MemoryMarshal.Write(_segments[number].Bytes, (ulong)table + 1);
+        }
+        foreach (var slot in SlotsOf(number, _tables[table]).Reverse())
+        {
+            _tables[table].Return(slot);
         }
     }
 
-    private bool TryOpenSegments(MapLayout layout)
+    private IEnumerable<LedgerTable.Slot> SlotsOf(int segment, LedgerTable table)
     {
-        while (_memory.Open(layout, _segments.Count) is { } segment)
+        // The head is in the first segment, and its slots are numbered from one on.
+        var beginning = segment == 0 ? HeadBytes : SegmentHeadBytes;
+        return Enumerable.Range(0, (SegmentBytes - beginning) / table.RecordBytes)
+            .Select(index => new LedgerTable.Slot(table, _segments[segment], beginning + (index * table.RecordBytes), ((ulong)segment << 32) + (ulong)index + 1));
+    }
+
+    /// <summary>Opens what there is in the memory.</summary>
+    private bool TryOpenSegments()
+    {
+        while (_memory.Open(LayoutOf(Signals), _segments.Count, SegmentPages) is { } segment)
         {
             _segments.Add(segment);
         }
@@ -407,128 +402,52 @@ internal sealed class Ledger : IDisposable
 
     private void ReadRecords()
     {
-        _commit = Head.Commit;
-        Forget(ref Head.One.Commit);
-        Forget(ref Head.Other.Commit);
-        _free.Clear();
-        for (var i = _segments.Count - 1; i >= 0; i--)
+        LastCommit = Head.Commit;
+        Head.ForgetUnfinished();
+        _spareSegments.Clear();
+        Array.ForEach(_tables, table => table.ForgetFree());
+        var keys = new Dictionary<ulong, LedgerEntry>();
+        var rows = new List<(int Signal, LedgerTable.Slot Slot)>();
+        for (var number = _segments.Count - 1; number >= 0; number--)
         {
-            for (var record = RecordsPerSegment - 1; record >= (i == 0 ? 1 : 0); record--)
+            var table = number == 0 ? 0 : (int)MemoryMarshal.Read<ulong>(_segments[number].Bytes) - 1;
+            if (table < 0)
             {
-                var slot = new Slot(_segments[i], record);
-                Forget(ref Copy(slot.Bytes, 0).Commit);
-                Forget(ref Copy(slot.Bytes, 1).Commit);
-                if (IsUsed(slot))
+                // A process was killed before it had a record in there.
+                _segments[number].Bytes.Clear();
+                _spareSegments.Push(number);
+                continue;
+            }
+            foreach (var slot in SlotsOf(number, _tables[table]).Reverse())
+            {
+                slot.Table.ForgetUnfinished(slot);
+                if (!slot.Table.IsUsed(slot))
                 {
-                    _restored.Add(ReadEntry(slot, CopyBytes));
+                    slot.Table.Return(slot);
+                }
+                else if (table < TableOf(0))
+                {
+                    var key = slot.Key[..(int)Math.Min(slot.Head[1], (ulong)slot.Table.KeyBytes)].ToArray();
+                    keys[slot.Number] = new(this, slot, (RecordKind)slot.Head[0], key);
                 }
                 else
                 {
-                    _free.Push(slot);
+                    rows.Add((table - TableOf(0), slot));
                 }
             }
         }
-    }
-
-    private LedgerEntry ReadEntry(Slot slot, int copyBytes)
-    {
-        var record = slot.Bytes;
-        var head = MemoryMarshal.AsRef<RecordHead>(record);
-        var key = record.Slice(KeyOffset(copyBytes), (int)Math.Min(head.KeyLength, (ulong)(record.Length - KeyOffset(copyBytes)))).ToArray();
-        return new(this, slot, (RecordKind)head.Kind, key, hasPlace: true);
-    }
-
-    /// <summary>
-    /// A ledger of another version has its counters otherwise. All of it is taken over in one commit; whoever is killed before that finds it
-    /// as it was, and after that finds this one, and has it removed.
-    /// </summary>
-    private void TakeFromOthers()
-    {
-        var hasLater = false;
-        foreach (var layout in _memory.Layouts.Where(layout => layout.Digest != LedgerCounts.Layout.Digest))
+        foreach (var (signal, slot) in rows)
         {
-            if (layout.Settings is not LedgerCounts.FirstSettings && layout.Settings != LedgerCounts.Layout.Settings)
-            {
-                // It stays as it is for the later version, which continues with it when it runs again.
-                hasLater = true;
-                continue;
-            }
-            if (_commit == 0)
-            {
-                TakeFrom(layout);
-            }
-            _memory.Remove(layout);
+            keys.GetValueOrDefault(slot.Head[0])?.Restore(signal, slot);
         }
-        StartsBesideLater = hasLater && _commit == 0;
+        _restored.AddRange(keys.Values);
     }
 
-    private void TakeFrom(MapLayout layout)
-    {
-        using var other = new Ledger(_memory);
-        if (!other.TryOpenSegments(layout))
-        {
-            return;
-        }
-        var sources = LedgerCounts.Layout.Find(layout);
-        var copyBytes = (2 + layout.Counters.Count) * sizeof(ulong);
-        var commit = other._commit = other.Head.Commit;
-        var isFirst = layout.Settings == LedgerCounts.FirstSettings;
-        lock (Lock)
-        {
-            foreach (var segment in other._segments)
-            {
-                for (var record = segment == other._segments[0] ? 1 : 0; record < RecordsPerSegment; record++)
-                {
-                    var slot = new Slot(segment, record);
-                    var copies = MemoryMarshal.Cast<byte, ulong>(slot.Bytes[HeadBytes..]);
-                    var one = copies[..(copyBytes / sizeof(ulong))];
-                    var two = copies.Slice(one.Length, one.Length);
-                    var inForce = (one[0] <= commit ? one[0] : 0) >= (two[0] <= commit ? two[0] : 0) ? one : two;
-                    if (inForce[0] == 0 || inForce[0] > commit || inForce[1] == 0)
-                    {
-                        continue;
-                    }
-                    var taken = ReadEntry(slot, copyBytes);
-                    var key = taken.Kind == RecordKind.Group && isFirst ? GroupKey.AddTotals(taken.Key) : taken.Key;
-                    var entry = Open(taken.Kind, key, null);
-                    entry.Add(LedgerCounts.Read(inForce[2..], sources));
-                    _restored.Add(entry);
-                }
-            }
-            KeptMap? last = null;
-            foreach (var map in other.ReadKept(isFirst ? KeptMaps.FirstLength : KeptMaps.Length))
-            {
-                if (map.Pair != 0)
-                {
-                    Keep(map);
-                    last = map;
-                }
-            }
-            Commit(last);
-        }
-    }
-
-    /// <summary>The maps whose content is in the ledger, where each of the head's two copies has so many.</summary>
-    private ReadOnlySpan<KeptMap> ReadKept(int length)
-    {
-        var copies = MemoryMarshal.Cast<byte, ulong>(_segments[0].Record(0))[1..];
-        var inForce = Age(copies[0]) >= Age(copies[1 + length]) ? 0 : 1 + length;
-        return MemoryMarshal.Cast<ulong, KeptMap>(copies.Slice(inForce + 1, length));
-    }
-
-    /// <summary>A row of records.</summary>
+    /// <summary>A stretch of the memory.</summary>
     internal abstract class Segment : IDisposable
     {
-        protected abstract Span<byte> Bytes { get; }
-
-        internal Span<byte> Record(int index) => Bytes.Slice(index * MappedArray.ElementBytes, MappedArray.ElementBytes);
+        internal abstract Span<byte> Bytes { get; }
 
         public abstract void Dispose();
-    }
-
-    /// <summary>Where a record is.</summary>
-    internal sealed record Slot(Segment Segment, int Index)
-    {
-        internal Span<byte> Bytes => Segment.Record(Index);
     }
 }

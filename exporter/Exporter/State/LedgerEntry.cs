@@ -1,126 +1,270 @@
-using Exporter.Bpf.Contract;
+using Exporter.Bpf;
 using Exporter.Pods;
 
 namespace Exporter.State;
 
-/// <summary>One record of the ledger, while somebody counts into it. Adding is for who has the ledger's lock.</summary>
-internal sealed class LedgerEntry(Ledger ledger, Ledger.Slot slot, RecordKind kind, byte[] key, bool hasPlace) : IInterfaceRecord
+/// <summary>
+/// A record of the ledger that is in use: a key, and a row for each signal that was added to it. Callers of <see cref="Add(RowFields, ReadOnlySpan{ulong})"/>
+/// hold the ledger's lock.
+/// </summary>
+internal sealed class LedgerEntry : IInterfaceRecord
 {
-    private LedgerCounts _pending;
-    private bool _hasTraffic;
-    private bool _hasHandshakes;
+    private readonly Ledger _ledger;
+    private readonly Part _keyPart;
 
-    internal Ledger.Slot Slot { get; private set; } = slot;
+    /// <summary>By the number of the signal; null where nothing was added.</summary>
+    private readonly Part?[] _rows;
 
-    internal RecordKind Kind => kind;
+    private bool _isChanged;
 
-    internal byte[] Key => key;
+    internal LedgerEntry(Ledger ledger, LedgerTable.Slot slot, RecordKind kind, byte[] key)
+    {
+        (_ledger, _keyPart, Kind, Key) = (ledger, new(slot), kind, key);
+        _rows = new Part?[ledger.Signals.Count];
+    }
 
-    /// <summary>Whether it has a place in the ledger; else it ends with the process.</summary>
-    internal bool HasPlace { get; private set; } = hasPlace;
+    internal RecordKind Kind { get; }
 
-    internal bool IsRemoved { get; private set; }
+    internal byte[] Key { get; }
 
-    /// <summary>Whether the next commit writes it.</summary>
-    internal bool IsChanged { get; set; }
-
-    internal ILedgerView? View { get; set; }
-
-    internal LedgerCounts Committed => ledger.Read(Slot);
-
-    /// <summary>The number of the commit that it was last written with.</summary>
-    internal ulong Commit => ledger.ReadCommit(Slot);
-
-    /// <summary>What was committed, and what will be.</summary>
-    internal LedgerCounts Total
+    /// <summary>Whether all of it has a place in the ledger; else a part ends with the process.</summary>
+    internal bool HasPlace
     {
         get
         {
-            var total = Committed;
-            AddPendingTo(ref total);
-            return total;
+            var has = !_keyPart.Slot.IsOwn;
+            foreach (var row in _rows)
+            {
+                has &= row?.Slot.IsOwn != true;
+            }
+            return has;
         }
     }
 
-    public void Add(in TrafficValue traffic)
+    internal bool IsRemoved { get; private set; }
+
+    internal ILedgerView? View { get; set; }
+
+    /// <summary>The number of the commit that it was last written with.</summary>
+    internal ulong Commit
     {
-        Touch();
-        if (_hasTraffic)
+        get
         {
-            _pending.Traffic.Add(traffic);
+            var commit = _keyPart.Slot.Table.ReadCommit(_keyPart.Slot);
+            foreach (var row in _rows)
+            {
+                commit = row is null ? commit : Math.Max(commit, row.Slot.Table.ReadCommit(row.Slot));
+            }
+            return commit;
         }
-        else
-        {
-            _pending.Traffic = traffic;
-        }
-        _hasTraffic = true;
     }
 
-    internal void Add(in HandshakeValue handshakes)
+    /// <summary>The signal's committed row, which the next commit but one overwrites; empty where there is none.</summary>
+    internal ReadOnlySpan<ulong> ReadCommitted(RowFields fields) => _rows[_ledger.NumberOf(fields)] is { } row ? row.Slot.Table.Read(row.Slot) : default;
+
+    /// <summary>The signal's row with all that was added; all zero where there is none.</summary>
+    /// <param name="total">As long as the row.</param>
+    internal void ReadTotal(RowFields fields, Span<ulong> total)
     {
-        Touch();
-        if (_hasHandshakes)
+        total.Clear();
+        if (_rows[_ledger.NumberOf(fields)] is { } row)
         {
-            _pending.Handshakes.Add(handshakes);
+            row.Slot.Table.Read(row.Slot).CopyTo(total);
+            if (row.IsChanged)
+            {
+                RowFields.Add(total, row.Pending);
+            }
         }
-        else
-        {
-            _pending.Handshakes = handshakes;
-        }
-        _hasHandshakes = true;
     }
 
-    internal void Add(in LedgerCounts counts)
+    /// <summary>Adds a row with the next commit. Allocates for the first of a signal only.</summary>
+    public void Add(RowFields fields, ReadOnlySpan<ulong> row) => Add(_ledger.NumberOf(fields), row);
+
+    /// <summary>Adds all rows of another record.</summary>
+    internal void AddAll(LedgerEntry other)
     {
-        Add(counts.Traffic);
-        Add(counts.Handshakes);
+        for (var signal = 0; signal < _rows.Length; signal++)
+        {
+            if (other._rows[signal] is { } row)
+            {
+                var total = new ulong[row.Slot.Table.Words];
+                other.ReadTotal(_ledger.Signals[signal], total);
+                Add(signal, total);
+            }
+        }
     }
 
     /// <summary>The record is gone with the next commit.</summary>
     internal void Remove()
     {
-        lock (ledger.Lock)
+        lock (_ledger.Lock)
         {
             IsRemoved = true;
             Touch();
         }
     }
 
-    /// <summary>A place has become free. For the ledger alone, which copies the counts.</summary>
-    internal void PlaceIn(Ledger.Slot place) => (Slot, HasPlace) = (place, true);
+    /// <summary>Shows the committed rows, and from now on those that commits add.</summary>
+    internal void ShowIn(ILedgerView? view)
+    {
+        View = view;
+        for (var signal = 0; signal < _rows.Length; signal++)
+        {
+            if (view is not null && _rows[signal] is { } row)
+            {
+                view.Restore(_ledger.Signals[signal], row.Slot.Table.Read(row.Slot));
+            }
+        }
+    }
 
+    /// <summary>The next commit writes the record.</summary>
     internal void Touch()
     {
-        if (!IsChanged)
+        if (!_isChanged)
         {
-            IsChanged = true;
-            ledger.Touch(this);
+            _isChanged = true;
+            _ledger.Touch(this);
         }
     }
 
-    internal void AddPendingTo(ref LedgerCounts counts)
+    /// <summary>A row that was found in the memory. For the ledger, as all that follow.</summary>
+    internal void Restore(int signal, LedgerTable.Slot slot) => _rows[signal] = new(slot);
+
+    /// <summary>The record that continues in this process with what was committed to memory that ends with it; null: nothing was.</summary>
+    internal LedgerEntry? Reopen()
     {
-        if (_hasTraffic)
+        if (_keyPart.ForgetUnfinished() is not { } key)
         {
-            counts.Traffic.Add(_pending.Traffic);
+            return null;
         }
-        if (_hasHandshakes)
+        var entry = new LedgerEntry(_ledger, key, Kind, Key);
+        for (var signal = 0; signal < _rows.Length; signal++)
         {
-            counts.Handshakes.Add(_pending.Handshakes);
+            entry._rows[signal] = _rows[signal]?.ForgetUnfinished() is { } slot ? new(slot) : null;
+        }
+        return entry;
+    }
+
+    internal void Write(ulong commit)
+    {
+        WriteKey(commit);
+        for (var signal = 0; signal < _rows.Length; signal++)
+        {
+            if (_rows[signal] is { } row && (row.IsChanged || IsRemoved))
+            {
+                row.Slot.Head[0] = _keyPart.Slot.Number;
+                row.Slot.Table.Write(row.Slot, row.IsChanged ? row.Pending : default, !IsRemoved, commit);
+                row.IsWritten = true;
+            }
         }
     }
 
-    /// <summary>What was pending is committed.</summary>
-    internal void Publish()
+    /// <summary>Gives the parts without a place the places that have become free, with what this commit has them hold.</summary>
+    internal void Place(ulong commit)
     {
-        if (_hasTraffic)
+        if (_keyPart.Slot.IsOwn)
         {
-            View?.Show(_pending.Traffic);
+            if (_ledger.TryTakeKey(Key.Length) is not { } slot)
+            {
+                return;
+            }
+            _keyPart.MoveTo(slot, commit);
+            WriteHead(slot);
         }
-        if (_hasHandshakes)
+        for (var signal = 0; signal < _rows.Length; signal++)
         {
-            View?.Show(_pending.Handshakes);
+            if (_rows[signal] is { Slot.IsOwn: true } row && _ledger.TryTakeRow(signal) is { } slot)
+            {
+                slot.Head[0] = _keyPart.Slot.Number;
+                row.MoveTo(slot, commit);
+            }
         }
-        (_hasTraffic, _hasHandshakes, IsChanged) = (false, false, false);
+    }
+
+    /// <summary>All that was written of it is in force.</summary>
+    internal void Finish()
+    {
+        _keyPart.IsWritten = false;
+        for (var signal = 0; signal < _rows.Length; signal++)
+        {
+            if (_rows[signal] is not { } row)
+            {
+                continue;
+            }
+            if (row.IsChanged)
+            {
+                View?.Show(_ledger.Signals[signal], row.Pending);
+            }
+            (row.IsChanged, row.IsWritten) = (false, false);
+            Free(row);
+        }
+        _isChanged = false;
+        Free(_keyPart);
+    }
+
+    /// <summary>A new record is written with its key; later a key is written again only when it is removed.</summary>
+    internal void WriteHead(LedgerTable.Slot slot)
+    {
+        (slot.Head[0], slot.Head[1]) = ((ulong)Kind, (ulong)Key.Length);
+        Key.CopyTo(slot.Key);
+    }
+
+    private void WriteKey(ulong commit)
+    {
+        if (IsRemoved || !_keyPart.Slot.Table.IsUsed(_keyPart.Slot))
+        {
+            _keyPart.Slot.Table.Write(_keyPart.Slot, default, !IsRemoved, commit);
+            _keyPart.IsWritten = true;
+        }
+    }
+
+    private void Add(int signal, ReadOnlySpan<ulong> row)
+    {
+        Touch();
+        var part = _rows[signal] ??= new(_keyPart.Slot.IsOwn ? _ledger.MakeOwnRow(signal) : _ledger.TakeRow(signal, this));
+        if (part.IsChanged)
+        {
+            RowFields.Add(part.Pending, row);
+        }
+        else
+        {
+            row.CopyTo(part.Pending);
+            part.IsChanged = true;
+        }
+    }
+
+    private void Free(Part part)
+    {
+        if (IsRemoved && !part.Slot.IsOwn)
+        {
+            part.Slot.Table.Return(part.Slot);
+        }
+    }
+
+    /// <summary>The key, or the row of one signal.</summary>
+    private sealed class Part(LedgerTable.Slot slot)
+    {
+        internal LedgerTable.Slot Slot { get; private set; } = slot;
+
+        /// <summary>What the next commit adds, where <see cref="IsChanged"/>.</summary>
+        internal ulong[] Pending { get; } = slot.Table.Words == 0 ? [] : new ulong[slot.Table.Words];
+
+        internal bool IsChanged { get; set; }
+
+        /// <summary>Whether the commit that is being made has written it.</summary>
+        internal bool IsWritten { get; set; }
+
+        internal void MoveTo(LedgerTable.Slot place, ulong commit)
+        {
+            Slot.Table.CopyTo(Slot, place, IsWritten, commit);
+            (Slot, IsWritten) = (place, true);
+        }
+
+        /// <summary>The slot, where a commit has it in use.</summary>
+        internal LedgerTable.Slot? ForgetUnfinished()
+        {
+            Slot.Table.ForgetUnfinished(Slot);
+            return Slot.Table.IsUsed(Slot) ? Slot : null;
+        }
     }
 }

@@ -10,11 +10,19 @@ internal interface ILedgerMemory
     IReadOnlyList<MapLayout> Layouts { get; }
 
     /// <summary>Null where there is none.</summary>
-    Ledger.Segment? Open(MapLayout layout, int segment);
+    /// <param name="pages">As many as it was made with.</param>
+    Ledger.Segment? Open(MapLayout layout, int segment, int pages);
 
     /// <summary>One more, all of it zero.</summary>
     /// <exception cref="BpfException">There is no room, as <see cref="PinException"/>.</exception>
-    Ledger.Segment Create(MapLayout layout, int segment);
+    Ledger.Segment Create(MapLayout layout, int segment, int pages);
+
+    /// <summary>A text that was written for a ledger; null where there is none.</summary>
+    string? ReadNote(MapLayout layout, string name);
+
+    /// <param name="text">At most 4095 bytes.</param>
+    /// <exception cref="BpfException">It cannot be written.</exception>
+    void WriteNote(MapLayout layout, string name, string text);
 
     void Remove(MapLayout layout);
 }
@@ -24,9 +32,15 @@ internal sealed class OwnMemory : ILedgerMemory
 {
     public IReadOnlyList<MapLayout> Layouts => [];
 
-    public Ledger.Segment? Open(MapLayout layout, int segment) => null;
+    public Ledger.Segment? Open(MapLayout layout, int segment, int pages) => null;
 
-    public Ledger.Segment Create(MapLayout layout, int segment) => new OwnSegment(Ledger.SegmentBytes);
+    public Ledger.Segment Create(MapLayout layout, int segment, int pages) => new OwnSegment(pages * MappedArray.ElementBytes);
+
+    public string? ReadNote(MapLayout layout, string name) => null;
+
+    public void WriteNote(MapLayout layout, string name, string text)
+    {
+    }
 
     public void Remove(MapLayout layout)
     {
@@ -37,7 +51,7 @@ internal sealed class OwnSegment(int bytes) : Ledger.Segment
 {
     private readonly byte[] _bytes = new byte[bytes];
 
-    protected override Span<byte> Bytes => _bytes;
+    internal override Span<byte> Bytes => _bytes;
 
     public override void Dispose()
     {
@@ -60,18 +74,22 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
             .Select(note => note.Layout!),
     ];
 
-    public Ledger.Segment? Open(MapLayout layout, int segment) => MappedArray.Open(pins, Name(layout, segment), Ledger.SegmentBytes / MappedArray.ElementBytes) is { } array ? new PinnedSegment(array) : null;
+    public Ledger.Segment? Open(MapLayout layout, int segment, int pages) =>
+        MappedArray.Open(pins, Name(layout, segment), pages) is { } array ? new PinnedSegment(array) : null;
 
-    public Ledger.Segment Create(MapLayout layout, int segment)
+    public Ledger.Segment Create(MapLayout layout, int segment, int pages)
     {
         if (segment == 0)
         {
-            // Before the segment: one without a note is found by nobody who has another layout.
-            pins.Remove(Prefix(layout) + NoteEnd);
-            pins.WriteNote(Prefix(layout) + NoteEnd, layout.Text);
+            // Before the segment: without a note, no process that has another layout finds it.
+            Write(Prefix(layout) + NoteEnd, layout.Text);
         }
-        return new PinnedSegment(MappedArray.Create(pins, Name(layout, segment), Ledger.SegmentBytes / MappedArray.ElementBytes));
+        return new PinnedSegment(MappedArray.Create(pins, Name(layout, segment), pages));
     }
+
+    public string? ReadNote(MapLayout layout, string name) => pins.ReadNote($"{Prefix(layout)}_{name}");
+
+    public void WriteNote(MapLayout layout, string name, string text) => Write($"{Prefix(layout)}_{name}", text);
 
     public void Remove(MapLayout layout)
     {
@@ -82,6 +100,12 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
         }
     }
 
+    private void Write(string name, string text)
+    {
+        pins.Remove(name);
+        pins.WriteNote(name, text);
+    }
+
     private static string Prefix(MapLayout layout) => Beginning + layout.Name;
 
     private static string Name(MapLayout layout, int segment) => $"{Prefix(layout)}_{segment.ToString(CultureInfo.InvariantCulture)}";
@@ -89,7 +113,7 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
 
 internal sealed class PinnedSegment(MappedArray array) : Ledger.Segment
 {
-    protected override Span<byte> Bytes => array.Bytes;
+    internal override Span<byte> Bytes => array.Bytes;
 
     public override void Dispose() => array.Dispose();
 }

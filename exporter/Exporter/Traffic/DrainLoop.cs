@@ -1,3 +1,4 @@
+using Exporter.Accounts;
 using Exporter.Bpf;
 using Exporter.Handshakes;
 using Exporter.Health;
@@ -9,7 +10,7 @@ namespace Exporter.Traffic;
 /// <param name="handshakes">Null where handshakes are not counted.</param>
 internal sealed partial class DrainLoop(
     TrafficReader reader,
-    PodMetrics podMetrics,
+    PodAccounts accounts,
     ExporterMetrics metrics,
     LoopHealth health,
     TimeProvider time,
@@ -66,7 +67,7 @@ internal sealed partial class DrainLoop(
         {
             LogRecovered();
         }
-        podMetrics.Settle();
+        accounts.Settle();
     }
 
     /// <summary>Returns what is wrong, or null.</summary>

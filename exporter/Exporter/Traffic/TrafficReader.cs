@@ -60,7 +60,7 @@ internal sealed class TrafficReader(
 {
     private static readonly LossReason[] LossReasons = Enum.GetValues<LossReason>();
 
-    private readonly PendingCounts<PodInterface> _held = new(ledger, RecordKind.HeldTraffic, static owner => (ulong)owner.Generation, time, options.HoldFor);
+    private readonly PendingCounts<PodInterface> _held = new(ledger, RecordKind.HeldTraffic, TrafficValue.Fields, static owner => (ulong)owner.Generation, time, options.HoldFor);
 
     /// <summary>Drains come from the drain loop, and in a rare case from the reconciler.</summary>
     private readonly Lock _lock = new();
@@ -102,7 +102,7 @@ internal sealed class TrafficReader(
                 lock (ledger.Lock)
                 {
                     Credit(rows);
-                    ledger.Commit(kept);
+                    ledger.Commit([kept]);
                 }
                 source.Clear();
             }
@@ -130,7 +130,7 @@ internal sealed class TrafficReader(
                 }
                 else
                 {
-                    metrics.Unattributed.Add(entry.Committed.Traffic);
+                    metrics.Unattributed.Add(TrafficValue.Fields, entry.ReadCommitted(TrafficValue.Fields));
                     ledger.Open(RecordKind.HeldTraffic, entry.Key, null).Remove();
                 }
             }
@@ -153,28 +153,28 @@ internal sealed class TrafficReader(
                 }
                 else if (_held.TryHold(owner) is { } held)
                 {
-                    held.Add(row.Value);
+                    held.Add(TrafficValue.Fields, RowFields.RowOf(row.Value));
                 }
                 else
                 {
                     metrics.UnheldTraffic.Inc();
-                    metrics.Unattributed.Add(row.Value);
+                    metrics.Unattributed.Add(TrafficValue.Fields, RowFields.RowOf(row.Value));
                 }
             }
             else
             {
-                metrics.Unattributed.Add(row.Value);
+                metrics.Unattributed.Add(TrafficValue.Fields, RowFields.RowOf(row.Value));
             }
         }
         // An interface may be gone by the time that its pod becomes known: its traffic is still that pod's.
-        _credit ??= (IPodCounts owner, in LedgerCounts held) => Credit(owner, held.Traffic);
-        _giveUp ??= (in LedgerCounts held) => metrics.Unattributed.Add(held.Traffic);
+        _credit ??= (owner, held) => Credit(owner, RowFields.ValueOf<TrafficValue>(held));
+        _giveUp ??= held => metrics.Unattributed.Add(TrafficValue.Fields, held);
         _held.Settle(static owner => owner.Counts, _credit, _giveUp);
     }
 
-    private void Credit(IPodCounts counts, in TrafficValue traffic)
+    private void Credit(IPodAccount counts, in TrafficValue traffic)
     {
-        counts.Add(traffic);
+        counts.Add(TrafficValue.Fields, RowFields.RowOf(traffic));
         var (transmitted, received) = (traffic.Transmit.Total, traffic.Receive.Total);
         Credited = (Credited.Packets + transmitted.Packets + received.Packets, Credited.Bytes + transmitted.Bytes + received.Bytes);
     }

@@ -2,6 +2,7 @@ using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
+using Exporter.Tests.Support;
 
 namespace Exporter.Kernel.Tests.Support;
 

@@ -1,6 +1,7 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
 using Exporter.Bpf.Netlink;
+using Exporter.Tests.Support;
 
 namespace Exporter.Kernel.Tests.Support;
 

@@ -1,6 +1,10 @@
+using System.Buffers;
 using System.Collections.Frozen;
+using System.Text;
+using Exporter.Accounts;
 using Exporter.Bpf.Contract;
 using Exporter.Commands;
+using Exporter.Exposition;
 using Exporter.Handshakes;
 using Exporter.Metrics;
 using Exporter.Pods;
@@ -32,7 +36,7 @@ internal sealed class CountingNode : IDisposable
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
         Metrics = new(Factory, Ledger);
         Labels = Options.CreateLabels();
-        Pods = new(Factory, Metrics, Time, Labels, Options.Metrics, plan ?? SeriesPlan.Create(Options.Metrics, Options.Handshake.Bounds), Scrapes, Ledger, Logger);
+        Pods = new(Metrics, Time, Labels, Options.Metrics, plan ?? Options.CreatePlan(), Ledger, Logger);
         Reader = new(Source, Table, Metrics, Ledger, Time, Options.Identity);
         Handshakes = new(HandshakeSource, Table, Metrics, Ledger, Time, Options.Identity, Options.Handshake);
     }
@@ -59,11 +63,9 @@ internal sealed class CountingNode : IDisposable
 
     internal PodLabels Labels { get; }
 
-    internal RunningScrapes Scrapes { get; } = new();
+    internal RecordingLogger<PodAccounts> Logger { get; } = new();
 
-    internal RecordingLogger<PodMetrics> Logger { get; } = new();
-
-    internal PodMetrics Pods { get; }
+    internal PodAccounts Pods { get; }
 
     internal PodTable Table { get; } = new();
 
@@ -80,7 +82,7 @@ internal sealed class CountingNode : IDisposable
     /// <summary>The process was killed, and this is the next one. Nothing of what it had in its own memory is left.</summary>
     internal CountingNode StartAgain(params (string Key, string? Value)[] settings) => new(null, settings, Memory.Copy());
 
-    internal static PodInterface NewInterface(int ifindex, long generation, IPodCounts? counts = null) =>
+    internal static PodInterface NewInterface(int ifindex, long generation, IPodAccount? counts = null) =>
         new(new(ifindex, $"veth{ifindex}", "veth", 0, 0, null), generation, seenAt: default) { Counts = counts };
 
     /// <summary>An interface appears; without a pod it is not known yet whose it is.</summary>
@@ -117,7 +119,7 @@ internal sealed class CountingNode : IDisposable
     }
 
     /// <summary>The host's own namespace, which no interface leads to.</summary>
-    internal IPodCounts JoinHost(ulong network)
+    internal IPodAccount JoinHost(ulong network)
     {
         var series = Pods.AcquireHost();
         Table.Networks = Table.Networks.SetItem(network, NewInterface(0, 0, series));
@@ -160,10 +162,21 @@ internal sealed class CountingNode : IDisposable
     }
 
     /// <summary>After a drain, which commits what a test has added itself.</summary>
-    internal Task<Exposition> ScrapeAsync()
+    internal Task<ScrapedText> ScrapeAsync()
     {
         Commit();
-        return Exposition.OfAsync(Registry);
+        return ScrapeCommittedAsync();
+    }
+
+    /// <summary>As the program writes it after a drain.</summary>
+    internal async Task<ScrapedText> ScrapeCommittedAsync() => ScrapedText.Parse(WritePods() + await ScrapedText.WriteAsync(Registry));
+
+    /// <summary>The pods' families alone.</summary>
+    internal string WritePods(Exposition.ExpositionFormat format = Exposition.ExpositionFormat.Text)
+    {
+        var text = new ArrayBufferWriter<byte>();
+        new SnapshotWriter(Pods).Write(text, format);
+        return Encoding.UTF8.GetString(text.WrittenSpan);
     }
 
     internal void Commit()
@@ -175,7 +188,7 @@ internal sealed class CountingNode : IDisposable
     }
 
     /// <summary>A pod's series, as its interface has them.</summary>
-    internal IPodCounts Acquire(PodName pod) => Pods.Acquire(Labels.Identify(new(pod.Namespace, pod.Name)));
+    internal IPodAccount Acquire(PodName pod) => Pods.Acquire(Labels.Identify(new(pod.Namespace, pod.Name)));
 
     private PodInterface Publish(PodInterface entry)
     {

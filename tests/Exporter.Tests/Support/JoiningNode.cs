@@ -64,7 +64,7 @@ internal sealed class JoiningNode
 
     internal DateTimeOffset Now => Time.GetUtcNow();
 
-    internal Task<Exposition> ScrapeAsync() => Exposition.OfAsync(_registry);
+    internal Task<ScrapedText> ScrapeAsync() => ScrapedText.OfAsync(_registry);
 
     internal void Pass(double seconds) => Time.Advance(TimeSpan.FromSeconds(seconds));
 

@@ -9,6 +9,10 @@ namespace Exporter.Tests.Support;
 internal sealed class KeptMemory : ILedgerMemory
 {
     private readonly Dictionary<string, List<byte[]>> _ledgers = [];
+    private readonly Dictionary<(string Layout, string Name), string> _notes = [];
+
+    /// <summary>Of a segment of the first two formats.</summary>
+    private const int EarlierSegmentBytes = 128 * MappedArray.ElementBytes;
 
     /// <summary>How many segments there is room for.</summary>
     internal int Room { get; set; } = int.MaxValue;
@@ -23,17 +27,18 @@ internal sealed class KeptMemory : ILedgerMemory
     {
         var end = recording.AsSpan().IndexOf((byte)'\n');
         var memory = new KeptMemory();
-        memory._ledgers[Encoding.UTF8.GetString(recording, 0, end)] = [.. recording[(end + 1)..].Chunk(Ledger.SegmentBytes)];
+        memory._ledgers[Encoding.UTF8.GetString(recording, 0, end)] = [.. recording[(end + 1)..].Chunk(EarlierSegmentBytes)];
         return memory;
     }
 
     public IReadOnlyList<MapLayout> Layouts => [.. _ledgers.Keys.Select(MapLayout.Parse)];
 
-    public Ledger.Segment? Open(MapLayout layout, int segment) =>
+    public Ledger.Segment? Open(MapLayout layout, int segment, int pages) =>
         _ledgers.TryGetValue(layout.Text, out var segments) && segment < segments.Count ? new KeptSegment(this, segments[segment]) : null;
 
-    public Ledger.Segment Create(MapLayout layout, int segment)
+    public Ledger.Segment Create(MapLayout layout, int segment, int pages)
     {
+        Assert.InRange(Encoding.UTF8.GetByteCount(layout.Text), 0, 4095);
         if (Segments >= Room)
         {
             throw new PinException("no room");
@@ -43,11 +48,27 @@ internal sealed class KeptMemory : ILedgerMemory
             _ledgers[layout.Text] = segments = [];
         }
         Assert.Equal(segments.Count, segment);
-        segments.Add(new byte[Ledger.SegmentBytes]);
+        segments.Add(new byte[pages * MappedArray.ElementBytes]);
         return new KeptSegment(this, segments[segment]);
     }
 
-    public void Remove(MapLayout layout) => _ledgers.Remove(layout.Text);
+    public string? ReadNote(MapLayout layout, string name) => _notes.GetValueOrDefault((layout.Text, name));
+
+    public void WriteNote(MapLayout layout, string name, string text)
+    {
+        // As long as a symbolic link can be, which a note is.
+        Assert.InRange(Encoding.UTF8.GetByteCount(text), 0, 4095);
+        _notes[(layout.Text, name)] = text;
+    }
+
+    public void Remove(MapLayout layout)
+    {
+        _ledgers.Remove(layout.Text);
+        foreach (var note in _notes.Keys.Where(note => note.Layout == layout.Text))
+        {
+            _notes.Remove(note);
+        }
+    }
 
     internal KeptMemory Copy()
     {
@@ -56,6 +77,7 @@ internal sealed class KeptMemory : ILedgerMemory
         {
             copy._ledgers[layout] = [.. segments.Select(segment => segment.ToArray())];
         }
+        copy.TakeNotes(this);
         return copy;
     }
 
@@ -67,6 +89,7 @@ internal sealed class KeptMemory : ILedgerMemory
         {
             both._ledgers.Add(layout, segments);
         }
+        both.TakeNotes(other);
         return both;
     }
 
@@ -78,6 +101,7 @@ internal sealed class KeptMemory : ILedgerMemory
     internal KeptMemory Tear(KeptMemory after, Func<bool> isStored)
     {
         var torn = Copy();
+        torn.TakeNotes(after);
         foreach (var (layout, segments) in after._ledgers)
         {
             if (!torn._ledgers.TryGetValue(layout, out var former))
@@ -88,7 +112,7 @@ internal sealed class KeptMemory : ILedgerMemory
             {
                 if (segment == former.Count)
                 {
-                    former.Add(new byte[Ledger.SegmentBytes]);
+                    former.Add(new byte[segments[segment].Length]);
                 }
                 var from = MemoryMarshal.Cast<byte, ulong>(segments[segment].AsSpan());
                 var to = MemoryMarshal.Cast<byte, ulong>(former[segment].AsSpan());
@@ -104,47 +128,54 @@ internal sealed class KeptMemory : ILedgerMemory
         return torn;
     }
 
-    /// <summary>The same ledger as a program has written it whose counters are these: a reordering of today's, others missing, or more.</summary>
-    internal KeptMemory As(MapLayout layout)
+    /// <summary>
+    /// The same ledger as a program has written it whose counters are these: a reordering of today's, others missing, or more, which are not zero.
+    /// </summary>
+    internal KeptMemory As(params RowFields[] signals)
     {
-        var copy = new KeptMemory { Room = Room };
-        var sources = layout.Find(LedgerCounts.Layout) ?? [.. Enumerable.Range(0, layout.Counters.Count)];
-        var today = LedgerCounts.Layout.Counters.Count;
-        foreach (var segment in _ledgers[LedgerCounts.Layout.Text])
+        var other = new KeptMemory { Room = Room };
+        var (from, to) = (Ledger.OpenIn(Copy()), Ledger.OpenIn(other, signals));
+        lock (to.Lock)
         {
-            var other = new byte[segment.Length];
-            for (var at = 0; at < segment.Length; at += MappedArray.ElementBytes)
+            foreach (var record in from.Restored)
             {
-                var from = MemoryMarshal.Cast<byte, ulong>(segment.AsSpan(at, MappedArray.ElementBytes));
-                var to = MemoryMarshal.Cast<byte, ulong>(other.AsSpan(at, MappedArray.ElementBytes));
-                if (at == 0 && copy.Segments == 0)
+                var entry = to.Open(record.Kind, record.Key, null);
+                foreach (var signal in signals)
                 {
-                    from.CopyTo(to);
-                    continue;
-                }
-                from[..2].CopyTo(to);
-                for (var index = 0; index < 2; index++)
-                {
-                    var one = from.Slice(2 + (index * (2 + today)), 2 + today);
-                    var another = to.Slice(2 + (index * (2 + sources.Length)), 2 + sources.Length);
-                    one[..2].CopyTo(another);
-                    for (var i = 0; i < sources.Length; i++)
+                    var today = from.Signals.Single(fields => fields.Name == signal.Name);
+                    var row = record.ReadCommitted(today).ToArray();
+                    if (row.Length > 0)
                     {
-                        another[2 + i] = sources[i] < 0 ? 999 : one[2 + sources[i]];
+                        entry.Add(signal, [.. signal.Names.Select(name => today.Names.ToList().IndexOf(name) is >= 0 and var index ? row[index] : 999)]);
                     }
                 }
-                var key = from[(2 + (2 * (2 + today)))..];
-                var room = to[(2 + (2 * (2 + sources.Length)))..];
-                key[..Math.Min(key.Length, room.Length)].CopyTo(room);
             }
-            (copy._ledgers.TryGetValue(layout.Text, out var segments) ? segments : copy._ledgers[layout.Text] = []).Add(other);
+            to.Commit(from.CommittedMaps);
         }
-        return copy;
+        return other;
+    }
+
+    /// <summary>The same ledger as one of a format that this version does not know.</summary>
+    internal KeptMemory OfFormat(string format)
+    {
+        var other = Copy();
+        var layout = Assert.Single(other.Layouts);
+        Assert.True(other._ledgers.Remove(layout.Text, out var segments));
+        other._ledgers[(layout with { Settings = format }).Text] = segments;
+        return other;
+    }
+
+    private void TakeNotes(KeptMemory other)
+    {
+        foreach (var (note, text) in other._notes)
+        {
+            _notes[note] = text;
+        }
     }
 
     private sealed class KeptSegment(KeptMemory memory, byte[] bytes) : Ledger.Segment
     {
-        protected override Span<byte> Bytes
+        internal override Span<byte> Bytes
         {
             get
             {

@@ -92,7 +92,7 @@ internal sealed class WatchingNode : IAsyncDisposable
 
     internal Task<ApiRequest> NextWatchAsync(int after = 0) => _server.WaitForRequestAsync(request => request.IsWatch, after);
 
-    internal Task<Exposition> ScrapeAsync() => Exposition.OfAsync(_registry);
+    internal Task<ScrapedText> ScrapeAsync() => ScrapedText.OfAsync(_registry);
 
     internal async Task<double> CountErrorsAsync(string reason) => (await ScrapeAsync())[$"podnet_exporter_kubernetes_errors_total{{reason=\"{reason}\"}}"];
 

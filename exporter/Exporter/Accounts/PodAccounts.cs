@@ -1,51 +1,53 @@
-using Exporter.Bpf.Contract;
+using Exporter.Bpf;
 using Exporter.Health;
+using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.State;
-using Prometheus;
 
-namespace Exporter.Metrics;
+namespace Exporter.Accounts;
 
 /// <summary>
 /// The series of the pods, within one budget of sample lines. A pod's series live from its first interface to some time after its last. Those
 /// for which there is no room are folded into <c>__other__</c>, of their namespace or of all. ADR 5 says why so.
 /// </summary>
-internal sealed partial class PodMetrics
+internal sealed partial class PodAccounts
 {
     private readonly ExporterMetrics _metrics;
     private readonly PodLabels _labels;
-    private readonly LevelGroups[] _levels;
+    private readonly LevelAccounts[] _levels;
     private readonly Ledger _ledger;
-    private readonly ILogger<PodMetrics> _logger;
+    private readonly ILogger<PodAccounts> _logger;
 
     /// <summary>Taken when pods come and go, and once for each drain; never while counting.</summary>
     private readonly Lock _lock = new();
     private readonly Trouble _folding = new();
+    private long _rounds;
 
-    public PodMetrics(
-        IMetricFactory metrics,
+    public PodAccounts(
         ExporterMetrics exporterMetrics,
         TimeProvider time,
         PodLabels labels,
         MetricsOptions options,
         SeriesPlan plan,
-        RunningScrapes scrapes,
         Ledger ledger,
-        ILogger<PodMetrics> logger)
+        ILogger<PodAccounts> logger)
     {
         _metrics = exporterMetrics;
         _ledger = ledger;
         _labels = labels;
         _logger = logger;
-        var (pods, namespaces) = (new SeriesPool(plan.PodLines, scrapes), new SeriesPool(plan.NamespaceLines, scrapes));
+        var (pods, namespaces) = (new SeriesPool(plan.PodLines), new SeriesPool(plan.NamespaceLines));
         _levels =
         [
-            .. plan.Levels.Select(level => new LevelGroups(
-                metrics, level, labels.At(level.Level), pods, namespaces, plan.MaxPods, options.Retention, time, ledger, exporterMetrics.Folded, exporterMetrics.Retired)),
+            .. plan.Levels.Select(level => new LevelAccounts(
+                level, labels.At(level.Level), pods, namespaces, plan.MaxPods, options.Retention, time, ledger, exporterMetrics.Folded, exporterMetrics.Retired)),
         ];
         exporterMetrics.SeriesLimit.Set(plan.MaxSeries);
         Restore();
     }
+
+    /// <summary>How often <see cref="Settle"/> has ended: what is counted changes from one to the next.</summary>
+    internal long Rounds => Volatile.Read(ref _rounds);
 
     /// <summary>How many sample lines the pods' series have.</summary>
     internal int Lines
@@ -59,11 +61,23 @@ internal sealed partial class PodMetrics
         }
     }
 
+    /// <summary>Reads all accounts while none of them changes.</summary>
+    internal void Read(Action<IReadOnlyList<LevelAccounts>> read)
+    {
+        lock (_lock)
+        {
+            lock (_ledger.Lock)
+            {
+                read(_levels);
+            }
+        }
+    }
+
     /// <summary>
     /// Where that goes which is counted for the pod, for one more interface: to its series, to those it is folded into, or to the total of
     /// those that are left out; ends with <see cref="Release"/>.
     /// </summary>
-    internal IPodCounts Acquire(PodIdentity pod)
+    internal IPodAccount Acquire(PodIdentity pod)
     {
         if (pod.IsExcluded)
         {
@@ -71,7 +85,7 @@ internal sealed partial class PodMetrics
         }
         lock (_lock)
         {
-            return new PodCounts([.. _levels.Select(level => (level, level.Acquire(pod.Labels)))]);
+            return new PodAccount([.. _levels.Select(level => (level, level.Acquire(pod.Labels)))]);
         }
     }
 
@@ -85,18 +99,18 @@ internal sealed partial class PodMetrics
     }
 
     /// <summary>The same for the host's own namespace, which has handshakes, and no interface whose traffic is counted.</summary>
-    internal IPodCounts AcquireHost()
+    internal IPodAccount AcquireHost()
     {
         lock (_lock)
         {
-            return new PodCounts([.. from level in _levels let host = level.AcquireHost(_labels.Host.Labels) where host is not null select (level, host)]);
+            return new PodAccount([.. from level in _levels let host = level.AcquireHost(_labels.Host.Labels) where host is not null select (level, host)]);
         }
     }
 
     /// <summary>One interface less; after the last the series stay for the retention.</summary>
-    internal void Release(IPodCounts counts)
+    internal void Release(IPodAccount counts)
     {
-        if (counts is not PodCounts { Groups: var groups })
+        if (counts is not PodAccount { Groups: var groups })
         {
             return;
         }
@@ -132,9 +146,10 @@ internal sealed partial class PodMetrics
                 folded += level.Folded;
             }
             _metrics.Series.Set(CountLines());
+            Volatile.Write(ref _rounds, _rounds + 1);
         }
         _metrics.SeriesFolded.Set(folded);
-        _metrics.LedgerUnkept.Set(_ledger.Unkept);
+        _metrics.LedgerUnpinned.Set(_ledger.Unpinned);
         if (folded > 0 && _folding.Begins())
         {
             LogFolding(folded);
@@ -160,7 +175,7 @@ internal sealed partial class PodMetrics
             }
             lock (_ledger.Lock)
             {
-                _metrics.Retired.Add(entry.Committed, key.Totals);
+                _metrics.Retired.Add(entry, key.Totals);
                 _ledger.Open(RecordKind.Group, entry.Key, null).Remove();
             }
         }
@@ -187,25 +202,17 @@ internal sealed partial class PodMetrics
     private partial void LogUnfolded();
 
     /// <summary>What is counted for a pod, at every level.</summary>
-    private sealed class PodCounts((LevelGroups Level, SeriesGroup Group)[] groups) : IPodCounts
+    private sealed class PodAccount((LevelAccounts Level, Account Group)[] groups) : IPodAccount
     {
-        internal (LevelGroups Level, SeriesGroup Group)[] Groups => groups;
+        internal (LevelAccounts Level, Account Group)[] Groups => groups;
 
         public bool IsFolded => groups.Any(found => found.Group.IsFolded);
 
-        public void Add(in TrafficValue traffic)
+        public void Add(RowFields fields, ReadOnlySpan<ulong> row)
         {
             foreach (var (_, group) in groups)
             {
-                group.Add(traffic);
-            }
-        }
-
-        public void Add(in HandshakeValue handshakes)
-        {
-            foreach (var (_, group) in groups)
-            {
-                group.Add(handshakes);
+                group.Add(fields, row);
             }
         }
     }

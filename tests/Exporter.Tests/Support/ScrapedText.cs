@@ -5,13 +5,13 @@ using Prometheus;
 namespace Exporter.Tests.Support;
 
 /// <summary>What a scrape returned: the samples by their name and labels, as the text has them.</summary>
-internal sealed class Exposition
+internal sealed class ScrapedText
 {
     private const string HandshakeFamilies = "podnet_tcp_handshake_";
 
     private readonly Dictionary<string, double> _samples = [];
 
-    private Exposition(string text)
+    private ScrapedText(string text)
     {
         foreach (var line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => line[0] != '#'))
         {
@@ -26,14 +26,16 @@ internal sealed class Exposition
     internal double this[string sample] =>
         _samples.TryGetValue(sample, out var value) ? value : throw new KeyNotFoundException($"{sample} is not among:\n{string.Join('\n', _samples.Keys)}");
 
-    internal static async Task<Exposition> OfAsync(CollectorRegistry registry)
+    internal static async Task<ScrapedText> OfAsync(CollectorRegistry registry) => new(await WriteAsync(registry));
+
+    internal static async Task<string> WriteAsync(CollectorRegistry registry)
     {
         using var text = new MemoryStream();
         await registry.CollectAndExportAsTextAsync(text);
-        return new(Encoding.UTF8.GetString(text.ToArray()));
+        return Encoding.UTF8.GetString(text.ToArray());
     }
 
-    internal static Exposition Parse(string text) => new(text);
+    internal static ScrapedText Parse(string text) => new(text);
 
     internal bool Has(string sample) => _samples.ContainsKey(sample);
 

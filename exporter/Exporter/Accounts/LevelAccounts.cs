@@ -1,17 +1,17 @@
+using Exporter.Bpf;
+using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.State;
-using Prometheus;
 
-namespace Exporter.Metrics;
+namespace Exporter.Accounts;
 
 /// <summary>
 /// The groups of one level: who has series of its own, and who is folded into whose. Who has its own keeps them while it has a user. Used by
-/// <see cref="PodMetrics"/> under its lock.
+/// <see cref="PodAccounts"/> under its lock.
 /// </summary>
 /// <param name="folded">The total of what is counted into others' series.</param>
 /// <param name="retired">The total of what was counted in series that have left.</param>
-internal sealed class LevelGroups(
-    IMetricFactory metrics,
+internal sealed class LevelAccounts(
     LevelPlan plan,
     LabelSet labels,
     SeriesPool pods,
@@ -23,13 +23,17 @@ internal sealed class LevelGroups(
     TotalCounts folded,
     TotalCounts retired)
 {
-    private readonly LevelFamilies _families = new(metrics, plan, labels.Names);
-    private readonly Dictionary<LabelValues, SeriesGroup> _groups = [];
+    private readonly Dictionary<LabelValues, Account> _groups = [];
 
-    /// <summary>With the next commit their records are gone, and then their series.</summary>
-    private readonly List<SeriesGroup> _leaving = [];
+    /// <summary>Accounts whose records the next commit removes.</summary>
+    private readonly List<Account> _leaving = [];
 
     private int _admitted;
+
+    internal LevelPlan Plan => plan;
+
+    /// <summary>The names of the labels that series of this level begin with.</summary>
+    internal IReadOnlyList<string> LabelNames => labels.Names;
 
     /// <summary>Sample lines.</summary>
     internal int Lines
@@ -39,17 +43,16 @@ internal sealed class LevelGroups(
             var lines = 0;
             foreach (var group in _groups.Values)
             {
-                lines += group.IsFolded ? 0 : group.Series.Lines;
-            }
-            foreach (var group in _leaving)
-            {
-                lines += group.Series.Lines;
+                lines += group.Lines;
             }
             return lines;
         }
     }
 
-    /// <summary>Groups that have no series of their own.</summary>
+    /// <summary>The accounts that have records of their own.</summary>
+    internal List<Account> FindShown() => [.. _groups.Values.Where(group => !group.IsFolded)];
+
+    /// <summary>Accounts that have no series of their own.</summary>
     internal int Folded { get; private set; }
 
     /// <summary>
@@ -69,22 +72,19 @@ internal sealed class LevelGroups(
             _ => null,
         };
         var known = key.Totals == GroupTotals.Unknown ? key with { Totals = plan.Totals } : key;
-        var counts = FindShown(known, entry.Committed);
-        var series = _families.Create(key.Labels, key.HasTraffic);
-        series.Restore(counts);
-        if (pool is not null && ((pool == pods && _admitted >= maxPods) || !pool.TryTake(series.Lines)))
+        var shown = FindShown(known, entry);
+        var lines = shown.Sum(signal => plan.PlanOf(signal.Fields).CountLines(signal.Row));
+        if (pool is not null && ((pool == pods && _admitted >= maxPods) || !pool.TryTake(lines)))
         {
-            series.Remove();
             return false;
         }
         var record = ledger.Open(RecordKind.Group, entry.Key, null);
-        if (!counts.IsSame(record.Committed) || key.Totals != plan.Totals)
+        if (key.Totals != plan.Totals || shown.Any(signal => !IsSame(signal.Row, record.ReadCommitted(signal.Fields))))
         {
-            record = Replace(record, known, counts);
+            record = Replace(record, known, shown);
         }
-        record.View = series;
-        var group = new SeriesGroup(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp() };
-        group.Admit(series, record, pool, pool is null ? plan.Lines : series.Lines);
+        var group = new Account(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp() };
+        group.Admit(record, pool, pool is null ? plan.Lines : lines);
         _admitted += pool == pods ? 1 : 0;
         _groups[key.Labels] = group;
         return true;
@@ -94,7 +94,7 @@ internal sealed class LevelGroups(
     internal bool HasOwn(LabelValues pod) => _groups.TryGetValue(labels.Select(pod), out var group) && !group.IsFolded;
 
     /// <summary>The pod's group, for one more interface. Nobody overtakes those that wait for series of their own.</summary>
-    internal SeriesGroup Acquire(LabelValues pod)
+    internal Account Acquire(LabelValues pod)
     {
         var own = labels.Select(pod);
         if (!_groups.TryGetValue(own, out var group))
@@ -116,26 +116,26 @@ internal sealed class LevelGroups(
     }
 
     /// <summary>
-    /// The host's group, which has handshakes alone, and its room whatever comes; or that of pods that are shown as the host is. Null where
-    /// there are no handshakes at this level.
+    /// The host's group, which has its room whatever comes; or that of pods that are shown as the host is. Null where the host has nothing at
+    /// this level.
     /// </summary>
-    internal SeriesGroup? AcquireHost(LabelValues host)
+    internal Account? AcquireHost(LabelValues host)
     {
         var own = labels.Select(host);
-        return plan.Durations is null ? null
-            : own.Values.Contains(PodLabels.HostName) ? AcquireFixed(own, hasTraffic: false)
+        return plan.HostLines == 0 ? null
+            : own.Values.Contains(PodLabels.HostName) ? AcquireFixed(own)
             : Acquire(host);
     }
 
     /// <summary>One user less. After the last nothing is counted any more: what is set aside and was not needed is free.</summary>
-    internal void Release(SeriesGroup group)
+    internal void Release(Account group)
     {
         group.Users--;
         group.ReleasedAt = time.GetTimestamp();
         if (group is { Users: 0, IsFolded: false, Pool: { } pool })
         {
-            pool.Return(group.HeldLines - group.Series.Lines);
-            group.HeldLines = group.Series.Lines;
+            pool.Return(group.HeldLines - group.Lines);
+            group.HeldLines = group.Lines;
         }
     }
 
@@ -166,12 +166,11 @@ internal sealed class LevelGroups(
         }
     }
 
-    /// <summary>Takes away the series of those whose leaving was committed.</summary>
+    /// <summary>Gives back the room of accounts whose removal was committed.</summary>
     internal void RemoveLeft()
     {
         foreach (var group in _leaving)
         {
-            group.Series.Remove();
             group.Pool?.Return(group.HeldLines);
             _admitted -= group.Pool == pods ? 1 : 0;
         }
@@ -194,37 +193,55 @@ internal sealed class LevelGroups(
     }
 
     /// <summary>What it has counted is in the total of what has left with the same commit.</summary>
-    private void Retire(SeriesGroup group)
+    private void Retire(Account group)
     {
-        retired.Add(group.Entry.Total, plan.Totals);
+        retired.Add(group.Entry, plan.Totals);
         group.Entry.Remove();
     }
 
     /// <summary>
-    /// What goes on of what a former process has counted, which may have had other families at this level: what it has shown here as well, by
-    /// the bounds of today.
+    /// The rows of a record of a previous process that this level goes on showing: it may have had other families. Durations are in the ranges of today.
     /// </summary>
-    private LedgerCounts FindShown(GroupKey key, in LedgerCounts counts) => new()
+    private (RowFields Fields, ulong[] Row)[] FindShown(GroupKey key, LedgerEntry entry)
     {
-        Traffic = key.Totals.HasFlag(GroupTotals.Traffic) == plan.HasTraffic ? counts.Traffic : default,
-        Handshakes = key.Totals.HasFlag(GroupTotals.Handshakes) && plan.Bounds is { } bounds ? counts.Handshakes.Regroup(bounds) : default,
-    };
+        return [.. plan.Signals.ToArray().Select(signal => (signal.Fields, Find(signal)))];
+
+        ulong[] Find(LevelPlan.SignalPlan signal)
+        {
+            var row = new ulong[signal.Fields.Count];
+            if (signal.Columns.Count > 0 && key.Totals.HasFlag(signal.Total) == signal.HasTotals)
+            {
+                entry.ReadTotal(signal.Fields, row);
+                foreach (var column in signal.Columns)
+                {
+                    column.Fit(row);
+                }
+            }
+            return row;
+        }
+    }
+
+    private static bool IsSame(ReadOnlySpan<ulong> row, ReadOnlySpan<ulong> committed) =>
+        committed.IsEmpty ? row.IndexOfAnyExcept(0ul) < 0 : row.SequenceEqual(committed);
 
     /// <summary>In one commit, with which what does not go on is in the total of what has left.</summary>
-    private LedgerEntry Replace(LedgerEntry former, GroupKey key, in LedgerCounts counts)
+    private LedgerEntry Replace(LedgerEntry former, GroupKey key, (RowFields Fields, ulong[] Row)[] shown)
     {
         lock (ledger.Lock)
         {
-            retired.Add(former.Committed, key.Totals & ~plan.Totals);
+            retired.Add(former, key.Totals & ~plan.Totals);
             former.Remove();
             var record = ledger.Open(RecordKind.Group, (key with { Totals = plan.Totals }).Write(), null);
-            record.Add(counts);
+            foreach (var (fields, row) in shown)
+            {
+                record.Add(fields, row);
+            }
             ledger.Commit();
             return record;
         }
     }
 
-    private bool TryAdmit(SeriesGroup group)
+    private bool TryAdmit(Account group)
     {
         if (_admitted >= maxPods || !pods.TryTake(plan.Lines))
         {
@@ -236,12 +253,12 @@ internal sealed class LevelGroups(
             Release(other);
             Folded--;
         }
-        Admit(group, hasTraffic: true, pods, GroupRoom.Pods);
+        Admit(group, pods, GroupRoom.Pods);
         return true;
     }
 
     /// <summary>Whether it has room for all that there can be, as while it had users.</summary>
-    private bool TryResume(SeriesGroup group)
+    private bool TryResume(Account group)
     {
         if (group.Pool is { } pool && !group.IsFolded && group.HeldLines < plan.Lines)
         {
@@ -254,19 +271,19 @@ internal sealed class LevelGroups(
         return true;
     }
 
-    private void Fold(SeriesGroup group)
+    private void Fold(Account group)
     {
         group.FoldInto(FindOther(group.Labels));
         Folded++;
     }
 
     /// <summary>Of those that wait, the one with the most traffic.</summary>
-    private SeriesGroup? FindNext()
+    private Account? FindNext()
     {
-        SeriesGroup? next = null;
+        Account? next = null;
         foreach (var group in _groups.Values)
         {
-            if (group is { IsFolded: true, HasLeft: false } && (next is null || group.FoldedBytes > next.FoldedBytes))
+            if (group is { IsFolded: true, HasLeft: false } && (next is null || group.FoldedWeight > next.FoldedWeight))
             {
                 next = group;
             }
@@ -275,7 +292,7 @@ internal sealed class LevelGroups(
     }
 
     /// <summary>The others of its namespace, or, where these have no room, the others of all.</summary>
-    private SeriesGroup FindOther(LabelValues own)
+    private Account FindOther(LabelValues own)
     {
         if (labels.FoldInNamespace(own) is { } key)
         {
@@ -289,35 +306,34 @@ internal sealed class LevelGroups(
             }
             else if (namespaces.TryTake(plan.Lines))
             {
-                return Add(key, hasTraffic: true, namespaces, GroupRoom.Namespaces);
+                return Add(key, namespaces, GroupRoom.Namespaces);
             }
         }
-        return AcquireFixed(labels.Fold(own), hasTraffic: true);
+        return AcquireFixed(labels.Fold(own));
     }
 
-    private SeriesGroup AcquireFixed(LabelValues key, bool hasTraffic)
+    private Account AcquireFixed(LabelValues key)
     {
         if (!_groups.TryGetValue(key, out var group))
         {
-            return Add(key, hasTraffic, null, GroupRoom.Fixed);
+            return Add(key, null, GroupRoom.Fixed);
         }
         group.Users++;
         return group;
     }
 
-    private SeriesGroup Add(LabelValues key, bool hasTraffic, SeriesPool? pool, GroupRoom room)
+    private Account Add(LabelValues key, SeriesPool? pool, GroupRoom room)
     {
-        var group = new SeriesGroup(key, plan, folded) { Users = 1 };
-        Admit(group, hasTraffic, pool, room);
+        var group = new Account(key, plan, folded) { Users = 1 };
+        Admit(group, pool, room);
         _groups[key] = group;
         return group;
     }
 
     /// <summary>With series and a record that start at zero.</summary>
-    private void Admit(SeriesGroup group, bool hasTraffic, SeriesPool? pool, GroupRoom room)
+    private void Admit(Account group, SeriesPool? pool, GroupRoom room)
     {
-        var series = _families.Create(group.Labels, hasTraffic);
-        var key = new GroupKey(plan.Level, labels.Names, room, plan.Totals, hasTraffic, group.Labels);
-        group.Admit(series, ledger.Open(RecordKind.Group, key.Write(), series), pool, plan.Lines);
+        var key = new GroupKey(plan.Level, labels.Names, room, plan.Totals, HasTraffic: true, group.Labels);
+        group.Admit(ledger.Open(RecordKind.Group, key.Write(), null), pool, plan.Lines);
     }
 }

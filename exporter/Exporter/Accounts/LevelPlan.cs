@@ -1,0 +1,83 @@
+using Exporter.Bpf;
+using Exporter.Metrics;
+using Exporter.Pods;
+using Exporter.State;
+
+namespace Exporter.Accounts;
+
+/// <summary>The columns of one level, and what they cost.</summary>
+internal sealed class LevelPlan
+{
+    private readonly SignalPlan[] _signals;
+
+    internal LevelPlan(SeriesLevel level, IReadOnlyList<SignalColumns> signals)
+    {
+        Level = level;
+        _signals = [.. signals.Select(signal => new SignalPlan(signal, [.. signal.Groups.Where(group => group.Level == level)]))];
+        Lines = Columns.Sum(column => column.Lines);
+        HostLines = _signals.Sum(signal => signal.Groups.Where(group => group.IsOfHost).SelectMany(group => group.Columns).Sum(column => column.Lines));
+        Families = [.. Columns.Select(column => column.Family).Distinct()];
+    }
+
+    internal SeriesLevel Level { get; }
+
+    /// <summary>In the order of the ledger's.</summary>
+    internal ReadOnlySpan<SignalPlan> Signals => _signals;
+
+    /// <summary>The most sample lines that one pod, workload or namespace can have. All of them are set aside for it.</summary>
+    internal int Lines { get; }
+
+    /// <summary>The most that the host can have.</summary>
+    internal int HostLines { get; }
+
+    /// <summary>The signals whose counts at this level are those that the totals count.</summary>
+    internal GroupTotals Totals => _signals.Where(signal => signal.HasTotals).Aggregate(GroupTotals.None, (totals, signal) => totals | TotalOf(signal.Fields));
+
+    internal IReadOnlyList<MetricDefinition> Families { get; }
+
+    private IEnumerable<Column> Columns => _signals.SelectMany(signal => signal.Columns);
+
+    internal SignalPlan PlanOf(RowFields fields)
+    {
+        foreach (var signal in _signals)
+        {
+            if (ReferenceEquals(signal.Fields, fields))
+            {
+                return signal;
+            }
+        }
+        throw new ArgumentException($"there are no columns of {fields.Name}", nameof(fields));
+    }
+
+    /// <summary>As keys of records have it.</summary>
+    private static GroupTotals TotalOf(RowFields fields) => Enum.Parse<GroupTotals>(fields.Name, ignoreCase: true);
+
+    /// <summary>The columns of one signal at this level.</summary>
+    internal sealed class SignalPlan(SignalColumns signal, IReadOnlyList<ColumnGroup> groups)
+    {
+        private readonly Column[] _columns = [.. groups.SelectMany(group => group.Columns)];
+
+        internal RowFields Fields => signal.Fields;
+
+        internal IReadOnlyList<ColumnGroup> Groups => groups;
+
+        internal IReadOnlyList<Column> Columns => _columns;
+
+        internal bool HasTotals { get; } = groups.Any(group => group.HasTotals);
+
+        internal GroupTotals Total { get; } = TotalOf(signal.Fields);
+
+        internal ulong WeightOf(ReadOnlySpan<ulong> row) => signal.Weight?.Invoke(row) ?? 0;
+
+        /// <summary>The sample lines of a record with this row.</summary>
+        internal int CountLines(ReadOnlySpan<ulong> row)
+        {
+            var lines = 0;
+            foreach (var column in _columns)
+            {
+                lines += column.IsShown(row) ? column.Lines : 0;
+            }
+            return lines;
+        }
+    }
+}

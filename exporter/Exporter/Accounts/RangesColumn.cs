@@ -1,0 +1,61 @@
+using Exporter.Metrics;
+
+namespace Exporter.Accounts;
+
+/// <summary>Pairs of fields that are a histogram: for each range of values how many there were, and their sum.</summary>
+/// <param name="first">The number of the first range's count in the row; its sum follows, and then the next range.</param>
+/// <param name="ranges">How many ranges the row has: one for each bound, one above, and some that are not used.</param>
+/// <param name="bounds">The upper bounds in the unit of the sums, inclusive, ascending.</param>
+/// <param name="decimals">The family's unit is this many powers of ten greater than that of the sums.</param>
+/// <param name="isAlwaysShown">Also while this part of the row has counted nothing.</param>
+internal sealed class RangesColumn(
+    MetricDefinition family, int first, int ranges, IReadOnlyList<ulong> bounds, int decimals, bool isAlwaysShown, params IReadOnlyList<string> labels) : Column(family, labels)
+{
+    internal int Decimals => decimals;
+
+    /// <summary>A line for each bucket, for the infinite one, for the sum and for the count.</summary>
+    internal override int Lines => bounds.Count + 3;
+
+    internal IReadOnlyList<ulong> Bounds => bounds;
+
+    internal override bool IsShown(ReadOnlySpan<ulong> row)
+    {
+        if (isAlwaysShown)
+        {
+            return true;
+        }
+        for (var range = 0; range < ranges; range++)
+        {
+            if (Count(row, range) > 0)
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// <summary>How many values there were in a range.</summary>
+    internal ulong Count(ReadOnlySpan<ulong> row, int range) => row[first + (2 * range)];
+
+    /// <summary>Their sum.</summary>
+    internal ulong Sum(ReadOnlySpan<ulong> row, int range) => row[first + (2 * range) + 1];
+
+    /// <summary>Each range that was counted by other bounds goes where its mean belongs.</summary>
+    internal override void Fit(Span<ulong> row)
+    {
+        Span<ulong> fitted = stackalloc ulong[2 * ranges];
+        fitted.Clear();
+        for (var range = 0; range < ranges; range++)
+        {
+            var (count, sum, target) = (Count(row, range), Sum(row, range), 0);
+            // A sum without a count is above all bounds.
+            while (target < bounds.Count && (count == 0 || sum / count > bounds[target]))
+            {
+                target++;
+            }
+            fitted[2 * target] += count;
+            fitted[(2 * target) + 1] += sum;
+        }
+        fitted.CopyTo(row.Slice(first, fitted.Length));
+    }
+}

@@ -1,0 +1,87 @@
+using System.Buffers;
+using Exporter.Accounts;
+
+namespace Exporter.Exposition;
+
+/// <summary>
+/// The pods' families as scrapes get them: written when the first scrape after a drain asks, at most once for each drain and format. Scrapes read
+/// one text, while later ones are written; a text is written over when nothing reads it.
+/// </summary>
+internal sealed class PodsExposition(PodAccounts accounts)
+{
+    /// <summary>Texts of one format that are read at once. For another, the one that is read for longest is cut off.</summary>
+    internal const int MaxTexts = 3;
+
+    private readonly SnapshotWriter _writer = new(accounts);
+    private readonly Lock _lock = new();
+    private readonly List<Snapshot> _snapshots = [];
+
+    /// <summary>The text of the last drain, which stays as it is until it is disposed.</summary>
+    internal Snapshot Acquire(ExpositionFormat format)
+    {
+        lock (_lock)
+        {
+            var round = accounts.Rounds;
+            if (_snapshots.Find(snapshot => snapshot.Format == format && snapshot.Round == round) is not { } current)
+            {
+                current = Prepare(format);
+                current.Round = round;
+                _writer.Write(current.Output, format);
+            }
+            current.Readers++;
+            return current;
+        }
+    }
+
+    /// <summary>An empty text that nothing reads.</summary>
+    private Snapshot Prepare(ExpositionFormat format)
+    {
+        var texts = _snapshots.FindAll(snapshot => snapshot.Format == format);
+        if (texts.Find(snapshot => snapshot.Readers == 0) is { } unread)
+        {
+            unread.Output.ResetWrittenCount();
+            return unread;
+        }
+        if (texts.Count >= MaxTexts)
+        {
+            // Its readers keep it to themselves until they have ended.
+            var oldest = texts.MinBy(snapshot => snapshot.Round)!;
+            _snapshots.Remove(oldest);
+            oldest.CutOff();
+        }
+        var added = new Snapshot(this, format);
+        _snapshots.Add(added);
+        return added;
+    }
+
+    private void Release(Snapshot snapshot)
+    {
+        lock (_lock)
+        {
+            snapshot.Readers--;
+        }
+    }
+
+    /// <summary>One text. Each <see cref="Acquire"/> is followed by one <see cref="Dispose"/>.</summary>
+    internal sealed class Snapshot(PodsExposition exposition, ExpositionFormat format) : IDisposable
+    {
+        private readonly CancellationTokenSource _cutOff = new();
+
+        internal ReadOnlyMemory<byte> Text => Output.WrittenMemory;
+
+        /// <summary>Cancelled when readers have taken so long that too many later texts are read.</summary>
+        internal CancellationToken IsCutOff => _cutOff.Token;
+
+        internal ExpositionFormat Format => format;
+
+        internal ArrayBufferWriter<byte> Output { get; } = new();
+
+        internal long Round { get; set; }
+
+        internal int Readers { get; set; }
+
+        public void Dispose() => exposition.Release(this);
+
+        internal void CutOff() => Task.Run(_cutOff.Cancel);
+    }
+}

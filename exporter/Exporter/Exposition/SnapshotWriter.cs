@@ -1,0 +1,115 @@
+using System.Buffers;
+using System.Buffers.Text;
+using Exporter.Accounts;
+
+namespace Exporter.Exposition;
+
+/// <summary>Writes the pods' families from what was committed to their accounts: all lines are of one moment. Allocates nothing for a line.</summary>
+internal sealed class SnapshotWriter(PodAccounts accounts)
+{
+    private const int LongestNumber = 20;
+
+    private readonly Dictionary<(LevelPlan Plan, ExpositionFormat Format), FamilyText[]> _families = [];
+
+    /// <summary>Writes all families, without an end of the exposition.</summary>
+    internal void Write(ArrayBufferWriter<byte> output, ExpositionFormat format) => accounts.Read(levels =>
+    {
+        foreach (var level in levels)
+        {
+            Write(output, level, format);
+        }
+    });
+
+    private void Write(ArrayBufferWriter<byte> output, LevelAccounts level, ExpositionFormat format)
+    {
+        var shown = level.FindShown();
+        foreach (var family in FamiliesOf(level.Plan, format))
+        {
+            output.Write(family.Head);
+            foreach (var account in shown)
+            {
+                account.Text ??= FamilyText.WriteLabels(level.LabelNames, account.Labels.Values);
+                foreach (var column in family.Columns)
+                {
+                    var row = account.Entry.ReadCommitted(level.Plan.Signals[column.Signal].Fields);
+                    if (!row.IsEmpty && column.Column.IsShown(row))
+                    {
+                        Write(output, account.Text, column, row);
+                    }
+                }
+            }
+        }
+    }
+
+    private FamilyText[] FamiliesOf(LevelPlan plan, ExpositionFormat format)
+    {
+        if (!_families.TryGetValue((plan, format), out var families))
+        {
+            _families[(plan, format)] = families =
+            [
+                .. plan.Families.Select(family => new FamilyText(
+                    family,
+                    [.. plan.Signals.ToArray().Index().SelectMany(signal => signal.Item.Columns.Where(column => column.Family == family).Select(column => (signal.Index, column)))],
+                    format)),
+            ];
+        }
+        return families;
+    }
+
+    private static void Write(ArrayBufferWriter<byte> output, byte[] labels, FamilyText.ColumnText column, ReadOnlySpan<ulong> row)
+    {
+        if (column.Column is CounterColumn counter)
+        {
+            Write(output, labels, column.Lines[0], row[counter.Field], 0);
+            return;
+        }
+        var ranges = (RangesColumn)column.Column;
+        var (count, sum) = (0ul, 0ul);
+        for (var range = 0; range <= ranges.Bounds.Count; range++)
+        {
+            count += ranges.Count(row, range);
+            sum += ranges.Sum(row, range);
+            Write(output, labels, column.Lines[range], count, 0);
+        }
+        Write(output, labels, column.Lines[^2], sum, ranges.Decimals);
+        Write(output, labels, column.Lines[^1], count, 0);
+    }
+
+    private static void Write(ArrayBufferWriter<byte> output, byte[] labels, FamilyText.Line line, ulong value, int decimals)
+    {
+        var span = output.GetSpan(line.Beginning.Length + labels.Length + line.End.Length + (2 * LongestNumber) + 2);
+        line.Beginning.CopyTo(span);
+        var length = line.Beginning.Length;
+        labels.CopyTo(span[length..]);
+        length += labels.Length;
+        line.End.CopyTo(span[length..]);
+        length += line.End.Length;
+        length += WriteNumber(span[length..], value, decimals);
+        span[length++] = (byte)'\n';
+        output.Advance(length);
+    }
+
+    /// <summary>A number divided by a power of ten, exactly.</summary>
+    private static int WriteNumber(Span<byte> span, ulong value, int decimals)
+    {
+        var divisor = 1ul;
+        for (var i = 0; i < decimals; i++)
+        {
+            divisor *= 10;
+        }
+        var (whole, rest) = Math.DivRem(value, divisor);
+        Utf8Formatter.TryFormat(whole, span, out var length);
+        if (rest == 0)
+        {
+            return length;
+        }
+        span[length++] = (byte)'.';
+        Utf8Formatter.TryFormat(rest, span[length..], out _, new StandardFormat('D', (byte)decimals));
+        length += decimals;
+        while (span[length - 1] == '0')
+        {
+            length--;
+        }
+        return length;
+    }
+}

@@ -1,0 +1,70 @@
+using Exporter.Accounts;
+using Exporter.Bpf.Contract;
+using Exporter.Metrics;
+using static Exporter.Metrics.MetricType;
+
+namespace Exporter.Handshakes;
+
+/// <summary>The families of TCP handshakes that pods have series of.</summary>
+internal static class HandshakeColumns
+{
+    private const int NanosecondDecimals = 9;
+    private const double NanosecondsPerSecond = 1e9;
+
+    /// <summary>As OpenTelemetry's error.type has them, by <see cref="HandshakeFailure"/>.</summary>
+    private static readonly MetricLabel Reason = new("reason", "refused", "reset", "timed_out", "host_unreachable", "net_unreachable", "aborted", "other", "half_open");
+
+    private static readonly MetricDefinition Failures = new(
+        Counter,
+        "podnet_tcp_handshake_failures_total",
+        "handshakes",
+        "TCP handshakes of the pod that were not completed. With reason half_open the client reset it after the SYN-ACK, as load balancers check a port.",
+        PodFamilies.Role,
+        Reason)
+    {
+        Query = "sum by (namespace, pod, role) (rate(podnet_tcp_handshake_failures_total{reason!=\"half_open\"}[5m])) "
+            + "/ (sum by (namespace, pod, role) (rate(podnet_tcp_handshake_failures_total{reason!=\"half_open\"}[5m])) + sum by (namespace, pod, role) (rate(podnet_tcp_handshake_duration_seconds_count[5m])))",
+    };
+
+    private static readonly MetricDefinition Retransmits = new(
+        Counter, "podnet_tcp_handshake_retransmits_total", "segments", "SYNs that the pod sent again as a client, SYN-ACKs as a server.", PodFamilies.Role)
+    {
+        Query = "topk(10, sum by (namespace, pod) (rate(podnet_tcp_handshake_retransmits_total{role=\"client\"}[5m])))",
+    };
+
+    /// <summary>Each line, and each histogram of durations, comes with what it counts for the first time.</summary>
+    internal static SignalColumns Create(MetricsOptions options, HandshakeOptions handshakes)
+    {
+        var durations = Durations(handshakes.Buckets);
+        return new(
+            HandshakeValue.Fields,
+            handshakes.Bounds is null
+                ? []
+                :
+                [
+                    new(options.LevelOf(options.Handshakes), HasTotals: true, IsOfHost: true,
+                    [
+                        .. PodFamilies.Role.Values.Select(role => new RangesColumn(
+                            durations, FieldOf($"{role}.0.count"), HandshakeValue.Ranges, handshakes.Buckets, NanosecondDecimals, isAlwaysShown: false, role)),
+                        .. from role in PodFamilies.Role.Values from reason in Reason.Values select Count(Failures, $"{role}.{reason.Replace("_", "", StringComparison.Ordinal)}", role, reason),
+                        .. PodFamilies.Role.Values.Select(role => Count(Retransmits, $"{role}.resent", role)),
+                    ]),
+                ]);
+    }
+
+    private static CounterColumn Count(MetricDefinition family, string field, params IReadOnlyList<string> labels) => new(family, FieldOf(field), FieldOf(field), labels);
+
+    private static MetricDefinition Durations(IReadOnlyList<ulong> bounds) => new(
+        Histogram,
+        "podnet_tcp_handshake_duration_seconds",
+        "seconds",
+        "Durations of the pod's completed TCP handshakes, what was sent again included: the client's from its SYN to the SYN-ACK, the server's from its SYN-ACK to the ACK.",
+        PodFamilies.Role)
+    {
+        Bounds = [.. bounds.Select(bound => bound / NanosecondsPerSecond)],
+        Query = "histogram_quantile(0.99, sum by (le, namespace, pod) (rate(podnet_tcp_handshake_duration_seconds_bucket{role=\"client\"}[5m])))",
+        Details = "The bounds are the option `Handshake:Buckets`.",
+    };
+
+    private static int FieldOf(string name) => HandshakeValue.Fields.IndexOf(name);
+}

@@ -1,0 +1,85 @@
+using Exporter.Bpf;
+using Exporter.Bpf.Contract;
+using Exporter.Commands;
+using Exporter.Pods;
+using Exporter.State;
+
+namespace Exporter.Tests.Support;
+
+/// <summary>The rows of a record of the ledger, as values.</summary>
+internal struct LedgerCounts
+{
+    internal TrafficValue Traffic;
+    internal HandshakeValue Handshakes;
+
+    internal readonly ulong[] Words => [.. RowFields.RowOf(Traffic), .. RowFields.RowOf(Handshakes)];
+}
+
+/// <summary>Values where the program has rows.</summary>
+internal static class RowValues
+{
+    extension(LedgerEntry entry)
+    {
+        internal LedgerCounts Committed => new() { Traffic = Read<TrafficValue>(entry, TrafficValue.Fields), Handshakes = Read<HandshakeValue>(entry, HandshakeValue.Fields) };
+
+        internal LedgerCounts Total
+        {
+            get
+            {
+                var (traffic, handshakes) = (new ulong[TrafficValue.Fields.Count], new ulong[HandshakeValue.Fields.Count]);
+                entry.ReadTotal(TrafficValue.Fields, traffic);
+                entry.ReadTotal(HandshakeValue.Fields, handshakes);
+                return new() { Traffic = RowFields.ValueOf<TrafficValue>(traffic), Handshakes = RowFields.ValueOf<HandshakeValue>(handshakes) };
+            }
+        }
+
+        internal void Add(in TrafficValue traffic) => entry.Add(TrafficValue.Fields, RowFields.RowOf(traffic));
+
+        internal void Add(in HandshakeValue handshakes) => entry.Add(HandshakeValue.Fields, RowFields.RowOf(handshakes));
+
+        internal void Add(in LedgerCounts counts)
+        {
+            entry.Add(counts.Traffic);
+            entry.Add(counts.Handshakes);
+        }
+    }
+
+    extension(IPodAccount account)
+    {
+        internal void Add(in TrafficValue traffic) => account.Add(TrafficValue.Fields, RowFields.RowOf(traffic));
+
+        internal void Add(in HandshakeValue handshakes) => account.Add(HandshakeValue.Fields, RowFields.RowOf(handshakes));
+    }
+
+    extension(IInterfaceRecord record)
+    {
+        internal void Add(in TrafficValue traffic) => record.Add(TrafficValue.Fields, RowFields.RowOf(traffic));
+    }
+
+    extension(ref TrafficValue sum)
+    {
+        internal void Add(in TrafficValue more) => RowFields.Add(RowOf(ref sum), RowFields.RowOf(more));
+    }
+
+    extension(ref HandshakeValue sum)
+    {
+        internal void Add(in HandshakeValue more) => RowFields.Add(RowOf(ref sum), RowFields.RowOf(more));
+    }
+
+    extension(Ledger)
+    {
+        internal static Ledger OpenIn(ILedgerMemory memory) => Ledger.OpenIn(memory, AllSignals.Rows);
+
+        internal static Ledger Open(PinDirectory? pins) => Ledger.Open(pins, AllSignals.Rows);
+
+        internal static MapLayout Layout => Ledger.LayoutOf(AllSignals.Rows);
+    }
+
+    private static Span<ulong> RowOf<TValue>(ref TValue value)
+        where TValue : unmanaged =>
+        System.Runtime.InteropServices.MemoryMarshal.Cast<TValue, ulong>(System.Runtime.InteropServices.MemoryMarshal.CreateSpan(ref value, 1));
+
+    private static TValue Read<TValue>(LedgerEntry entry, RowFields fields)
+        where TValue : unmanaged =>
+        entry.ReadCommitted(fields) is { IsEmpty: false } row ? RowFields.ValueOf<TValue>(row) : default;
+}
