@@ -1,6 +1,5 @@
 using Exporter;
 using Exporter.Commands;
-using Exporter.Metrics;
 using Exporter.Options;
 
 var commandLine = CommandLine.Parse(args);
@@ -19,7 +18,7 @@ switch (commandLine.Command)
         Console.WriteLine(HelpText.Write(reader.Options));
         return ExitCode.Success;
     case "version":
-        Console.WriteLine($"podnet-exporter {ExporterMetrics.Version}");
+        Console.WriteLine($"podnet-exporter {ProductVersion.Text}");
         return ExitCode.Success;
     case CommandLine.ListOptions:
         Console.WriteLine(commandLine.IsFlagged ? OptionsSchema.Write(reader.Options) : OptionsText.Write(reader.Options));

@@ -60,7 +60,7 @@ internal static class Series
         var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
         var labels = options.CreateLabels();
         var ledger = Ledger.Open(null);
-        var metrics = new PodAccounts(new(factory, ledger), TimeProvider.System, labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
+        var metrics = new PodAccounts(new(factory, ledger, AllSignals.Totals), TimeProvider.System, labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
         var counts = Enumerable.Range(0, pods).Select(i => metrics.Acquire(labels.Identify(new("bench", $"pod-{i}")))).ToArray();
         var (traffic, handshakes) = Everything();
         var (measured, allocated) = (new List<double>(Rounds), 0L);

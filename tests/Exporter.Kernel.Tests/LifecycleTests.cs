@@ -5,9 +5,6 @@ using Exporter.Bpf.Tc;
 using Exporter.Discovery;
 using Exporter.Health;
 using Exporter.Kernel.Tests.Support;
-using Exporter.Metrics;
-using Exporter.State;
-using Exporter.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Exporter.Kernel.Tests;
@@ -232,7 +229,7 @@ public sealed class LifecycleTests
     public async Task Missed_interface_events_are_counted_and_made_up_for()
     {
         const int Links = 100;
-        var metrics = new ExporterMetrics(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry()), Ledger.Open(null));
+        var metrics = new InterfaceMetrics(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry()));
         var changes = new ChangeSignal();
         using var monitor = new LinkMonitor(receiveBuffer: 1);
         using var watcher = new LinkWatcher(monitor, changes, metrics, new LoopHealth(TimeProvider.System), TimeProvider.System, NullLogger<LinkWatcher>.Instance);

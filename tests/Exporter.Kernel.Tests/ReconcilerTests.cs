@@ -9,7 +9,6 @@ using Exporter.Commands;
 using Exporter.Discovery;
 using Exporter.Health;
 using Exporter.Kernel.Tests.Support;
-using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
 using Exporter.State;
@@ -110,16 +109,16 @@ public sealed class ReconcilerTests
             var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().Build()));
             var ledger = Ledger.Open(null);
             var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
-            var metrics = new ExporterMetrics(factory, ledger);
+            var (metrics, interfaces) = (new AccountMetrics(factory, ledger, AllSignals.Totals), new InterfaceMetrics(factory));
             var health = new LoopHealth(Time);
             _labels = options.CreateLabels();
             Pods = new(metrics, Time, _labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
             var traffic = new KernelTrafficSource(_programs);
-            Reader = new(traffic, Table, metrics, ledger, Time, options.Identity);
-            _watcher = new(_monitor, _changes, metrics, health, Time, NullLogger<LinkWatcher>.Instance);
+            Reader = new(traffic, Table, metrics, new(factory, AllSignals.Rows), new(factory), ledger, Time, options.Identity);
+            _watcher = new(_monitor, _changes, interfaces, health, Time, NullLogger<LinkWatcher>.Instance);
             Hook = new TcxHook(_programs);
             _reconciler = new(
-                _watcher, _changes, Hook, _client, this, Table, Pods, new(ledger, _labels), Reader, traffic, metrics, health, new Readiness(), Time, options.Attach, options.Identity,
+                _watcher, _changes, Hook, _client, this, Table, Pods, new(ledger, _labels), Reader, traffic, interfaces, health, new Readiness(), Time, options.Attach, options.Identity,
                 NullLogger<InterfaceReconciler>.Instance);
         }
 

@@ -1,5 +1,7 @@
 using Exporter.Bpf;
+using Exporter.Bpf.Contract;
 using Exporter.Health;
+using Exporter.Metrics;
 using Exporter.Tests.Support;
 using Exporter.Traffic;
 using Microsoft.Extensions.Logging;
@@ -19,16 +21,8 @@ public sealed class DrainLoopTests : IDisposable
     public DrainLoopTests()
     {
         _health = new(_node.Time);
-        _loop = new(
-            _node.Reader,
-            _node.Pods,
-            _node.Metrics,
-            _health,
-            _node.Time,
-            _node.Options.Drain,
-            new(_node.Factory, [], [new("traffic", 1024, () => _mapEntries())]),
-            _logger,
-            _node.Handshakes);
+        var bpf = new BpfMetrics(_node.Factory, [], [new("traffic", 1024, () => _mapEntries())]);
+        _loop = NewLoop((HandshakeValue.Fields, _node.Handshakes.Drain), (TrafficValue.Fields, _node.Reader.Drain), (null, bpf.Update));
     }
 
     public void Dispose()
@@ -94,7 +88,7 @@ public sealed class DrainLoopTests : IDisposable
         await TickAsync();
         await StopAsync();
 
-        Assert.Equal(4, (await _node.ScrapeAsync())["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(4, (await _node.ScrapeAsync()).DrainErrors);
     }
 
     [Fact]
@@ -126,7 +120,7 @@ public sealed class DrainLoopTests : IDisposable
         await StopAsync();
 
         Assert.StartsWith("Stopped; 0 packets", Assert.Single(_logger.Entries).Text, StringComparison.Ordinal);
-        Assert.Equal(0, (await _node.ScrapeAsync())["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(0, (await _node.ScrapeAsync()).DrainErrors);
     }
 
     [Fact]
@@ -214,7 +208,7 @@ public sealed class DrainLoopTests : IDisposable
 
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(100, scrape.Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
-        Assert.Equal(3, scrape["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(3, scrape.DrainErrors);
         Assert.Equal(3, scrape["podnet_exporter_drain_duration_seconds_count"]);
         Assert.Equal(1, _logger.CountOf("Draining failed; counters stay in the kernel for the next drain: Cannot drain the map of handshakes"));
     }
@@ -233,7 +227,7 @@ public sealed class DrainLoopTests : IDisposable
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(100, scrape.Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
         Assert.Equal(1, scrape.Retransmits(CountingNode.Web, "client"));
-        Assert.Equal(3, scrape["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(3, scrape.DrainErrors);
         Assert.Equal(1, _logger.CountOf("Draining failed; counters stay in the kernel for the next drain: Cannot empty the map of handshakes"));
     }
 
@@ -252,7 +246,7 @@ public sealed class DrainLoopTests : IDisposable
 
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(3, scrape.Retransmits(CountingNode.Web, "client"));
-        Assert.Equal(4, scrape["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(4, scrape.DrainErrors);
         Assert.Equal((1, 0), (_logger.CountOf("Draining failed"), _logger.CountOf("Draining works again")));
     }
 
@@ -270,14 +264,15 @@ public sealed class DrainLoopTests : IDisposable
     }
 
     [Fact]
-    public async Task A_drain_in_which_everything_fails_is_one_error()
+    public async Task A_drain_in_which_everything_fails_is_an_error_of_each_signal_and_logged_once()
     {
         _node.Source.Fails = _node.HandshakeSource.Fails = true;
         _mapEntries = () => throw new BpfException("count the map", 12);
         await StartAsync();
         await StopAsync();
 
-        Assert.Equal(2, (await _node.ScrapeAsync())["podnet_exporter_drain_errors_total"]);
+        // Of two drains with three parts each.
+        Assert.Equal(6, (await _node.ScrapeAsync()).DrainErrors);
         Assert.Equal(1, _logger.CountOf("Draining failed"));
     }
 
@@ -323,15 +318,14 @@ public sealed class DrainLoopTests : IDisposable
 
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(100, scrape.Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
-        Assert.Equal(3, scrape["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(3, scrape.DrainErrors);
         Assert.Equal(1, _logger.CountOf("Draining failed; counters stay in the kernel for the next drain: Cannot count the map"));
     }
 
     [Fact]
     public async Task A_loop_without_handshakes_drains_the_traffic()
     {
-        using var loop = new DrainLoop(
-            _node.Reader, _node.Pods, _node.Metrics, _health, _node.Time, _node.Options.Drain, new(_node.Factory, [], []), _logger);
+        using var loop = NewLoop((TrafficValue.Fields, _node.Reader.Drain));
         _node.Appear(7, 1, CountingNode.Web);
         _node.Source.Put(7, Counted.Sent(1, 100));
         await loop.StartAsync(CancellationToken.None);
@@ -340,7 +334,7 @@ public sealed class DrainLoopTests : IDisposable
 
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(100, scrape.Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
-        Assert.Equal(0, scrape["podnet_exporter_drain_errors_total"]);
+        Assert.Equal(0, scrape.DrainErrors);
         Assert.Equal(0, _node.HandshakeSource.Drains);
     }
 
@@ -357,6 +351,9 @@ public sealed class DrainLoopTests : IDisposable
         _node.Time.Advance(Interval);
         await _node.Source.NextDrainAsync();
     }
+
+    private DrainLoop NewLoop(params (RowFields? Signal, Action Drain)[] drains) =>
+        new(drains, _node.Reader, _node.Pods, _node.Drains, _health, _node.Time, _node.Options.Drain, _logger);
 
     private Task StopAsync() => _loop.StopAsync(CancellationToken.None);
 }

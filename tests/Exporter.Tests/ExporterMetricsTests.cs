@@ -1,9 +1,14 @@
 using System.Text.RegularExpressions;
+using Exporter.Accounts;
 using Exporter.Bpf.Contract;
-using Exporter.Metrics;
+using Exporter.Commands;
+using Exporter.Discovery;
+using Exporter.Handshakes;
 using Exporter.Pods;
+using Exporter.Signals;
 using Exporter.State;
 using Exporter.Tests.Support;
+using Exporter.Traffic;
 using Prometheus;
 
 namespace Exporter.Tests;
@@ -12,9 +17,20 @@ public sealed class ExporterMetricsTests
 {
     private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
     private readonly Ledger _ledger = Ledger.Open(null);
-    private readonly ExporterMetrics _metrics;
+    private readonly IMetricFactory _factory;
+    private readonly AccountMetrics _accounts;
+    private readonly InterfaceMetrics _interfaces;
+    private readonly TrafficLosses _losses;
+    private readonly HandshakeLosses _handshakeLosses;
 
-    public ExporterMetricsTests() => _metrics = new(Prometheus.Metrics.WithCustomRegistry(_registry), _ledger);
+    public ExporterMetricsTests()
+    {
+        _factory = Prometheus.Metrics.WithCustomRegistry(_registry);
+        _accounts = new(_factory, _ledger, AllSignals.Totals);
+        (_interfaces, _losses, _handshakeLosses) = (new(_factory), new(_factory), new(_factory, _ledger));
+        _ = new DrainMetrics(_factory, AllSignals.Rows);
+        ProcessMetrics.ShowBuild(_factory);
+    }
 
     [Theory]
     [InlineData("podnet_exporter_attach_errors_total{reason=\"eperm\"}")]
@@ -40,7 +56,9 @@ public sealed class ExporterMetricsTests
     [InlineData("podnet_exporter_lost_handshakes_total{reason=\"unseen\"}")]
     [InlineData("podnet_exporter_unattributed_handshakes_total{role=\"client\"}")]
     [InlineData("podnet_exporter_unattributed_handshakes_total{role=\"server\"}")]
-    [InlineData("podnet_exporter_drain_errors_total")]
+    [InlineData("podnet_exporter_drain_errors_total{signal=\"traffic\"}")]
+    [InlineData("podnet_exporter_drain_errors_total{signal=\"handshakes\"}")]
+    [InlineData("podnet_exporter_drain_errors_total{signal=\"statistics\"}")]
     [InlineData("podnet_exporter_netlink_resyncs_total")]
     [InlineData("podnet_exporter_interfaces{state=\"pending\"}")]
     [InlineData("podnet_exporter_interfaces{state=\"attached\"}")]
@@ -53,14 +71,15 @@ public sealed class ExporterMetricsTests
     [Fact]
     public async Task Made_again_in_the_same_registry_no_counter_goes_back_or_counts_twice()
     {
-        _metrics.CountAttachError("eperm");
-        _metrics.AddMissed("transmit", 7);
-        _metrics.Retired.Add(Counted.Sent(3, 300));
+        _interfaces.CountAttachError("eperm");
+        _interfaces.AddUnattached("transmit", 7);
+        _accounts.Retired.Add(Counted.Sent(3, 300));
         Commit();
-        _metrics.SetInterfaces(InterfaceState.Attached, 5);
+        _interfaces.SetInterfaces(InterfaceState.Attached, 5);
 
         _ledger.Restart();
-        var next = new ExporterMetrics(Prometheus.Metrics.WithCustomRegistry(_registry), _ledger);
+        var next = new AccountMetrics(_factory, _ledger, AllSignals.Totals);
+        _ = new InterfaceMetrics(_factory);
 
         var samples = await ScrapeAsync();
         Assert.Equal(1, samples["podnet_exporter_attach_errors_total{reason=\"eperm\"}"]);
@@ -105,8 +124,8 @@ public sealed class ExporterMetricsTests
     [InlineData("EPERM", "other")]
     public async Task An_attach_error_outside_the_known_reasons_is_other(string reason, string label)
     {
-        _metrics.CountAttachError(reason);
-        _metrics.CountAttachError(reason);
+        _interfaces.CountAttachError(reason);
+        _interfaces.CountAttachError(reason);
 
         var errors = await ScrapeAsync();
         Assert.Equal(2, errors[$"podnet_exporter_attach_errors_total{{reason=\"{label}\"}}"]);
@@ -119,8 +138,8 @@ public sealed class ExporterMetricsTests
     [InlineData((int)LossReason.MapError, "map_error")]
     public async Task A_loss_is_the_total_that_was_last_read(int reason, string label)
     {
-        _metrics.SetLoss((LossReason)reason, new(3, 300));
-        _metrics.SetLoss((LossReason)reason, new(5, 500));
+        _losses.Set((LossReason)reason, new(3, 300));
+        _losses.Set((LossReason)reason, new(5, 500));
 
         var losses = await ScrapeAsync();
         Assert.Equal(5, losses[$"podnet_exporter_lost_packets_total{{reason=\"{label}\"}}"]);
@@ -135,8 +154,8 @@ public sealed class ExporterMetricsTests
     [InlineData(HandshakeLoss.Untimed, "untimed")]
     public async Task A_loss_of_handshakes_is_the_total_that_was_last_read(HandshakeLoss reason, string label)
     {
-        _metrics.SetLoss(reason, 3);
-        _metrics.SetLoss(reason, 5);
+        _handshakeLosses.Set(reason, 3);
+        _handshakeLosses.Set(reason, 5);
 
         var losses = await ScrapeAsync();
         Assert.Equal(5, losses.LostHandshakes(label));
@@ -148,9 +167,9 @@ public sealed class ExporterMetricsTests
     {
         lock (_ledger.Lock)
         {
-            _metrics.UnseenHandshakes.Add(1);
-            _metrics.SetLoss(HandshakeLoss.Untimed, 5);
-            _metrics.UnseenHandshakes.Add(1);
+            _handshakeLosses.Unseen.Add(1);
+            _handshakeLosses.Set(HandshakeLoss.Untimed, 5);
+            _handshakeLosses.Unseen.Add(1);
             _ledger.Commit();
         }
 
@@ -163,8 +182,8 @@ public sealed class ExporterMetricsTests
     [Fact]
     public async Task Unattributed_handshakes_add_up_by_role()
     {
-        _metrics.Unattributed.Add(Counted.Handshakes(Counted.Failed(HandshakeFailure.Refused, 3), Counted.Completed([1000], 7, 5000)));
-        _metrics.Unattributed.Add(Counted.Handshakes(Counted.Both(Counted.Failed(HandshakeFailure.Other), Counted.Resent(100))));
+        _accounts.Unattributed.Add(Counted.Handshakes(Counted.Failed(HandshakeFailure.Refused, 3), Counted.Completed([1000], 7, 5000)));
+        _accounts.Unattributed.Add(Counted.Handshakes(Counted.Both(Counted.Failed(HandshakeFailure.Other), Counted.Resent(100))));
         lock (_ledger.Lock)
         {
             _ledger.Commit();
@@ -177,8 +196,8 @@ public sealed class ExporterMetricsTests
     [Fact]
     public async Task The_state_of_interfaces_is_the_number_that_was_last_set()
     {
-        _metrics.SetInterfaces(InterfaceState.Shadowed, 4);
-        _metrics.SetInterfaces(InterfaceState.Shadowed, 2);
+        _interfaces.SetInterfaces(InterfaceState.Shadowed, 4);
+        _interfaces.SetInterfaces(InterfaceState.Shadowed, 2);
 
         Assert.Equal(2, (await ScrapeAsync())["podnet_exporter_interfaces{state=\"shadowed\"}"]);
     }
@@ -186,13 +205,13 @@ public sealed class ExporterMetricsTests
     [Fact]
     public async Task The_build_and_the_hook_are_told()
     {
-        _metrics.SetHook("traffic", "tcx");
+        ProcessMetrics.ShowHook(_factory, "traffic", "tcx");
 
         var scrape = await ScrapeAsync();
         Assert.Equal(1, scrape["podnet_exporter_hook_info{kind=\"traffic\",hook=\"tcx\"}"]);
         var build = Assert.Single(scrape.Samples, sample => sample.StartsWith("podnet_exporter_build_info{", StringComparison.Ordinal));
-        Assert.Contains($"version=\"{ExporterMetrics.Version}\"", build, StringComparison.Ordinal);
-        Assert.NotEqual("unknown", ExporterMetrics.Version);
+        Assert.Contains($"version=\"{ProductVersion.Text}\"", build, StringComparison.Ordinal);
+        Assert.NotEqual("unknown", ProductVersion.Text);
     }
 
     private Task<ScrapedText> ScrapeAsync() => ScrapedText.OfAsync(_registry);

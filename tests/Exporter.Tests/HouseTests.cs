@@ -24,9 +24,9 @@ public sealed class HouseTests
         "Exporter.Signals",
         "Exporter.Exposition",
         "Exporter.Accounts",
-        "Exporter.Metrics",
         "Exporter.State",
         "Exporter.Pods",
+        "Exporter.Metrics",
         "Exporter.Options",
         "Exporter.Health",
         "Exporter",
@@ -42,7 +42,6 @@ public sealed class HouseTests
     [
         "Exporter.Bpf -> Exporter.Bpf.Tc: TcxHook",
         "Exporter.Bpf.Contract -> Exporter.Bpf: MapLayout, RowFields",
-        "Exporter.Metrics -> Exporter.Server: RefusalReason",
     ];
 
     /// <summary>Files that are longer than others may be, with the lines that they have. A number may only fall, and none may be added.</summary>
@@ -54,7 +53,6 @@ public sealed class HouseTests
         ["Exporter/Kubernetes/PodDocuments.cs"] = 372,
         ["Exporter/Kubernetes/PodStore.cs"] = 456,
         ["Exporter/Kubernetes/PodWatch.cs"] = 492,
-        ["Exporter/Metrics/ExporterFamilies.cs"] = 372,
         ["Exporter/Server/ConnectionGate.cs"] = 421,
         ["Exporter/State/Ledger.cs"] = 453,
     };
@@ -62,7 +60,6 @@ public sealed class HouseTests
     /// <summary>Types whose constructors have more parameters than others may have, with that number, as above.</summary>
     private static readonly Dictionary<string, int> LargeConstructors = new()
     {
-        ["DrainLoop"] = 9,
         ["InterfaceReconciler"] = 23,
         ["LevelAccounts"] = 10,
         ["PodEntry"] = 9,

@@ -31,7 +31,8 @@ public sealed partial class MetricDocumentationTests
         _ = new BpfMetrics(node.Factory, [], []);
         _ = new ProgramObjects(node.Options.Bpf, node.Factory);
         _ = new ServerRefusals(node.Factory);
-        new Health.Readiness(ExporterFamilies.Ready.CreateGauge(node.Factory)).Has("pods");
+        ProcessMetrics.ShowHook(node.Factory, "traffic", "tcx");
+        new Health.Readiness(ProcessMetrics.Ready.CreateGauge(node.Factory)).Has("pods");
         _ = new SecretFiles(node.Factory, node.Time, new RecordingLogger<SecretFiles>()).Open("tls", "Server:KeyFile", [], texts => texts);
         _ = new LiveOptions(OptionFiles.Read(new Dictionary<string, string?>()), node.Options, node.Time, node.Factory, new RecordingLogger<LiveOptions>());
         var exposition = node.WritePods() + await ScrapedText.WriteAsync(node.Registry);
@@ -74,7 +75,7 @@ public sealed partial class MetricDocumentationTests
     private static IEnumerable<MetricDefinition> Families()
     {
         var options = TestOptions.Read();
-        return [.. options.CreatePlan().Levels.SelectMany(level => level.Families), .. ExporterFamilies.All, .. ExporterFamilies.Kubernetes];
+        return [.. options.CreatePlan().Levels.SelectMany(level => level.Families), .. AllFamilies.OfExporter, .. AllFamilies.OfKubernetes];
     }
 
     [GeneratedRegex("^# TYPE (\\S+) (\\S+)$", RegexOptions.Multiline)]

@@ -35,7 +35,7 @@ public sealed class ReadinessTests
     public async Task A_metric_shows_it_and_stays_1_once_everything_was_there()
     {
         var registry = Prometheus.Metrics.NewCustomRegistry();
-        var gauge = Exporter.Metrics.ExporterFamilies.Ready.CreateGauge(Prometheus.Metrics.WithCustomRegistry(registry));
+        var gauge = Exporter.Commands.ProcessMetrics.Ready.CreateGauge(Prometheus.Metrics.WithCustomRegistry(registry));
         var readiness = new Readiness(gauge);
 
         readiness.WaitFor("reconcile", "the interfaces are not known yet");

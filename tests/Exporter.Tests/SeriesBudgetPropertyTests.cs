@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using CsCheck;
+using Exporter.Accounts;
 using Exporter.Bpf.Contract;
-using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.Tests.Support;
 

@@ -223,6 +223,8 @@ public sealed class SeriesBudgetTests : IDisposable
 
         node.Appear(3, 3, Pod(1));
         node.Count(3, Counted.Sent(1, 10, 1));
+        // The series stay until the commit that has their past in the total of what has left.
+        Assert.Equal(100, (await node.ScrapeAsync()).Of(Transmitted, Pod(1), "tcp"));
         node.Pods.Settle();
 
         var scrape = await node.ScrapeAsync();

@@ -1,5 +1,4 @@
 using Exporter.Bpf;
-using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.State;
 
@@ -11,7 +10,7 @@ namespace Exporter.Accounts;
 /// </summary>
 /// <param name="plan">The columns of this level.</param>
 /// <param name="folded">The total of all that is folded.</param>
-internal sealed class Account(LabelValues labels, LevelPlan plan, TotalCounts folded) : ILedgerView
+internal sealed class Account(LabelValues labels, LevelPlan plan, Totals folded) : ILedgerView
 {
     private Place? _place;
     private int _lines;

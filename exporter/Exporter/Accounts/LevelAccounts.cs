@@ -1,5 +1,4 @@
 using Exporter.Bpf;
-using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.State;
 
@@ -20,8 +19,8 @@ internal sealed class LevelAccounts(
     TimeSpan retention,
     TimeProvider time,
     Ledger ledger,
-    TotalCounts folded,
-    TotalCounts retired)
+    Totals folded,
+    Totals retired)
 {
     private readonly Dictionary<LabelValues, Account> _groups = [];
 
@@ -45,12 +44,16 @@ internal sealed class LevelAccounts(
             {
                 lines += group.Lines;
             }
+            foreach (var group in _leaving)
+            {
+                lines += group.Lines;
+            }
             return lines;
         }
     }
 
-    /// <summary>The accounts that have records of their own.</summary>
-    internal List<Account> FindShown() => [.. _groups.Values.Where(group => !group.IsFolded)];
+    /// <summary>The accounts that have records of their own; also those whose records the next commit removes.</summary>
+    internal List<Account> FindShown() => [.. _groups.Values.Where(group => !group.IsFolded), .. _leaving];
 
     /// <summary>Accounts that have no series of their own.</summary>
     internal int Folded { get; private set; }
@@ -72,7 +75,7 @@ internal sealed class LevelAccounts(
             _ => null,
         };
         var known = key.Totals == GroupTotals.Unknown ? key with { Totals = plan.Totals } : key;
-        var shown = FindShown(known, entry);
+        var shown = plan.FindShown(known, entry);
         var lines = shown.Sum(signal => plan.PlanOf(signal.Fields).CountLines(signal.Row));
         if (pool is not null && ((pool == pods && _admitted >= maxPods) || !pool.TryTake(lines)))
         {
@@ -195,30 +198,14 @@ internal sealed class LevelAccounts(
     /// <summary>What it has counted is in the total of what has left with the same commit.</summary>
     private void Retire(Account group)
     {
-        retired.Add(group.Entry, plan.Totals);
-        group.Entry.Remove();
-    }
-
-    /// <summary>
-    /// The rows of a record of a previous process that this level goes on showing: it may have had other families. Durations are in the ranges of today.
-    /// </summary>
-    private (RowFields Fields, ulong[] Row)[] FindShown(GroupKey key, LedgerEntry entry)
-    {
-        return [.. plan.Signals.ToArray().Select(signal => (signal.Fields, Find(signal)))];
-
-        ulong[] Find(LevelPlan.SignalPlan signal)
+        foreach (var signal in plan.Signals)
         {
-            var row = new ulong[signal.Fields.Count];
-            if (signal.Columns.Count > 0 && key.Totals.HasFlag(signal.Total) == signal.HasTotals)
+            if (signal.HasTotals)
             {
-                entry.ReadTotal(signal.Fields, row);
-                foreach (var column in signal.Columns)
-                {
-                    column.Fit(row);
-                }
+                retired.Add(group.Entry, signal.Fields);
             }
-            return row;
         }
+        group.Entry.Remove();
     }
 
     private static bool IsSame(ReadOnlySpan<ulong> row, ReadOnlySpan<ulong> committed) =>
@@ -229,7 +216,13 @@ internal sealed class LevelAccounts(
     {
         lock (ledger.Lock)
         {
-            retired.Add(former, key.Totals & ~plan.Totals);
+            foreach (var signal in plan.Signals)
+            {
+                if (key.HasTotal(signal.Fields) && !signal.HasTotals)
+                {
+                    retired.Add(former, signal.Fields);
+                }
+            }
             former.Remove();
             var record = ledger.Open(RecordKind.Group, (key with { Totals = plan.Totals }).Write(), null);
             foreach (var (fields, row) in shown)

@@ -31,7 +31,7 @@ internal sealed class LevelPlan
     internal int HostLines { get; }
 
     /// <summary>The signals whose counts at this level are those that the totals count.</summary>
-    internal GroupTotals Totals => _signals.Where(signal => signal.HasTotals).Aggregate(GroupTotals.None, (totals, signal) => totals | TotalOf(signal.Fields));
+    internal GroupTotals Totals => _signals.Where(signal => signal.HasTotals).Aggregate(GroupTotals.None, (totals, signal) => totals | GroupKey.TotalOf(signal.Fields));
 
     internal IReadOnlyList<MetricDefinition> Families { get; }
 
@@ -49,8 +49,27 @@ internal sealed class LevelPlan
         throw new ArgumentException($"there are no columns of {fields.Name}", nameof(fields));
     }
 
-    /// <summary>As keys of records have it.</summary>
-    private static GroupTotals TotalOf(RowFields fields) => Enum.Parse<GroupTotals>(fields.Name, ignoreCase: true);
+    /// <summary>
+    /// The rows of a record of a previous process that this level continues to show: it may have had other families. Ranges are those of today.
+    /// </summary>
+    internal (RowFields Fields, ulong[] Row)[] FindShown(GroupKey key, LedgerEntry entry)
+    {
+        return [.. _signals.Select(signal => (signal.Fields, Find(signal)))];
+
+        ulong[] Find(SignalPlan signal)
+        {
+            var row = new ulong[signal.Fields.Count];
+            if (signal.Columns.Count > 0 && key.HasTotal(signal.Fields) == signal.HasTotals)
+            {
+                entry.ReadTotal(signal.Fields, row);
+                foreach (var column in signal.Columns)
+                {
+                    column.Fit(row);
+                }
+            }
+            return row;
+        }
+    }
 
     /// <summary>The columns of one signal at this level.</summary>
     internal sealed class SignalPlan(SignalColumns signal, IReadOnlyList<ColumnGroup> groups)
@@ -64,8 +83,6 @@ internal sealed class LevelPlan
         internal IReadOnlyList<Column> Columns => _columns;
 
         internal bool HasTotals { get; } = groups.Any(group => group.HasTotals);
-
-        internal GroupTotals Total { get; } = TotalOf(signal.Fields);
 
         internal ulong WeightOf(ReadOnlySpan<ulong> row) => signal.Weight?.Invoke(row) ?? 0;
 

@@ -1,6 +1,5 @@
 using Exporter.Bpf;
 using Exporter.Health;
-using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.State;
 
@@ -12,7 +11,7 @@ namespace Exporter.Accounts;
 /// </summary>
 internal sealed partial class PodAccounts
 {
-    private readonly ExporterMetrics _metrics;
+    private readonly AccountMetrics _metrics;
     private readonly PodLabels _labels;
     private readonly LevelAccounts[] _levels;
     private readonly Ledger _ledger;
@@ -24,7 +23,7 @@ internal sealed partial class PodAccounts
     private long _rounds;
 
     public PodAccounts(
-        ExporterMetrics exporterMetrics,
+        AccountMetrics metrics,
         TimeProvider time,
         PodLabels labels,
         MetricsOptions options,
@@ -32,7 +31,7 @@ internal sealed partial class PodAccounts
         Ledger ledger,
         ILogger<PodAccounts> logger)
     {
-        _metrics = exporterMetrics;
+        _metrics = metrics;
         _ledger = ledger;
         _labels = labels;
         _logger = logger;
@@ -40,9 +39,9 @@ internal sealed partial class PodAccounts
         _levels =
         [
             .. plan.Levels.Select(level => new LevelAccounts(
-                level, labels.At(level.Level), pods, namespaces, plan.MaxPods, options.Retention, time, ledger, exporterMetrics.Folded, exporterMetrics.Retired)),
+                level, labels.At(level.Level), pods, namespaces, plan.MaxPods, options.Retention, time, ledger, metrics.Folded, metrics.Retired)),
         ];
-        exporterMetrics.SeriesLimit.Set(plan.MaxSeries);
+        metrics.SeriesLimit.Set(plan.MaxSeries);
         Restore();
     }
 
@@ -149,7 +148,6 @@ internal sealed partial class PodAccounts
             Volatile.Write(ref _rounds, _rounds + 1);
         }
         _metrics.SeriesFolded.Set(folded);
-        _metrics.LedgerUnpinned.Set(_ledger.Unpinned);
         if (folded > 0 && _folding.Begins())
         {
             LogFolding(folded);
@@ -175,7 +173,10 @@ internal sealed partial class PodAccounts
             }
             lock (_ledger.Lock)
             {
-                _metrics.Retired.Add(entry, key.Totals);
+                foreach (var signal in _ledger.Signals.Where(signal => key.HasTotal(signal)))
+                {
+                    _metrics.Retired.Add(entry, signal);
+                }
                 _ledger.Open(RecordKind.Group, entry.Key, null).Remove();
             }
         }

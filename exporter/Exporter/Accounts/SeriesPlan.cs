@@ -1,4 +1,3 @@
-using Exporter.Metrics;
 using Exporter.Pods;
 
 namespace Exporter.Accounts;

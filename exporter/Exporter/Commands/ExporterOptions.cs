@@ -2,7 +2,6 @@ using Exporter.Accounts;
 using Exporter.Discovery;
 using Exporter.Handshakes;
 using Exporter.Kubernetes;
-using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Server;

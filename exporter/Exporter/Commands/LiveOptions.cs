@@ -1,5 +1,4 @@
 using Exporter.Health;
-using Exporter.Metrics;
 using Exporter.Options;
 using Microsoft.Extensions.Options;
 using Prometheus;
@@ -31,8 +30,8 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     internal LiveOptions(OptionFiles files, ExporterOptions started, TimeProvider time, IMetricFactory metrics, ILogger logger)
     {
         (_files, _current, _time, _logger) = (files, started, time, logger);
-        _errors = ExporterFamilies.OptionErrors.CreateCounter(metrics);
-        _pendingOptions = ExporterFamilies.OptionsPending.CreateGauge(metrics);
+        _errors = ProcessMetrics.OptionErrors.CreateCounter(metrics);
+        _pendingOptions = ProcessMetrics.OptionsPending.CreateGauge(metrics);
         var reader = new OptionReader(files.Configuration);
         _ = ExporterOptions.Read(reader);
         _started = _values = ValuesOf(reader, files.Configuration);

@@ -32,13 +32,13 @@ internal static class MetricsText
             $"Of the {plan.MaxSeries} of `Metrics:MaxSeries`, {plan.FixedLines} are set aside for the host and for what is folded, {plan.NamespaceLines} are for what is folded by namespace, "
                 + $"and {plan.PodLines} have room for {plan.Capacity}, if all need all.");
         Line(text, "## The exporter");
-        foreach (var family in ExporterFamilies.All)
+        foreach (var family in AllFamilies.OfExporter)
         {
             Write(text, family, [], level: null);
         }
         Line(text, "## Kubernetes");
         Line(text, "These families exist where pods are identified by Kubernetes.");
-        foreach (var family in ExporterFamilies.Kubernetes)
+        foreach (var family in AllFamilies.OfKubernetes)
         {
             Write(text, family, [], level: null);
         }

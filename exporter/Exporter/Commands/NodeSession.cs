@@ -1,5 +1,6 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
+using Exporter.Bpf.Contract;
 using Exporter.Bpf.Netlink;
 using Exporter.Discovery;
 using Exporter.Endpoints;
@@ -8,7 +9,10 @@ using Exporter.Handshakes;
 using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.Programs;
+using Exporter.Signals;
+using Exporter.State;
 using Exporter.Traffic;
+using Prometheus;
 
 namespace Exporter.Commands;
 
@@ -51,7 +55,7 @@ internal sealed class NodeSession : IAsyncDisposable
         var session = new NodeSession(services.BuildServiceProvider(), state.Own);
         try
         {
-            session.Show(options, state.Kernel);
+            session.Show(options, state.Kernel, state.Own.Factory);
             session._reconciler.Restore();
             foreach (var loop in session._loops)
             {
@@ -95,7 +99,12 @@ internal sealed class NodeSession : IAsyncDisposable
         }
         var labels = options.CreateLabels();
         services.AddSingleton(state.Time).AddSingleton(state.Health).AddSingleton(state.Readiness).AddSingleton(state.Changes).AddSingleton(state.Bpf);
-        services.AddSingleton(new ExporterMetrics(state.Own.Factory, kernel.Ledger)).AddSingleton(labels);
+        ProcessMetrics.ShowBuild(state.Own.Factory);
+        ProcessMetrics.ShowStandby(state.Own.Factory, null);
+        services.AddSingleton(new AccountMetrics(state.Own.Factory, kernel.Ledger, AllSignals.Totals)).AddSingleton(labels);
+        services.AddSingleton(new DrainMetrics(state.Own.Factory, AllSignals.Rows)).AddSingleton(new InterfaceMetrics(state.Own.Factory));
+        services.AddSingleton(new StateMetrics(state.Own.Factory)).AddSingleton(new TrafficLosses(state.Own.Factory));
+        services.AddSingleton(new HandshakeLosses(state.Own.Factory, kernel.Ledger));
         services.AddSingleton(options.CreatePlan());
         services.AddSingleton<PodAccounts>();
         services.AddSingleton<PodsExposition>();
@@ -118,8 +127,23 @@ internal sealed class NodeSession : IAsyncDisposable
         services.AddSingleton<InterfaceReconciler>();
         services.AddSingleton(provider => state.FindPods(options, labels)
             ?? new StandalonePodSource(provider.GetRequiredService<LinkClient>(), labels, StandalonePodSource.DefaultDirectories));
+        services.AddSingleton<IReadOnlyList<(RowFields?, Action)>>(FindDrains);
         services.AddSingleton<IHostedService, DrainLoop>();
         services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<LinkWatcher>());
+    }
+
+    private static List<(RowFields? Signal, Action Drain)> FindDrains(IServiceProvider services)
+    {
+        var pins = services.GetService<PinDirectory>();
+        var (ledger, state, bpf) = (services.GetRequiredService<Ledger>(), services.GetRequiredService<StateMetrics>(), services.GetRequiredService<BpfMetrics>());
+        List<(RowFields? Signal, Action Drain)> drains = [(TrafficValue.Fields, services.GetRequiredService<TrafficReader>().Drain)];
+        if (services.GetService<HandshakeReader>() is { } handshakes)
+        {
+            drains.Insert(0, (HandshakeValue.Fields, handshakes.Drain));
+        }
+        drains.Add((null, bpf.Update));
+        drains.Add((null, () => state.Update(pins, ledger)));
+        return drains;
     }
 
     private static async Task<Exception> WaitForFailureAsync(IEnumerable<BackgroundService> loops)
@@ -132,14 +156,13 @@ internal sealed class NodeSession : IAsyncDisposable
         return await failed.Task;
     }
 
-    private void Show(ExporterOptions options, NodeKernel kernel)
+    private void Show(ExporterOptions options, NodeKernel kernel, IMetricFactory own)
     {
-        var metrics = _services.GetRequiredService<ExporterMetrics>();
-        var attachment = kernel.Handshakes;
-        metrics.Pinned.Set(kernel.Pins is null ? 0 : 1);
+        var (metrics, attachment) = (_services.GetRequiredService<StateMetrics>(), kernel.Handshakes);
+        metrics.Update(kernel.Pins, kernel.Ledger);
         metrics.UndecidedPins.Set(kernel.Layout.Undecided);
-        metrics.SetHook("traffic", kernel.Hook.Name);
-        metrics.SetHook("handshake", attachment.Programs is { } handshakes ? HandshakeHooks.Name(handshakes.Hook) : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
-        metrics.SetHook("handshake_requests", attachment.SeesRequests ? "kprobe" : options.Handshake.Hook is HandshakeChoice.Off or HandshakeChoice.Tracepoint ? "off" : "unavailable");
+        ProcessMetrics.ShowHook(own, "traffic", kernel.Hook.Name);
+        ProcessMetrics.ShowHook(own, "handshake", attachment.Programs is { } handshakes ? HandshakeHooks.Name(handshakes.Hook) : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
+        ProcessMetrics.ShowHook(own, "handshake_requests", attachment.SeesRequests ? "kprobe" : options.Handshake.Hook is HandshakeChoice.Off or HandshakeChoice.Tracepoint ? "off" : "unavailable");
     }
 }

@@ -24,7 +24,7 @@ internal sealed class NodeState : IAsyncDisposable
     internal NodeState(ExporterOptions options, NodeKernel kernel, ApiConnection? api, OwnMetrics own, ILoggerFactory logging)
     {
         (Kernel, Own, Logging) = (kernel, own, logging);
-        Readiness = new(ExporterFamilies.Ready.CreateGauge(own.Factory));
+        Readiness = new(ProcessMetrics.Ready.CreateGauge(own.Factory));
         var handshakes = kernel.Handshakes.Programs;
         Bpf = new(own.Factory, [() => kernel.Traffic.Programs, () => handshakes?.Programs ?? []], MapsOf(kernel.Traffic, handshakes));
         Objects = new(options.Bpf, own.Factory);

@@ -3,7 +3,6 @@ using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Discovery;
 using Exporter.Kubernetes;
-using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.State;
 

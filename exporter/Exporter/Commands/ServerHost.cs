@@ -130,9 +130,9 @@ internal sealed class ServerHost : IAsyncDisposable
     /// <param name="notReady">Why this process is not ready; null: it is, since it does what it was asked for.</param>
     internal void ShowStandby(StandbyReason reason, string? notReady = null)
     {
-        ExporterMetrics.ShowBuild(Own.Factory);
-        ExporterMetrics.ShowStandby(Own.Factory, reason);
-        var readiness = new Health.Readiness(ExporterFamilies.Ready.CreateGauge(Own.Factory));
+        ProcessMetrics.ShowBuild(Own.Factory);
+        ProcessMetrics.ShowStandby(Own.Factory, reason);
+        var readiness = new Health.Readiness(ProcessMetrics.Ready.CreateGauge(Own.Factory));
         if (notReady is not null)
         {
             readiness.WaitFor("standby", notReady);

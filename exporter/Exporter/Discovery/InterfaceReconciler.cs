@@ -1,8 +1,8 @@
-using Exporter.Accounts;
 using System.Collections.Concurrent;
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Net.Sockets;
+using Exporter.Accounts;
 using Exporter.Bpf;
 using Exporter.Bpf.Native;
 using Exporter.Bpf.Netlink;
@@ -33,7 +33,7 @@ internal sealed partial class InterfaceReconciler(
     InterfaceRecords records,
     TrafficReader reader,
     ITrafficSource traffic,
-    ExporterMetrics metrics,
+    InterfaceMetrics metrics,
     LoopHealth health,
     Readiness readiness,
     TimeProvider time,
@@ -515,7 +515,6 @@ internal sealed partial class InterfaceReconciler(
         var isLost = pins.IsLost;
         if (isLost ? _pinLoss.Begins() : _pinLoss.Ends())
         {
-            metrics.Pinned.Set(isLost ? 0 : 1);
             if (isLost)
             {
                 metrics.CountAttachError("pin");
@@ -903,14 +902,14 @@ internal sealed partial class InterfaceReconciler(
         if (direction == TcDirection.Ingress)
         {
             var now = Difference(statistics.ReceivedPackets, owner.Totals.Transmitted.Packets);
-            metrics.AddMissed(PodFamilies.TransmitDirection, Difference(now, before.Transmitted ?? now));
+            metrics.AddUnattached(PodFamilies.TransmitDirection, Difference(now, before.Transmitted ?? now));
             owner.Uncounted = before with { Transmitted = now };
         }
         else
         {
             // The programs see what the interface drops itself, too.
             var now = Difference(statistics.TransmittedPackets + statistics.TransmitDropped, owner.Totals.Received.Packets);
-            metrics.AddMissed(PodFamilies.ReceiveDirection, Difference(now, before.Received ?? now));
+            metrics.AddUnattached(PodFamilies.ReceiveDirection, Difference(now, before.Received ?? now));
             owner.Uncounted = before with { Received = now };
         }
     }

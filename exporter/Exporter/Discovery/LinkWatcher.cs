@@ -2,7 +2,6 @@ using System.Collections.Frozen;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Health;
-using Exporter.Metrics;
 using Exporter.Pods;
 
 namespace Exporter.Discovery;
@@ -14,7 +13,7 @@ namespace Exporter.Discovery;
 internal sealed partial class LinkWatcher(
     LinkMonitor monitor,
     ChangeSignal changes,
-    ExporterMetrics metrics,
+    InterfaceMetrics metrics,
     LoopHealth health,
     TimeProvider time,
     ILogger<LinkWatcher> logger,

@@ -18,7 +18,7 @@ internal static class ExporterEndpoints
         var time = app.Services.GetRequiredService<TimeProvider>();
         var scrapes = new RequestSlots(maxAtOnce, RefusalReason.Scrapes, refusals, time);
         var pages = new RequestSlots(maxAtOnce, RefusalReason.Pages, refusals, time);
-        Serve("/metrics", scrapes, (served, context) => ContentCoding.WriteAsync(context, () => served.WriteMetricsAsync(context, refusals)));
+        Serve("/metrics", scrapes, (served, context) => served.WriteMetricsAsync(context, refusals));
         Serve("/healthz", null, static (served, context) =>
         {
             var stuck = served.Services.GetRequiredService<LoopHealth>().Stuck();

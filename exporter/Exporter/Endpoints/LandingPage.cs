@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using Exporter.Metrics;
 
 namespace Exporter.Endpoints;
 
@@ -28,7 +27,7 @@ internal static class LandingPage
             <style>body {"{"} font-family: sans-serif {"}"} td, th {"{"} padding: 0.2em 0.8em; text-align: left {"}"} td.number {"{"} text-align: right {"}"}</style></head>
             <body>
             <h1>podnet-exporter</h1>
-            <p>What this node's pods send and receive on the network. Version {Encode(ExporterMetrics.Version)}.</p>
+            <p>What this node's pods send and receive on the network. Version {Encode(ProductVersion.Text)}.</p>
             <ul>
             <li><a href="metrics">/metrics</a>: for Prometheus</li>
             <li><a href="api/v1/pods">/api/v1/pods</a>: the table below as JSON</li>

@@ -21,21 +21,40 @@ internal sealed class Served(IServiceProvider services, CollectorRegistry own)
         context.Response.ContentType = format == Exposition.ExpositionFormat.OpenMetrics
             ? PrometheusConstants.OpenMetricsContentTypeWithVersionAndEncoding
             : PrometheusConstants.TextContentTypeWithVersionAndEncoding;
-        if (_pods is not null)
+        var body = context.Response.BodyWriter;
+        if (_pods is null)
         {
-            using var snapshot = _pods.Acquire(format);
-            await using var cut = snapshot.IsCutOff.Register(() =>
-            {
-                refusals.Count(RefusalReason.SlowClient);
-                context.Abort();
-            });
-            await context.Response.Body.WriteAsync(snapshot.Text, context.RequestAborted);
+            await ContentCoding.WriteAsync(context, async () => await WriteOwnAsync(context.Response.Body, format, context.RequestAborted));
+            return;
         }
-        await own.CollectAndExportAsTextAsync(
-            context.Response.Body,
-            format == Exposition.ExpositionFormat.OpenMetrics ? Prometheus.ExpositionFormat.OpenMetricsText : Prometheus.ExpositionFormat.PrometheusText,
-            context.RequestAborted);
+        using var own = new MemoryStream();
+        using var snapshot = _pods.Acquire(format);
+        await using var cutOff = snapshot.IsCutOff.Register(() =>
+        {
+            refusals.Count(RefusalReason.SlowClient);
+            context.Abort();
+        });
+        await WriteOwnAsync(own, format, context.RequestAborted);
+        var last = own.GetBuffer().AsMemory(0, (int)own.Length);
+        await ContentCoding.WriteAsync(
+            context,
+            async () =>
+            {
+                await body.WriteAsync(snapshot.Text, context.RequestAborted);
+                await body.WriteAsync(last, context.RequestAborted);
+            },
+            async () =>
+            {
+                var zipped = snapshot.Zipped;
+                await body.WriteAsync(zipped.Beginning, context.RequestAborted);
+                await body.WriteAsync(zipped.End(last.Span), context.RequestAborted);
+            });
     }
+
+    private Task WriteOwnAsync(Stream stream, Exposition.ExpositionFormat format, CancellationToken cancellationToken) => own.CollectAndExportAsTextAsync(
+        stream,
+        format == Exposition.ExpositionFormat.OpenMetrics ? Prometheus.ExpositionFormat.OpenMetricsText : Prometheus.ExpositionFormat.PrometheusText,
+        cancellationToken);
 
     /// <summary>The format that the client accepts best, the text format where it says nothing.</summary>
     private static Exposition.ExpositionFormat ChooseFormat(HttpRequest request) =>

@@ -25,7 +25,7 @@ internal sealed class PodsExposition(PodAccounts accounts)
             if (_snapshots.Find(snapshot => snapshot.Format == format && snapshot.Round == round) is not { } current)
             {
                 current = Prepare(format);
-                current.Round = round;
+                (current.Round, current.IsZipped) = (round, false);
                 _writer.Write(current.Output, format);
             }
             current.Readers++;
@@ -66,8 +66,27 @@ internal sealed class PodsExposition(PodAccounts accounts)
     internal sealed class Snapshot(PodsExposition exposition, ExpositionFormat format) : IDisposable
     {
         private readonly CancellationTokenSource _cutOff = new();
+        private readonly ZippedText _zipped = new();
+        private readonly Lock _zipping = new();
 
         internal ReadOnlyMemory<byte> Text => Output.WrittenMemory;
+
+        /// <summary>The same as the beginning of a gzip stream, which is made when it is first asked for.</summary>
+        internal ZippedText Zipped
+        {
+            get
+            {
+                lock (_zipping)
+                {
+                    if (!IsZipped)
+                    {
+                        _zipped.Write(Text.Span);
+                        IsZipped = true;
+                    }
+                    return _zipped;
+                }
+            }
+        }
 
         /// <summary>Cancelled when readers have taken so long that too many later texts are read.</summary>
         internal CancellationToken IsCutOff => _cutOff.Token;
@@ -79,6 +98,8 @@ internal sealed class PodsExposition(PodAccounts accounts)
         internal long Round { get; set; }
 
         internal int Readers { get; set; }
+
+        internal bool IsZipped { get; set; }
 
         public void Dispose() => exposition.Release(this);
 

@@ -32,6 +32,19 @@ internal static class HandshakeColumns
         Query = "topk(10, sum by (namespace, pod) (rate(podnet_tcp_handshake_retransmits_total{role=\"client\"}[5m])))",
     };
 
+    /// <summary>Completed and failed ones.</summary>
+    internal static SignalTotals Totals { get; } = new(
+        HandshakeValue.Fields,
+        [
+            new("handshakes", "TCP handshakes, completed or failed, {0}.", PodFamilies.Role, IsByLabel: false, role =>
+            [
+                .. Enumerable.Range(0, HandshakeValue.Ranges).Select(range => FieldOf($"{role}.{range}.count")),
+                .. Reason.Values.Select(reason => FieldOfReason(role, reason)),
+            ]),
+        ],
+        "in a network namespace whose pod was not identified in time, or that is not the peer of any interface",
+        "In time is within `Identity:HoldFor`. A namespace that is not the peer of any host interface is one inside a pod, such as that of a rootless container or a browser's sandbox.");
+
     /// <summary>Each line, and each histogram of durations, comes with what it counts for the first time.</summary>
     internal static SignalColumns Create(MetricsOptions options, HandshakeOptions handshakes)
     {
@@ -46,13 +59,13 @@ internal static class HandshakeColumns
                     [
                         .. PodFamilies.Role.Values.Select(role => new RangesColumn(
                             durations, FieldOf($"{role}.0.count"), HandshakeValue.Ranges, handshakes.Buckets, NanosecondDecimals, isAlwaysShown: false, role)),
-                        .. from role in PodFamilies.Role.Values from reason in Reason.Values select Count(Failures, $"{role}.{reason.Replace("_", "", StringComparison.Ordinal)}", role, reason),
-                        .. PodFamilies.Role.Values.Select(role => Count(Retransmits, $"{role}.resent", role)),
+                        .. from role in PodFamilies.Role.Values from reason in Reason.Values select Count(Failures, FieldOfReason(role, reason), role, reason),
+                        .. PodFamilies.Role.Values.Select(role => Count(Retransmits, FieldOf($"{role}.resent"), role)),
                     ]),
                 ]);
     }
 
-    private static CounterColumn Count(MetricDefinition family, string field, params IReadOnlyList<string> labels) => new(family, FieldOf(field), FieldOf(field), labels);
+    private static CounterColumn Count(MetricDefinition family, int number, params IReadOnlyList<string> labels) => new(family, number, number, labels);
 
     private static MetricDefinition Durations(IReadOnlyList<ulong> bounds) => new(
         Histogram,
@@ -65,6 +78,8 @@ internal static class HandshakeColumns
         Query = "histogram_quantile(0.99, sum by (le, namespace, pod) (rate(podnet_tcp_handshake_duration_seconds_bucket{role=\"client\"}[5m])))",
         Details = "The bounds are the option `Handshake:Buckets`.",
     };
+
+    private static int FieldOfReason(string role, string reason) => FieldOf($"{role}.{reason.Replace("_", "", StringComparison.Ordinal)}");
 
     private static int FieldOf(string name) => HandshakeValue.Fields.IndexOf(name);
 }

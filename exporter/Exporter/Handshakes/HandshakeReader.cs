@@ -1,6 +1,6 @@
+using Exporter.Accounts;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
-using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.Signals;
 using Exporter.State;
@@ -70,13 +70,20 @@ internal sealed class KernelHandshakeSource(TcpHandshakePrograms programs) : IHa
 /// known yet are held until it is, or until the wait is over. Used by the drain loop alone.
 /// </summary>
 internal sealed class HandshakeReader(
-    IHandshakeSource source, PodTable pods, ExporterMetrics metrics, Ledger ledger, TimeProvider time, IdentityOptions options, HandshakeOptions handshakeOptions)
+    IHandshakeSource source,
+    PodTable pods,
+    AccountMetrics accounts,
+    HandshakeLosses losses,
+    Ledger ledger,
+    TimeProvider time,
+    IdentityOptions options,
+    HandshakeOptions handshakeOptions)
 {
     private const ulong Client = 0;
     private const ulong Server = 1;
     private const ulong NanosecondsPerSecond = 1_000_000_000;
 
-    private static readonly HandshakeLoss[] Losses = Enum.GetValues<HandshakeLoss>();
+    private static readonly HandshakeLoss[] Reasons = Enum.GetValues<HandshakeLoss>();
 
     /// <summary>Reading them takes a moment in which the kernel skips kprobes' programs on this CPU.</summary>
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
@@ -87,8 +94,8 @@ internal sealed class HandshakeReader(
     private readonly PendingCounts<ulong>.Crediter _credit = (owner, held) =>
         owner.Add(HandshakeValue.Fields, RowFields.RowOf(RowFields.ValueOf<HandshakeValue>(held).Regroup(handshakeOptions.Buckets)));
 
-    private readonly PendingCounts<ulong>.Taker _giveUp = held => metrics.Unattributed.Add(HandshakeValue.Fields, held);
-    private readonly MissedHandshakes _missed = new(ledger, metrics.MissedHandshakes);
+    private readonly PendingCounts<ulong>.Taker _giveUp = held => accounts.Unattributed.Add(HandshakeValue.Fields, held);
+    private readonly MissedHandshakes _missed = new(ledger, losses.Missed);
     private long _sweptAt = time.GetTimestamp();
     private bool _unfinished;
     private long _started;
@@ -134,9 +141,9 @@ internal sealed class HandshakeReader(
             SweepLate();
             _sweptAt = time.GetTimestamp();
         }
-        foreach (var reason in Losses)
+        foreach (var reason in Reasons)
         {
-            metrics.SetLoss(reason, source.ReadLoss(reason));
+            losses.Set(reason, source.ReadLoss(reason));
         }
         var missed = source.ReadMissed();
         lock (ledger.Lock)
@@ -177,7 +184,7 @@ internal sealed class HandshakeReader(
         else if (!IsPeer(network))
         {
             // Every process that may make user namespaces can make any number of these.
-            metrics.Unattributed.Add(HandshakeValue.Fields, row);
+            accounts.Unattributed.Add(HandshakeValue.Fields, row);
         }
         else if (_held.TryHold(network) is { } held)
         {
@@ -185,8 +192,8 @@ internal sealed class HandshakeReader(
         }
         else
         {
-            metrics.UnheldHandshakes.Inc();
-            metrics.Unattributed.Add(HandshakeValue.Fields, row);
+            accounts.CountUnheld(HandshakeValue.Fields);
+            accounts.Unattributed.Add(HandshakeValue.Fields, row);
         }
     }
 
@@ -219,7 +226,7 @@ internal sealed class HandshakeReader(
             {
                 lock (ledger.Lock)
                 {
-                    metrics.UnseenHandshakes.Add(1);
+                    losses.Unseen.Add(1);
                     ledger.Commit();
                 }
             }

@@ -1,5 +1,4 @@
 using Exporter.Bpf;
-using Exporter.Metrics;
 using Exporter.State;
 
 namespace Exporter.Handshakes;

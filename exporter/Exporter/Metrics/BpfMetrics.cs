@@ -10,6 +10,38 @@ internal sealed record MapUsage(string Name, int MaxEntries, Func<int> Entries);
 /// <summary>The families about the BPF programs and maps themselves.</summary>
 internal sealed class BpfMetrics
 {
+    private static readonly MetricDefinition ProgramRuns = new(
+        MetricType.Counter, "podnet_exporter_bpf_program_runs_total", "runs", "Runs of a BPF program, while the kernel's BPF statistics are on.", new MetricLabel("program"))
+    {
+        Query = "sum by (program) (rate(podnet_exporter_bpf_program_runs_total[5m]))",
+        Details = "They are on with `Bpf:RunStatistics`, or the sysctl `kernel.bpf_stats_enabled`.",
+    };
+
+    private static readonly MetricDefinition ProgramRunTime = new(
+        MetricType.Counter, "podnet_exporter_bpf_program_run_seconds_total", "seconds", "Run time of a BPF program, while the kernel's BPF statistics are on.", new MetricLabel("program"))
+    {
+        Query = "rate(podnet_exporter_bpf_program_run_seconds_total[5m]) / rate(podnet_exporter_bpf_program_runs_total[5m])",
+    };
+
+    private static readonly MetricDefinition ProgramMisses = new(
+        MetricType.Counter, "podnet_exporter_bpf_program_misses_total", "runs", "Runs of a BPF program that the kernel skipped, as far as it reports them.", new MetricLabel("program"))
+    {
+        Query = "sum by (instance, program) (increase(podnet_exporter_bpf_program_misses_total[1h])) > 0",
+        Details = "For kprobes the kernel reports them since Linux 6.7. Once `podnet_tp_state2` is attached, it counts what `podnet_tp_state` misses.",
+    };
+
+    private static readonly MetricDefinition MapEntries = new(
+        MetricType.Gauge, "podnet_exporter_bpf_map_entries", "entries", "Entries of a BPF map when it was last read.", new MetricLabel("map", "traffic", "handshakes", "handshakes_late"))
+    {
+        Query = "podnet_exporter_bpf_map_entries / podnet_exporter_bpf_map_max_entries > 0.8",
+    };
+
+    private static readonly MetricDefinition MapMaxEntries = new(
+        MetricType.Gauge, "podnet_exporter_bpf_map_max_entries", "entries", "Entries that a BPF map has room for.", new MetricLabel("map", "traffic", "handshakes", "handshakes_late"))
+    {
+        Query = "podnet_exporter_bpf_map_max_entries",
+    };
+
     private readonly IReadOnlyList<Func<IReadOnlyList<BpfProgram>>> _programs;
     private readonly IReadOnlyList<MapUsage> _maps;
     private readonly Counter _runs;
@@ -23,17 +55,19 @@ internal sealed class BpfMetrics
     {
         _programs = programs;
         _maps = maps;
-        _runs = ExporterFamilies.ProgramRuns.CreateCounter(metrics);
-        _runTime = ExporterFamilies.ProgramRunTime.CreateCounter(metrics);
-        _misses = ExporterFamilies.ProgramMisses.CreateCounter(metrics);
-        var entries = ExporterFamilies.MapEntries.CreateGauge(metrics);
+        _runs = ProgramRuns.CreateCounter(metrics);
+        _runTime = ProgramRunTime.CreateCounter(metrics);
+        _misses = ProgramMisses.CreateCounter(metrics);
+        var entries = MapEntries.CreateGauge(metrics);
         _entryGauges = [.. maps.Select(map => entries.WithLabels(map.Name))];
-        var maxEntries = ExporterFamilies.MapMaxEntries.CreateGauge(metrics);
+        var maxEntries = MapMaxEntries.CreateGauge(metrics);
         foreach (var map in maps)
         {
             maxEntries.WithLabels(map.Name).Set(map.MaxEntries);
         }
     }
+
+    internal static IReadOnlyList<MetricDefinition> Families => [ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries];
 
     /// <exception cref="BpfException">The kernel does not tell.</exception>
     internal void Update()

@@ -17,19 +17,33 @@ internal sealed class ProgramObjects
     private const string Replaced = "replaced";
     private const string Refused = "refused";
 
+    private static readonly MetricDefinition ReplacementsFamily = new(
+        MetricType.Counter,
+        "podnet_exporter_bpf_replacements_total",
+        "objects",
+        "BPF objects from Bpf:ObjectDirectory that replaced the running ones, or were refused.",
+        new MetricLabel("object", "pod_traffic", "tcp_handshake"),
+        new MetricLabel("result", "replaced", "refused"))
+    {
+        Query = "increase(podnet_exporter_bpf_replacements_total{result=\"refused\"}[1h]) > 0",
+        Details = "refused: the running programs stay; the log and /api/v1/bpf have the reason.",
+    };
+
     private readonly Counter _replacements;
     private ObjectStatus[] _status = [new(PodTrafficPrograms.ObjectName), new(TcpHandshakePrograms.ObjectName)];
 
     internal ProgramObjects(BpfOptions options, IMetricFactory metrics)
     {
         Directory = new(options);
-        _replacements = ExporterFamilies.Replacements.CreateCounter(metrics);
+        _replacements = ReplacementsFamily.CreateCounter(metrics);
         foreach (var status in _status)
         {
             _replacements.WithLabels(status.Name, Replaced).Publish();
             _replacements.WithLabels(status.Name, Refused).Publish();
         }
     }
+
+    internal static IReadOnlyList<MetricDefinition> Families => [ReplacementsFamily];
 
     /// <summary>What is there to replace them; remembers what it has offered.</summary>
     internal ObjectDirectory Directory { get; }

@@ -7,10 +7,23 @@ namespace Exporter.Security;
 /// <summary>Makes what is read from files, and counts what could not be used.</summary>
 internal sealed partial class SecretFiles(IMetricFactory metrics, TimeProvider time, ILogger<SecretFiles> logger)
 {
-    private readonly Counter _errors = ExporterFamilies.SecretErrors.CreateCounter(metrics);
+    private static readonly MetricDefinition ErrorsFamily = new(
+        MetricType.Counter,
+        "podnet_exporter_credential_reload_failures_total",
+        "files",
+        "Failed reloads of the server's certificate or credential files.",
+        new MetricLabel("secret", "certificate", "bearer_token", "basic_auth"))
+    {
+        Query = "increase(podnet_exporter_credential_reload_failures_total[1h]) > 0",
+        Details = "The previous content stays in use. Only configured files have a series.",
+    };
+
+    private readonly Counter _errors = ErrorsFamily.CreateCounter(metrics);
     private readonly ConcurrentBag<Action> _files = [];
 
     /// <summary>Reads all files now; one that still cannot be used is logged and counted again.</summary>
+    internal static IReadOnlyList<MetricDefinition> Families => [ErrorsFamily];
+
     internal void ReadAgain()
     {
         foreach (var read in _files)

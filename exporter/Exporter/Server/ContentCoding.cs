@@ -8,7 +8,8 @@ namespace Exporter.Server;
 internal static class ContentCoding
 {
     /// <summary>Has the body written, compressed if the client prefers that.</summary>
-    internal static async Task WriteAsync(HttpContext context, Func<Task> write)
+    /// <param name="writeZipped">Writes the body as one gzip stream; null: what <paramref name="write"/> writes is compressed.</param>
+    internal static async Task WriteAsync(HttpContext context, Func<Task> write, Func<Task>? writeZipped = null)
     {
         var response = context.Response;
         response.Headers.Vary = "Accept-Encoding";
@@ -21,6 +22,11 @@ internal static class ContentCoding
                 break;
             case true:
                 response.Headers.ContentEncoding = "gzip";
+                if (writeZipped is not null)
+                {
+                    await writeZipped();
+                    break;
+                }
                 var plain = response.Body;
                 // Disposed before the body is given back: that writes the end of the one gzip member.
                 await using (var gzip = new GZipStream(plain, CompressionLevel.Fastest, leaveOpen: true))

@@ -1,3 +1,4 @@
+using Exporter.Bpf;
 using Exporter.Pods;
 
 namespace Exporter.State;
@@ -17,6 +18,11 @@ internal enum GroupRoom : byte
 /// <param name="HasTraffic">Else it has handshakes alone.</param>
 internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNames, GroupRoom Room, GroupTotals Totals, bool HasTraffic, LabelValues Labels)
 {
+    /// <summary>Whether the totals have what is not in the record, of this signal.</summary>
+    internal bool HasTotal(RowFields signal) => Totals.HasFlag(TotalOf(signal));
+
+    internal static GroupTotals TotalOf(RowFields signal) => Enum.Parse<GroupTotals>(signal.Name, ignoreCase: true);
+
     internal byte[] Write() => RecordKey.Write(writer =>
     {
         writer.Write((byte)Level);

@@ -1,31 +1,27 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
-using Exporter.Handshakes;
 using Exporter.Health;
-using Exporter.Metrics;
+using Exporter.Signals;
 
 namespace Exporter.Traffic;
 
 /// <summary>Drains at every tick, and once more when the program stops.</summary>
-/// <param name="handshakes">Null where handshakes are not counted.</param>
+/// <param name="drains">Each is tried, whatever becomes of the others; with the signal that it is of, or null.</param>
+/// <param name="reader">Says how much was counted, at the end.</param>
 internal sealed partial class DrainLoop(
+    IReadOnlyList<(RowFields? Signal, Action Drain)> drains,
     TrafficReader reader,
     PodAccounts accounts,
-    ExporterMetrics metrics,
+    DrainMetrics metrics,
     LoopHealth health,
     TimeProvider time,
     DrainOptions options,
-    BpfMetrics bpfMetrics,
-    ILogger<DrainLoop> logger,
-    HandshakeReader? handshakes = null) : BackgroundService
+    ILogger<DrainLoop> logger) : BackgroundService
 {
     private const string LoopName = "drain";
 
-    /// <summary>A drain waits for the kernel; on a node that is out of breath, that can take seconds.</summary>
+    /// <summary>A drain waits for the kernel; on an overloaded node, that can take seconds.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
-    /// <summary>Each is tried, whatever becomes of the others.</summary>
-    private readonly Action[] _drains = [.. handshakes is null ? Array.Empty<Action>() : [handshakes.Drain], reader.Drain, bpfMetrics.Update];
 
     private readonly Trouble _failure = new();
 
@@ -51,13 +47,16 @@ internal sealed partial class DrainLoop(
     private void DrainOnce()
     {
         string? problem = null;
-        foreach (var drain in _drains)
+        foreach (var (signal, drain) in drains)
         {
-            problem = Try(drain) ?? problem;
+            if (Try(drain) is { } failure)
+            {
+                metrics.CountError(signal);
+                problem = failure;
+            }
         }
         if (problem is not null)
         {
-            metrics.DrainErrors.Inc();
             if (_failure.Begins())
             {
                 LogFailing(problem);

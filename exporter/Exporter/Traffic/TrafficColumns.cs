@@ -54,6 +54,15 @@ internal static class TrafficColumns
         Details = "Buckets, sum and count are exact.",
     };
 
+    internal static SignalTotals Totals { get; } = new(
+        TrafficValue.Fields,
+        [
+            new("packets", "Packets counted {0}.", PodFamilies.Direction, IsByLabel: false, direction => SumOf(direction, "packets")),
+            new("bytes", "The bytes of the {1} packets.", PodFamilies.Direction, IsByLabel: true, direction => SumOf(direction, "bytes")),
+        ],
+        "on an interface whose pod was not identified in time",
+        "In time is within `Identity:HoldFor`.");
+
     internal static SignalColumns Create(MetricsOptions options) => new(
         TrafficValue.Fields,
         [
@@ -89,6 +98,8 @@ internal static class TrafficColumns
         decimals: 0,
         isAlwaysShown: true,
         direction);
+
+    private static int[] SumOf(string direction, string unit) => [.. Transport.Values.Select(transport => FieldOf($"{direction}.{transport}.{unit}"))];
 
     private static int FieldOf(string name) => TrafficValue.Fields.IndexOf(name);
 

@@ -1,6 +1,6 @@
+using Exporter.Accounts;
 using Exporter.Bpf;
 using Exporter.Bpf.Contract;
-using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.Signals;
 using Exporter.State;
@@ -56,7 +56,7 @@ internal sealed class KernelTrafficSource(PodTrafficPrograms programs) : ITraffi
 /// until it is, or until the wait is over.
 /// </summary>
 internal sealed class TrafficReader(
-    ITrafficSource source, PodTable pods, ExporterMetrics metrics, Ledger ledger, TimeProvider time, IdentityOptions options)
+    ITrafficSource source, PodTable pods, AccountMetrics accounts, DrainMetrics drains, TrafficLosses losses, Ledger ledger, TimeProvider time, IdentityOptions options)
 {
     private static readonly LossReason[] LossReasons = Enum.GetValues<LossReason>();
 
@@ -108,10 +108,10 @@ internal sealed class TrafficReader(
             }
             _unfinished = false;
             Volatile.Write(ref _completed, _started);
-            metrics.DrainDuration.Observe(time.GetElapsedTime(started).TotalSeconds);
+            drains.Duration.Observe(time.GetElapsedTime(started).TotalSeconds);
             foreach (var reason in LossReasons)
             {
-                metrics.SetLoss(reason, source.ReadLoss(reason));
+                losses.Set(reason, source.ReadLoss(reason));
             }
         }
     }
@@ -130,7 +130,7 @@ internal sealed class TrafficReader(
                 }
                 else
                 {
-                    metrics.Unattributed.Add(TrafficValue.Fields, entry.ReadCommitted(TrafficValue.Fields));
+                    accounts.Unattributed.Add(TrafficValue.Fields, entry.ReadCommitted(TrafficValue.Fields));
                     ledger.Open(RecordKind.HeldTraffic, entry.Key, null).Remove();
                 }
             }
@@ -157,18 +157,18 @@ internal sealed class TrafficReader(
                 }
                 else
                 {
-                    metrics.UnheldTraffic.Inc();
-                    metrics.Unattributed.Add(TrafficValue.Fields, RowFields.RowOf(row.Value));
+                    accounts.CountUnheld(TrafficValue.Fields);
+                    accounts.Unattributed.Add(TrafficValue.Fields, RowFields.RowOf(row.Value));
                 }
             }
             else
             {
-                metrics.Unattributed.Add(TrafficValue.Fields, RowFields.RowOf(row.Value));
+                accounts.Unattributed.Add(TrafficValue.Fields, RowFields.RowOf(row.Value));
             }
         }
         // An interface may be gone by the time that its pod becomes known: its traffic is still that pod's.
         _credit ??= (owner, held) => Credit(owner, RowFields.ValueOf<TrafficValue>(held));
-        _giveUp ??= held => metrics.Unattributed.Add(TrafficValue.Fields, held);
+        _giveUp ??= held => accounts.Unattributed.Add(TrafficValue.Fields, held);
         _held.Settle(static owner => owner.Counts, _credit, _giveUp);
     }
 

@@ -4,10 +4,11 @@ using System.Text;
 using Exporter.Accounts;
 using Exporter.Bpf.Contract;
 using Exporter.Commands;
+using Exporter.Discovery;
 using Exporter.Exposition;
 using Exporter.Handshakes;
-using Exporter.Metrics;
 using Exporter.Pods;
+using Exporter.Signals;
 using Exporter.State;
 using Exporter.Traffic;
 using Microsoft.Extensions.Time.Testing;
@@ -34,11 +35,15 @@ internal sealed class CountingNode : IDisposable
         Ledger = Ledger.OpenIn(Memory);
         Options = TestOptions.Read(settings);
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
-        Metrics = new(Factory, Ledger);
+        Metrics = new(Factory, Ledger, AllSignals.Totals);
+        (Drains, TrafficLosses, HandshakeLosses, State) = (new(Factory, AllSignals.Rows), new(Factory), new(Factory, Ledger), new(Factory));
+        Interfaces = new(Factory);
+        ProcessMetrics.ShowBuild(Factory);
+        ProcessMetrics.ShowStandby(Factory, null);
         Labels = Options.CreateLabels();
         Pods = new(Metrics, Time, Labels, Options.Metrics, plan ?? Options.CreatePlan(), Ledger, Logger);
-        Reader = new(Source, Table, Metrics, Ledger, Time, Options.Identity);
-        Handshakes = new(HandshakeSource, Table, Metrics, Ledger, Time, Options.Identity, Options.Handshake);
+        Reader = new(Source, Table, Metrics, Drains, TrafficLosses, Ledger, Time, Options.Identity);
+        Handshakes = new(HandshakeSource, Table, Metrics, HandshakeLosses, Ledger, Time, Options.Identity, Options.Handshake);
     }
 
     internal static PodName Web { get; } = new("shop", "web");
@@ -59,7 +64,17 @@ internal sealed class CountingNode : IDisposable
 
     internal Ledger Ledger { get; }
 
-    internal ExporterMetrics Metrics { get; }
+    internal AccountMetrics Metrics { get; }
+
+    internal DrainMetrics Drains { get; }
+
+    internal TrafficLosses TrafficLosses { get; }
+
+    internal HandshakeLosses HandshakeLosses { get; }
+
+    internal StateMetrics State { get; }
+
+    internal InterfaceMetrics Interfaces { get; }
 
     internal PodLabels Labels { get; }
 

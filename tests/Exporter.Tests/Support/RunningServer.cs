@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Exporter.Commands;
-using Exporter.Metrics;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Time.Testing;
 

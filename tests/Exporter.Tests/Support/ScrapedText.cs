@@ -35,6 +35,9 @@ internal sealed class ScrapedText
         return Encoding.UTF8.GetString(text.ToArray());
     }
 
+    /// <summary>Of all signals.</summary>
+    internal double DrainErrors => _samples.Where(sample => sample.Key.StartsWith("podnet_exporter_drain_errors_total{", StringComparison.Ordinal)).Sum(sample => sample.Value);
+
     internal static ScrapedText Parse(string text) => new(text);
 
     internal bool Has(string sample) => _samples.ContainsKey(sample);

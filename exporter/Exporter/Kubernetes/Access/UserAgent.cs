@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Exporter.Metrics;
 using Exporter.Options;
 
 namespace Exporter.Kubernetes.Access;
@@ -9,5 +8,5 @@ internal static class UserAgent
 {
     /// <summary>In the form that kubectl and others use: name, version and platform.</summary>
     internal static readonly string Text =
-        $"podnet-exporter/{ExporterMetrics.Version.Split('+')[0]} (linux/{(RuntimeInformation.ProcessArchitecture == Architecture.X64 ? "amd64" : EnumText.Lower(RuntimeInformation.ProcessArchitecture))})";
+        $"podnet-exporter/{ProductVersion.Text.Split('+')[0]} (linux/{(RuntimeInformation.ProcessArchitecture == Architecture.X64 ? "amd64" : EnumText.Lower(RuntimeInformation.ProcessArchitecture))})";
 }

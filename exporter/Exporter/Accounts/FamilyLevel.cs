@@ -1,4 +1,4 @@
-namespace Exporter.Metrics;
+namespace Exporter.Accounts;
 
 /// <summary>What series of some families stand for, where that differs from all others.</summary>
 internal enum FamilyLevel

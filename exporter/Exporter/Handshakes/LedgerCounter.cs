@@ -4,7 +4,7 @@ using Exporter.Bpf.Contract;
 using Exporter.State;
 using Prometheus;
 
-namespace Exporter.Metrics;
+namespace Exporter.Handshakes;
 
 /// <summary>A counter of the exporter's own that continues after a restart: what is shown is what the ledger has.</summary>
 internal sealed class LedgerCounter : ILedgerView

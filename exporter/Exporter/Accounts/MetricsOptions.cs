@@ -1,7 +1,7 @@
 using Exporter.Options;
 using Exporter.Pods;
 
-namespace Exporter.Metrics;
+namespace Exporter.Accounts;
 
 /// <summary>Which series there are, how many, and for how long.</summary>
 /// <param name="MaxSeries">Sample lines.</param>

@@ -1,0 +1,92 @@
+using Exporter.Bpf;
+using Exporter.Metrics;
+using Exporter.State;
+using Prometheus;
+
+namespace Exporter.Accounts;
+
+/// <summary>The families about the pods' accounts: how many lines they have, and what is in none of them.</summary>
+internal sealed class AccountMetrics
+{
+    private static readonly MetricDefinition SeriesFamily = new(MetricType.Gauge, "podnet_exporter_series", "sample lines", "Sample lines of the pods' families.")
+    {
+        Query = "podnet_exporter_series / podnet_exporter_series_limit",
+    };
+
+    private static readonly MetricDefinition LimitFamily = new(
+        MetricType.Gauge, "podnet_exporter_series_limit", "sample lines", "Limit of sample lines of the pods' families.")
+    {
+        Query = "sum(podnet_exporter_series_limit)",
+        Details = "The option `Metrics:MaxSeries`.",
+    };
+
+    private static readonly MetricDefinition FoldedFamily = new(
+        MetricType.Gauge, "podnet_exporter_series_folded", "pods", "Pods, or workloads or namespaces where series stand for these, that have no series of their own and are counted under `__other__`.")
+    {
+        Query = "podnet_exporter_series_folded > 0",
+    };
+
+    private static readonly TotalDefinition UnattributedTotal = new("unattributed", null);
+    private static readonly TotalDefinition ExcludedTotal = new("excluded", "for excluded pods");
+    private static readonly TotalDefinition FoldedTotal = new(
+        "folded", "under __other__, for which the series budget has no room", "The series of `__other__` include them.");
+
+    private static readonly TotalDefinition RetiredTotal = new(
+        "retired", "in series that were removed since", "The sum of the pods' series and of this is everything that was counted for pods.");
+
+    private readonly Counter _unheld;
+
+    public AccountMetrics(IMetricFactory metrics, Ledger ledger, IReadOnlyList<SignalTotals> signals)
+    {
+        Series = SeriesFamily.CreateGauge(metrics);
+        SeriesLimit = LimitFamily.CreateGauge(metrics);
+        SeriesFolded = FoldedFamily.CreateGauge(metrics);
+        Unattributed = new(metrics, UnattributedTotal, signals, ledger);
+        Excluded = new(metrics, ExcludedTotal, signals, ledger);
+        Folded = new(metrics, FoldedTotal, signals, ledger);
+        Retired = new(metrics, RetiredTotal, signals, ledger);
+        _unheld = UnheldOf(signals).CreateCounter(metrics);
+        foreach (var signal in signals)
+        {
+            _unheld.WithLabels(signal.Fields.Name).Publish();
+        }
+    }
+
+    internal Gauge Series { get; }
+
+    internal Gauge SeriesLimit { get; }
+
+    internal Gauge SeriesFolded { get; }
+
+    /// <summary>Counts whose pod was not identified in time.</summary>
+    internal Totals Unattributed { get; }
+
+    /// <summary>Counts of pods that are to have no series.</summary>
+    internal Totals Excluded { get; }
+
+    /// <summary>What is counted under <c>__other__</c>, for which there was no room.</summary>
+    internal Totals Folded { get; }
+
+    /// <summary>What was counted in series that have left.</summary>
+    internal Totals Retired { get; }
+
+    internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<SignalTotals> signals) =>
+    [
+        SeriesFamily, LimitFamily, FoldedFamily, UnheldOf(signals),
+        .. from total in (TotalDefinition[])[UnattributedTotal, ExcludedTotal, FoldedTotal, RetiredTotal] from family in Totals.FamiliesOf(total, signals) select family,
+    ];
+
+    /// <summary>A row became unattributed at once.</summary>
+    internal void CountUnheld(RowFields signal) => _unheld.WithLabels(signal.Name).Inc();
+
+    private static MetricDefinition UnheldOf(IReadOnlyList<SignalTotals> signals) => new(
+        MetricType.Counter,
+        "podnet_exporter_unheld_rows_total",
+        "rows",
+        "Rows of counters, one for each unidentified pod and drain, that became unattributed at once because no more could be held.",
+        new MetricLabel("signal", [.. signals.Select(signal => signal.Fields.Name)]))
+    {
+        Query = "increase(podnet_exporter_unheld_rows_total[1h]) > 0",
+        Details = "Rows are held for at most 4096 interfaces and 4096 network namespaces.",
+    };
+}

@@ -1,0 +1,96 @@
+using System.Text;
+using Exporter.Bpf;
+using Exporter.Metrics;
+using Exporter.Pods;
+using Exporter.State;
+using Prometheus;
+
+namespace Exporter.Accounts;
+
+/// <summary>One total of what was counted, beside the pods' series. It continues after a restart.</summary>
+internal sealed class Totals : IPodAccount, ILedgerView
+{
+    private readonly LedgerEntry _entry;
+    private readonly Dictionary<RowFields, Sum[]> _sums;
+
+    internal Totals(IMetricFactory metrics, TotalDefinition definition, IReadOnlyList<SignalTotals> signals, Ledger ledger)
+    {
+        _sums = signals.ToDictionary(signal => signal.Fields, signal => Create(metrics, definition, signal));
+        // The name of its record is the same in every version.
+        _entry = ledger.Open(RecordKind.Total, Encoding.UTF8.GetBytes($"podnet_exporter_{definition.Name}_packets_total"), this);
+    }
+
+    public bool IsFolded => false;
+
+    /// <summary>The families of a total.</summary>
+    internal static IEnumerable<MetricDefinition> FamiliesOf(TotalDefinition definition, IReadOnlyList<SignalTotals> signals) =>
+        signals.SelectMany(signal => signal.Units.Select(unit => FamilyOf(definition, signal, unit)));
+
+    /// <summary>Adds a row with the next commit. Called with the ledger's lock.</summary>
+    public void Add(RowFields fields, ReadOnlySpan<ulong> row) => _entry.Add(fields, row);
+
+    /// <summary>Adds the signal's row of a record.</summary>
+    internal void Add(LedgerEntry entry, RowFields fields)
+    {
+        Span<ulong> row = stackalloc ulong[fields.Count];
+        entry.ReadTotal(fields, row);
+        _entry.Add(fields, row);
+    }
+
+    void ILedgerView.Show(RowFields fields, ReadOnlySpan<ulong> row)
+    {
+        foreach (var sum in _sums[fields])
+        {
+            sum.Counter.Inc(sum.Of(row));
+        }
+    }
+
+    // Not Inc: in a later session of this process the counters show it already.
+    void ILedgerView.Restore(RowFields fields, ReadOnlySpan<ulong> row)
+    {
+        foreach (var sum in _sums[fields])
+        {
+            sum.Counter.IncTo(sum.Of(row));
+        }
+    }
+
+    private static MetricDefinition FamilyOf(TotalDefinition definition, SignalTotals signal, TotalUnit unit)
+    {
+        var name = $"podnet_exporter_{definition.Name}_{unit.Name}_total";
+        var by = unit.IsByLabel ? $"instance, {unit.Label.Name}" : "instance";
+        return new(MetricType.Counter, name, unit.Name, string.Format(null, unit.Help, definition.Which ?? signal.Unattributed, definition.Name), unit.Label)
+        {
+            Query = $"sum by ({by}) (rate({name}[5m]))",
+            Details = unit == signal.Units[0] ? definition.Details ?? (definition.Which is null ? signal.Details : null) : null,
+        };
+    }
+
+    private static Sum[] Create(IMetricFactory metrics, TotalDefinition definition, SignalTotals signal)
+    {
+        var sums = new List<Sum>();
+        foreach (var unit in signal.Units)
+        {
+            var family = FamilyOf(definition, signal, unit).CreateCounter(metrics);
+            foreach (var value in unit.Label.Values)
+            {
+                var counter = family.WithLabels(value);
+                counter.Publish();
+                sums.Add(new(counter, unit.FieldsOf(value)));
+            }
+        }
+        return [.. sums];
+    }
+
+    private sealed record Sum(Counter.Child Counter, int[] Fields)
+    {
+        internal ulong Of(ReadOnlySpan<ulong> row)
+        {
+            var sum = 0ul;
+            foreach (var field in Fields)
+            {
+                sum += row[field];
+            }
+            return sum;
+        }
+    }
+}

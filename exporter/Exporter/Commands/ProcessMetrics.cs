@@ -1,0 +1,73 @@
+using System.Runtime.InteropServices;
+using Exporter.Metrics;
+using Exporter.Options;
+using Prometheus;
+
+namespace Exporter.Commands;
+
+/// <summary>The families about this process: its version, why it counts nothing, how programs are attached, and its options.</summary>
+internal static class ProcessMetrics
+{
+    private static readonly MetricDefinition BuildInfo = new(MetricType.Gauge, "podnet_exporter_build_info", "1", "Always 1; the labels are the version and the architecture.", new("version"), new("arch"))
+    {
+        Query = "count by (version, arch) (podnet_exporter_build_info)",
+    };
+
+    private static readonly MetricDefinition HookInfo = new(MetricType.Gauge, "podnet_exporter_hook_info", "1", "Always 1; the label hook is how programs of this kind are attached.", new("kind", "traffic", "handshake", "handshake_requests"), new("hook"))
+    {
+        Query = "count by (kind, hook) (podnet_exporter_hook_info)",
+        Details = "For traffic: tcx, clsact; for handshake: tracepoint, kprobe, off, unavailable (the log says why); for handshake_requests, how servers' failed requests are seen: kprobe, off, unavailable.",
+    };
+
+    private static readonly MetricDefinition Standby = new(
+        MetricType.Gauge, "podnet_exporter_standby", "0 or 1", "1 while this process counts nothing, for this reason.", new MetricLabel("reason", "waiting", "uninstalled"))
+    {
+        Query = "podnet_exporter_standby == 1",
+        Details = "waiting: another exporter in this network namespace holds the lock of the pin directory, see `podnet_exporter_waiting`; uninstalled: `podnet-exporter uninstall` had everything removed.",
+    };
+
+    private static readonly MetricDefinition Waiting = new(
+        MetricType.Gauge, "podnet_exporter_waiting", "0 or 1", "1 while this process counts nothing because another exporter holds the lock of the pin directory.")
+    {
+        Query = "min_over_time(podnet_exporter_waiting[10m]) == 1",
+        Details = "It is not ready meanwhile. An upgrade takes some seconds of this; if it lasts, two exporters run in one network namespace with one `Bpf:PinDirectory`.",
+    };
+
+    internal static readonly MetricDefinition Ready = new(
+        MetricType.Gauge, "podnet_exporter_ready", "0 or 1", "1 once this process has listed the node's interfaces and, with Kubernetes, its pods. /readyz says what is missing.")
+    {
+        Query = "podnet_exporter_ready == 0",
+        Details = "It stays 1 afterwards; other metrics report later failures.",
+    };
+
+    internal static readonly MetricDefinition OptionErrors = new(
+        MetricType.Counter, "podnet_exporter_config_reload_failures_total", "changes", "Failed reloads of the option files.")
+    {
+        Query = "increase(podnet_exporter_config_reload_failures_total[1h]) > 0",
+        Details = "The previous options stay in force; the log has the reasons.",
+    };
+
+    internal static readonly MetricDefinition OptionsPending = new(
+        MetricType.Gauge, "podnet_exporter_options_pending_restart", "options", "Options that have changed in the files and apply only at the next start.")
+    {
+        Query = "podnet_exporter_options_pending_restart > 0",
+    };
+
+    internal static IReadOnlyList<MetricDefinition> Families => [BuildInfo, HookInfo, Standby, Waiting, Ready, OptionErrors, OptionsPending];
+
+    internal static void ShowBuild(IMetricFactory metrics) =>
+        BuildInfo.CreateGauge(metrics).WithLabels(ProductVersion.Text, EnumText.Lower(RuntimeInformation.ProcessArchitecture)).Set(1);
+
+    /// <param name="reason">Null: it counts.</param>
+    internal static void ShowStandby(IMetricFactory metrics, StandbyReason? reason)
+    {
+        var standby = Standby.CreateGauge(metrics);
+        foreach (var one in Enum.GetValues<StandbyReason>())
+        {
+            standby.WithLabels(EnumText.Lower(one)).Set(one == reason ? 1 : 0);
+        }
+        Waiting.CreateGauge(metrics).Set(reason == StandbyReason.Waiting ? 1 : 0);
+    }
+
+    internal static void ShowHook(IMetricFactory metrics, string kind, string hook) => HookInfo.CreateGauge(metrics).WithLabels(kind, hook).Set(1);
+}
