@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
@@ -7,6 +8,7 @@ using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Tc;
 using Exporter.Commands;
 using Exporter.Discovery;
+using Exporter.Exposition;
 using Exporter.Health;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Options;
@@ -204,7 +206,9 @@ public sealed class ReconcilerTests
         {
             using var text = new MemoryStream();
             _registry.CollectAndExportAsTextAsync(text).GetAwaiter().GetResult();
-            return new MetricSamples(Encoding.UTF8.GetString(text.ToArray()))[series] ?? 0;
+            var pods = new ArrayBufferWriter<byte>();
+            new SnapshotWriter(Pods).Write(pods, Exposition.ExpositionFormat.Text);
+            return new MetricSamples(Encoding.UTF8.GetString(pods.WrittenSpan) + Encoding.UTF8.GetString(text.ToArray()))[series] ?? 0;
         }
 
         public async ValueTask DisposeAsync()

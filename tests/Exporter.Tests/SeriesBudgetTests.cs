@@ -163,13 +163,13 @@ public sealed class SeriesBudgetTests : IDisposable
     [Fact]
     public async Task A_new_pod_does_not_overtake_one_that_waits()
     {
-        var node = Node(pods: 1, namespaces: 0, spare: 0);
+        var node = Node(pods: 1, namespaces: 0, spare: 23);
         node.Appear(1, 1, Pod(1));
         node.Appear(2, 2, Pod(2));
         node.Count(2, Counted.Sent(1, 1, 1));
         node.Forget(1);
 
-        // It has counted nothing, so there is room, and it is given away at the next drain only.
+        // It needs no more than it has, so there is room, and it is given away at the next drain only.
         node.Appear(3, 3, Pod(3));
         node.Pods.Settle();
 

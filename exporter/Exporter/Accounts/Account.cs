@@ -48,6 +48,9 @@ internal sealed class Account(LabelValues labels, LevelPlan plan, Totals folded)
     /// <summary>How many lines of that are set aside for it.</summary>
     internal int HeldLines { get; set; }
 
+    /// <summary>Whether it is the host's alone, which has fewer columns.</summary>
+    internal bool IsOfHost { get; init; }
+
     /// <summary>It came back and found no room: the series that it had before were removed in this round.</summary>
     internal bool HasLeft { get; set; }
 
@@ -68,6 +71,13 @@ internal sealed class Account(LabelValues labels, LevelPlan plan, Totals folded)
     }
 
     internal void FoldInto(Account other) => Volatile.Write(ref _place, new(other.Entry, other));
+
+    /// <summary>What was committed of a signal: all zero where nothing was counted, and empty where it has no columns for this account.</summary>
+    internal ReadOnlySpan<ulong> ReadCommitted(LevelPlan.SignalPlan signal)
+    {
+        var row = IsOfHost && !signal.IsOfHost ? default : Entry.ReadCommitted(signal.Fields);
+        return row.IsEmpty && !IsOfHost ? signal.Nothing : row;
+    }
 
     internal void Add(RowFields fields, ReadOnlySpan<ulong> row)
     {
@@ -98,7 +108,7 @@ internal sealed class Account(LabelValues labels, LevelPlan plan, Totals folded)
         var lines = 0;
         foreach (var signal in plan.Signals)
         {
-            var row = Entry.ReadCommitted(signal.Fields);
+            var row = ReadCommitted(signal);
             lines += row.IsEmpty ? 0 : signal.CountLines(row);
         }
         return lines;

@@ -86,7 +86,7 @@ internal sealed class LevelAccounts(
         {
             record = Replace(record, known, shown);
         }
-        var group = new Account(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp() };
+        var group = new Account(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp(), IsOfHost = !key.HasTraffic };
         group.Admit(record, pool, pool is null ? plan.Lines : lines);
         _admitted += pool == pods ? 1 : 0;
         _groups[key.Labels] = group;
@@ -126,7 +126,7 @@ internal sealed class LevelAccounts(
     {
         var own = labels.Select(host);
         return plan.HostLines == 0 ? null
-            : own.Values.Contains(PodLabels.HostName) ? AcquireFixed(own)
+            : own.Values.Contains(PodLabels.HostName) ? AcquireFixed(own, isOfHost: true)
             : Acquire(host);
     }
 
@@ -302,22 +302,22 @@ internal sealed class LevelAccounts(
                 return Add(key, namespaces, GroupRoom.Namespaces);
             }
         }
-        return AcquireFixed(labels.Fold(own));
+        return AcquireFixed(labels.Fold(own), isOfHost: false);
     }
 
-    private Account AcquireFixed(LabelValues key)
+    private Account AcquireFixed(LabelValues key, bool isOfHost)
     {
         if (!_groups.TryGetValue(key, out var group))
         {
-            return Add(key, null, GroupRoom.Fixed);
+            return Add(key, null, GroupRoom.Fixed, isOfHost);
         }
         group.Users++;
         return group;
     }
 
-    private Account Add(LabelValues key, SeriesPool? pool, GroupRoom room)
+    private Account Add(LabelValues key, SeriesPool? pool, GroupRoom room, bool isOfHost = false)
     {
-        var group = new Account(key, plan, folded) { Users = 1 };
+        var group = new Account(key, plan, folded) { Users = 1, IsOfHost = isOfHost };
         Admit(group, pool, room);
         _groups[key] = group;
         return group;
@@ -326,7 +326,7 @@ internal sealed class LevelAccounts(
     /// <summary>With series and a record that start at zero.</summary>
     private void Admit(Account group, SeriesPool? pool, GroupRoom room)
     {
-        var key = new GroupKey(plan.Level, labels.Names, room, plan.Totals, HasTraffic: true, group.Labels);
+        var key = new GroupKey(plan.Level, labels.Names, room, plan.Totals, HasTraffic: !group.IsOfHost, group.Labels);
         group.Admit(ledger.Open(RecordKind.Group, key.Write(), null), pool, plan.Lines);
     }
 }

@@ -75,12 +75,18 @@ internal sealed class LevelPlan
     internal sealed class SignalPlan(SignalColumns signal, IReadOnlyList<ColumnGroup> groups)
     {
         private readonly Column[] _columns = [.. groups.SelectMany(group => group.Columns)];
+        private readonly ulong[] _nothing = new ulong[signal.Fields.Count];
 
         internal RowFields Fields => signal.Fields;
 
         internal IReadOnlyList<ColumnGroup> Groups => groups;
 
         internal IReadOnlyList<Column> Columns => _columns;
+
+        /// <summary>A row that has counted nothing.</summary>
+        internal ReadOnlySpan<ulong> Nothing => _nothing;
+
+        internal bool IsOfHost { get; } = groups.Any(group => group.IsOfHost);
 
         internal bool HasTotals { get; } = groups.Any(group => group.HasTotals);
 

@@ -31,7 +31,7 @@ internal sealed class SnapshotWriter(PodAccounts accounts)
                 account.Text ??= FamilyText.WriteLabels(level.LabelNames, account.Labels.Values);
                 foreach (var column in family.Columns)
                 {
-                    var row = account.Entry.ReadCommitted(level.Plan.Signals[column.Signal].Fields);
+                    var row = account.ReadCommitted(level.Plan.Signals[column.Signal]);
                     if (!row.IsEmpty && column.Column.IsShown(row))
                     {
                         Write(output, account.Text, column, row);

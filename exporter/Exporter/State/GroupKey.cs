@@ -15,7 +15,7 @@ internal enum GroupRoom : byte
 
 /// <summary>What the record of a group is found by.</summary>
 /// <param name="Totals">Those of its level: what is not among them is in the records of another level, and counted there.</param>
-/// <param name="HasTraffic">Else it has handshakes alone.</param>
+/// <param name="HasTraffic">Else it is the host's.</param>
 internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNames, GroupRoom Room, GroupTotals Totals, bool HasTraffic, LabelValues Labels)
 {
     /// <summary>Whether the totals have what is not in the record, of this signal.</summary>
