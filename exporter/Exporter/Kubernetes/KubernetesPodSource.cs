@@ -426,9 +426,12 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
     private AddressClaim? FindNext(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims)
     {
         var free = claims.Where(claim => claim.Taker is null).ToList();
+        // An interface that may have one of these has a later claim only if it has none of them, which nothing decides.
+        var undecided = new List<AddressClaim>();
         foreach (var other in _waiting[address].Values)
         {
             var claim = Choose(other, address, free, out var isAmbiguous);
+            isAmbiguous |= claim is not null && !(other.GoneAt is null && IsLiving(claim)) && undecided.Exists(each => MayBe(other, each));
             if (other == owner)
             {
                 return isAmbiguous ? null : claim;
@@ -440,7 +443,8 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
             }
             if (isAmbiguous)
             {
-                free.RemoveAll(each => MayBe(other, each));
+                undecided.AddRange(free.FindAll(each => MayBe(other, each)));
+                free.RemoveAll(undecided.Contains);
             }
             else
             {
