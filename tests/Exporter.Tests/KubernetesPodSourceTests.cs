@@ -752,6 +752,36 @@ public sealed class KubernetesPodSourceTests
     }
 
     [Fact]
+    public void An_interface_after_one_that_a_list_left_undecided_does_not_take_the_next_ones_pod()
+    {
+        ToldPod[] pods = [_node.NewPod("one", Address), _node.NewPod("two", Address)];
+        _node.Pass(4);
+        var first = _node.Appear(Address);
+        Assert.Null(_node.Identify(first));
+        _node.Pass(1);
+        // Pods that came and went before may have been missed.
+        _node.List(_node.Now);
+        var three = _node.NewPod("three", Address);
+        _node.Leave(first);
+        var second = _node.Appear(Address);
+        Assert.Null(_node.Identify(second));
+        _node.Pass(3);
+        _node.Leave(second);
+        var third = _node.Appear(Address);
+
+        foreach (var pod in (ToldPod[])[.. pods, three])
+        {
+            _node.Tell(pod);
+            _node.Tell(pod.Over(_node.Now));
+        }
+        _node.Leave(third);
+
+        Assert.Null(_node.Identify(first));
+        // It may have been the second pod's, if the first interface was not.
+        Assert.Null(_node.Identify(second));
+    }
+
+    [Fact]
     public void A_list_leaves_interfaces_with_the_pods_that_are_known()
     {
         var web = _node.NewPod("web", Address);
