@@ -15,7 +15,7 @@ public sealed record MapLayout(string Settings, IReadOnlyList<string> Counters)
 
     public string Text => $"{Settings}{End}{string.Join(Separator, Counters)}";
 
-    public ulong Digest => Bpf.Digest.Of(Text);
+    public ulong Digest => Fnv1a.Of(Text);
 
     /// <summary>The digest, as names of pins have it.</summary>
     public string Name => Digest.ToString("x16", CultureInfo.InvariantCulture);

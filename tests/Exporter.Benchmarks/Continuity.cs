@@ -97,7 +97,7 @@ internal static class Continuity
             lock (ledger.Lock)
             {
                 entries.ForEach(entry => entry.Add(traffic));
-                ledger.Commit([new KeptMap(1, round)]);
+                ledger.Commit([new CommittedMap(1, round)]);
             }
             times.Add(Stopwatch.GetElapsedTime(started).TotalMicroseconds);
         }

@@ -1,9 +1,12 @@
+using System.Buffers;
 using System.Diagnostics;
 using Exporter.Accounts;
 using Exporter.Bpf.Contract;
 using Exporter.Commands;
+using Exporter.Exposition;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Options;
+using Exporter.Pods;
 using Exporter.State;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Configuration;
@@ -14,53 +17,120 @@ namespace Exporter.Benchmarks;
 /// <summary>What the pods' series take: to write, and to add to.</summary>
 internal static class Series
 {
+    private const int Scrapes = 200;
+
     internal static async Task RunAsync()
     {
         Table.Begin("Series");
-        await MeasureScrapeAsync();
+        await MeasureScrapesAsync();
+        MeasureWriting(20_000);
+        MeasureWriting(60_000);
         MeasureAdding(pods: 500, maxPods: 1000, "");
         MeasureAdding(pods: 500, maxPods: 100, ", 400 of them folded");
     }
 
     /// <summary>Received packets of five transports for each of so many pods.</summary>
-    private static async Task MeasureScrapeAsync()
+    private static async Task MeasureScrapesAsync()
     {
-        const int Interfaces = 572, Lines = 20 + (5 * 3), Scrapes = 200;
+        const int Interfaces = 572, Lines = Interfaces * (20 + (5 * 3));
         using var veths = new Veths(Interfaces);
         veths.MakePods();
-        using var exporter = await ExporterProcess.StartAsync("--Attach:Hook=clsact", "--Handshake:Hook=off", "--Metrics:MaxSeries=40000", "--Drain:Interval=00:00:01");
-        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == Interfaces);
-        var empty = await ScrapeAsync(exporter, Scrapes);
-        veths.SendFrames(6, 17, 1, 132, 50);
-        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_series"] == Interfaces * Lines);
-
-        var full = await ScrapeAsync(exporter, Scrapes);
-        Table.Row($"a scrape of {Interfaces * 20} series over the loopback interface, median", empty, " ms");
-        Table.Row($"a scrape of {Interfaces * Lines} series over the loopback interface, median", full, " ms", most: 20);
-        Table.Row($"resident memory with {Interfaces * Lines} series, after {2 * Scrapes} scrapes", Footprint.ResidentKilobytes(exporter.Id) / 1024.0, " MiB", most: 48);
+        // Every scrape is the first after a drain, and then none but the first.
+        foreach (var (interval, pause, which) in ((string, int, string)[])[("00:00:00.1", 150, "first after a drain"), ("00:01:00", 0, "further one of the same drain")])
+        {
+            using var exporter = await ExporterProcess.StartAsync(
+                "--Attach:Hook=clsact", "--Handshake:Hook=off", "--Metrics:MaxSeries=40000", $"--Drain:Interval={interval}", "--Bpf:PinDirectory=");
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == Interfaces);
+            veths.SendFrames(6, 17, 1, 132, 50);
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_series"] == Lines);
+            var (plain, plainBytes) = await ScrapeAsync(exporter, pause, "text/plain", coding: null);
+            var (zipped, zippedBytes) = await ScrapeAsync(exporter, pause, "application/openmetrics-text", "gzip");
+            var isFirst = pause > 0;
+            Table.Row($"a scrape of {Lines} series, {which}, plain text, median", plain, " ms", most: isFirst ? 4 : 1);
+            Table.Row($"a scrape of {Lines} series, {which}, OpenMetrics with gzip, median", zipped, " ms", most: isFirst ? null : 1);
+            if (isFirst)
+            {
+                Table.Row("with gzip against plain text, time", zipped / plain, " times", most: 2.5);
+                Table.Row("with gzip against plain text, bytes", 100.0 * zippedBytes / plainBytes, " %", most: 12);
+                Table.Row($"resident memory with {Lines} series, after {2 * Scrapes} scrapes", Footprint.ResidentKilobytes(exporter.Id) / 1024.0, " MiB", most: 48);
+            }
+        }
     }
 
-    private static async Task<double> ScrapeAsync(ExporterProcess exporter, int times)
+    /// <summary>The median time from the request to the last byte, and the bytes of one answer.</summary>
+    private static async Task<(double Milliseconds, long Bytes)> ScrapeAsync(ExporterProcess exporter, int pause, string accept, string? coding)
     {
-        var measured = new List<double>();
-        for (var i = 0; i < times; i++)
+        using var client = new HttpClient { BaseAddress = new($"http://127.0.0.1:{exporter.Port}") };
+        client.DefaultRequestHeaders.Add("Accept", accept);
+        if (coding is not null)
         {
+            client.DefaultRequestHeaders.Add("Accept-Encoding", coding);
+        }
+        var (measured, buffer, bytes) = (new List<double>(), new byte[1 << 20], 0L);
+        for (var i = 0; i < Scrapes; i++)
+        {
+            await Task.Delay(pause);
             var started = Stopwatch.GetTimestamp();
-            await exporter.GetAsync("/metrics");
+            using var response = await client.GetAsync("/metrics", HttpCompletionOption.ResponseHeadersRead);
+            await using var body = await response.EnsureSuccessStatusCode().Content.ReadAsStreamAsync();
+            bytes = 0;
+            for (int read; (read = await body.ReadAsync(buffer)) > 0; bytes += read)
+            {
+            }
             measured.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
         }
-        return Table.Median(measured);
+        return (Table.Median(measured), bytes);
+    }
+
+    /// <summary>What a scrape has written, without the server.</summary>
+    private static void MeasureWriting(int lines)
+    {
+        const int Rounds = 100;
+        var (accounts, labels, ledger) = NewAccounts(maxSeries: 200_000, maxPods: 10_000);
+        var (traffic, handshakes) = Everything();
+        for (var i = 0; accounts.Lines < lines; i++)
+        {
+            var pod = accounts.Acquire(labels.Identify(new("bench", $"pod-{i}")));
+            pod.Add(traffic);
+            pod.Add(handshakes);
+            lock (ledger.Lock)
+            {
+                ledger.Commit();
+            }
+        }
+        accounts.Settle();
+        var (writer, output, zipped) = (new SnapshotWriter(accounts), new ArrayBufferWriter<byte>(), new ZippedText());
+        var (plain, gzip, allocated) = (new List<double>(), new List<double>(), 0L);
+        for (var round = 0; round < Rounds; round++)
+        {
+            output.ResetWrittenCount();
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            var started = Stopwatch.GetTimestamp();
+            writer.Write(output, ExpositionFormat.Text);
+            plain.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            started = Stopwatch.GetTimestamp();
+            zipped.Write(output.WrittenSpan);
+            gzip.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+        }
+        Table.Row($"writing {accounts.Lines} lines, without the server, median", Table.Median(plain), " ms", most: lines * 4.0 / 20_000);
+        Table.Row("compressing them, median", Table.Median(gzip), " ms");
+        Table.Row("allocated for a line", allocated / accounts.Lines, " bytes", most: 0);
+    }
+
+    private static (PodAccounts Accounts, PodLabels Labels, Ledger Ledger) NewAccounts(int maxSeries, int maxPods)
+    {
+        var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().AddInMemoryCollection(
+            [new("Metrics:MaxSeries", $"{maxSeries}"), new("Metrics:MaxPods", $"{maxPods}")]).Build()));
+        var (labels, ledger) = (options.CreateLabels(), Ledger.Open(null));
+        var metrics = new AccountMetrics(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry()), ledger, AllSignals.Totals);
+        return (new(metrics, TimeProvider.System, labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance), labels, ledger);
     }
 
     private static void MeasureAdding(int pods, int maxPods, string remark)
     {
         const int Rounds = 200;
-        var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().AddInMemoryCollection(
-            [new("Metrics:MaxSeries", "100000"), new("Metrics:MaxPods", $"{maxPods}")]).Build()));
-        var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
-        var labels = options.CreateLabels();
-        var ledger = Ledger.Open(null);
-        var metrics = new PodAccounts(new(factory, ledger, AllSignals.Totals), TimeProvider.System, labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
+        var (metrics, labels, _) = NewAccounts(maxSeries: 100_000, maxPods);
         var counts = Enumerable.Range(0, pods).Select(i => metrics.Acquire(labels.Identify(new("bench", $"pod-{i}")))).ToArray();
         var (traffic, handshakes) = Everything();
         var (measured, allocated) = (new List<double>(Rounds), 0L);

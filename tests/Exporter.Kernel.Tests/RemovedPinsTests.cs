@@ -78,6 +78,7 @@ public sealed class RemovedPinsTests
         await PinnedNode.AssertExactAsync(exporter, pods);
         var samples = await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_pinned"] == 0);
         Assert.Equal(0, samples[Failures]);
+        await exporter.WaitForLogAsync("the next starts from zero");
         Assert.Single(exporter.Log, line => line.Contains("the next starts from zero", StringComparison.Ordinal));
         Assert.Equal(0, exporter.Terminate());
         Assert.All(pods, pod => Assert.Equal(0, Exporter.Bpf.Tc.TcxHook.CountPrograms(pod.Ifindex, Exporter.Bpf.Netlink.TcDirection.Ingress)));

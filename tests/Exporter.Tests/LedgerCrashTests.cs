@@ -161,7 +161,7 @@ public sealed class LedgerCrashTests
             }
         }
 
-        internal void Commit(KeptMap? kept)
+        internal void Commit(CommittedMap? kept)
         {
             if (kept is { } map)
             {

@@ -668,7 +668,7 @@ public sealed class LedgerTests
 
     private LedgerEntry Open(byte[] key, ILedgerView? view = null) => _ledger.Open(RecordKind.Group, key, view);
 
-    private void Commit(KeptMap? kept = null)
+    private void Commit(CommittedMap? kept = null)
     {
         lock (_ledger.Lock)
         {

@@ -3,7 +3,7 @@ using Exporter.Commands;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Options;
-using Exporter.Programs;
+using Exporter.Replacement;
 using Exporter.Security;
 using Exporter.Server;
 using Exporter.Tests.Support;
@@ -29,7 +29,7 @@ public sealed partial class MetricDocumentationTests
         using var node = new CountingNode();
         _ = new KubernetesMetrics(node.Factory);
         _ = new BpfMetrics(node.Factory, [], []);
-        _ = new ProgramObjects(node.Options.Bpf, node.Factory);
+        _ = new ObjectStatusBoard(node.Options.Bpf, node.Factory);
         _ = new ServerRefusals(node.Factory);
         ProcessMetrics.ShowHook(node.Factory, "traffic", "tcx");
         new Health.Readiness(ProcessMetrics.Ready.CreateGauge(node.Factory)).Has("pods");

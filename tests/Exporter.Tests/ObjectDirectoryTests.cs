@@ -1,4 +1,4 @@
-using Exporter.Programs;
+using Exporter.Replacement;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;

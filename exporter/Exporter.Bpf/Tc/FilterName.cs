@@ -42,7 +42,7 @@ internal sealed record FilterName(string Program, int ProgramId, string? Owner)
         }
         const int Room = 64;
         // A path that does not fit is shortened to what still tells directories apart.
-        return Pinned + (Encoding.UTF8.GetByteCount(path) <= MaxBytes - Room ? path : $"#{Digest.Of(path):x16}");
+        return Pinned + (Encoding.UTF8.GetByteCount(path) <= MaxBytes - Room ? path : $"#{Fnv1a.Of(path):x16}");
     }
 
     /// <summary>The program that an exporter attaches in this direction.</summary>

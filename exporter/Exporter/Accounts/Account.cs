@@ -5,8 +5,8 @@ using Exporter.State;
 namespace Exporter.Accounts;
 
 /// <summary>
-/// Pods that share series at one level, and the record that holds their counts: their own, or that of another account that they are folded into.
-/// What was counted stays where it was counted. <see cref="LevelAccounts"/> decides; adding is for the drain alone.
+/// Pods that share series at one level, and the ledger record that holds their counts: their own, or the record of the account they are folded into.
+/// Counts stay where they were counted. <see cref="LevelAccounts"/> decides; adding is for the drain alone.
 /// </summary>
 /// <param name="plan">The columns of this level.</param>
 /// <param name="folded">The total of all that is folded.</param>

@@ -5,11 +5,11 @@ using Exporter.State;
 namespace Exporter.Accounts;
 
 /// <summary>
-/// The groups of one level: who has series of its own, and who is folded into whose. Who has its own keeps them while it has a user. Used by
-/// <see cref="PodAccounts"/> under its lock.
+/// The accounts of one level: which have a record of their own, and which are folded into another. An account keeps its record while it has a user.
+/// Used by <see cref="PodAccounts"/> under its lock.
 /// </summary>
-/// <param name="folded">The total of what is counted into others' series.</param>
-/// <param name="retired">The total of what was counted in series that have left.</param>
+/// <param name="folded">The total of counts that go to another account.</param>
+/// <param name="retired">The total of counts in series that were removed.</param>
 internal sealed class LevelAccounts(
     LevelPlan plan,
     LabelSet labels,
@@ -22,7 +22,7 @@ internal sealed class LevelAccounts(
     Totals folded,
     Totals retired)
 {
-    private readonly Dictionary<LabelValues, Account> _groups = [];
+    private readonly Dictionary<LabelValues, Account> _accounts = [];
 
     /// <summary>Accounts whose records the next commit removes.</summary>
     private readonly List<Account> _leaving = [];
@@ -40,26 +40,26 @@ internal sealed class LevelAccounts(
         get
         {
             var lines = 0;
-            foreach (var group in _groups.Values)
+            foreach (var account in _accounts.Values)
             {
-                lines += group.Lines;
+                lines += account.Lines;
             }
-            foreach (var group in _leaving)
+            foreach (var account in _leaving)
             {
-                lines += group.Lines;
+                lines += account.Lines;
             }
             return lines;
         }
     }
 
     /// <summary>The accounts that have records of their own; also those whose records the next commit removes.</summary>
-    internal List<Account> FindShown() => [.. _groups.Values.Where(group => !group.IsFolded), .. _leaving];
+    internal List<Account> FindShown() => [.. _accounts.Values.Where(account => !account.IsFolded), .. _leaving];
 
     /// <summary>Accounts that have no series of their own.</summary>
     internal int Folded { get; private set; }
 
     /// <summary>
-    /// Takes over what a former process has counted for a group, which has no users yet. What cannot be shown here is retired.
+    /// Continues an account of a previous process, which has no users yet. Counts that cannot be shown here are retired.
     /// </summary>
     /// <returns>Whether it is of this level.</returns>
     internal bool TryRestore(GroupKey key, LedgerEntry entry)
@@ -86,40 +86,40 @@ internal sealed class LevelAccounts(
         {
             record = Replace(record, known, shown);
         }
-        var group = new Account(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp(), IsOfHost = !key.HasTraffic };
-        group.Admit(record, pool, pool is null ? plan.Lines : lines);
+        var account = new Account(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp(), IsOfHost = !key.HasTraffic };
+        account.Admit(record, pool, pool is null ? plan.Lines : lines);
         _admitted += pool == pods ? 1 : 0;
-        _groups[key.Labels] = group;
+        _accounts[key.Labels] = account;
         return true;
     }
 
-    /// <summary>Whether the pod's group has series of its own.</summary>
-    internal bool HasOwn(LabelValues pod) => _groups.TryGetValue(labels.Select(pod), out var group) && !group.IsFolded;
+    /// <summary>Whether the pod's account has series of its own.</summary>
+    internal bool HasOwn(LabelValues pod) => _accounts.TryGetValue(labels.Select(pod), out var account) && !account.IsFolded;
 
-    /// <summary>The pod's group, for one more interface. Nobody overtakes those that wait for series of their own.</summary>
+    /// <summary>The pod's account, for one more interface. A new one does not overtake those that wait for series of their own.</summary>
     internal Account Acquire(LabelValues pod)
     {
         var own = labels.Select(pod);
-        if (!_groups.TryGetValue(own, out var group))
+        if (!_accounts.TryGetValue(own, out var account))
         {
-            _groups[own] = group = new(own, plan, folded);
-            if (Folded > 0 || !TryAdmit(group))
+            _accounts[own] = account = new(own, plan, folded);
+            if (Folded > 0 || !TryAdmit(account))
             {
-                Fold(group);
+                Fold(account);
             }
         }
-        else if (!TryResume(group))
+        else if (!TryResume(account))
         {
-            _leaving.Add(group);
-            _groups[own] = group = new(own, plan, folded) { HasLeft = true };
-            Fold(group);
+            _leaving.Add(account);
+            _accounts[own] = account = new(own, plan, folded) { HasLeft = true };
+            Fold(account);
         }
-        group.Users++;
-        return group;
+        account.Users++;
+        return account;
     }
 
     /// <summary>
-    /// The host's group, which has its room whatever comes; or that of pods that are shown as the host is. Null where the host has nothing at
+    /// The host's account, whose room is set aside; or the account of pods with the same labels as the host. Null where the host has no columns at
     /// this level.
     /// </summary>
     internal Account? AcquireHost(LabelValues host)
@@ -130,37 +130,37 @@ internal sealed class LevelAccounts(
             : Acquire(host);
     }
 
-    /// <summary>One user less. After the last nothing is counted any more: what is set aside and was not needed is free.</summary>
-    internal void Release(Account group)
+    /// <summary>One user less. After the last nothing more is counted, so room that was set aside and not needed is free.</summary>
+    internal void Release(Account account)
     {
-        group.Users--;
-        group.ReleasedAt = time.GetTimestamp();
-        if (group is { Users: 0, IsFolded: false, Pool: { } pool })
+        account.Users--;
+        account.ReleasedAt = time.GetTimestamp();
+        if (account is { Users: 0, IsFolded: false, Pool: { } pool })
         {
-            pool.Return(group.HeldLines - group.Lines);
-            group.HeldLines = group.Lines;
+            pool.Return(account.HeldLines - account.Lines);
+            account.HeldLines = account.Lines;
         }
     }
 
-    /// <summary>Has those leave that nobody has used for the retention, or whose room was taken. Allocates only when something changes, as the two that follow.</summary>
+    /// <summary>Expires accounts unused for longer than the retention, and accounts whose room was given away. Allocates only when something changes, as the next two methods.</summary>
     internal void Expire()
     {
-        foreach (var (key, group) in _groups)
+        foreach (var (key, account) in _accounts)
         {
-            if (group.Users > 0)
+            if (account.Users > 0)
             {
                 continue;
             }
-            if (group.Into is { } other)
+            if (account.Into is { } other)
             {
                 Release(other);
                 Folded--;
-                _groups.Remove(key);
+                _accounts.Remove(key);
             }
-            else if (time.GetElapsedTime(group.ReleasedAt) >= retention)
+            else if (time.GetElapsedTime(account.ReleasedAt) >= retention)
             {
-                _groups.Remove(key);
-                _leaving.Add(group);
+                _accounts.Remove(key);
+                _leaving.Add(account);
             }
         }
         lock (ledger.Lock)
@@ -172,14 +172,14 @@ internal sealed class LevelAccounts(
     /// <summary>Gives back the room of accounts whose removal was committed.</summary>
     internal void RemoveLeft()
     {
-        foreach (var group in _leaving)
+        foreach (var account in _leaving)
         {
-            group.Pool?.Return(group.HeldLines);
-            _admitted -= group.Pool == pods ? 1 : 0;
+            account.Pool?.Return(account.HeldLines);
+            _admitted -= account.Pool == pods ? 1 : 0;
         }
     }
 
-    /// <summary>Gives room to those that wait. Whose former series have just left waits for the next time: they would seem to go back to zero.</summary>
+    /// <summary>Admits waiting accounts. One whose previous series were removed in this round waits one more: they would seem to go back to zero.</summary>
     internal void AdmitWaiting()
     {
         while (Folded > 0 && FindNext() is { } next && TryAdmit(next))
@@ -187,31 +187,31 @@ internal sealed class LevelAccounts(
         }
         foreach (var left in _leaving)
         {
-            if (_groups.TryGetValue(left.Labels, out var group))
+            if (_accounts.TryGetValue(left.Labels, out var account))
             {
-                group.HasLeft = false;
+                account.HasLeft = false;
             }
         }
         _leaving.Clear();
     }
 
-    /// <summary>What it has counted is in the total of what has left with the same commit.</summary>
-    private void Retire(Account group)
+    /// <summary>One commit removes the record and adds its counts to the total of retired ones.</summary>
+    private void Retire(Account account)
     {
         foreach (var signal in plan.Signals)
         {
             if (signal.HasTotals)
             {
-                retired.Add(group.Entry, signal.Fields);
+                retired.Add(account.Entry, signal.Fields);
             }
         }
-        group.Entry.Remove();
+        account.Entry.Remove();
     }
 
     private static bool IsSame(ReadOnlySpan<ulong> row, ReadOnlySpan<ulong> committed) =>
         committed.IsEmpty ? row.IndexOfAnyExcept(0ul) < 0 : row.SequenceEqual(committed);
 
-    /// <summary>In one commit, with which what does not go on is in the total of what has left.</summary>
+    /// <summary>One commit writes the record that continues and adds the other counts to the total of retired ones.</summary>
     private LedgerEntry Replace(LedgerEntry former, GroupKey key, (RowFields Fields, ulong[] Row)[] shown)
     {
         lock (ledger.Lock)
@@ -234,62 +234,62 @@ internal sealed class LevelAccounts(
         }
     }
 
-    private bool TryAdmit(Account group)
+    private bool TryAdmit(Account account)
     {
         if (_admitted >= maxPods || !pods.TryTake(plan.Lines))
         {
             return false;
         }
         _admitted++;
-        if (group.Into is { } other)
+        if (account.Into is { } other)
         {
             Release(other);
             Folded--;
         }
-        Admit(group, pods, GroupRoom.Pods);
+        Admit(account, pods, GroupRoom.Pods);
         return true;
     }
 
-    /// <summary>Whether it has room for all that there can be, as while it had users.</summary>
-    private bool TryResume(Account group)
+    /// <summary>Whether it has room for all its lines again, as while it had users.</summary>
+    private bool TryResume(Account account)
     {
-        if (group.Pool is { } pool && !group.IsFolded && group.HeldLines < plan.Lines)
+        if (account.Pool is { } pool && !account.IsFolded && account.HeldLines < plan.Lines)
         {
-            if (!pool.TryTake(plan.Lines - group.HeldLines))
+            if (!pool.TryTake(plan.Lines - account.HeldLines))
             {
                 return false;
             }
-            group.HeldLines = plan.Lines;
+            account.HeldLines = plan.Lines;
         }
         return true;
     }
 
-    private void Fold(Account group)
+    private void Fold(Account account)
     {
-        group.FoldInto(FindOther(group.Labels));
+        account.FoldInto(FindOther(account.Labels));
         Folded++;
     }
 
-    /// <summary>Of those that wait, the one with the most traffic.</summary>
+    /// <summary>The waiting account with the most traffic.</summary>
     private Account? FindNext()
     {
         Account? next = null;
-        foreach (var group in _groups.Values)
+        foreach (var account in _accounts.Values)
         {
-            if (group is { IsFolded: true, HasLeft: false } && (next is null || group.FoldedWeight > next.FoldedWeight))
+            if (account is { IsFolded: true, HasLeft: false } && (next is null || account.FoldedWeight > next.FoldedWeight))
             {
-                next = group;
+                next = account;
             }
         }
         return next;
     }
 
-    /// <summary>The others of its namespace, or, where these have no room, the others of all.</summary>
+    /// <summary>The account of the others in its namespace, or where these have no room, of all others.</summary>
     private Account FindOther(LabelValues own)
     {
         if (labels.FoldInNamespace(own) is { } key)
         {
-            if (_groups.TryGetValue(key, out var found))
+            if (_accounts.TryGetValue(key, out var found))
             {
                 if (TryResume(found))
                 {
@@ -307,26 +307,26 @@ internal sealed class LevelAccounts(
 
     private Account AcquireFixed(LabelValues key, bool isOfHost)
     {
-        if (!_groups.TryGetValue(key, out var group))
+        if (!_accounts.TryGetValue(key, out var account))
         {
             return Add(key, null, GroupRoom.Fixed, isOfHost);
         }
-        group.Users++;
-        return group;
+        account.Users++;
+        return account;
     }
 
     private Account Add(LabelValues key, SeriesPool? pool, GroupRoom room, bool isOfHost = false)
     {
-        var group = new Account(key, plan, folded) { Users = 1, IsOfHost = isOfHost };
-        Admit(group, pool, room);
-        _groups[key] = group;
-        return group;
+        var account = new Account(key, plan, folded) { Users = 1, IsOfHost = isOfHost };
+        Admit(account, pool, room);
+        _accounts[key] = account;
+        return account;
     }
 
-    /// <summary>With series and a record that start at zero.</summary>
-    private void Admit(Account group, SeriesPool? pool, GroupRoom room)
+    /// <summary>With a record that starts at zero.</summary>
+    private void Admit(Account account, SeriesPool? pool, GroupRoom room)
     {
-        var key = new GroupKey(plan.Level, labels.Names, room, plan.Totals, HasTraffic: !group.IsOfHost, group.Labels);
-        group.Admit(ledger.Open(RecordKind.Group, key.Write(), null), pool, plan.Lines);
+        var key = new GroupKey(plan.Level, labels.Names, room, plan.Totals, HasTraffic: !account.IsOfHost, account.Labels);
+        account.Admit(ledger.Open(RecordKind.Group, key.Write(), null), pool, plan.Lines);
     }
 }

@@ -6,8 +6,8 @@ using Exporter.State;
 namespace Exporter.Accounts;
 
 /// <summary>
-/// The series of the pods, within one budget of sample lines. A pod's series live from its first interface to some time after its last. Those
-/// for which there is no room are folded into <c>__other__</c>, of their namespace or of all. ADR 5 says why so.
+/// The accounts of the pods, within one budget of sample lines. A pod's series exist from its first interface until the retention after its last. Pods
+/// that do not fit are folded into <c>__other__</c>, of their namespace or of all. ADR 5 has the reasons.
 /// </summary>
 internal sealed partial class PodAccounts
 {
@@ -73,8 +73,8 @@ internal sealed partial class PodAccounts
     }
 
     /// <summary>
-    /// Where that goes which is counted for the pod, for one more interface: to its series, to those it is folded into, or to the total of
-    /// those that are left out; ends with <see cref="Release"/>.
+    /// Opens the pod's account for one more interface: its own series, those it is folded into, or the total of excluded pods. Ends with
+    /// <see cref="Release"/>.
     /// </summary>
     internal IPodAccount Acquire(PodIdentity pod)
     {
@@ -88,7 +88,7 @@ internal sealed partial class PodAccounts
         }
     }
 
-    /// <summary>Whether there are series that the pod would go on with.</summary>
+    /// <summary>Whether there are series that the pod would continue.</summary>
     internal bool HasSeries(PodIdentity pod)
     {
         lock (_lock)
@@ -97,7 +97,7 @@ internal sealed partial class PodAccounts
         }
     }
 
-    /// <summary>The same for the host's own namespace, which has handshakes, and no interface whose traffic is counted.</summary>
+    /// <summary>The account of the host's own network namespace.</summary>
     internal IPodAccount AcquireHost()
     {
         lock (_lock)
@@ -123,7 +123,7 @@ internal sealed partial class PodAccounts
     }
 
     /// <summary>
-    /// Removes the series of pods that are gone for longer than the retention, and gives the room to those who wait. Once for each drain.
+    /// Expires the series of pods that are gone for longer than the retention, and admits waiting pods. Called once for each drain.
     /// </summary>
     internal void Settle()
     {
@@ -159,8 +159,7 @@ internal sealed partial class PodAccounts
     }
 
     /// <summary>
-    /// What a former process has counted goes on where it was. What is shown otherwise now, or has no room any more, is in the total of what
-    /// has left.
+    /// Continues the records of a previous process. Counts that are shown otherwise now, or have no room any more, are in the total of retired ones.
     /// </summary>
     private void Restore()
     {
@@ -202,7 +201,7 @@ internal sealed partial class PodAccounts
     [LoggerMessage(51, LogLevel.Information, "The series budget has room for all again")]
     private partial void LogUnfolded();
 
-    /// <summary>What is counted for a pod, at every level.</summary>
+    /// <summary>A pod's accounts at every level.</summary>
     private sealed class PodAccount((LevelAccounts Level, Account Group)[] groups) : IPodAccount
     {
         internal (LevelAccounts Level, Account Group)[] Groups => groups;

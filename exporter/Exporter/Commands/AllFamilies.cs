@@ -3,7 +3,7 @@ using Exporter.Discovery;
 using Exporter.Handshakes;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
-using Exporter.Programs;
+using Exporter.Replacement;
 using Exporter.Security;
 using Exporter.Server;
 using Exporter.Signals;
@@ -26,7 +26,7 @@ internal static class AllFamilies
         .. HandshakeLosses.Families,
         .. StateMetrics.Families,
         .. BpfMetrics.Families,
-        .. ProgramObjects.Families,
+        .. ObjectStatusBoard.Families,
         .. ServerRefusals.Families,
         .. SecretFiles.Families,
     ];

@@ -8,7 +8,7 @@ using Exporter.Exposition;
 using Exporter.Handshakes;
 using Exporter.Metrics;
 using Exporter.Pods;
-using Exporter.Programs;
+using Exporter.Replacement;
 using Exporter.Signals;
 using Exporter.State;
 using Exporter.Traffic;
@@ -34,7 +34,7 @@ internal sealed class NodeSession : IAsyncDisposable
         _loops = [.. services.GetServices<IHostedService>()];
     }
 
-    internal Served Content { get; }
+    internal ServerView Content { get; }
 
     /// <summary>Who says which pod an interface belongs to.</summary>
     internal string PodSource => _services.GetRequiredService<IPodSource>().Name;

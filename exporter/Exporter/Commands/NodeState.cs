@@ -3,7 +3,7 @@ using Exporter.Health;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Pods;
-using Exporter.Programs;
+using Exporter.Replacement;
 
 namespace Exporter.Commands;
 
@@ -57,7 +57,7 @@ internal sealed class NodeState : IAsyncDisposable
     internal BpfMetrics Bpf { get; }
 
     /// <summary>Objects that have taken the place of others.</summary>
-    internal ProgramObjects Objects { get; }
+    internal ObjectStatusBoard Objects { get; }
 
     /// <summary>Follows this node's pods; null: without Kubernetes.</summary>
     internal PodWatch? Watch { get; }

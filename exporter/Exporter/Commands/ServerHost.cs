@@ -22,7 +22,7 @@ internal sealed class ServerHost : IAsyncDisposable
 
     private readonly WebApplication _app;
 
-    private ServerHost(WebApplication app, ServedContent content)
+    private ServerHost(WebApplication app, CurrentView content)
     {
         (_app, Content) = (app, content);
         Own = app.Services.GetRequiredService<OwnMetrics>();
@@ -32,7 +32,7 @@ internal sealed class ServerHost : IAsyncDisposable
         OnHangup(secrets.ReadAgain);
     }
 
-    internal ServedContent Content { get; }
+    internal CurrentView Content { get; }
 
     /// <summary>The exporter's own families, in whatever state it is.</summary>
     internal OwnMetrics Own { get; }
@@ -113,7 +113,7 @@ internal sealed class ServerHost : IAsyncDisposable
             app.Services.GetRequiredService<DiagnosticListener>().Subscribe(refusals, static (name, _, _) => name == ServerRefusals.BadRequestEvent);
             app.Use((context, next) => gate.RunAsync(context, next));
             app.Use((context, next) => access.HandleAsync(context, next));
-            var content = new ServedContent();
+            var content = new CurrentView();
             ExporterEndpoints.Map(app, content, options.MaxScrapes, refusals);
             var server = new ServerHost(app, content);
             await app.StartAsync();

@@ -1,7 +1,7 @@
 using System.Text.Json.Serialization;
 using Exporter.Bpf;
 using Exporter.Bpf.Tc;
-using Exporter.Programs;
+using Exporter.Replacement;
 
 namespace Exporter.Endpoints;
 
@@ -11,7 +11,7 @@ namespace Exporter.Endpoints;
 internal sealed record BpfDocument(string Hook, string? PinDirectory, DateTimeOffset Time, IReadOnlyList<ObjectEntry> Objects)
 {
     internal static BpfDocument Create(
-        TcHook hook, PinDirectory? pins, TimeProvider time, ProgramObjects objects, PodTrafficPrograms traffic, TcpHandshakePrograms? handshakes) => new(
+        TcHook hook, PinDirectory? pins, TimeProvider time, ObjectStatusBoard objects, PodTrafficPrograms traffic, TcpHandshakePrograms? handshakes) => new(
         hook.Name,
         pins?.Path,
         time.GetUtcNow(),

@@ -4,7 +4,7 @@ using Exporter.Bpf;
 using Exporter.Bpf.Tc;
 using Exporter.Health;
 using Exporter.Pods;
-using Exporter.Programs;
+using Exporter.Replacement;
 using Exporter.Server;
 
 namespace Exporter.Endpoints;
@@ -13,7 +13,7 @@ namespace Exporter.Endpoints;
 internal static class ExporterEndpoints
 {
     /// <param name="maxAtOnce">How many scrapes may run at once, and how many requests for the other pages; probes always get an answer.</param>
-    internal static void Map(WebApplication app, ServedContent content, int maxAtOnce, ServerRefusals refusals)
+    internal static void Map(WebApplication app, CurrentView content, int maxAtOnce, ServerRefusals refusals)
     {
         var time = app.Services.GetRequiredService<TimeProvider>();
         var scrapes = new RequestSlots(maxAtOnce, RefusalReason.Scrapes, refusals, time);
@@ -38,7 +38,7 @@ internal static class ExporterEndpoints
         }));
 
         // Any other method gets 405 with Allow. The cast says which of the overloads is meant: the one that binds nothing.
-        void Serve(string path, RequestSlots? slots, Func<Served, HttpContext, Task> answer) =>
+        void Serve(string path, RequestSlots? slots, Func<ServerView, HttpContext, Task> answer) =>
             app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], (RequestDelegate)(context =>
             {
                 return slots is null ? AnswerAsync() : slots.RunAsync(context, AnswerAsync);
@@ -48,7 +48,7 @@ internal static class ExporterEndpoints
     }
 
     /// <summary>Null where nothing is counted.</summary>
-    private static PodsDocument? FindPods(Served served)
+    private static PodsDocument? FindPods(ServerView served)
     {
         var services = served.Services;
         return services.GetService<IPodSource>() is not { } source ? null : PodsDocument.Create(
@@ -59,14 +59,14 @@ internal static class ExporterEndpoints
             services.GetRequiredService<TimeProvider>());
     }
 
-    private static BpfDocument? FindBpf(Served served)
+    private static BpfDocument? FindBpf(ServerView served)
     {
         var services = served.Services;
         return services.GetService<PodTrafficPrograms>() is not { } programs ? null : BpfDocument.Create(
             services.GetRequiredService<TcHook>(),
             services.GetService<PinDirectory>(),
             services.GetRequiredService<TimeProvider>(),
-            services.GetRequiredService<ProgramObjects>(),
+            services.GetRequiredService<ObjectStatusBoard>(),
             programs,
             services.GetService<TcpHandshakePrograms>());
     }

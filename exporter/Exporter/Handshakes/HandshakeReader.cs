@@ -14,7 +14,7 @@ internal interface IHandshakeSource
     /// <param name="kept">What is to be committed with it.</param>
     /// <param name="bounds">Those that the durations were counted by, in nanoseconds; null: the options'.</param>
     /// <param name="isLast">Whether it is everything; if not, another call follows.</param>
-    ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out KeptMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast);
+    ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out CommittedMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast);
 
     /// <summary>What was read is committed, and need not be read again.</summary>
     void Clear();
@@ -41,10 +41,10 @@ internal interface IHandshakeSource
 /// <inheritdoc/>
 internal sealed class KernelHandshakeSource(TcpHandshakePrograms programs) : IHandshakeSource
 {
-    private readonly FormerFirst<HandshakeKey, HandshakeValue> _drains = new(
+    private readonly DrainSequence<HandshakeKey, HandshakeValue> _drains = new(
         programs.Handshakes, number => number < programs.Former.Count ? programs.Former[number].Handshakes : null, programs.RemoveFormer);
 
-    public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out KeptMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast)
+    public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out CommittedMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast)
     {
         var rows = _drains.Read(out kept, out isLast);
         bounds = _drains.Number < programs.Former.Count ? programs.Former[_drains.Number].Bounds : null;

@@ -62,9 +62,7 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
     {
     }
 
-    /// <summary>
-    /// The interfaces keep their pods and their places in the order: an interface is known by its generation, whatever object stands for it.
-    /// </summary>
+    /// <summary>The interfaces keep their pods and their places in the order: an interface is known by its generation.</summary>
     public void Resume(IEnumerable<PodInterface> interfaces)
     {
         var registered = _registered.Keys.ToDictionary(owner => owner.Generation);
@@ -184,10 +182,7 @@ internal sealed class KubernetesPodSource(PodStore store, PodLabels labels, Time
     private bool IsSigned(PodInterface owner, AddressClaim claim) =>
         owner.BornAfter is { } born ? claim.SignAt >= born : !((claim.SignAt > claim.StartTime ? claim.SignAt : claim.StartTime ?? claim.SignAt) < bootedAt);
 
-    /// <summary>
-    /// Whether the interface outlived the claim of a pod that has other addresses since. A status without addresses refutes nothing: a kubelet
-    /// removes them for a moment.
-    /// </summary>
+    /// <summary>Whether the interface outlived the claim of a pod that has other addresses since; a kubelet may remove them for a moment.</summary>
     private static bool IsRefuted(PodInterface owner, AddressClaim claim) =>
         claim.EndTime is { } end && !(owner.GoneAt <= end + Tolerance) && HasOther(claim.Pod.State, owner);
 

@@ -64,7 +64,7 @@ internal sealed class LabelValues(params string[] values) : IEquatable<LabelValu
     /// <summary>What can be read of it, and a digest of all of it.</summary>
     private static string Shorten(string value)
     {
-        var digest = $"~{Digest.Of(value):x16}";
+        var digest = $"~{Fnv1a.Of(value):x16}";
         var text = new StringBuilder();
         foreach (var rune in value.EnumerateRunes())
         {

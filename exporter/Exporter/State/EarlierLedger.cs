@@ -61,12 +61,12 @@ internal sealed class EarlierLedger : IDisposable
     }
 
     /// <summary>The maps whose content is in the ledger.</summary>
-    internal KeptMap[] ReadKept()
+    internal CommittedMap[] ReadKept()
     {
-        var (length, commit) = (IsFirst ? FirstMaps : KeptMaps.Length, Head[0]);
+        var (length, commit) = (IsFirst ? FirstMaps : CommittedMapList.Length, Head[0]);
         var copies = Head[1..];
         var inForce = Age(copies[0], commit) >= Age(copies[1 + length], commit) ? 0 : 1 + length;
-        return [.. MemoryMarshal.Cast<ulong, KeptMap>(copies.Slice(inForce + 1, length)).ToArray().Where(map => map.Pair != 0)];
+        return [.. MemoryMarshal.Cast<ulong, CommittedMap>(copies.Slice(inForce + 1, length)).ToArray().Where(map => map.Pair != 0)];
     }
 
     public void Dispose() => _segments.ForEach(segment => segment.Dispose());

@@ -63,7 +63,7 @@ internal sealed class Ledger : IDisposable
     internal bool StartsBesideLater { get; private set; }
 
     /// <summary>The maps whose content is in the ledger.</summary>
-    internal KeptMap[] CommittedMaps => [.. Head.Read(LastCommit).ToArray().Where(map => map.Pair != 0)];
+    internal CommittedMap[] CommittedMaps => [.. Head.Read(LastCommit).ToArray().Where(map => map.Pair != 0)];
 
     /// <summary>How large a record's key can be, in bytes.</summary>
     internal static int KeyRoom => LongKeyBytes;
@@ -138,9 +138,9 @@ internal sealed class Ledger : IDisposable
     /// <exception cref="PinException">They are too many to be kept apart.</exception>
     internal void ForgetOthers(IReadOnlyCollection<int> pairs)
     {
-        if (pairs.Count > KeptMaps.Length)
+        if (pairs.Count > CommittedMapList.Length)
         {
-            throw new PinException($"There are {pairs.Count} pairs of maps of previous exporters, more than {KeptMaps.Length}; 'podnet-exporter uninstall' removes them");
+            throw new PinException($"There are {pairs.Count} pairs of maps of previous exporters, more than {CommittedMapList.Length}; 'podnet-exporter uninstall' removes them");
         }
         lock (Lock)
         {
@@ -235,7 +235,7 @@ internal sealed class Ledger : IDisposable
     /// <see cref="Lock"/>.
     /// </summary>
     /// <param name="maps">Empty: no map was read.</param>
-    internal void Commit(ReadOnlySpan<KeptMap> maps = default)
+    internal void Commit(ReadOnlySpan<CommittedMap> maps = default)
     {
         if (maps.IsEmpty && _changed.Count == 0)
         {

@@ -16,17 +16,17 @@ internal struct LedgerHead
 
     /// <summary>Some of them are empty. Valid until the next commit but one.</summary>
     [UnscopedRef]
-    internal readonly ReadOnlySpan<KeptMap> Read(ulong lastCommit)
+    internal readonly ReadOnlySpan<CommittedMap> Read(ulong lastCommit)
     {
         ref readonly var inForce = ref IsOneInForce(lastCommit) ? ref _one : ref _other;
         return inForce.Maps;
     }
 
     /// <summary>With the next commit, the content of this map is in the ledger too, in the place of what there was of its pair.</summary>
-    internal void Add(KeptMap map, ulong lastCommit)
+    internal void Add(CommittedMap map, ulong lastCommit)
     {
         ref var next = ref Prepare(lastCommit);
-        Span<KeptMap> maps = next.Maps;
+        Span<CommittedMap> maps = next.Maps;
         var index = maps.Length - 1;
         while (index > 0 && maps[index].Pair != map.Pair)
         {
@@ -34,13 +34,13 @@ internal struct LedgerHead
         }
         if (maps[index].Pair != map.Pair)
         {
-            index = maps.IndexOf(default(KeptMap));
+            index = maps.IndexOf(default(CommittedMap));
         }
         maps[index] = map;
     }
 
     /// <summary>With the next commit, the contents of these maps and of no others are in the ledger.</summary>
-    internal void Write(ReadOnlySpan<KeptMap> maps, ulong lastCommit)
+    internal void Write(ReadOnlySpan<CommittedMap> maps, ulong lastCommit)
     {
         ref var next = ref Prepare(lastCommit);
         next.Maps = default;
@@ -76,7 +76,7 @@ internal struct LedgerHead
     private struct Copy
     {
         internal ulong Commit;
-        internal KeptMaps Maps;
+        internal CommittedMapList Maps;
     }
 }
 
@@ -85,9 +85,9 @@ internal struct LedgerHead
 /// is killed at once does not come to.
 /// </summary>
 [InlineArray(Length)]
-internal struct KeptMaps
+internal struct CommittedMapList
 {
     internal const int Length = 240;
 
-    private KeptMap _first;
+    private CommittedMap _first;
 }

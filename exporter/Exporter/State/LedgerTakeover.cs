@@ -87,7 +87,7 @@ internal static class LedgerTakeover
         names.Zip(row).Where(counter => counter.Second > 0).ToDictionary(counter => counter.First, counter => counter.Second);
 
     /// <summary>Adds each counter to that of the same name.</summary>
-    private static void Take(Ledger ledger, IEnumerable<(RecordKind Kind, byte[] Key, Dictionary<string, ulong> Counters)> records, ReadOnlySpan<KeptMap> maps)
+    private static void Take(Ledger ledger, IEnumerable<(RecordKind Kind, byte[] Key, Dictionary<string, ulong> Counters)> records, ReadOnlySpan<CommittedMap> maps)
     {
         lock (ledger.Lock)
         {

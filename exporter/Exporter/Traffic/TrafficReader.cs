@@ -13,7 +13,7 @@ internal interface ITrafficSource
     /// <summary>What was counted since the last call that was followed by <see cref="Clear"/>; valid until the next.</summary>
     /// <param name="kept">What is to be committed with it.</param>
     /// <param name="isLast">Whether it is everything; if not, another call follows.</param>
-    ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out KeptMap kept, out bool isLast);
+    ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out CommittedMap kept, out bool isLast);
 
     /// <summary>What was read is committed, and need not be read again.</summary>
     void Clear();
@@ -28,13 +28,13 @@ internal interface ITrafficSource
 /// <inheritdoc/>
 internal sealed class KernelTrafficSource(PodTrafficPrograms programs) : ITrafficSource
 {
-    private readonly FormerFirst<TrafficKey, TrafficValue> _drains = new(
+    private readonly DrainSequence<TrafficKey, TrafficValue> _drains = new(
         programs.Traffic, number => number < programs.Former.Count ? programs.Former[number] : null, programs.RemoveFormer);
 
     private bool _isEnding;
     private bool _isLastTime;
 
-    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out KeptMap kept, out bool isLast)
+    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out CommittedMap kept, out bool isLast)
     {
         if (_drains.Number == 0)
         {

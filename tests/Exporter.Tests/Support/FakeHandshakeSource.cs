@@ -44,7 +44,7 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
     internal IReadOnlyList<ulong>? Bounds { get; set; }
 
     /// <summary>Allocates nothing, so that a test can tell what its caller allocates.</summary>
-    public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out KeptMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast)
+    public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out CommittedMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast)
     {
         (kept, bounds, isLast) = (default, Bounds, true);
         Interlocked.Increment(ref _drains);

@@ -28,7 +28,7 @@ internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
     /// <summary>Runs while the reader waits for the rows.</summary>
     internal Action WhileDraining { get; set; } = () => { };
 
-    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out KeptMap kept, out bool isLast)
+    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out CommittedMap kept, out bool isLast)
     {
         (kept, isLast) = (default, true);
         Interlocked.Increment(ref _drains);

@@ -2,7 +2,7 @@ using System.Security.Cryptography;
 using Exporter.Bpf;
 using Exporter.State;
 
-namespace Exporter.Programs;
+namespace Exporter.Replacement;
 
 /// <summary>The directory of BPF objects that take the place of those that are built in.</summary>
 internal sealed class ObjectDirectory(BpfOptions options)

@@ -3,7 +3,7 @@ using Exporter.Metrics;
 using Exporter.State;
 using Prometheus;
 
-namespace Exporter.Programs;
+namespace Exporter.Replacement;
 
 /// <summary>One of the BPF objects, and what became of attempts to replace it. Immutable.</summary>
 /// <param name="Source">The file that it is from; null: it is the one that is built in.</param>
@@ -12,7 +12,7 @@ namespace Exporter.Programs;
 internal sealed record ObjectStatus(string Name, string? Source = null, DateTimeOffset? ReplacedAt = null, string? Refusal = null, DateTimeOffset? RefusedAt = null);
 
 /// <summary>What is loaded of each object, for whoever asks. Written by the loop that replaces them.</summary>
-internal sealed class ProgramObjects
+internal sealed class ObjectStatusBoard
 {
     private const string Replaced = "replaced";
     private const string Refused = "refused";
@@ -32,7 +32,7 @@ internal sealed class ProgramObjects
     private readonly Counter _replacements;
     private ObjectStatus[] _status = [new(PodTrafficPrograms.ObjectName), new(TcpHandshakePrograms.ObjectName)];
 
-    internal ProgramObjects(BpfOptions options, IMetricFactory metrics)
+    internal ObjectStatusBoard(BpfOptions options, IMetricFactory metrics)
     {
         Directory = new(options);
         _replacements = ReplacementsFamily.CreateCounter(metrics);

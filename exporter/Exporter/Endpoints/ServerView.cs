@@ -7,7 +7,7 @@ namespace Exporter.Endpoints;
 /// <summary>What the server serves: the server stays while sessions come and go.</summary>
 /// <param name="services">Of the session, or of what is there in its place.</param>
 /// <param name="own">The exporter's own families, of the whole process.</param>
-internal sealed class Served(IServiceProvider services, CollectorRegistry own)
+internal sealed class ServerView(IServiceProvider services, CollectorRegistry own)
 {
     private readonly PodsExposition? _pods = services.GetService<PodsExposition>();
 
@@ -65,22 +65,4 @@ internal sealed class Served(IServiceProvider services, CollectorRegistry own)
             == PrometheusConstants.OpenMetricsContentType
                 ? Exposition.ExpositionFormat.OpenMetrics
                 : Exposition.ExpositionFormat.Text;
-}
-
-/// <summary>Holds it. Whoever asks before there is any waits, as at a start.</summary>
-internal sealed class ServedContent
-{
-    private TaskCompletionSource<Served> _current = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    internal Task<Served> GetAsync(HttpContext context) => Volatile.Read(ref _current).Task.WaitAsync(context.RequestAborted);
-
-    internal void Set(Served served)
-    {
-        if (!Volatile.Read(ref _current).TrySetResult(served))
-        {
-            var next = new TaskCompletionSource<Served>();
-            next.SetResult(served);
-            Volatile.Write(ref _current, next);
-        }
-    }
 }

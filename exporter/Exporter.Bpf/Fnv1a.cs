@@ -1,7 +1,7 @@
 namespace Exporter.Bpf;
 
 /// <summary>A digest that tells texts apart, and needs no library for cryptography.</summary>
-public static class Digest
+public static class Fnv1a
 {
     /// <summary>FNV-1a over the text's characters.</summary>
     public static ulong Of(string text)

@@ -3,14 +3,14 @@ using Exporter.Bpf.Netlink;
 using Exporter.Discovery;
 using Exporter.Health;
 
-namespace Exporter.Programs;
+namespace Exporter.Replacement;
 
 /// <summary>
 /// Looks into the directory of objects, and has each that is new take the place of the one that runs: once the kernel has verified it, and
 /// it has proven to let packets pass. One that is refused changes nothing.
 /// </summary>
 internal sealed partial class ReplacementLoop(
-    ProgramObjects objects, InterfaceReconciler reconciler, LoopHealth health, TimeProvider time, ILogger<ReplacementLoop> logger) : BackgroundService
+    ObjectStatusBoard objects, InterfaceReconciler reconciler, LoopHealth health, TimeProvider time, ILogger<ReplacementLoop> logger) : BackgroundService
 {
     private const string LoopName = "objects";
 
