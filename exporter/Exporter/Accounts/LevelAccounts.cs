@@ -165,7 +165,10 @@ internal sealed class LevelAccounts(
         }
         lock (ledger.Lock)
         {
-            _leaving.ForEach(Retire);
+            foreach (var account in _leaving)
+            {
+                Retire(account);
+            }
         }
     }
 
