@@ -426,6 +426,25 @@ public sealed partial class RestoreTests : IDisposable
     }
 
     [Fact]
+    public async Task Of_interfaces_that_are_not_known_any_more_those_whose_rows_had_no_place_are_left_out()
+    {
+        const int Interfaces = 200;
+        using var node = new CountingNode(null, Settings, new() { Room = LedgerTests.FirstSegments });
+        for (var i = 1; i <= Interfaces; i++)
+        {
+            node.Appear(i, i);
+            node.Count(i, Counted.Sent(1, 100));
+        }
+        Assert.NotEqual(0, node.Ledger.Unpinned);
+        var kept = Interfaces - node.Ledger.Unpinned;
+
+        using var next = node.StartAgain(Settings);
+        next.Reader.Restore(_ => null);
+
+        Assert.Equal(kept, (await next.ScrapeAsync())["podnet_exporter_unattributed_packets_total{direction=\"transmit\"}"]);
+    }
+
+    [Fact]
     public async Task Handshakes_that_are_held_for_a_namespace_are_held_on_and_are_with_its_pod_once_that_is_known()
     {
         _node.Count(7ul, Counted.Handshakes(Counted.Resent(3)));

@@ -130,7 +130,7 @@ internal sealed class TrafficReader(
                 }
                 else
                 {
-                    accounts.Unattributed.Add(TrafficValue.Fields, entry.ReadCommitted(TrafficValue.Fields));
+                    accounts.Unattributed.Add(entry, TrafficValue.Fields);
                     ledger.Open(RecordKind.HeldTraffic, entry.Key, null).Remove();
                 }
             }
