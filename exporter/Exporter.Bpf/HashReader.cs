@@ -121,7 +121,7 @@ internal sealed class HashReader<TKey, TValue>
             return PerCpu.Sum(MemoryMarshal.Cast<ulong, TValue>(copies));
         }
         TValue sum = default;
-        var counters = MemoryMarshal.Cast<TValue, ulong>(MemoryMarshal.CreateSpan(ref sum, 1));
+        var counters = RowFields.CountersOf(ref sum);
         for (; !copies.IsEmpty; copies = copies[_words..])
         {
             for (var i = 0; i < counters.Length; i++)

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
@@ -14,7 +13,7 @@ internal static class PerCpu
         where TValue : unmanaged
     {
         var sum = perCpu[0];
-        var counters = MemoryMarshal.Cast<TValue, ulong>(MemoryMarshal.CreateSpan(ref sum, 1));
+        var counters = RowFields.CountersOf(ref sum);
         foreach (ref readonly var copy in perCpu[1..])
         {
             RowFields.Add(counters, RowFields.RowOf(copy));

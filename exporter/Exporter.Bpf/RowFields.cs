@@ -42,6 +42,34 @@ public sealed class RowFields(string name, IReadOnlyList<string> names)
         where TValue : unmanaged =>
         ref MemoryMarshal.AsRef<TValue>(MemoryMarshal.AsBytes(row));
 
+    /// <summary>The counters of a value that consists of nothing else, to be changed.</summary>
+    public static Span<ulong> CountersOf<TValue>(ref TValue value)
+        where TValue : unmanaged =>
+        MemoryMarshal.Cast<TValue, ulong>(MemoryMarshal.CreateSpan(ref value, 1));
+
+    /// <summary>
+    /// Puts counts and sums of ranges in the ranges of other bounds: each range goes where its mean belongs, so that numbers and sums stay. A sum
+    /// without a count is above all bounds.
+    /// </summary>
+    /// <param name="ranges">For each range its count and its sum; more ranges than bounds.</param>
+    /// <param name="bounds">Upper bounds, inclusive, ascending.</param>
+    public static void Regroup(Span<ulong> ranges, IReadOnlyList<ulong> bounds)
+    {
+        Span<ulong> regrouped = stackalloc ulong[ranges.Length];
+        regrouped.Clear();
+        for (var range = 0; range < ranges.Length; range += 2)
+        {
+            var (count, sum, target) = (ranges[range], ranges[range + 1], 0);
+            while (target < bounds.Count && (count == 0 || sum / count > bounds[target]))
+            {
+                target++;
+            }
+            regrouped[2 * target] += count;
+            regrouped[(2 * target) + 1] += sum;
+        }
+        regrouped.CopyTo(ranges);
+    }
+
     /// <summary>Adds each counter of a row to that of another of the same length.</summary>
     public static void Add(Span<ulong> sums, ReadOnlySpan<ulong> row)
     {

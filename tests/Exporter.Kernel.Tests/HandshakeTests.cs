@@ -5,6 +5,7 @@ using System.Net;
 using System.Net.Sockets;
 using Exporter.Bpf.Contract;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Tests.Support;
 
 namespace Exporter.Kernel.Tests;
 

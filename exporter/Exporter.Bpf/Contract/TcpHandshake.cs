@@ -83,35 +83,8 @@ public struct HandshakeRole
     internal readonly HandshakeRole Regroup(IReadOnlyList<ulong> to)
     {
         var role = this;
-        role.Durations = default;
-        foreach (var range in (ReadOnlySpan<HandshakeDuration>)Durations)
-        {
-            if (range.Handshakes > 0)
-            {
-                var mean = range.Nanoseconds / range.Handshakes;
-                ref var target = ref role.Durations[to.TakeWhile(bound => mean > bound).Count()];
-                target = new(target.Handshakes + range.Handshakes, target.Nanoseconds + range.Nanoseconds);
-            }
-        }
+        RowFields.Regroup(RowFields.CountersOf(ref role.Durations), to);
         return role;
-    }
-
-    /// <summary>Handshakes, completed and failed.</summary>
-    public readonly ulong Total
-    {
-        get
-        {
-            var total = 0ul;
-            foreach (var range in (ReadOnlySpan<HandshakeDuration>)Durations)
-            {
-                total += range.Handshakes;
-            }
-            foreach (var failures in (ReadOnlySpan<ulong>)Failures)
-            {
-                total += failures;
-            }
-            return total;
-        }
     }
 }
 

@@ -16,6 +16,7 @@ internal sealed class LevelPlan
         _signals = [.. signals.Select(signal => new SignalPlan(signal, [.. signal.Groups.Where(group => group.Level == level)]))];
         Lines = Columns.Sum(column => column.Lines);
         HostLines = _signals.Sum(signal => signal.Groups.Where(group => group.IsOfHost).SelectMany(group => group.Columns).Sum(column => column.Lines));
+        Totals = _signals.Where(signal => signal.HasTotals).Aggregate(GroupTotals.None, (totals, signal) => totals | GroupKey.TotalOf(signal.Fields));
         Families = [.. Columns.Select(column => column.Family).Distinct()];
     }
 
@@ -31,7 +32,7 @@ internal sealed class LevelPlan
     internal int HostLines { get; }
 
     /// <summary>The signals whose counts at this level are those that the totals count.</summary>
-    internal GroupTotals Totals => _signals.Where(signal => signal.HasTotals).Aggregate(GroupTotals.None, (totals, signal) => totals | GroupKey.TotalOf(signal.Fields));
+    internal GroupTotals Totals { get; }
 
     internal IReadOnlyList<MetricDefinition> Families { get; }
 

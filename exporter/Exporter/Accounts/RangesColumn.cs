@@ -1,3 +1,4 @@
+using Exporter.Bpf;
 using Exporter.Metrics;
 
 namespace Exporter.Accounts;
@@ -41,21 +42,5 @@ internal sealed class RangesColumn(
     internal ulong Sum(ReadOnlySpan<ulong> row, int range) => row[first + (2 * range) + 1];
 
     /// <summary>Each range that was counted by other bounds goes where its mean belongs.</summary>
-    internal override void Fit(Span<ulong> row)
-    {
-        Span<ulong> fitted = stackalloc ulong[2 * ranges];
-        fitted.Clear();
-        for (var range = 0; range < ranges; range++)
-        {
-            var (count, sum, target) = (Count(row, range), Sum(row, range), 0);
-            // A sum without a count is above all bounds.
-            while (target < bounds.Count && (count == 0 || sum / count > bounds[target]))
-            {
-                target++;
-            }
-            fitted[2 * target] += count;
-            fitted[(2 * target) + 1] += sum;
-        }
-        fitted.CopyTo(row.Slice(first, fitted.Length));
-    }
+    internal override void Fit(Span<ulong> row) => RowFields.Regroup(row.Slice(first, 2 * ranges), bounds);
 }

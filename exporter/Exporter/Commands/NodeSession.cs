@@ -99,8 +99,6 @@ internal sealed class NodeSession : IAsyncDisposable
         }
         var labels = options.CreateLabels();
         services.AddSingleton(state.Time).AddSingleton(state.Health).AddSingleton(state.Readiness).AddSingleton(state.Changes).AddSingleton(state.Bpf);
-        ProcessMetrics.ShowBuild(state.Own.Factory);
-        ProcessMetrics.ShowStandby(state.Own.Factory, null);
         services.AddSingleton(new AccountMetrics(state.Own.Factory, kernel.Ledger, AllSignals.Totals)).AddSingleton(labels);
         services.AddSingleton(new DrainMetrics(state.Own.Factory, AllSignals.Rows)).AddSingleton(new InterfaceMetrics(state.Own.Factory));
         services.AddSingleton(new StateMetrics(state.Own.Factory)).AddSingleton(new TrafficLosses(state.Own.Factory));
@@ -161,6 +159,8 @@ internal sealed class NodeSession : IAsyncDisposable
         var (metrics, attachment) = (_services.GetRequiredService<StateMetrics>(), kernel.Handshakes);
         metrics.Update(kernel.Pins, kernel.Ledger);
         metrics.UndecidedPins.Set(kernel.Layout.Undecided);
+        ProcessMetrics.ShowBuild(own);
+        ProcessMetrics.ShowStandby(own, null);
         ProcessMetrics.ShowHook(own, "traffic", kernel.Hook.Name);
         ProcessMetrics.ShowHook(own, "handshake", attachment.Programs is { } handshakes ? HandshakeHooks.Name(handshakes.Hook) : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
         ProcessMetrics.ShowHook(own, "handshake_requests", attachment.SeesRequests ? "kprobe" : options.Handshake.Hook is HandshakeChoice.Off or HandshakeChoice.Tracepoint ? "off" : "unavailable");

@@ -10,14 +10,18 @@ internal sealed class FamilyText
 {
     private const string TotalEnd = "_total";
 
-    /// <param name="columns">Of this family, each with the number of its signal at the level.</param>
-    internal FamilyText(MetricDefinition family, IReadOnlyList<(int Signal, Column Column)> columns, ExpositionFormat format)
+    /// <param name="signal">The number of the signal at the level.</param>
+    /// <param name="columns">The signal's columns of this family.</param>
+    internal FamilyText(MetricDefinition family, int signal, IEnumerable<Column> columns, ExpositionFormat format)
     {
+        Signal = signal;
         // In OpenMetrics a counter's family has its name without the suffix of the samples.
         var name = format == ExpositionFormat.OpenMetrics && family.Name.EndsWith(TotalEnd, StringComparison.Ordinal) ? family.Name[..^TotalEnd.Length] : family.Name;
         Head = Encoding.UTF8.GetBytes($"# HELP {name} {Escape(family.Help, format)}\n# TYPE {name} {Options.EnumText.Lower(family.Type)}\n");
-        Columns = [.. columns.Select(column => new ColumnText(column.Signal, column.Column, format))];
+        Columns = [.. columns.Select(column => new ColumnText(column, format))];
     }
+
+    internal int Signal { get; }
 
     internal byte[] Head { get; }
 
@@ -38,9 +42,9 @@ internal sealed class FamilyText
     /// <summary>The lines of one column: each is a beginning, the labels of the account, and an end up to the value.</summary>
     internal sealed class ColumnText
     {
-        internal ColumnText(int signal, Column column, ExpositionFormat format)
+        internal ColumnText(Column column, ExpositionFormat format)
         {
-            (Signal, Column) = (signal, column);
+            Column = column;
             var labels = Encoding.UTF8.GetString(WriteLabels(column.Family.Labels.Select(label => label.Name), column.Labels));
             var name = column.Family.Name;
             if (column is RangesColumn ranges)
@@ -58,8 +62,6 @@ internal sealed class FamilyText
                 Lines = [new(name, labels)];
             }
         }
-
-        internal int Signal { get; }
 
         internal Column Column { get; }
 

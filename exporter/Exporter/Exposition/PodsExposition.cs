@@ -103,6 +103,7 @@ internal sealed class PodsExposition(PodAccounts accounts)
 
         public void Dispose() => exposition.Release(this);
 
-        internal void CutOff() => Task.Run(_cutOff.Cancel);
+        /// <summary>Does not wait for the readers.</summary>
+        internal void CutOff() => _ = _cutOff.CancelAsync();
     }
 }

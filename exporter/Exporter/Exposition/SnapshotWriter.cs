@@ -28,11 +28,15 @@ internal sealed class SnapshotWriter(PodAccounts accounts)
             output.Write(family.Head);
             foreach (var account in shown)
             {
+                var row = account.ReadCommitted(level.Plan.Signals[family.Signal]);
+                if (row.IsEmpty)
+                {
+                    continue;
+                }
                 account.Text ??= FamilyText.WriteLabels(level.LabelNames, account.Labels.Values);
                 foreach (var column in family.Columns)
                 {
-                    var row = account.ReadCommitted(level.Plan.Signals[column.Signal]);
-                    if (!row.IsEmpty && column.Column.IsShown(row))
+                    if (column.Column.IsShown(row))
                     {
                         Write(output, account.Text, column, row);
                     }
@@ -47,10 +51,9 @@ internal sealed class SnapshotWriter(PodAccounts accounts)
         {
             _families[(plan, format)] = families =
             [
-                .. plan.Families.Select(family => new FamilyText(
-                    family,
-                    [.. plan.Signals.ToArray().Index().SelectMany(signal => signal.Item.Columns.Where(column => column.Family == family).Select(column => (signal.Index, column)))],
-                    format)),
+                .. from signal in plan.Signals.ToArray().Index()
+                   from columns in signal.Item.Columns.GroupBy(column => column.Family)
+                   select new FamilyText(columns.Key, signal.Index, columns, format),
             ];
         }
         return families;

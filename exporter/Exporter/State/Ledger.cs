@@ -24,6 +24,7 @@ internal sealed class Ledger : IDisposable
     private const int ShortKeyBytes = 464;
 
     private readonly ILedgerMemory _memory;
+    private readonly MapLayout _layout;
 
     /// <summary>Those of short keys and of long ones, and then one for each signal.</summary>
     private readonly LedgerTable[] _tables;
@@ -41,8 +42,8 @@ internal sealed class Ledger : IDisposable
 
     private Ledger(ILedgerMemory memory, IReadOnlyList<RowFields> signals)
     {
-        (_memory, Signals) = (memory, signals);
-        _tables = [new(this, 0, ShortKeyBytes), new(this, 0, LongKeyBytes), .. signals.Select(signal => new LedgerTable(this, signal.Count, 0))];
+        (_memory, Signals, _layout) = (memory, signals, LayoutOf(signals));
+        _tables = [new(this, 0, ShortKeyBytes), new(this, 0, KeyRoom), .. signals.Select(signal => new LedgerTable(this, signal.Count, 0))];
     }
 
     /// <summary>
@@ -65,11 +66,8 @@ internal sealed class Ledger : IDisposable
     /// <summary>The maps whose content is in the ledger.</summary>
     internal CommittedMap[] CommittedMaps => [.. Head.Read(LastCommit).ToArray().Where(map => map.Pair != 0)];
 
-    /// <summary>How large a record's key can be, in bytes.</summary>
-    internal static int KeyRoom => LongKeyBytes;
-
-    /// <summary>A page for a long key, with its head and its copies.</summary>
-    private static int LongKeyBytes => MappedArray.ElementBytes - 48;
+    /// <summary>How large a record's key can be, in bytes: a page has a long key, its head and its copies.</summary>
+    internal static int KeyRoom => MappedArray.ElementBytes - 48;
 
     private static int HeadBytes => MappedArray.ElementBytes;
 
@@ -87,7 +85,7 @@ internal sealed class Ledger : IDisposable
         {
             foreach (var signal in signals)
             {
-                memory.WriteNote(LayoutOf(signals), signal.Name, signal.Layout.Text);
+                memory.WriteNote(ledger._layout, signal.Name, signal.Layout.Text);
             }
             // With room for a record of each kind, so that it is the start that fails where there is none.
             for (var table = 0; table < ledger._tables.Length; table++)
@@ -280,7 +278,7 @@ internal sealed class Ledger : IDisposable
 
     /// <summary>A place for a key, or null where there is none.</summary>
     internal LedgerTable.Slot? TryTakeKey(int length) =>
-        length <= ShortKeyBytes ? TryTake(0) : length <= LongKeyBytes ? TryTake(1) : null;
+        length <= ShortKeyBytes ? TryTake(0) : length <= KeyRoom ? TryTake(1) : null;
 
     internal LedgerTable.Slot? TryTakeRow(int signal) => TryTake(TableOf(signal));
 
@@ -370,7 +368,7 @@ internal sealed class Ledger : IDisposable
         if (!_spareSegments.TryPop(out var number))
         {
             number = _segments.Count;
-            _segments.Add(_memory.Create(LayoutOf(Signals), number, SegmentPages));
+            _segments.Add(_memory.Create(_layout, number, SegmentPages));
         }
         if (number > 0)
         {
@@ -393,7 +391,7 @@ internal sealed class Ledger : IDisposable
     /// <summary>Opens what there is in the memory.</summary>
     private bool TryOpenSegments()
     {
-        while (_memory.Open(LayoutOf(Signals), _segments.Count, SegmentPages) is { } segment)
+        while (_memory.Open(_layout, _segments.Count, SegmentPages) is { } segment)
         {
             _segments.Add(segment);
         }

@@ -58,12 +58,33 @@ internal static class RowValues
 
     extension(ref TrafficValue sum)
     {
-        internal void Add(in TrafficValue more) => RowFields.Add(RowOf(ref sum), RowFields.RowOf(more));
+        internal void Add(in TrafficValue more) => RowFields.Add(RowFields.CountersOf(ref sum), RowFields.RowOf(more));
     }
 
     extension(ref HandshakeValue sum)
     {
-        internal void Add(in HandshakeValue more) => RowFields.Add(RowOf(ref sum), RowFields.RowOf(more));
+        internal void Add(in HandshakeValue more) => RowFields.Add(RowFields.CountersOf(ref sum), RowFields.RowOf(more));
+    }
+
+    extension(HandshakeRole role)
+    {
+        /// <summary>Handshakes, completed and failed.</summary>
+        internal ulong Total
+        {
+            get
+            {
+                var total = 0ul;
+                foreach (var range in (ReadOnlySpan<HandshakeDuration>)role.Durations)
+                {
+                    total += range.Handshakes;
+                }
+                foreach (var failures in (ReadOnlySpan<ulong>)role.Failures)
+                {
+                    total += failures;
+                }
+                return total;
+            }
+        }
     }
 
     extension(Ledger)
@@ -74,10 +95,6 @@ internal static class RowValues
 
         internal static MapLayout Layout => Ledger.LayoutOf(AllSignals.Rows);
     }
-
-    private static Span<ulong> RowOf<TValue>(ref TValue value)
-        where TValue : unmanaged =>
-        System.Runtime.InteropServices.MemoryMarshal.Cast<TValue, ulong>(System.Runtime.InteropServices.MemoryMarshal.CreateSpan(ref value, 1));
 
     private static TValue Read<TValue>(LedgerEntry entry, RowFields fields)
         where TValue : unmanaged =>
