@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The contract with user space of netns.bpf.c. The same type in C# is in
- * exporter/Exporter.Bpf/Contract/NetnsFound.cs.
+ * exporter/Exporter.Bpf/NetnsFound.cs.
  */
 #ifndef NETNS_H
 #define NETNS_H

@@ -140,7 +140,7 @@ static __always_inline bool is_current(void)
 }
 
 /* podnet_netns() of netns.bpf.c finds the same number for user space. */
-static __always_inline __u64 network_id(bool typed, const struct net *net)
+static __always_inline __u64 netns_id(bool typed, const struct net *net)
 {
 	/* Before 5.12 it was an atomic64_t that is zero until somebody asks for it. */
 	if (bpf_core_field_exists(net->net_cookie))
@@ -148,9 +148,9 @@ static __always_inline __u64 network_id(bool typed, const struct net *net)
 	return load(typed, net, ns.inum);
 }
 
-static __always_inline __u64 socket_network(bool typed, const struct sock *sk)
+static __always_inline __u64 socket_netns(bool typed, const struct sock *sk)
 {
-	return network_id(typed, load(typed, sk, __sk_common.skc_net.net));
+	return netns_id(typed, load(typed, sk, __sk_common.skc_net.net));
 }
 
 static __always_inline struct handshake_address mapped(__be32 ipv4)
@@ -163,7 +163,7 @@ static __always_inline struct handshake_address mapped(__be32 ipv4)
 static __always_inline struct handshake_flow flow_of(bool typed, const struct sock_common *sk, __u32 local_port)
 {
 	struct handshake_flow flow = {
-		.network = network_id(typed, load(typed, sk, skc_net.net)),
+		.netns = netns_id(typed, load(typed, sk, skc_net.net)),
 		.local_port = local_port,
 		.remote_port = bpf_ntohs(load(typed, sk, skc_dport)),
 	};
@@ -290,9 +290,9 @@ static __always_inline bool is_loopback(bool typed, const struct sock *sk, const
 	return is_loopback_flow(&flow);
 }
 
-static __always_inline struct handshake_role *find_role(__u64 network, __u64 role)
+static __always_inline struct handshake_role *find_role(__u64 netns, __u64 role)
 {
-	struct handshake_key key = { .network = network };
+	struct handshake_key key = { .netns = netns };
 	struct handshake_value *value;
 	int error = 0;
 
@@ -314,17 +314,17 @@ static __always_inline void add_duration(struct handshake_role *role, __u64 nano
 	__sync_fetch_and_add(&role->durations[range].nanoseconds, nanoseconds);
 }
 
-static __always_inline void add_failure(__u64 network, __u64 role, __u32 reason)
+static __always_inline void add_failure(__u64 netns, __u64 role, __u32 reason)
 {
-	struct handshake_role *value = find_role(network, role);
+	struct handshake_role *value = find_role(netns, role);
 
 	if (value && reason < HANDSHAKE_FAILURES)
 		__sync_fetch_and_add(&value->failures[reason], 1);
 }
 
-static __always_inline void add_retransmit(__u64 network, __u64 role)
+static __always_inline void add_retransmit(__u64 netns, __u64 role)
 {
-	struct handshake_role *value = find_role(network, role);
+	struct handshake_role *value = find_role(netns, role);
 
 	if (value)
 		__sync_fetch_and_add(&value->retransmits, 1);
@@ -352,9 +352,9 @@ static __always_inline __u32 failure_reason(int error)
 	}
 }
 
-static __always_inline void remember(const struct handshake_flow *flow, __u64 role, __u64 started, __u64 resent)
+static __always_inline void remember(const struct handshake_flow *flow, __u64 role, __u64 started, __u64 retransmitted)
 {
-	struct handshake_late late = { .started = started, .resent = resent, .role = role };
+	struct handshake_late late = { .started = started, .retransmitted = retransmitted, .role = role };
 
 	if (bpf_map_update_elem(&handshakes_late, flow, &late, BPF_ANY))
 		increment(&handshake_losses, HANDSHAKE_LOSS_LATE_FULL);
@@ -411,7 +411,7 @@ static __always_inline void established(bool typed, const struct sock *sk, const
 		/* TCP_REPAIR puts a client into this state without a packet. */
 		return;
 	}
-	value = find_role(socket_network(typed, sk), role);
+	value = find_role(socket_netns(typed, sk), role);
 	if (value)
 		add_duration(value, nanoseconds);
 }
@@ -444,7 +444,7 @@ static __always_inline void failed(bool typed, const struct sock *sk, const stru
 	/* Without an error the kernel closes what it made twice, when two CPUs got the same ACK. */
 	if (role == HANDSHAKE_SERVER && !error)
 		return;
-	add_failure(flow.network, role, failure_reason(error));
+	add_failure(flow.netns, role, failure_reason(error));
 }
 
 /*
@@ -534,7 +534,7 @@ static __always_inline int segment_resent(const struct sock *sk)
 	if (syn_on_loopback(sk))
 		role = HANDSHAKE_REDIRECTED;
 	else
-		add_retransmit(flow.network, HANDSHAKE_CLIENT);
+		add_retransmit(flow.netns, HANDSHAKE_CLIENT);
 	late = bpf_map_lookup_elem(&handshakes_late, &flow);
 	remember(&flow, role, late ? late->started : syn_sent_at((const void *)sk), bpf_ktime_get_ns());
 	return 0;
@@ -547,7 +547,7 @@ static __always_inline int synack_resent(const struct request_sock *req)
 
 	if (is_loopback_flow(&flow) || !is_current())
 		return 0;
-	add_retransmit(flow.network, HANDSHAKE_SERVER);
+	add_retransmit(flow.netns, HANDSHAKE_SERVER);
 	remember(&flow, HANDSHAKE_SERVER,
 		 BPF_CORE_READ((const struct tcp_request_sock *)req, snt_synack) * NSEC_PER_USEC, bpf_ktime_get_ns());
 	return 0;
@@ -593,7 +593,7 @@ static __always_inline int request_freed(const struct request_sock *req)
 		reason = HANDSHAKE_FAILURE_RESET;
 	else
 		reason = HANDSHAKE_FAILURE_HALF_OPEN;
-	add_failure(flow.network, HANDSHAKE_SERVER, reason);
+	add_failure(flow.netns, HANDSHAKE_SERVER, reason);
 	return 0;
 }
 

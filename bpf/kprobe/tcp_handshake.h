@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The contract with user space: what tcp_handshake.bpf.c counts. The same
- * types in C# are in exporter/Exporter.Bpf/Contract/TcpHandshake.cs; a test
+ * types in C# are in exporter/Exporter/Signals/Handshakes/HandshakeContract.cs; a test
  * compares both through the BTF of the built object.
  */
 #ifndef TCP_HANDSHAKE_H
@@ -52,7 +52,7 @@
 
 /* A network namespace: its cookie, which never comes back; before Linux 5.12 its inode number, which may. */
 struct handshake_key {
-	__u64 network;
+	__u64 netns;
 };
 
 /* Handshakes whose duration falls into one range, and the sum of their durations. */
@@ -79,17 +79,17 @@ struct handshake_address {
 
 /* The ends of a connection, as one of them sees it. */
 struct handshake_flow {
-	__u64 network;
+	__u64 netns;
 	struct handshake_address local;
 	struct handshake_address remote;
 	__u32 local_port;
 	__u32 remote_port;
 };
 
-/* A handshake whose SYN or SYN-ACK was, or will be, sent again. Times are CLOCK_MONOTONIC's, in nanoseconds. */
+/* A handshake whose SYN or SYN-ACK was, or will be, retransmitted. Times are CLOCK_MONOTONIC's, in nanoseconds. */
 struct handshake_late {
 	__u64 started;
-	__u64 resent; /* the last time; 0 where it has not been yet */
+	__u64 retransmitted; /* the last time; 0 where it has not been yet */
 	__u64 role;
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The contract with user space: what pod_traffic.bpf.c counts. The same types
- * in C# are in exporter/Exporter.Bpf/Contract/PodTraffic.cs; a test compares
+ * in C# are in exporter/Exporter/Signals/Traffic/TrafficContract.cs; a test compares
  * both through the BTF of the built object.
  *
  * Directions are the pod's: what it transmits and what it receives.

@@ -95,8 +95,12 @@ public sealed unsafe class BpfProgram
 
     public ProgramStatistics ReadStatistics() => StatisticsOf(ReadInfo());
 
-    /// <summary>Of a program that another process may have loaded.</summary>
-    internal static ProgramStatistics ReadStatistics(FileDescriptor program) => StatisticsOf(ReadInfo((int)program.DangerousGetHandle(), "that is pinned"));
+    /// <summary>The statistics of a pinned program, which another process may have loaded; null where none is pinned there.</summary>
+    public static ProgramStatistics? ReadStatistics(PinDirectory pins, string name)
+    {
+        using var program = pins.Get(name);
+        return program is null ? null : StatisticsOf(ReadInfo((int)program.DangerousGetHandle(), "that is pinned"));
+    }
 
     /// <summary>Runs the program on a made-up packet (BPF_PROG_TEST_RUN).</summary>
     /// <param name="packet">From the Ethernet header on, at least 14 bytes.</param>

@@ -18,6 +18,17 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     private BpfMap _idle;
     private Stage _stage;
 
+    /// <summary>Whether the idle map has rows that an earlier process has kept, and that are read once more before they are cleared.</summary>
+    private bool _isReread;
+
+    /// <summary>The pair of maps of a set whose names begin with <paramref name="name"/>.</summary>
+    /// <param name="layout">Of the type: values that are laid out otherwise are read by the names of their counters.</param>
+    /// <param name="kept">Whether the rows in the map of this id are kept already, by an earlier process.</param>
+    /// <param name="rereads">Whether rows that are kept already are read once more (<see cref="HasKeptRows"/>).</param>
+    public DoubleBufferedMap(MapSet maps, string name, MapLayout layout, Func<int, bool> kept, bool rereads = false)
+        : this(maps[$"{name}_active"], maps[$"{name}_a"], maps[$"{name}_b"], maps.IsAdopted ? kept : null, layout.Find(maps.Layout)) =>
+        _isReread = rereads && _stage == Stage.Kept;
+
     /// <param name="slot">The array of maps, with one of the two in its slot.</param>
     /// <param name="kept">Whether what is in the map of this id is kept already, by an earlier process.</param>
     /// <param name="sources">Where the counters are in maps that are laid out otherwise; null: as in the type.</param>
@@ -64,6 +75,9 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     /// </summary>
     public bool HasSwapped { get; private set; }
 
+    /// <summary>Whether the rows that <see cref="Read"/> has just returned were kept by an earlier process already.</summary>
+    public bool HasKeptRows => _isReread;
+
     /// <summary>The map that programs count into now.</summary>
     internal BpfMap Active => _active;
 
@@ -75,7 +89,7 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     /// <exception cref="BpfException">They could not be read; nothing is lost, the next call tries again.</exception>
     public ReadOnlySpan<DrainedRow<TKey, TValue>> Read()
     {
-        if (_stage == Stage.Kept)
+        if (_stage == Stage.Kept && !_isReread)
         {
             _reader.Read(_idle);
             _reader.Clear(_idle);
@@ -91,11 +105,17 @@ public sealed class DoubleBufferedMap<TKey, TValue>
         return rows;
     }
 
-    /// <summary>Takes out of the map what the last <see cref="Read"/> has returned, which is kept now.</summary>
-    /// <exception cref="BpfException">Some of it is still there; the next <see cref="Read"/> takes it out.</exception>
+    /// <summary>
+    /// The rows that the last <see cref="Read"/> has returned are kept, and stay in the map until <see cref="Clear"/>, or until the next
+    /// <see cref="Read"/>, which clears them first.
+    /// </summary>
+    public void Keep() => (_stage, _isReread) = (Stage.Kept, false);
+
+    /// <summary>Takes the rows that the last <see cref="Read"/> has returned out of the map; they are kept now.</summary>
+    /// <exception cref="BpfException">Some of them are still there; the next <see cref="Read"/> takes them out.</exception>
     public void Clear()
     {
-        _stage = Stage.Kept;
+        Keep();
         _reader.Clear(_idle);
         _stage = Stage.Empty;
     }

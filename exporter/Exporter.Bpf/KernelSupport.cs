@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using Exporter.Bpf.Native;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
 
 namespace Exporter.Bpf;
 
@@ -10,6 +9,7 @@ public static class KernelSupport
 {
     private const string BtfFile = "/sys/kernel/btf/vmlinux";
     private const string LockdownFile = "/sys/kernel/security/lockdown";
+    private const int LoopbackIfindex = 1;
 
     /// <summary>What there is to say and to do where <see cref="HasBpfClassifier"/> is not.</summary>
     public const string NoBpfClassifier =
@@ -44,7 +44,15 @@ public static class KernelSupport
     }
 
     /// <summary>Whether the kernel has tcx links; only to be asked with <see cref="Capability.Bpf"/>.</summary>
-    public static bool HasTcx => TcxHook.IsSupported();
+    public static unsafe bool HasTcx
+    {
+        get
+        {
+            // A kernel with tcx can say which programs are attached to the loopback interface.
+            var count = 0u;
+            return Libbpf.bpf_prog_query(LoopbackIfindex, Libbpf.BPF_TCX_INGRESS, 0, null, null, &count) == 0;
+        }
+    }
 
     /// <summary>Whether the kernel has the qdisc clsact, or can load it. Nothing is made.</summary>
     public static bool HasClsact

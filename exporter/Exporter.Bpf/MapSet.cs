@@ -1,15 +1,15 @@
-using Exporter.Bpf.Native;
+using System.Globalization;
 
 namespace Exporter.Bpf;
 
 /// <summary>
-/// The maps of one object, which programs come and go on: while one program takes the place of another, and with pins also from one process
-/// to the next. Pinned maps are used again only where they are laid out as they would be made anew; a set that is laid out otherwise is a
-/// former one, of which what was counted is still to be read.
+/// Maps of one object, which programs come and go on: while one program takes the place of another, and with pins also from one process
+/// to the next. Pinned maps are used again only where they are laid out as new ones would be; a set that is laid out otherwise is a
+/// previous one, whose counts are still to be read.
 /// </summary>
-internal sealed class MapSet : IDisposable
+public sealed class MapSet : IDisposable
 {
-    /// <summary>The note that is written last, so that a set without it is one that was not finished, and that nobody has used.</summary>
+    /// <summary>The note that is written last: a set without it was not finished, and no program has used it.</summary>
     private const string LayoutNote = "layout";
 
     private readonly PinDirectory? _pins;
@@ -20,15 +20,16 @@ internal sealed class MapSet : IDisposable
         (_pins, Name, Layout, _maps, IsAdopted) = (pins, name, layout, maps, isAdopted);
     }
 
-    /// <summary>Where it is pinned.</summary>
-    internal string Name { get; }
+    /// <summary>The folder that it is pinned in.</summary>
+    public string Name { get; }
 
-    internal MapLayout Layout { get; }
+    public MapLayout Layout { get; }
 
     /// <summary>Whether it was there before this process.</summary>
-    internal bool IsAdopted { get; }
+    public bool IsAdopted { get; }
 
-    internal BpfMap this[string name] => _maps[name];
+    /// <summary>The map of this name in the object.</summary>
+    public BpfMap this[string name] => _maps[name];
 
     public void Dispose()
     {
@@ -38,85 +39,100 @@ internal sealed class MapSet : IDisposable
         }
     }
 
-    /// <summary>Loads an object with the maps that are pinned for it, or with new ones, which are pinned.</summary>
-    /// <param name="pins">Null: nothing is pinned.</param>
-    /// <param name="kind">What the sets of this object's maps are called.</param>
-    /// <param name="names">Those of the object's maps that belong to the set; all others are the object's own.</param>
-    /// <exception cref="BpfException">The kernel refused.</exception>
-    /// <exception cref="PinException">It refused the maps that are pinned, or to pin.</exception>
-    internal static MapSet Load(BpfObject opened, PinDirectory? pins, string kind, MapLayout layout, IReadOnlyList<string> names)
-    {
-        var name = $"{kind}_{layout.Name}";
-        if (pins is not null && Open(pins, name, names) is { } adopted)
-        {
-            try
-            {
-                adopted.Load(opened);
-                return adopted;
-            }
-            catch (BpfException e)
-            {
-                adopted.Dispose();
-                // That there is no memory is not for the pins: without them everything would begin anew.
-                throw e.ErrorNumber == Errno.ENOMEM ? e : new PinException($"What is pinned as {pins.Path}/{name} cannot be used: {e.Message}");
-            }
-        }
-        opened.Load();
-        var made = new MapSet(pins, name, layout, names.ToDictionary(map => map, opened.Map), isAdopted: false);
-        if (pins is not null)
-        {
-            pins.Remove(name);
-            pins.MakePart(name);
-            foreach (var map in made._maps.Values)
-            {
-                pins.Pin(map.Fd, $"{name}/{map.Name}");
-            }
-            pins.WriteNote($"{name}/{LayoutNote}", layout.Text);
-        }
-        return made;
-    }
-
-    /// <summary>Loads an object with these maps in place of its own.</summary>
-    /// <exception cref="BpfException">The kernel refused, or its maps have other sizes.</exception>
-    internal void Load(BpfObject opened)
-    {
-        foreach (var map in _maps.Values)
-        {
-            opened.Reuse(map);
-        }
-        opened.Load();
-    }
-
-    /// <summary>The pinned sets of this kind that are laid out otherwise. What was not finished is removed.</summary>
-    internal IReadOnlyList<MapSet> OpenFormer(string kind)
-    {
-        var former = new List<MapSet>();
-        foreach (var name in _pins?.List() ?? [])
-        {
-            if (name == Name || !name.StartsWith(kind + "_", StringComparison.Ordinal))
-            {
-                continue;
-            }
-            if (Open(_pins!, name, [.. _maps.Keys]) is { } set)
-            {
-                former.Add(set);
-            }
-            else
-            {
-                _pins!.Remove(name);
-            }
-        }
-        return former;
-    }
-
-    /// <summary>Takes away the pins: nobody counts into it any more, and all was read.</summary>
-    internal void Remove()
+    /// <summary>Removes the pins: no program counts into it any more, and all counts were read.</summary>
+    public void Remove()
     {
         _pins?.Remove(Name);
         Dispose();
     }
 
-    /// <summary>Null where there is none, it was not finished, or it is none of ours.</summary>
+    /// <summary>The ids of the first map of each pinned set of a kind, while no object is loaded with them.</summary>
+    public static IReadOnlyList<int> FindPinned(PinDirectory pins, string kind, string firstMap)
+    {
+        var ids = new List<int>();
+        foreach (var name in NamesOf(pins, kind))
+        {
+            if (pins.Get($"{name}/{firstMap}") is { } descriptor)
+            {
+                using var map = new BpfMap(firstMap, descriptor);
+                ids.Add(map.Id);
+            }
+        }
+        return ids;
+    }
+
+    /// <summary>The pinned set that is laid out as planned; null where there is none, or it was not finished.</summary>
+    internal static MapSet? Find(PinDirectory? pins, MapSetPlan plan) => pins is null ? null : Open(pins, NameOf(plan), plan.Maps);
+
+    /// <summary>Pins the maps of an object that was loaded without a pinned set.</summary>
+    /// <param name="pins">Null: they are not pinned.</param>
+    /// <exception cref="PinException">They cannot be pinned.</exception>
+    internal static MapSet Make(BpfObject loaded, PinDirectory? pins, MapSetPlan plan)
+    {
+        var name = NameOf(plan);
+        var made = new MapSet(pins, name, plan.Layout, plan.Maps.ToDictionary(map => map, loaded.Map), isAdopted: false);
+        if (pins is not null)
+        {
+            try
+            {
+                pins.Remove(name);
+                pins.MakePart(name);
+                foreach (var map in made._maps.Values)
+                {
+                    pins.Pin(map.Fd, $"{name}/{map.Name}");
+                }
+                pins.WriteNote($"{name}/{LayoutNote}", plan.Layout.Text);
+            }
+            catch
+            {
+                made.Dispose();
+                throw;
+            }
+        }
+        return made;
+    }
+
+    /// <summary>Has an object use these maps in place of its own; before it is loaded.</summary>
+    /// <exception cref="BpfException">Its maps have other sizes.</exception>
+    internal void OfferTo(BpfObject opened)
+    {
+        foreach (var map in _maps.Values)
+        {
+            opened.Reuse(map);
+        }
+    }
+
+    /// <summary>The pinned sets of the plan's kind that are laid out otherwise. A set that was not finished is removed.</summary>
+    internal static List<MapSet> FindPrevious(PinDirectory? pins, MapSetPlan plan)
+    {
+        var previous = new List<MapSet>();
+        foreach (var name in pins is null ? [] : NamesOf(pins, plan.Kind))
+        {
+            if (name == NameOf(plan))
+            {
+                continue;
+            }
+            if (Open(pins!, name, plan.Maps) is { } set)
+            {
+                previous.Add(set);
+            }
+            else
+            {
+                pins!.Remove(name);
+            }
+        }
+        return previous;
+    }
+
+    private static string NameOf(MapSetPlan plan) => $"{plan.Kind}_{plan.Layout.Name}";
+
+    private static List<string> NamesOf(PinDirectory pins, string kind) => [.. pins.List().Where(name => IsOfKind(name, kind))];
+
+    /// <summary>A digest follows the kind, which may be the beginning of another's name.</summary>
+    private static bool IsOfKind(string name, string kind) =>
+        name.StartsWith(kind + "_", StringComparison.Ordinal) && ulong.TryParse(name.AsSpan(kind.Length + 1), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out _);
+
+    /// <summary>Null where there is none, it was not finished, or its name does not fit its layout.</summary>
     private static MapSet? Open(PinDirectory pins, string name, IReadOnlyList<string> names)
     {
         if (MapLayout.TryParse(pins.ReadNote($"{name}/{LayoutNote}")) is not { } layout || !name.EndsWith($"_{layout.Name}", StringComparison.Ordinal))

@@ -1,4 +1,3 @@
-using Exporter.Bpf.Contract;
 using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;

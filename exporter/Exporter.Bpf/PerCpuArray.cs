@@ -33,7 +33,18 @@ public sealed class PerCpuArray<TValue>
         return PerCpu.Sum<TValue>(_perCpu);
     }
 
-    /// <summary>Sets what the counters of an index go on from.</summary>
+    /// <summary>Adds the counters of the first indexes of another array, which no program counts into.</summary>
+    public void Continue(PerCpuArray<TValue> previous, int count)
+    {
+        for (var index = 0; index < count; index++)
+        {
+            var sum = Read(index);
+            RowFields.Add(RowFields.CountersOf(ref sum), RowFields.RowOf(previous.Read(index)));
+            Write(index, sum);
+        }
+    }
+
+    /// <summary>Sets the values that the counters of an index continue from.</summary>
     public unsafe void Write(int index, TValue value)
     {
         Array.Clear(_perCpu);

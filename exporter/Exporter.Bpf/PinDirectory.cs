@@ -222,6 +222,14 @@ public sealed unsafe class PinDirectory : IDisposable
         Parent?.Dispose();
     }
 
+    /// <summary>Pins a program.</summary>
+    /// <inheritdoc cref="Pin(int, string)"/>
+    public void Pin(BpfProgram program, string name) => Pin(program.Fd, name);
+
+    /// <summary>Pins a link, which keeps its program attached.</summary>
+    /// <inheritdoc cref="Pin(int, string)"/>
+    public void Pin(BpfLink link, string name) => Pin(link.Fd, name);
+
     /// <summary>Pins a map, program or link; what has this name already is replaced.</summary>
     /// <exception cref="PinException">The kernel refused.</exception>
     internal void Pin(int fd, string name)
@@ -255,7 +263,7 @@ public sealed unsafe class PinDirectory : IDisposable
     }
 
     /// <summary>Whether something is pinned there.</summary>
-    internal bool Has(string name) => File.Exists(Resolve(name));
+    public bool Has(string name) => File.Exists(Resolve(name));
 
     private static FileDescriptor OpenPath(string path)
     {

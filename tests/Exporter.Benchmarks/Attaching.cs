@@ -1,7 +1,6 @@
 using System.Diagnostics;
-using Exporter.Bpf;
+using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
 using Exporter.Kernel.Tests.Support;
 
 namespace Exporter.Benchmarks;
@@ -53,10 +52,10 @@ internal static class Attaching
         using var veths = new Veths(Existing);
         var ifindexes = veths.Ifindexes.ToArray();
         double bare;
-        using (var programs = PodTrafficPrograms.Load(1024))
+        using (var programs = TrafficPrograms.Load(1024))
         using (var client = new TcClient())
         {
-            TcHook tc = hook == "tcx" ? new TcxHook(programs) : new ClsactHook(programs, client, 10);
+            TcAttacher tc = hook == "tcx" ? new TcxAttacher(programs.Pair) : new ClsactAttacher(programs.Pair, client, 10);
             var started = Stopwatch.GetTimestamp();
             var attachments = ifindexes.Select(tc.AttachBoth).ToList();
             bare = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
@@ -102,7 +101,7 @@ internal static class Attaching
         private readonly TcClient _client = new();
 
         internal bool IsAttached(int ifindex) => hook == "tcx"
-            ? TcxHook.CountPrograms(ifindex, TcDirection.Ingress) > 0 && TcxHook.CountPrograms(ifindex, TcDirection.Egress) > 0
+            ? TcxAttacher.CountPrograms(ifindex, TcDirection.Ingress) > 0 && TcxAttacher.CountPrograms(ifindex, TcDirection.Egress) > 0
             : _client.GetFilters(ifindex, TcDirection.Ingress).Count > 0 && _client.GetFilters(ifindex, TcDirection.Egress).Count > 0;
 
         public void Dispose() => _client.Dispose();

@@ -1,9 +1,10 @@
+using Exporter.Signals.Objects;
 using System.Diagnostics;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
+using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Signals.Traffic;
 using Exporter.State;
 using Exporter.Tests.Support;
 
@@ -62,14 +63,14 @@ internal static class Continuity
     private static void MeasureReplacing(string hook)
     {
         using var veths = new Veths(Interfaces);
-        using var programs = PodTrafficPrograms.Load(1024);
+        using var programs = TrafficPrograms.Load(1024);
         using var client = new TcClient();
-        TcHook tc = hook == "tcx" ? new TcxHook(programs) : new ClsactHook(programs, client, 10);
+        TcAttacher tc = hook == "tcx" ? new TcxAttacher(programs.Pair) : new ClsactAttacher(programs.Pair, client, 10);
         var attachments = veths.Ifindexes
             .SelectMany(ifindex => new[] { tc.TryAttach(ifindex, TcDirection.Ingress)!, tc.TryAttach(ifindex, TcDirection.Egress)! }).ToList();
-        var elf = BpfVariants.Compile("tc", PodTrafficPrograms.ObjectName, ["-mcpu=v2"]);
+        var elf = BpfVariants.Compile("tc", PacketObject.ObjectName, ["-mcpu=v2"]);
         var loading = Stopwatch.GetTimestamp();
-        using var former = programs.Replace(elf);
+        using var previous = programs.Object.Replace(elf);
         var loaded = Stopwatch.GetElapsedTime(loading).TotalMilliseconds;
         var started = Stopwatch.GetTimestamp();
         attachments.ForEach(attachment => attachment.Renew());

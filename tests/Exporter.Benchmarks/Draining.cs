@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
-using Exporter.Bpf;
 using Exporter.Kernel.Tests.Support;
 
 namespace Exporter.Benchmarks;
@@ -14,7 +13,7 @@ internal static class Draining
     internal static void Run()
     {
         using var veths = new Veths(Interfaces);
-        using var programs = PodTrafficPrograms.Load(1024);
+        using var programs = TrafficPrograms.Load(1024);
         var ifindexes = veths.Ifindexes.ToArray();
         var (full, empty, allocated) = (new List<double>(), new List<double>(), 0L);
         for (var round = 0; round < Rounds; round++)
@@ -33,7 +32,7 @@ internal static class Draining
         Table.Row("allocated by a drain", allocated, " bytes", most: 0);
     }
 
-    private static double Drain(PodTrafficPrograms programs, int expected)
+    private static double Drain(TrafficPrograms programs, int expected)
     {
         var started = Stopwatch.GetTimestamp();
         var rows = programs.Traffic.Drain().Length;
@@ -42,7 +41,7 @@ internal static class Draining
     }
 
     /// <summary>Runs both programs on a packet of each transport for every interface.</summary>
-    private static void Fill(PodTrafficPrograms programs, int[] ifindexes)
+    private static void Fill(TrafficPrograms programs, int[] ifindexes)
     {
         // struct __sk_buff (linux/bpf.h): ifindex is its eleventh word.
         var context = new byte[192];

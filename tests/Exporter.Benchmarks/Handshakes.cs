@@ -1,3 +1,5 @@
+using Exporter.Tests.Support;
+using Exporter.Signals.Handshakes;
 using System.Diagnostics;
 using System.Net.Sockets;
 using Exporter.Bpf;
@@ -34,7 +36,7 @@ internal static class Handshakes
         TestTraffic.Tcp(pod, AddressFamily.InterNetwork, Bytes);
         var transferred = Statistics(programs);
 
-        Table.Begin($"Handshakes, seen by {programs.Hook.ToString().ToLowerInvariant()}s (the kernel's BPF statistics)");
+        Table.Begin($"Handshakes, seen by {programs.AttachType.ToString().ToLowerInvariant()}s (the kernel's BPF statistics)");
         for (var i = 0; i < programs.Programs.Count; i++)
         {
             var (runs, time) = (connected[i].Runs - idle[i].Runs, connected[i].RunTime - idle[i].RunTime);
@@ -90,15 +92,15 @@ internal static class Handshakes
         }
     }
 
-    private static TcpHandshakePrograms Attach()
+    private static HandshakePrograms Attach()
     {
         var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().Build())).Handshake;
-        var programs = TcpHandshakePrograms.Attach(HandshakeHook.Tracepoint, options.Buckets.ToArray(), maxNetworks: 1024, options.MaxRetransmitting);
+        var programs = HandshakePrograms.Attach(HandshakeAttachType.Tracepoint, options.Buckets.ToArray(), maxNamespaces: 1024, options.MaxRetransmitting);
         programs.Activate();
         return programs;
     }
 
-    private static List<ProgramStatistics> Statistics(TcpHandshakePrograms programs) => [.. programs.Programs.Select(program => program.ReadStatistics())];
+    private static List<ProgramStatistics> Statistics(HandshakePrograms programs) => [.. programs.Programs.Select(program => program.ReadStatistics())];
 
     private static TimeSpan Sum(List<ProgramStatistics> after, List<ProgramStatistics> before) =>
         after.Zip(before, (a, b) => a.RunTime - b.RunTime).Aggregate(TimeSpan.Zero, (sum, time) => sum + time);

@@ -119,7 +119,7 @@ internal static class Naming
         var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
         var labels = options.CreateLabels();
         var ledger = Ledger.Open(null);
-        var metrics = new PodAccounts(new(factory, ledger, AllSignals.Totals), TimeProvider.System, labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
+        var metrics = new PodAccounts(new(factory, ledger, EverySignal.Totals), TimeProvider.System, labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
         var store = new PodStore(TimeProvider.System, options.Identity.HoldFor);
         var source = new KubernetesPodSource(store, labels, TimeProvider.System, DateTimeOffset.MinValue);
         store.SetCurrent(true);

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using Exporter.Bpf;
-using Exporter.Bpf.Tc;
+using Exporter.Bpf.Attach;
 using Exporter.Kernel.Tests.Support;
 
 namespace Exporter.Benchmarks;
@@ -36,7 +36,7 @@ internal static class PacketPath
         stream.ReadExactly(content);
         using var baseline = BpfObject.Open("baseline", content);
         baseline.Load();
-        using var programs = PodTrafficPrograms.Load(1024);
+        using var programs = TrafficPrograms.Load(1024);
         var (tcp, udp6) = (TcpPacket(), Udp6Packet());
         (string Name, BpfProgram Program, byte[] Packet)[] runs =
         [
@@ -80,12 +80,12 @@ internal static class PacketPath
     private static void Throughput()
     {
         Table.Begin("Datagrams through one veth pair");
-        using var programs = PodTrafficPrograms.Load(1024);
+        using var programs = TrafficPrograms.Load(1024);
         foreach (var (hook, length) in ((string, int)[])[("tcx", 18), ("clsact", 18)])
         {
             using var pod = new Pod().Up();
             using var client = new Bpf.Netlink.TcClient();
-            TcHook tc = hook == "tcx" ? new TcxHook(programs) : new ClsactHook(programs, client, 10);
+            TcAttacher tc = hook == "tcx" ? new TcxAttacher(programs.Pair) : new ClsactAttacher(programs.Pair, client, 10);
             var (with, without) = (new List<double>(), new List<double>());
             for (var round = 0; round < Rounds; round++)
             {

@@ -1,12 +1,13 @@
 using System.Buffers;
 using System.Diagnostics;
 using Exporter.Accounts;
-using Exporter.Bpf.Contract;
 using Exporter.Commands;
 using Exporter.Exposition;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Options;
 using Exporter.Pods;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 using Exporter.State;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Configuration;
@@ -123,7 +124,7 @@ internal static class Series
         var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().AddInMemoryCollection(
             [new("Metrics:MaxSeries", $"{maxSeries}"), new("Metrics:MaxPods", $"{maxPods}")]).Build()));
         var (labels, ledger) = (options.CreateLabels(), Ledger.Open(null));
-        var metrics = new AccountMetrics(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry()), ledger, AllSignals.Totals);
+        var metrics = new AccountMetrics(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry()), ledger, EverySignal.Totals);
         return (new(metrics, TimeProvider.System, labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance), labels, ledger);
     }
 

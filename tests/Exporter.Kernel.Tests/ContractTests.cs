@@ -5,8 +5,10 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Signals;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 
 namespace Exporter.Kernel.Tests;
 
@@ -36,7 +38,7 @@ public sealed partial class ContractTests
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_value", typeof(HandshakeValue)),
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_address", typeof(HandshakeAddress)),
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_flow", typeof(HandshakeFlow)),
-        ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_late", typeof(HandshakeLate)),
+        ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_late", typeof(RetransmittedHandshake)),
         ("identity/netns.h", "netns", "netns_found", typeof(NetnsFound)),
         ("netns/netns_list.h", "netns_list", "netns_search", typeof(NetnsSearch)),
     ];
@@ -143,7 +145,7 @@ public sealed partial class ContractTests
             Assert.Equal(handshakes["HANDSHAKE_MAX_NETWORKS"], btf.MapEntries("handshakes_b"));
             Assert.Equal(handshakes["HANDSHAKE_MAX_LATE"], btf.MapEntries("handshakes_late"));
             Assert.Equal(Enum.GetValues<HandshakeLoss>().Length, btf.MapEntries("handshake_losses"));
-            Assert.Equal(Enum.GetValues<HandshakeStep>().Length, btf.MapEntries("handshake_steps"));
+            Assert.Equal(Enum.GetValues<LoopbackStep>().Length, btf.MapEntries("handshake_steps"));
         }
     }
 
@@ -167,11 +169,11 @@ public sealed partial class ContractTests
         var expected = new[] { ("HANDSHAKE_CLIENT", 0), ("HANDSHAKE_SERVER", 1), ("HANDSHAKE_ROLES", 2), ("HANDSHAKE_REDIRECTED", 2) }
             .Concat(Numbered<HandshakeFailure>("HANDSHAKE_FAILURE"))
             .Append(("HANDSHAKE_FAILURES", Enum.GetValues<HandshakeFailure>().Length))
-            .Append(("HANDSHAKE_DURATIONS", TcpHandshakePrograms.MaxBounds + 1))
+            .Append(("HANDSHAKE_DURATIONS", HandshakePrograms.MaxBounds + 1))
             .Concat(Numbered<HandshakeLoss>("HANDSHAKE_LOSS"))
             .Append(("HANDSHAKE_LOSSES", Enum.GetValues<HandshakeLoss>().Length))
-            .Concat(Numbered<HandshakeStep>("HANDSHAKE_STEP"))
-            .Append(("HANDSHAKE_STEPS", Enum.GetValues<HandshakeStep>().Length));
+            .Concat(Numbered<LoopbackStep>("HANDSHAKE_STEP"))
+            .Append(("HANDSHAKE_STEPS", Enum.GetValues<LoopbackStep>().Length));
 
         Assert.Equal(
             expected,

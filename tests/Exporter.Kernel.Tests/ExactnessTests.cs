@@ -1,9 +1,10 @@
 using System.Net.Sockets;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
+using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Signals;
+using Exporter.Signals.Traffic;
 
 namespace Exporter.Kernel.Tests;
 
@@ -186,9 +187,9 @@ public sealed class ExactnessTests
     [Fact]
     public void Deleting_from_a_live_map_loses_packets()
     {
-        using var programs = PodTrafficPrograms.Load(16);
+        using var programs = TrafficPrograms.Load(16);
         using var pod = new Pod();
-        using var attachment = new TcxHook(programs).TryAttach(pod.Ifindex, TcDirection.Ingress);
+        using var attachment = new TcxAttacher(programs.Pair).TryAttach(pod.Ifindex, TcDirection.Ingress);
         pod.Up();
         var reader = new HashReader<TrafficKey, TrafficValue>(programs.Traffic.Active);
         var counted = 0ul;

@@ -1,3 +1,4 @@
+using Exporter.Signals.Handshakes;
 using Exporter.Bpf;
 using Exporter.Kernel.Tests.Support;
 
@@ -62,9 +63,9 @@ public sealed class HandshakePinTests : IDisposable
         _node.Dispose();
     }
 
-    private TcpHandshakePrograms Start()
+    private HandshakePrograms Start()
     {
-        var programs = TcpHandshakePrograms.Attach(HandshakeHook.Tracepoint, [1_000_000, 1_000_000_000], maxNetworks: 16, maxLate: 16, _pins);
+        var programs = HandshakePrograms.Attach(HandshakeAttachType.Tracepoint, [1_000_000, 1_000_000_000], maxNamespaces: 16, maxRetransmitting: 16, _pins);
         programs.Activate();
         return programs;
     }

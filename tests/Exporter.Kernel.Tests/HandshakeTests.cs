@@ -3,8 +3,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using Exporter.Bpf.Contract;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Signals.Handshakes;
 using Exporter.Tests.Support;
 
 namespace Exporter.Kernel.Tests;
@@ -182,7 +182,7 @@ public sealed class HandshakeTests
         bound.Connect(pod.Address, listener.Port());
 
         Assert.Equal((0ul, 0ul), (counting.Of(pod).Client.Total, counting.Of(pod).Server.Total));
-        Assert.True(counting.Programs.Steps.Read((int)HandshakeStep.Connected) >= 6);
+        Assert.True(counting.Programs.Steps.Read((int)LoopbackStep.Connected) >= 6);
     }
 
     [Fact]
@@ -465,7 +465,7 @@ public sealed class HandshakeTests
     public void More_late_handshakes_than_there_is_room_for_are_lost_and_told()
     {
         const int Room = 2, More = 3;
-        using var counting = new HandshakeCounting(maxLate: Room);
+        using var counting = new HandshakeCounting(maxRetransmitting: Room);
         using var pod = new Pod().Up();
         using var first = pod.Listen();
         using var second = pod.Listen();
@@ -502,7 +502,7 @@ public sealed class HandshakeTests
     [Fact]
     public void More_namespaces_than_there_is_room_for_are_lost_and_told()
     {
-        using var counting = new HandshakeCounting(maxNetworks: 1);
+        using var counting = new HandshakeCounting(maxNamespaces: 1);
         using var pod = new Pod().Up();
         using var listener = pod.Listen();
         var connected = 0ul;

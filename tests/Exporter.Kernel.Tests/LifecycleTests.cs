@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Net.Sockets;
+using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
-using Exporter.Discovery;
 using Exporter.Health;
+using Exporter.Interfaces;
 using Exporter.Kernel.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -107,7 +107,7 @@ public sealed class LifecycleTests
         Assert.Equal(0, exporter.Terminate());
         Assert.DoesNotContain(exporter.Log, line => line.Contains("fail:", StringComparison.Ordinal) || line.Contains("warn:", StringComparison.Ordinal));
         Assert.DoesNotContain("podnet_", Shell.Tc($"filter show dev {steady.Interface} ingress"), StringComparison.Ordinal);
-        Assert.Equal(0, TcxHook.CountPrograms(steady.Ifindex, TcDirection.Ingress));
+        Assert.Equal(0, TcxAttacher.CountPrograms(steady.Ifindex, TcDirection.Ingress));
     }
 
     [Theory]

@@ -131,7 +131,7 @@ public sealed class PinDirectoryTests
         Assert.False(Directory.Exists(node.Pins));
         Assert.DoesNotContain("podnet_", Shell.Tc($"filter show dev {pod.Interface} ingress"), StringComparison.Ordinal);
         Assert.DoesNotContain("podnet_", Shell.Tc($"filter show dev {pod.Interface} egress"), StringComparison.Ordinal);
-        Assert.Equal(1, Bpf.Tc.TcxHook.CountPrograms(pod.Ifindex, Bpf.Netlink.TcDirection.Ingress));
+        Assert.Equal(1, Bpf.Attach.TcxAttacher.CountPrograms(pod.Ifindex, Bpf.Netlink.TcDirection.Ingress));
         Assert.Equal(1, foreign.CountFilters(pod));
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, 10, 100, fromPod: true);
         Assert.True(foreign.Packets >= seen + 20);

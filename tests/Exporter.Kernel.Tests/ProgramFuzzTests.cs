@@ -2,9 +2,9 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Globalization;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
 using Exporter.Bpf.Native;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Signals.Traffic;
 
 namespace Exporter.Kernel.Tests;
 

@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
-using Exporter.Bpf.Tc;
+using Exporter.Bpf.Attach;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Signals;
+using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
 
 namespace Exporter.Kernel.Tests;
@@ -162,7 +163,7 @@ public sealed class ProgramTests : IClassFixture<ProgramRuns>
     public void A_large_frame_is_counted_although_its_headers_are_not_linear(int length, int bucket)
     {
         using var pod = new Pod();
-        using var attachments = new TcxHook(_runs.Programs).AttachBoth(pod.Ifindex);
+        using var attachments = new TcxAttacher(_runs.Programs.Pair).AttachBoth(pod.Ifindex);
         Shell.Ip($"link set {pod.Interface} mtu 65535 addrgenmode none up");
         pod.Namespace.Ip("link set eth0 mtu 65535 addrgenmode none up");
         byte[][] frames =
@@ -513,11 +514,11 @@ public sealed class ProgramRuns : IDisposable
 
     internal ProgramRuns(int maxInterfaces)
     {
-        Programs = PodTrafficPrograms.Load(maxInterfaces);
+        Programs = TrafficPrograms.Load(maxInterfaces);
         _reader = new(Programs.Traffic.Active);
     }
 
-    internal PodTrafficPrograms Programs { get; }
+    internal TrafficPrograms Programs { get; }
 
     internal static int Bucket(int length)
     {

@@ -3,19 +3,18 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
 using Exporter.Accounts;
-using Exporter.Bpf;
+using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
 using Exporter.Commands;
-using Exporter.Discovery;
 using Exporter.Exposition;
 using Exporter.Health;
+using Exporter.Interfaces;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Options;
 using Exporter.Pods;
+using Exporter.Signals.Traffic;
 using Exporter.State;
 using Exporter.Tests.Support;
-using Exporter.Traffic;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
@@ -38,8 +37,8 @@ public sealed class ReconcilerTests
         await using var node = new Node();
         using var pod = await node.AttachAsync();
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, Packets, 100, fromPod: true);
-        node.Reader.Drain();
-        Assert.Equal((0ul, 0ul), node.Reader.Credited);
+        node.Traffic.Drain();
+        Assert.Equal((0ul, 0ul), node.Traffic.Credited);
 
         node.Identify(pod);
 
@@ -85,18 +84,18 @@ public sealed class ReconcilerTests
     {
         await using var node = new Node();
         using var pod = new Pod();
-        using var left = node.Hook.TryAttach(pod.Ifindex, TcDirection.Ingress)!;
-        node.Hook.Leave([left]);
+        using var left = node.Attacher.TryAttach(pod.Ifindex, TcDirection.Ingress)!;
+        node.Attacher.Leave([left]);
 
         await node.LeaveAsync();
 
-        Assert.Equal([left], node.Hook.TakeLeft()!);
+        Assert.Equal([left], node.Attacher.TakeLeft()!);
     }
 
     /// <summary>What the program composes, with a fake clock and fake identities.</summary>
     private sealed class Node : IPodSource, IAsyncDisposable
     {
-        private readonly PodTrafficPrograms _programs = PodTrafficPrograms.Load(64);
+        private readonly TrafficPrograms _programs = TrafficPrograms.Load(64);
         private readonly LinkClient _client = new();
         private readonly ChangeSignal _changes = new();
         private readonly PodLabels _labels;
@@ -111,28 +110,31 @@ public sealed class ReconcilerTests
             var options = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().Build()));
             var ledger = Ledger.Open(null);
             var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
-            var (metrics, interfaces) = (new AccountMetrics(factory, ledger, AllSignals.Totals), new InterfaceMetrics(factory));
+            var (metrics, interfaces) = (new AccountMetrics(factory, ledger, EverySignal.Totals), new InterfaceMetrics(factory));
             var health = new LoopHealth(Time);
             _labels = options.CreateLabels();
             Pods = new(metrics, Time, _labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
-            var traffic = new KernelTrafficSource(_programs);
-            Reader = new(traffic, Table, metrics, new(factory, AllSignals.Rows), new(factory), ledger, Time, options.Identity);
+            Traffic = (TrafficDrain)_programs.Loaded.Open(options.Signals[0], new(Table, metrics, ledger, factory, Time, options.Identity.HoldFor, options.Drain.Interval));
             _watcher = new(_monitor, _changes, interfaces, health, Time, NullLogger<LinkWatcher>.Instance);
-            Hook = new TcxHook(_programs);
+            Attacher = new TcxAttacher(_programs.Pair);
             _reconciler = new(
-                _watcher, _changes, Hook, _client, this, Table, Pods, new(ledger, _labels), Reader, traffic, interfaces, health, new Readiness(), Time, options.Attach, options.Identity,
+                new(_watcher, Table, Pods, this, new([Traffic]), _client, Attacher, interfaces) { Time = Time, Options = options.Attach, HoldFor = options.Identity.HoldFor },
+                new(ledger, _labels),
+                _changes,
+                health,
+                new(),
                 NullLogger<InterfaceReconciler>.Instance);
         }
 
         internal FakeTimeProvider Time { get; } = new();
 
-        internal TcHook Hook { get; }
+        internal TcAttacher Attacher { get; }
 
         internal PodTable Table { get; } = new();
 
         internal PodAccounts Pods { get; }
 
-        internal TrafficReader Reader { get; }
+        internal TrafficDrain Traffic { get; }
 
         internal double Attached => Sample("podnet_exporter_interfaces{state=\"attached\"}");
 
@@ -192,7 +194,7 @@ public sealed class ReconcilerTests
             {
                 Assert.True(Stopwatch.GetElapsedTime(started) < Silence.Limit, "it did not come about");
                 Time.Advance(step == default ? Pace : step);
-                Reader.Drain();
+                Traffic.Drain();
                 Pods.Settle();
                 await Task.Delay(Pace);
             }

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
-using Exporter.Bpf.Contract;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Signals.Handshakes;
 using Exporter.Tests.Support;
 
 namespace Exporter.Kernel.Tests;

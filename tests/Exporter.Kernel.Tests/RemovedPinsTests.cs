@@ -81,7 +81,7 @@ public sealed class RemovedPinsTests
         await exporter.WaitForLogAsync("the next starts from zero");
         Assert.Single(exporter.Log, line => line.Contains("the next starts from zero", StringComparison.Ordinal));
         Assert.Equal(0, exporter.Terminate());
-        Assert.All(pods, pod => Assert.Equal(0, Exporter.Bpf.Tc.TcxHook.CountPrograms(pod.Ifindex, Exporter.Bpf.Netlink.TcDirection.Ingress)));
+        Assert.All(pods, pod => Assert.Equal(0, Exporter.Bpf.Attach.TcxAttacher.CountPrograms(pod.Ifindex, Exporter.Bpf.Netlink.TcDirection.Ingress)));
     }
 
     private static string[] Links(Pod pod) =>

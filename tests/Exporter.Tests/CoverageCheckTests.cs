@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using Exporter.Discovery;
+using Exporter.Interfaces;
 using Exporter.Pods;
 using Exporter.Tests.Support;
 
@@ -145,7 +145,7 @@ public sealed class CoverageCheckTests
         HashSet<int> uncovered = [];
         for (var round = 1ul; round <= 3; round++)
         {
-            other.Totals.Add(new(1, 100, 1), new(1, 100, 1));
+            other.Totals.Add((1, 100), (1, 100));
             uncovered = _check.FindUncovered(
                 [new(Ifindex, round, round, 0, 0, 0), new(8, round, round, 0, 0, 0)], Table().Add(8, other));
         }
@@ -167,7 +167,7 @@ public sealed class CoverageCheckTests
     {
         _received += received;
         _transmitted += transmitted;
-        _interface.Totals.Add(new(counted.Transmitted, 0, 0), new(counted.Received, 0, 0));
+        _interface.Totals.Add((counted.Transmitted, 0), (counted.Received, 0));
         return _check.FindUncovered([new(Ifindex, _received, _transmitted, 0, 0, 0)], Table()).Contains(Ifindex);
     }
 }

@@ -1,9 +1,8 @@
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
 using Exporter.Health;
 using Exporter.Metrics;
+using Exporter.Signals;
 using Exporter.Tests.Support;
-using Exporter.Traffic;
 using Microsoft.Extensions.Logging;
 
 namespace Exporter.Tests;
@@ -22,7 +21,7 @@ public sealed class DrainLoopTests : IDisposable
     {
         _health = new(_node.Time);
         var bpf = new BpfMetrics(_node.Factory, [], [new("traffic", 1024, () => _mapEntries())]);
-        _loop = NewLoop((HandshakeValue.Fields, _node.Handshakes.Drain), (TrafficValue.Fields, _node.Reader.Drain), (null, bpf.Update));
+        _loop = NewLoop([_node.Handshakes, _node.Traffic], bpf.Update);
     }
 
     public void Dispose()
@@ -63,6 +62,18 @@ public sealed class DrainLoopTests : IDisposable
         await StopAsync();
 
         Assert.Equal(2 + 1, _node.Source.Drains);
+    }
+
+    [Fact]
+    public async Task The_duration_of_all_drains_of_a_tick_is_observed()
+    {
+        _node.Source.WhileDraining = () => _node.Time.Advance(TimeSpan.FromMilliseconds(20));
+        await StartAsync();
+        await StopAsync();
+
+        var scrape = await _node.ScrapeAsync();
+        Assert.Equal(2, scrape["podnet_exporter_drain_duration_seconds_count"]);
+        Assert.Equal(0.04, scrape["podnet_exporter_drain_duration_seconds_sum"]);
     }
 
     [Fact]
@@ -325,7 +336,7 @@ public sealed class DrainLoopTests : IDisposable
     [Fact]
     public async Task A_loop_without_handshakes_drains_the_traffic()
     {
-        using var loop = NewLoop((TrafficValue.Fields, _node.Reader.Drain));
+        using var loop = NewLoop([_node.Traffic]);
         _node.Appear(7, 1, CountingNode.Web);
         _node.Source.Put(7, Counted.Sent(1, 100));
         await loop.StartAsync(CancellationToken.None);
@@ -352,8 +363,8 @@ public sealed class DrainLoopTests : IDisposable
         await _node.Source.NextDrainAsync();
     }
 
-    private DrainLoop NewLoop(params (RowFields? Signal, Action Drain)[] drains) =>
-        new(drains, _node.Reader, _node.Pods, _node.Drains, _health, _node.Time, _node.Options.Drain, _logger);
+    private DrainLoop NewLoop(IReadOnlyList<SignalDrain> drains, params IReadOnlyList<Action> statistics) =>
+        new("drain", drains, statistics, _node.Pods, _node.Drains, _health, _node.Time, _logger);
 
     private Task StopAsync() => _loop.StopAsync(CancellationToken.None);
 }

@@ -1,5 +1,6 @@
-using Exporter.Bpf.Contract;
 using Exporter.Pods;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -36,7 +37,7 @@ public sealed class ExcludedTrafficTests : IDisposable
         _node.Source.Put(7, Counted.Both(Counted.Sent(3, 400, 5, Transport.Udp), Counted.Delivered(7, 800, 9)));
         _node.Source.Put(8, Counted.Both(Counted.Sent(1, 60, 1), Counted.Sent(10, 1000, 10, Transport.Other)));
         _node.Source.Put(9, Counted.Sent(1, 77, 1));
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
         _node.HandshakeSource.Put(Network, Counted.Handshakes(Counted.Both(Completed(3), Counted.Failed(HandshakeFailure.Refused, 2)), Counted.Resent(9)));
         _node.HandshakeSource.Put(8, Counted.Handshakes(server: Counted.Failed(HandshakeFailure.TimedOut)));
         _node.Handshakes.Drain();
@@ -59,7 +60,7 @@ public sealed class ExcludedTrafficTests : IDisposable
         Assert.Equal(0, Packets(await _node.ScrapeAsync(), "transmit"));
 
         _node.Identify(7, Hidden);
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         Assert.Equal(3, Packets(await _node.ScrapeAsync(), "transmit"));
         Assert.Equal(0, (await _node.ScrapeAsync()).CountPodSamples());

@@ -1,14 +1,13 @@
 using System.Text.RegularExpressions;
 using Exporter.Accounts;
-using Exporter.Bpf.Contract;
 using Exporter.Commands;
-using Exporter.Discovery;
-using Exporter.Handshakes;
+using Exporter.Interfaces;
 using Exporter.Pods;
 using Exporter.Signals;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 using Exporter.State;
 using Exporter.Tests.Support;
-using Exporter.Traffic;
 using Prometheus;
 
 namespace Exporter.Tests;
@@ -26,9 +25,9 @@ public sealed class ExporterMetricsTests
     public ExporterMetricsTests()
     {
         _factory = Prometheus.Metrics.WithCustomRegistry(_registry);
-        _accounts = new(_factory, _ledger, AllSignals.Totals);
+        _accounts = new(_factory, _ledger, EverySignal.Totals);
         (_interfaces, _losses, _handshakeLosses) = (new(_factory), new(_factory), new(_factory, _ledger));
-        _ = new DrainMetrics(_factory, AllSignals.Rows);
+        _ = new DrainMetrics(_factory, EverySignal.Rows);
         ProcessMetrics.ShowBuild(_factory);
     }
 
@@ -78,7 +77,7 @@ public sealed class ExporterMetricsTests
         _interfaces.SetInterfaces(InterfaceState.Attached, 5);
 
         _ledger.Restart();
-        var next = new AccountMetrics(_factory, _ledger, AllSignals.Totals);
+        var next = new AccountMetrics(_factory, _ledger, EverySignal.Totals);
         _ = new InterfaceMetrics(_factory);
 
         var samples = await ScrapeAsync();
@@ -205,7 +204,7 @@ public sealed class ExporterMetricsTests
     [Fact]
     public async Task The_build_and_the_hook_are_told()
     {
-        ProcessMetrics.ShowHook(_factory, "traffic", "tcx");
+        ProcessMetrics.ShowHooks(_factory, EverySignal.Defaults, "tcx", []);
 
         var scrape = await ScrapeAsync();
         Assert.Equal(1, scrape["podnet_exporter_hook_info{kind=\"traffic\",hook=\"tcx\"}"]);

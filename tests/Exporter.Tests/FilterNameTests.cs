@@ -1,4 +1,4 @@
-using Exporter.Bpf.Tc;
+using Exporter.Bpf.Attach;
 
 namespace Exporter.Tests;
 

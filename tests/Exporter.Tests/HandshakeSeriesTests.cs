@@ -1,5 +1,5 @@
 using CsCheck;
-using Exporter.Bpf.Contract;
+using Exporter.Signals.Handshakes;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -291,7 +291,7 @@ public sealed class HandshakeSeriesTests : IDisposable
         _node.Join(Network, CountingNode.Web);
 
         _node.Count(Network, Of("client", Counted.Resent(2)));
-        _node.Count(_node.Table.Networks[Network].Ifindex, Counted.Sent(1, 100, 1));
+        _node.Count(_node.Table.ByNamespace[Network].Ifindex, Counted.Sent(1, 100, 1));
 
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(2, scrape.Retransmits(CountingNode.Web, "client"));

@@ -1,4 +1,4 @@
-using Exporter.Bpf.Contract;
+using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -19,7 +19,7 @@ public sealed class HeldTrafficTests : IDisposable
 
         _node.Count(7, Counted.Sent(1, 100));
 
-        Assert.Equal((0ul, 0ul), _node.Reader.Credited);
+        Assert.Equal((0ul, 0ul), _node.Traffic.Credited);
         Assert.Equal(0, await UnattributedBytesAsync());
         Assert.Equal(0, (await _node.ScrapeAsync()).CountPodSamples());
     }
@@ -51,10 +51,10 @@ public sealed class HeldTrafficTests : IDisposable
         _node.Count(7, Counted.Sent(1, 100));
         _node.Identify(7, CountingNode.Web);
 
-        _node.Reader.Drain();
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
+        _node.Traffic.Drain();
         _node.Time.Advance(Wait);
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         Assert.Equal(100, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
         Assert.Equal(0, await UnattributedBytesAsync());
@@ -67,12 +67,12 @@ public sealed class HeldTrafficTests : IDisposable
         _node.Count(7, Counted.Both(Counted.Sent(1, 100), Counted.Delivered(2, 220)));
 
         _node.Time.Advance(Wait - TimeSpan.FromTicks(1));
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
         Assert.Equal(0, await UnattributedBytesAsync());
 
         _node.Time.Advance(TimeSpan.FromTicks(1));
-        _node.Reader.Drain();
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
+        _node.Traffic.Drain();
         Assert.Equal(100, await UnattributedBytesAsync("transmit"));
         Assert.Equal(220, await UnattributedBytesAsync("receive"));
     }
@@ -86,7 +86,7 @@ public sealed class HeldTrafficTests : IDisposable
         _node.Count(7, Counted.Sent(1, 11));
         _node.Time.Advance(Wait / 2);
 
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         Assert.Equal(111, await UnattributedBytesAsync());
     }
@@ -97,11 +97,11 @@ public sealed class HeldTrafficTests : IDisposable
         _node.Appear(7, 1);
         _node.Count(7, Counted.Sent(1, 100));
         _node.Time.Advance(Wait);
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         _node.Count(7, Counted.Sent(1, 11));
         _node.Identify(7, CountingNode.Web);
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         Assert.Equal(100, await UnattributedBytesAsync());
         Assert.Equal(11, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
@@ -115,7 +115,7 @@ public sealed class HeldTrafficTests : IDisposable
         _node.Time.Advance(Wait * 2);
         _node.Identify(7, CountingNode.Web);
 
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         Assert.Equal(100, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
         Assert.Equal(0, await UnattributedBytesAsync());
@@ -142,11 +142,11 @@ public sealed class HeldTrafficTests : IDisposable
         _node.Count(8, Counted.Sent(1, 11));
         _node.Time.Advance(Wait / 2);
 
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
         Assert.Equal(100, await UnattributedBytesAsync());
 
         _node.Identify(8, CountingNode.Database);
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
         Assert.Equal(11, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Database, "tcp"));
     }
 
@@ -158,7 +158,7 @@ public sealed class HeldTrafficTests : IDisposable
         _node.Forget(7);
 
         _node.Time.Advance(Wait);
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         Assert.Equal(100, await UnattributedBytesAsync());
     }
@@ -172,7 +172,7 @@ public sealed class HeldTrafficTests : IDisposable
         _node.Appear(7, 2, CountingNode.Database);
 
         gone.Counts = _node.Acquire(CountingNode.Web);
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         Assert.Equal(100, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
         Assert.Equal(0, await UnattributedBytesAsync());
@@ -190,7 +190,7 @@ public sealed class HeldTrafficTests : IDisposable
         Assert.Equal(11, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
 
         _node.Time.Advance(Wait);
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
         Assert.Equal(11, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
         Assert.Equal(100, await UnattributedBytesAsync());
     }
@@ -207,7 +207,7 @@ public sealed class HeldTrafficTests : IDisposable
 
         _node.Identify(7, CountingNode.Web);
         _node.Time.Advance(Wait / 2);
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         Assert.Equal(11, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
         Assert.Equal(100, await UnattributedBytesAsync());

@@ -1,4 +1,4 @@
-using Exporter.Discovery;
+using Exporter.Interfaces;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;

@@ -1,7 +1,7 @@
-using Exporter.Bpf.Contract;
 using Exporter.Bpf.Netlink;
-using Exporter.Discovery;
+using Exporter.Interfaces;
 using Exporter.Pods;
+using Exporter.Signals.Traffic;
 using Exporter.State;
 using Exporter.Tests.Support;
 
@@ -189,7 +189,7 @@ public sealed class InterfaceRecordsTests : IDisposable
 
         Restart();
 
-        var found = Assert.Single(_records.Restore());
+        var found = Assert.Single(RestoreAll());
         Assert.Equal((new LinkIdentity(5, 77), new UncountedPackets(12, null)), (found.Identity, found.Uncounted));
     }
 
@@ -204,14 +204,14 @@ public sealed class InterfaceRecordsTests : IDisposable
         Count(owner, 3, 300);
 
         Restart();
-        var found = Assert.Single(_records.Restore());
+        var found = Assert.Single(RestoreAll());
         Assert.Equal((10ul, 1000ul), found.Totals.Transmitted);
         Count(found, 1, 100);
         found.Uncounted = new(1, 2);
         _records.Save(found);
 
         Restart();
-        Assert.Equal((11ul, 1100ul), Assert.Single(_records.Restore()).Totals.Transmitted);
+        Assert.Equal((11ul, 1100ul), Assert.Single(RestoreAll()).Totals.Transmitted);
     }
 
     private void Count(PodInterface owner, ulong packets, ulong bytes)
@@ -229,7 +229,15 @@ public sealed class InterfaceRecordsTests : IDisposable
         _records.Save(owner);
     }
 
-    private IEnumerable<(PodInterface Owner, ulong Network)> Restored() => [.. _records.Restore().Select(owner => (owner, owner.Identity.PeerNamespace))];
+    private IEnumerable<(PodInterface Owner, ulong Network)> Restored() => [.. RestoreAll().Select(owner => (owner, owner.Identity.PeerNamespace))];
+
+    /// <summary>As the reconciler does.</summary>
+    private IReadOnlyList<PodInterface> RestoreAll()
+    {
+        var restored = _records.Restore();
+        _node.Traffic.Restore(restored);
+        return restored;
+    }
 
     private PodIdentity Web() => _node.Labels.Identify(new("shop", "web"));
 
@@ -238,7 +246,8 @@ public sealed class InterfaceRecordsTests : IDisposable
     {
         lock (_node.Ledger.Lock)
         {
-            owner.Count(traffic);
+            owner.Totals.Add((traffic.Transmit.Total.Packets, traffic.Transmit.Total.Bytes), (traffic.Receive.Total.Packets, traffic.Receive.Total.Bytes));
+            owner.Record?.Add(traffic);
             _node.Ledger.Commit();
         }
     }

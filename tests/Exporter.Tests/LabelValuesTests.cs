@@ -1,7 +1,7 @@
 using System.Text;
 using CsCheck;
-using Exporter.Bpf.Contract;
 using Exporter.Pods;
+using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;

@@ -1,5 +1,5 @@
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
+using Exporter.Signals.Handshakes;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -205,7 +205,7 @@ public sealed class LateHandshakeTests : IDisposable
     public async Task Without_a_wait_an_overdue_handshake_of_an_unknown_network_is_unattributed_at_once()
     {
         using var node = new CountingNode(("Identity:HoldFor", "00:00:00"));
-        node.HandshakeSource.PutLate(Flow(port: 1), new(Started: 1, Resent: 2, Server));
+        node.HandshakeSource.PutLate(Flow(port: 1), new(Started: 1, Retransmitted: 2, Server));
         node.Time.Advance(SweepInterval);
 
         node.Handshakes.Drain();
@@ -232,7 +232,7 @@ public sealed class LateHandshakeTests : IDisposable
 
     private static HandshakeFlow Flow(uint port)
     {
-        var flow = new HandshakeFlow { Network = Network, LocalPort = 443, RemotePort = port };
+        var flow = new HandshakeFlow { Netns = Network, LocalPort = 443, RemotePort = port };
         flow.Local.Words[3] = 0x0100000a;
         flow.Remote.Words[3] = 0x0200000a;
         return flow;

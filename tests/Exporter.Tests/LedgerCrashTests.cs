@@ -1,7 +1,8 @@
 using System.Runtime.InteropServices;
 using CsCheck;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 using Exporter.State;
 using Exporter.Tests.Support;
 

@@ -1,6 +1,6 @@
 using System.IO.Compression;
 using System.Text;
-using Exporter.Discovery;
+using Exporter.Interfaces;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
-using Exporter.Commands;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 using Exporter.State;
 using Exporter.Tests.Support;
 
@@ -561,7 +561,7 @@ public sealed class LedgerTests
     [InlineData("of before half-open handshakes had a counter")]
     public void A_ledger_of_another_version_is_taken_over_by_the_names_of_its_counters(string difference)
     {
-        RowFields[] other = [.. AllSignals.Rows.Select(signal => new RowFields(signal.Name, difference switch
+        RowFields[] other = [.. EverySignal.Rows.Select(signal => new RowFields(signal.Name, difference switch
         {
             "reordered" => [.. signal.Names.Reverse()],
             "with fewer counters" => [.. signal.Names.Where(name => !name.EndsWith("resent", StringComparison.Ordinal))],
@@ -582,7 +582,7 @@ public sealed class LedgerTests
 
         Assert.Equal((difference, Ledger.Layout.Text), (difference, Assert.Single(_memory.Layouts).Text));
         Assert.Equal([11, 21], Kept(11, 12, 21, 22));
-        var shared = AllSignals.Rows.SelectMany(signal => signal.Names.Select(other.Single(fields => fields.Name == signal.Name).Names.Contains)).ToArray();
+        var shared = EverySignal.Rows.SelectMany(signal => signal.Names.Select(other.Single(fields => fields.Name == signal.Name).Names.Contains)).ToArray();
         var expected = had.Select(record => (record.Key, Words: string.Join(' ', record.Words.Split(' ').Zip(shared, (word, isShared) => isShared ? word : "0")))).ToList();
         Assert.Equal(expected, Restored());
         Assert.Equal(201, expected.Count);
@@ -664,7 +664,7 @@ public sealed class LedgerTests
         Assert.Single(_memory.Layouts);
     }
 
-    private static RowFields[] Reversed => [.. AllSignals.Rows.Select(signal => new RowFields(signal.Name, [.. signal.Names.Reverse()]))];
+    private static RowFields[] Reversed => [.. EverySignal.Rows.Select(signal => new RowFields(signal.Name, [.. signal.Names.Reverse()]))];
 
     private LedgerEntry Open(byte[] key, ILedgerView? view = null) => _ledger.Open(RecordKind.Group, key, view);
 

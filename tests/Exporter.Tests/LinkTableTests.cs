@@ -1,5 +1,5 @@
 using Exporter.Bpf.Netlink;
-using Exporter.Discovery;
+using Exporter.Interfaces;
 
 namespace Exporter.Tests;
 

@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 using CsCheck;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
-using Exporter.Commands;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 using Exporter.State;
 using Exporter.Tests.Support;
 
@@ -14,7 +14,7 @@ public sealed class MapLayoutTests
     [Fact]
     public void A_layout_is_read_as_it_was_written()
     {
-        foreach (var layout in (MapLayout[])[Ledger.Layout, TrafficValue.LayoutOf(300), HandshakeValue.LayoutOf("bounds=1,2;interfaces=3")])
+        foreach (var layout in (MapLayout[])[Ledger.Layout, TrafficValue.Fields.Layout, new("bounds=1,2;interfaces=3", HandshakeValue.Fields.Names)])
         {
             var read = MapLayout.Parse(layout.Text);
             Assert.Equal((layout.Settings, layout.Digest), (read.Settings, read.Digest));
@@ -104,7 +104,7 @@ public sealed class MapLayoutTests
         5353065590777004894ul,
         new MapLayout("keys=1", [.. Names.Where(name => !name.EndsWith(".halfopen", StringComparison.Ordinal))]).Digest);
 
-    private static string[] Names => [.. AllSignals.Rows.SelectMany(signal => signal.Names)];
+    private static string[] Names => [.. EverySignal.Rows.SelectMany(signal => signal.Names)];
 
     private static void AssertNames(HandshakeRole role, params (string Name, ulong Value)[] expected)
     {

@@ -29,9 +29,9 @@ public sealed partial class MetricDocumentationTests
         using var node = new CountingNode();
         _ = new KubernetesMetrics(node.Factory);
         _ = new BpfMetrics(node.Factory, [], []);
-        _ = new ObjectStatusBoard(node.Options.Bpf, node.Factory);
+        _ = new ObjectStatusBoard(node.Options.Bpf, node.Factory, node.Options.Signals);
         _ = new ServerRefusals(node.Factory);
-        ProcessMetrics.ShowHook(node.Factory, "traffic", "tcx");
+        ProcessMetrics.ShowHooks(node.Factory, node.Options.Signals, "tcx", []);
         new Health.Readiness(ProcessMetrics.Ready.CreateGauge(node.Factory)).Has("pods");
         _ = new SecretFiles(node.Factory, node.Time, new RecordingLogger<SecretFiles>()).Open("tls", "Server:KeyFile", [], texts => texts);
         _ = new LiveOptions(OptionFiles.Read(new Dictionary<string, string?>()), node.Options, node.Time, node.Factory, new RecordingLogger<LiveOptions>());
@@ -75,7 +75,7 @@ public sealed partial class MetricDocumentationTests
     private static IEnumerable<MetricDefinition> Families()
     {
         var options = TestOptions.Read();
-        return [.. options.CreatePlan().Levels.SelectMany(level => level.Families), .. AllFamilies.OfExporter, .. AllFamilies.OfKubernetes];
+        return [.. options.CreatePlan().Levels.SelectMany(level => level.Families), .. AllFamilies.OfExporter(options.Signals), .. AllFamilies.OfKubernetes];
     }
 
     [GeneratedRegex("^# TYPE (\\S+) (\\S+)$", RegexOptions.Multiline)]

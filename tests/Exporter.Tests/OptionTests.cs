@@ -1,7 +1,7 @@
 using Exporter.Commands;
-using Exporter.Discovery;
-using Exporter.Handshakes;
+using Exporter.Interfaces;
 using Exporter.Pods;
+using Exporter.Signals.Handshakes;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -47,13 +47,13 @@ public sealed class OptionTests
         var options = TestOptions.Read();
 
         Assert.Equal(["http://*:9969"], options.Server.Urls);
-        Assert.Equal(HookChoice.Auto, options.Attach.Hook);
+        Assert.Equal(TcAttachOption.Auto, options.Attach.Hook);
         Assert.Null(options.Attach.Include);
         Assert.Null(options.Attach.Exclude);
         Assert.Equal(10, options.Attach.Priority);
         Assert.Equal(TimeSpan.FromSeconds(15), options.Attach.CoverageInterval);
         Assert.Equal(TimeSpan.FromSeconds(1), options.Drain.Interval);
-        Assert.Equal(HandshakeChoice.Auto, options.Handshake.Hook);
+        Assert.Equal(HandshakeAttachOption.Auto, options.Handshake.Hook);
         Assert.Equal(
             [
                 50_000ul, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000, 50_000_000, 100_000_000,
@@ -99,13 +99,13 @@ public sealed class OptionTests
             ("Bpf:RunStatistics", "true"));
 
         Assert.Equal(["http://127.0.0.1:9000", "http://[::1]:9001"], options.Server.Urls);
-        Assert.Equal(HookChoice.Clsact, options.Attach.Hook);
+        Assert.Equal(TcAttachOption.Clsact, options.Attach.Hook);
         Assert.Equal("^cali", options.Attach.Include?.ToString());
         Assert.Equal("^docker", options.Attach.Exclude?.ToString());
         Assert.Equal(77, options.Attach.Priority);
         Assert.Equal(TimeSpan.FromMinutes(1), options.Attach.CoverageInterval);
         Assert.Equal(TimeSpan.FromMilliseconds(250), options.Drain.Interval);
-        Assert.Equal(HandshakeChoice.Tracepoint, options.Handshake.Hook);
+        Assert.Equal(HandshakeAttachOption.Tracepoint, options.Handshake.Hook);
         Assert.Equal([1_000ul, 123_457, 500_000_000, 600_000_000_000], options.Handshake.Buckets);
         Assert.Equal(99, options.Handshake.MaxRetransmitting);
         Assert.Equal(IdentityChoice.Standalone, options.Identity.Source);
@@ -289,7 +289,7 @@ public sealed class OptionTests
         var options = ExporterOptions.Read(TestOptions.Reader(("Drain:Interval", "5"), ("Attach:Hook", "xdp"), ("Server:Urls", "ftp://*"), ("Handshake:Buckets", "0.3;0.2")));
 
         Assert.Equal(TimeSpan.FromSeconds(1), options.Drain.Interval);
-        Assert.Equal(HookChoice.Auto, options.Attach.Hook);
+        Assert.Equal(TcAttachOption.Auto, options.Attach.Hook);
         Assert.Equal(["http://*:9969"], options.Server.Urls);
         Assert.Equal(TestOptions.Read().Handshake.Buckets, options.Handshake.Buckets);
     }

@@ -1,7 +1,7 @@
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
 using Exporter.Pods;
 using Exporter.Signals;
+using Exporter.Signals.Traffic;
 using Exporter.State;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Time.Testing;
@@ -81,7 +81,7 @@ public sealed class PendingCountsTests : IDisposable
         var web = _node.Acquire(CountingNode.Web);
         Hold(1, 100);
 
-        _held.Settle(_ => web, (counts, _) => creditedTo = counts, _ => { });
+        _held.Flush(_ => web, (counts, _) => creditedTo = counts, _ => { });
 
         Assert.Same(web, creditedTo);
     }
@@ -104,7 +104,7 @@ public sealed class PendingCountsTests : IDisposable
     private void Settle(int[] known)
     {
         var series = _node.Acquire(CountingNode.Web);
-        _held.Settle(
+        _held.Flush(
             owner => known.Contains(owner) ? series : null,
             (_, held) => _credited.Add(Packets(held)),
             held => _givenUp.Add(Packets(held)));

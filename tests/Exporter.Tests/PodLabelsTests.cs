@@ -1,6 +1,7 @@
-using Exporter.Bpf.Contract;
 using Exporter.Kubernetes;
 using Exporter.Pods;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;

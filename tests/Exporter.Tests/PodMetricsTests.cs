@@ -1,4 +1,4 @@
-using Exporter.Bpf.Contract;
+using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -135,7 +135,7 @@ public sealed class PodMetricsTests : IDisposable
 
         _node.Source.Put(7, Counted.Sent(1, 100, 1));
         _node.Source.Put(8, Counted.Sent(2, 250, 3));
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(3, scrape.Of("podnet_transmit_packets_total", CountingNode.Web, "tcp"));
@@ -151,7 +151,7 @@ public sealed class PodMetricsTests : IDisposable
 
         _node.Source.Put(8, Counted.Sent(2, 250, 3));
         _node.Source.Put(7, Counted.Sent(1, 100, 1));
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(100, scrape.Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
 using Exporter.Endpoints;
 using Exporter.Pods;
 using Exporter.Tests.Support;
@@ -22,8 +22,8 @@ public sealed partial class PodsDocumentTests
         var pod = _node.NewPod("web", Address, "fd00::1") with { Labels = new Dictionary<string, string> { ["tier"] = "front" } };
         _node.Tell(pod);
         var owner = Publish(_node.Appear(Address, "fd00::1"), InterfaceState.Attached);
-        owner.Totals.Add(new(1, 20, 3), new(4, 500, 6));
-        owner.Totals.Add(new(1, 20, 3), new(4, 500, 6));
+        owner.Totals.Add((1, 20), (4, 500));
+        owner.Totals.Add((1, 20), (4, 500));
         _node.Pass(60);
 
         Assert.Equal(
@@ -140,9 +140,9 @@ public sealed partial class PodsDocumentTests
     {
         _node.Tell(_node.NewPod("web", Address));
         var first = _node.Appear(Address, "fd00::1");
-        Publish(first, InterfaceState.Attached).Totals.Add(new(1, 1_000_000, 1), new(1, 5, 1));
+        Publish(first, InterfaceState.Attached).Totals.Add((1, 1_000_000), (1, 5));
         _node.Pass(60);
-        Publish(_node.Appear(first, Address, "fd00::1"), InterfaceState.Failed).Totals.Add(new(1, 234, 1), new(1, 6, 1));
+        Publish(_node.Appear(first, Address, "fd00::1"), InterfaceState.Failed).Totals.Add((1, 234), (1, 6));
         _node.Tell(_node.NewPod("proxy") with { HostNetwork = true });
         _node.Tell(_node.NewPod("idle"));
         _node.Tell(_node.NewPod("hidden") with { Namespace = "kube-system" });
@@ -191,7 +191,7 @@ public sealed partial class PodsDocumentTests
         return owner;
     }
 
-    private sealed class NoHook : TcHook
+    private sealed class NoHook : TcAttacher
     {
         public override string Name => "none";
 

@@ -1,6 +1,6 @@
 using System.Text;
-using Exporter.Bpf.Contract;
 using Exporter.Exposition;
+using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;

@@ -1,5 +1,5 @@
 using CsCheck;
-using Exporter.Bpf.Contract;
+using Exporter.Signals.Handshakes;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -16,7 +16,7 @@ public sealed class RegroupTests
             var (from, to, durations) = drawn;
             var counted = Counted.Completed(from, durations);
 
-            var regrouped = Counted.Handshakes(counted, counted).Regroup(from, to);
+            var regrouped = Counted.Handshakes(counted, counted).WithBounds(to);
 
             foreach (var role in (HandshakeRole[])[regrouped.Client, regrouped.Server])
             {
@@ -37,8 +37,8 @@ public sealed class RegroupTests
         {
             var counted = Counted.Completed(drawn.bounds, drawn.durations);
 
-            Assert.Equal(Ranges(counted), Ranges(Counted.Handshakes(counted).Regroup(drawn.bounds, drawn.bounds).Client));
-            Assert.Equal(Ranges(counted), Ranges(Counted.Handshakes(server: counted).Regroup(drawn.bounds).Server));
+            Assert.Equal(Ranges(counted), Ranges(Counted.Handshakes(counted).WithBounds(drawn.bounds).Client));
+            Assert.Equal(Ranges(counted), Ranges(Counted.Handshakes(server: counted).WithBounds(drawn.bounds).Server));
         });
 
     [Fact]
@@ -46,7 +46,7 @@ public sealed class RegroupTests
     {
         var role = Counted.Both(Counted.Resent(3), Counted.Both(Counted.Failed(HandshakeFailure.Reset, 2), Counted.Failed(HandshakeFailure.Other, 5)));
 
-        var regrouped = Counted.Handshakes(role, Counted.Resent(9)).Regroup([1], [2, 3]);
+        var regrouped = Counted.Handshakes(role, Counted.Resent(9)).WithBounds([2, 3]);
 
         Assert.Equal((2ul, 5ul, 3ul, 7ul), (regrouped.Client.Failures[(int)HandshakeFailure.Reset], regrouped.Client.Failures[(int)HandshakeFailure.Other], regrouped.Client.Retransmits, regrouped.Client.Total));
         Assert.Equal((9ul, 0ul), (regrouped.Server.Retransmits, regrouped.Server.Total));

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 using CsCheck;
-using Exporter.Bpf.Contract;
+using Exporter.Signals.Handshakes;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -378,13 +378,13 @@ public sealed partial class RestoreTests : IDisposable
 
         Restart();
         var owner = _node.Appear(7, 1);
-        _node.Reader.Restore(generation => generation == 1 ? owner : null);
+        _node.Traffic.Restore([owner]);
         _node.Count(7, Counted.Sent(1, 11, 1));
         var scrape = await _node.ScrapeAsync();
         Assert.Equal((0, 0), (scrape.CountPodSamples(), Total(scrape, "unattributed", "bytes", "transmit")));
 
         _node.Identify(7, CountingNode.Web);
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         Assert.Equal(411, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
         Restart();
@@ -400,9 +400,9 @@ public sealed partial class RestoreTests : IDisposable
 
         Restart();
         var owner = _node.Appear(7, 1);
-        _node.Reader.Restore(_ => owner);
+        _node.Traffic.Restore([owner]);
         _node.Time.Advance(TimeSpan.FromSeconds(30));
-        _node.Reader.Drain();
+        _node.Traffic.Drain();
 
         Assert.Equal(400, Total(await _node.ScrapeAsync(), "unattributed", "bytes", "transmit"));
         Restart();
@@ -416,11 +416,11 @@ public sealed partial class RestoreTests : IDisposable
         _node.Count(7, Counted.Both(Counted.Sent(3, 400, 3), Counted.Delivered(1, 60, 1)));
 
         Restart();
-        _node.Reader.Restore(_ => null);
+        _node.Traffic.Restore([]);
         Assert.Equal(400, Total(await _node.ScrapeAsync(), "unattributed", "bytes", "transmit"));
 
         Restart();
-        _node.Reader.Restore(_ => null);
+        _node.Traffic.Restore([]);
         var scrape = await _node.ScrapeAsync();
         Assert.Equal((400, 60), (Total(scrape, "unattributed", "bytes", "transmit"), Total(scrape, "unattributed", "bytes", "receive")));
     }
@@ -439,7 +439,7 @@ public sealed partial class RestoreTests : IDisposable
         var kept = Interfaces - node.Ledger.Unpinned;
 
         using var next = node.StartAgain(Settings);
-        next.Reader.Restore(_ => null);
+        next.Traffic.Restore([]);
 
         Assert.Equal(kept, (await next.ScrapeAsync())["podnet_exporter_unattributed_packets_total{direction=\"transmit\"}"]);
     }
@@ -451,7 +451,7 @@ public sealed partial class RestoreTests : IDisposable
         _node.Count(8ul, Counted.Handshakes(Counted.Failed(HandshakeFailure.Refused, 2)));
 
         Restart();
-        _node.Handshakes.Restore();
+        _node.Handshakes.Restore([]);
         _node.Handshakes.Drain();
         Assert.Equal(0, (await _node.ScrapeAsync()).UnattributedHandshakes("client"));
         _node.Join(7, CountingNode.Web);
@@ -462,7 +462,7 @@ public sealed partial class RestoreTests : IDisposable
         Assert.Equal(2, (await _node.ScrapeAsync()).UnattributedHandshakes("client"));
 
         Restart();
-        _node.Handshakes.Restore();
+        _node.Handshakes.Restore([]);
         _node.Join(8, CountingNode.Database);
         _node.Handshakes.Drain();
         var scrape = await _node.ScrapeAsync();
@@ -479,7 +479,7 @@ public sealed partial class RestoreTests : IDisposable
         Assert.Equal((3, 1), Lost(await _node.ScrapeAsync()));
 
         Restart();
-        _node.Handshakes.Restore();
+        _node.Handshakes.Restore([]);
         Assert.Equal((3, 1), Lost(await _node.ScrapeAsync()));
         // While no exporter ran the kernel left more out of the programs, then they were replaced.
         _node.HandshakeSource.Missed = [new(100, 5), new(200, 2)];
@@ -489,7 +489,7 @@ public sealed partial class RestoreTests : IDisposable
 
         // Killed before the first were forgotten.
         Restart();
-        _node.Handshakes.Restore();
+        _node.Handshakes.Restore([]);
         _node.HandshakeSource.Missed = [new(100, 5), new(200, 2), new(300, 0)];
         _node.Handshakes.Drain();
         Assert.Equal((7, 2), Lost(await _node.ScrapeAsync()));
@@ -497,7 +497,7 @@ public sealed partial class RestoreTests : IDisposable
         void PutUnseen()
         {
             var now = (ulong)(_node.Time.GetElapsedTime(0).Ticks * TimeSpan.NanosecondsPerTick);
-            _node.HandshakeSource.PutLate(default, new() { Started = now, Resent = now + 1 });
+            _node.HandshakeSource.PutLate(default, new() { Started = now, Retransmitted = now + 1 });
             _node.Time.Advance(TimeSpan.FromMinutes(5));
             _node.Handshakes.Drain();
         }

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using CsCheck;
-using Exporter.Accounts;
-using Exporter.Bpf.Contract;
 using Exporter.Pods;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -155,7 +155,7 @@ public sealed partial class SeriesBudgetPropertyTests
             Node?.Dispose();
             Node = new(settings);
             Node.JoinHost(HostNetwork);
-            if (Node.Options.Metrics.LevelOf(Node.Options.Metrics.Handshakes) is { } level)
+            if (Node.Options.LevelOf("podnet_tcp_handshake_failures_total") is { } level)
             {
                 Use(Node.Labels.Host, level, 1);
             }
@@ -346,15 +346,7 @@ public sealed partial class SeriesBudgetPropertyTests
             Sum(_counted, string.Create(CultureInfo.InvariantCulture, $"{family} {label}=\"{value}\""), count);
 
         /// <summary>The level of a family; null: there is no such family with these options.</summary>
-        private SeriesLevel? LevelOf(string family)
-        {
-            var options = Node.Options.Metrics;
-            return options.LevelOf(
-                family.Contains("segments", StringComparison.Ordinal) ? options.Segments
-                : family.Contains("size", StringComparison.Ordinal) ? options.PacketSizes
-                : family.Contains("handshake", StringComparison.Ordinal) ? options.Handshakes
-                : FamilyLevel.Same);
-        }
+        private SeriesLevel? LevelOf(string family) => Node.Options.LevelOf(family);
 
         /// <summary>The exporter's own totals equal what the test has seen in the series that they are of.</summary>
         private static void AssertEqual(ScrapedText scrape, string total, Dictionary<string, double> seen)
@@ -406,7 +398,7 @@ public sealed partial class SeriesBudgetPropertyTests
 
         private void Use(PodIdentity pod, int change)
         {
-            foreach (var level in Node.Options.Metrics.Levels)
+            foreach (var level in Node.Options.Levels)
             {
                 Use(pod, level, change);
             }

@@ -1,4 +1,5 @@
-using Exporter.Bpf.Contract;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Logging;
 

@@ -133,6 +133,8 @@ internal static unsafe partial class Libbpf
     internal const int BPF_MAP_TYPE_ARRAY = 2;
     internal const uint BPF_F_MMAPABLE = 1 << 10;
     internal const int BPF_LINK_TYPE_TCX = 11;
+    internal const int BPF_TCX_INGRESS = 46;
+    internal const int BPF_TCX_EGRESS = 47;
     internal const int BPF_MAP_TYPE_PERCPU_HASH = 5;
     internal const int BPF_MAP_TYPE_PERCPU_ARRAY = 6;
     internal const int BPF_STATS_RUN_TIME = 0;

@@ -10,15 +10,8 @@ internal sealed record MetricsOptions(
     PodLabelOptions Labels,
     int MaxSeries,
     int MaxPods,
-    SeriesLevel Aggregation,
-    FamilyLevel Segments,
-    FamilyLevel PacketSizes,
-    FamilyLevel Handshakes)
+    SeriesLevel Aggregation)
 {
-    /// <summary>The levels that any family is at.</summary>
-    internal IEnumerable<SeriesLevel> Levels =>
-        new[] { Aggregation, LevelOf(Segments), LevelOf(PacketSizes), LevelOf(Handshakes) }.OfType<SeriesLevel>().Distinct().Order();
-
     /// <summary>Null: there is no such family.</summary>
     internal SeriesLevel? LevelOf(FamilyLevel family) => family switch
     {
@@ -51,9 +44,5 @@ internal sealed record MetricsOptions(
             "Metrics:Aggregation",
             SeriesLevel.Pod,
             "What series stand for: a pod, or together all pods of a workload, or of a namespace.",
-            isLive: true),
-        reader.Choice("Metrics:Segments", FamilyLevel.Same, "What series of podnet_transmit_segments_total and podnet_receive_segments_total stand for: same as Metrics:Aggregation, or a level of their own; off: these families are not served.", isLive: true),
-        reader.Choice("Metrics:PacketSizes", FamilyLevel.Same, "What series of podnet_packet_size_bytes stand for: same as Metrics:Aggregation, or a level of their own; off: this family is not served.", isLive: true, previous: "Metrics:Sizes"),
-        reader.Choice(
-            "Metrics:Handshakes", FamilyLevel.Same, "What series of TCP handshakes stand for: same as Metrics:Aggregation, or a level of their own; off: these families are not served. Handshake:Hook=off also loads no programs for them.", isLive: true));
+            isLive: true));
 }

@@ -1,6 +1,6 @@
 using Exporter.Accounts;
-using Exporter.Discovery;
-using Exporter.Handshakes;
+using Exporter.Bpf;
+using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Replacement;
@@ -8,29 +8,31 @@ using Exporter.Security;
 using Exporter.Server;
 using Exporter.Signals;
 using Exporter.State;
-using Exporter.Traffic;
 
 namespace Exporter.Commands;
 
 /// <summary>The families about the exporter itself, room by room. Those of pods are in the plan of series.</summary>
 internal static class AllFamilies
 {
-    /// <summary>What there is always.</summary>
-    internal static IReadOnlyList<MetricDefinition> OfExporter =>
-    [
-        .. ProcessMetrics.Families,
-        .. InterfaceMetrics.Families,
-        .. AccountMetrics.FamiliesOf(AllSignals.Totals),
-        .. DrainMetrics.FamiliesOf(AllSignals.Rows),
-        .. TrafficLosses.Families,
-        .. HandshakeLosses.Families,
-        .. StateMetrics.Families,
-        .. BpfMetrics.Families,
-        .. ObjectStatusBoard.Families,
-        .. ServerRefusals.Families,
-        .. SecretFiles.Families,
-    ];
+    /// <summary>The families that there are always.</summary>
+    internal static IReadOnlyList<MetricDefinition> OfExporter(IReadOnlyList<Signal> signals)
+    {
+        IReadOnlyList<RowFields> rows = [.. signals.Select(signal => signal.Fields)];
+        return
+        [
+            .. ProcessMetrics.FamiliesOf(signals),
+            .. InterfaceMetrics.Families,
+            .. AccountMetrics.FamiliesOf([.. signals.Select(signal => signal.Totals)]),
+            .. DrainMetrics.FamiliesOf(rows),
+            .. signals.SelectMany(signal => signal.OwnFamilies),
+            .. StateMetrics.Families,
+            .. BpfMetrics.FamiliesOf([.. signals.SelectMany(signal => signal.MapNames)]),
+            .. ObjectStatusBoard.FamiliesOf(signals),
+            .. ServerRefusals.Families,
+            .. SecretFiles.Families,
+        ];
+    }
 
-    /// <summary>What there is where pods are known from Kubernetes.</summary>
+    /// <summary>The families that there are where pods are known from Kubernetes.</summary>
     internal static IReadOnlyList<MetricDefinition> OfKubernetes => KubernetesMetrics.Families;
 }

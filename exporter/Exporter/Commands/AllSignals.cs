@@ -1,21 +1,14 @@
 using Exporter.Accounts;
-using Exporter.Bpf;
-using Exporter.Bpf.Contract;
-using Exporter.Handshakes;
-using Exporter.Traffic;
+using Exporter.Options;
+using Exporter.Signals;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 
 namespace Exporter.Commands;
 
-/// <summary>Names every signal.</summary>
+/// <summary>Names every signal; nothing else does.</summary>
 internal static class AllSignals
 {
-    /// <summary>The rows of each.</summary>
-    internal static IReadOnlyList<RowFields> Rows { get; } = [TrafficValue.Fields, HandshakeValue.Fields];
-
-    /// <summary>How the rows of each are added up.</summary>
-    internal static IReadOnlyList<SignalTotals> Totals { get; } = [TrafficColumns.Totals, HandshakeColumns.Totals];
-
-    /// <summary>What the rows of each are shown as with these options.</summary>
-    internal static IReadOnlyList<SignalColumns> CreateColumns(ExporterOptions options) =>
-        [TrafficColumns.Create(options.Metrics), HandshakeColumns.Create(options.Metrics, options.Handshake)];
+    /// <summary>Reads the options of each.</summary>
+    internal static IReadOnlyList<Func<OptionReader, MetricsOptions, Signal>> Readers { get; } = [TrafficSignal.Read, HandshakeSignal.Read];
 }

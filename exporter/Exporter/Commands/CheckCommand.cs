@@ -1,10 +1,10 @@
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
-using Exporter.Discovery;
-using Exporter.Handshakes;
+using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Kubernetes.Access;
 using Exporter.Options;
+using Exporter.Signals.Objects;
 
 namespace Exporter.Commands;
 
@@ -38,10 +38,10 @@ internal static class CheckCommand
         {
             try
             {
-                using var programs = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces);
+                using var packets = PacketObject.Load([.. options.Signals.Select(signal => signal.PlanPacketMaps(options.Bpf)).OfType<MapSetPlan>()]);
                 Line("programs", "accepted by the kernel");
                 var hook = Prerequisites.ChooseHook(options.Attach.Hook, out var problem);
-                if (problem is null && hook == HookChoice.Clsact && !KernelSupport.HasBpfClassifier)
+                if (problem is null && hook == TcAttachOption.Clsact && !KernelSupport.HasBpfClassifier)
                 {
                     problem = KernelSupport.NoBpfClassifier;
                 }
@@ -53,22 +53,11 @@ internal static class CheckCommand
                 {
                     missing = [problem];
                 }
+                CheckSignals(options, packets, Line);
             }
             catch (BpfException e)
             {
                 missing = [Prerequisites.Explain(e)];
-            }
-            using var handshakes = HandshakeHooks.Attach(options.Handshake, options.Bpf);
-            Line("handshakes", handshakes.Programs is { } attached
-                ? $"{HandshakeHooks.Name(attached.Hook)} will be used{(handshakes.SeesRequests ? ", and kprobes for servers' failed requests" : "")}"
-                : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
-            if (handshakes.Untried.Length > 0)
-            {
-                Line("", $"not tried: {handshakes.Untried}");
-            }
-            foreach (var problem in handshakes.Problems)
-            {
-                Line("", problem.Split('\n')[0]);
             }
         }
         var identity = await AskForPodsAsync(options);
@@ -82,6 +71,22 @@ internal static class CheckCommand
         return missing.Count == 0 ? identity.ExitCode : ExitCode.NotSupported;
 
         void Line(string name, string value) => output.WriteLine($"{name,-14} {value}");
+    }
+
+    /// <summary>Loads each signal as the exporter would, and detaches it at once.</summary>
+    private static void CheckSignals(ExporterOptions options, PacketObject packets, Action<string, string> line)
+    {
+        var namespaces = Task.Run(NetNamespaces.Load);
+        Task.WhenAny(namespaces).Wait();
+        using var found = namespaces.IsCompletedSuccessfully ? namespaces.Result : null;
+        foreach (var signal in options.Signals)
+        {
+            using var loaded = signal.Load(new(options.Bpf, Task.FromResult(packets), Pins: null, static _ => false, namespaces));
+            foreach (var (name, text) in loaded.CheckLines)
+            {
+                line(name, text);
+            }
+        }
     }
 
     /// <summary>Asks the API server as the exporter would.</summary>

@@ -1,12 +1,11 @@
 using Exporter.Accounts;
-using Exporter.Discovery;
-using Exporter.Handshakes;
+using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Server;
+using Exporter.Signals;
 using Exporter.State;
-using Exporter.Traffic;
 
 namespace Exporter.Commands;
 
@@ -15,31 +14,33 @@ internal sealed record ExporterOptions(
     ServerOptions Server,
     AttachOptions Attach,
     DrainOptions Drain,
-    HandshakeOptions Handshake,
     IdentityOptions Identity,
     KubernetesOptions Kubernetes,
     MetricsOptions Metrics,
-    BpfOptions Bpf)
+    BpfOptions Bpf,
+    IReadOnlyList<Signal> Signals)
 {
     /// <summary>How pods are labelled with these options.</summary>
-    internal PodLabels CreateLabels() => new(Metrics.Labels, Metrics.Levels, Kubernetes.NodeOrHost);
+    internal PodLabels CreateLabels() => new(Metrics.Labels, CreatePlan().Levels.Select(level => level.Level).Append(Metrics.Aggregation).Distinct().Order(), Kubernetes.NodeOrHost);
 
     /// <summary>Which columns of all signals there are, and how the budget is divided.</summary>
-    internal SeriesPlan CreatePlan() => SeriesPlan.Create(Metrics, AllSignals.CreateColumns(this));
+    internal SeriesPlan CreatePlan() => SeriesPlan.Create(Metrics, [.. Signals.Select(signal => signal.Columns)]);
 
-    /// <summary>Reads every option; what is wrong is noted in the reader, and stands as its default in the result.</summary>
-    internal static ExporterOptions Read(OptionReader reader)
+    /// <summary>Reads every option; an option that is wrong is noted in the reader, and has its default in the result.</summary>
+    /// <param name="signals">Reads the options of each signal; null: of <see cref="AllSignals"/>.</param>
+    internal static ExporterOptions Read(OptionReader reader, IReadOnlyList<Func<OptionReader, MetricsOptions, Signal>>? signals = null)
     {
         OptionFiles.Describe(reader);
+        var metrics = MetricsOptions.Read(reader);
         var options = new ExporterOptions(
             ServerOptions.Read(reader),
             AttachOptions.Read(reader),
             DrainOptions.Read(reader),
-            HandshakeOptions.Read(reader),
             IdentityOptions.Read(reader),
             KubernetesOptions.Read(reader),
-            MetricsOptions.Read(reader),
-            BpfOptions.Read(reader));
+            metrics,
+            BpfOptions.Read(reader),
+            [.. (signals ?? AllSignals.Readers).Select(read => read(reader, metrics))]);
         var plan = options.CreatePlan();
         reader.Require(
             plan.FixedLines <= options.Metrics.MaxSeries,

@@ -32,7 +32,7 @@ internal static class MetricsText
             $"Of the {plan.MaxSeries} of `Metrics:MaxSeries`, {plan.FixedLines} are set aside for the host and for what is folded, {plan.NamespaceLines} are for what is folded by namespace, "
                 + $"and {plan.PodLines} have room for {plan.Capacity}, if all need all.");
         Line(text, "## The exporter");
-        foreach (var family in AllFamilies.OfExporter)
+        foreach (var family in AllFamilies.OfExporter(options.Signals))
         {
             Write(text, family, [], level: null);
         }

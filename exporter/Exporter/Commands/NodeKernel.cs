@@ -1,47 +1,53 @@
 using Exporter.Bpf;
+using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
-using Exporter.Discovery;
-using Exporter.Handshakes;
+using Exporter.Interfaces;
+using Exporter.Signals;
+using Exporter.Signals.Objects;
 using Exporter.State;
 
 namespace Exporter.Commands;
 
 /// <summary>
-/// What is in the kernel for one process: the programs and their maps, those of a former process among them, and the ledger. With pins all of
+/// State in the kernel for one process: the programs and their maps, also maps of a previous process, and the ledger. With pins all of
 /// it is there for the next process, too.
 /// </summary>
 internal sealed class NodeKernel : IDisposable
 {
     private readonly TcClient _client = new();
 
-    private NodeKernel(ExporterOptions options, HookChoice hook, PinDirectory? pins, Ledger ledger, PodTrafficPrograms traffic, HandshakeAttachment handshakes, NetNamespaces? namespaces)
+    private NodeKernel(
+        AttachOptions attach, TcAttachOption hook, PinDirectory? pins, Ledger ledger, PacketObject packets, IReadOnlyList<LoadedSignal> signals, NetNamespaces? namespaces)
     {
-        (Pins, Ledger, Traffic, Handshakes, Namespaces) = (pins, ledger, traffic, handshakes, namespaces);
-        Hook = hook == HookChoice.Tcx ? new TcxHook(traffic, pins) : new ClsactHook(traffic, _client, options.Attach.Priority, pins);
+        (Pins, Ledger, Packets, Signals, Namespaces) = (pins, ledger, packets, signals, namespaces);
+        Attacher = hook == TcAttachOption.Tcx ? new TcxAttacher(packets.Pair, pins) : new ClsactAttacher(packets.Pair, _client, attach.Priority, pins);
     }
 
     /// <summary>Null where nothing is pinned.</summary>
     internal PinDirectory? Pins { get; }
 
-    /// <summary>What was found and done in the directory of pins.</summary>
+    /// <summary>The state of the directory of pins when it was taken over.</summary>
     internal PinnedLayout Layout { get; private set; }
 
     internal Ledger Ledger { get; }
 
-    internal PodTrafficPrograms Traffic { get; }
+    internal PacketObject Packets { get; }
 
-    internal HandshakeAttachment Handshakes { get; }
+    /// <summary>In the order of the options' signals.</summary>
+    internal IReadOnlyList<LoadedSignal> Signals { get; }
 
     /// <summary>Null where the kernel refuses to say which network namespace is which.</summary>
     internal NetNamespaces? Namespaces { get; }
 
-    internal TcHook Hook { get; }
+    internal TcAttacher Attacher { get; }
+
+    /// <summary>The objects that can be replaced.</summary>
+    internal IReadOnlyList<IReplaceable> Objects => [Packets, .. Signals.Select(signal => signal.Object).OfType<IReplaceable>()];
 
     /// <param name="pins">Null: nothing is pinned.</param>
     /// <param name="unpinned">Why nothing is pinned, where it is not.</param>
     /// <exception cref="BpfException">The kernel refused the programs.</exception>
-    internal static NodeKernel Load(ExporterOptions options, HookChoice hook, PinDirectory? pins, ref string unpinned)
+    internal static NodeKernel Load(ExporterOptions options, TcAttachOption hook, PinDirectory? pins, ref string unpinned)
     {
         if (pins is not null)
         {
@@ -60,74 +66,65 @@ internal sealed class NodeKernel : IDisposable
         return Load(options, hook, null);
     }
 
-    /// <summary>Nothing of it counts from now on, once what has the hook's attachments has disposed them: also what is pinned.</summary>
+    /// <summary>Detaches all programs, also pinned ones, once the owner of attachments to interfaces has disposed them.</summary>
     internal void Detach()
     {
-        Handshakes.Dispose();
-        (Hook as IDisposable)?.Dispose();
+        foreach (var signal in Signals)
+        {
+            signal.Detach();
+        }
+        (Attacher as IDisposable)?.Dispose();
     }
 
-    /// <summary>What is pinned goes on.</summary>
+    /// <summary>Leaves pinned programs attached.</summary>
     public void Dispose()
     {
-        if (Pins is null or { IsLost: true })
+        foreach (var signal in Signals)
         {
-            Handshakes.Dispose();
+            signal.Dispose();
         }
-        (Hook as IDisposable)?.Dispose();
-        Traffic.Dispose();
+        (Attacher as IDisposable)?.Dispose();
+        Packets.Dispose();
         Namespaces?.Dispose();
         Ledger.Dispose();
         _client.Dispose();
     }
 
-    private static NodeKernel Load(ExporterOptions options, HookChoice hook, PinDirectory? pins)
+    /// <summary>libbpf reads the kernel's types for each object, which is most of a start's time: so all objects are loaded at once.</summary>
+    private static NodeKernel Load(ExporterOptions options, TcAttachOption hook, PinDirectory? pins)
     {
-        var ledger = Ledger.Open(pins, AllSignals.Rows);
-        // libbpf reads the kernel's types for each object, which is most of what a start takes: all at once.
-        var finding = Task.Run(LoadNamespaces);
-        var attaching = Task.Run(() => HandshakeHooks.Attach(options.Handshake, options.Bpf, pins, ledger.IsCommitted));
-        PodTrafficPrograms? traffic = null;
+        var ledger = Ledger.Open(pins, [.. options.Signals.Select(signal => signal.Fields)]);
+        var namespaces = Task.Run(NetNamespaces.Load);
+        var packets = Task.Run(() => PacketObject.Load([.. options.Signals.Select(signal => signal.PlanPacketMaps(options.Bpf)).OfType<MapSetPlan>()], pins));
+        var context = new LoadContext(options.Bpf, packets, pins, ledger.IsCommitted, namespaces);
+        List<Task<LoadedSignal>> loading = [.. options.Signals.Select(signal => Task.Run(() => signal.Load(context)))];
         try
         {
-            traffic = PodTrafficPrograms.Load(options.Bpf.MaxInterfaces, pins, ledger.IsCommitted);
-            var handshakes = attaching.GetAwaiter().GetResult();
-            var (namespaces, problem) = finding.GetAwaiter().GetResult();
-            if (namespaces is null && handshakes.Programs is not null)
-            {
-                // Nobody would know whose they are.
-                handshakes.Dispose();
-                handshakes = new(null, false, [problem], "");
-            }
-            // Handshakes that are off now may be counted again after the next start.
-            ledger.ForgetOthers([.. traffic.Pairs, .. handshakes.Programs?.Pairs ?? (pins is null ? [] : TcpHandshakePrograms.FindPairs(pins))]);
-            return new(options, hook, pins, ledger, traffic, handshakes, namespaces);
+            Task.WhenAny(namespaces).Wait();
+            Task.WhenAll([packets, .. loading]).GetAwaiter().GetResult();
+            IReadOnlyList<LoadedSignal> signals = [.. loading.Select(task => task.Result)];
+            ledger.ForgetOthers([.. signals.SelectMany(signal => signal.Pairs)]);
+            return new(options.Attach, hook, pins, ledger, packets.Result, signals, namespaces.IsCompletedSuccessfully ? namespaces.Result : null);
         }
         catch
         {
-            attaching.ContinueWith(static task =>
+            foreach (var loaded in loading.Where(task => task.IsCompletedSuccessfully).Select(task => task.Result))
             {
-                if (task.IsCompletedSuccessfully)
-                {
-                    task.Result.Dispose();
-                }
-            }).Wait();
-            finding.GetAwaiter().GetResult().Namespaces?.Dispose();
-            traffic?.Dispose();
+                loaded.Dispose();
+            }
+            Dispose(packets);
+            Dispose(namespaces);
             ledger.Dispose();
             throw;
         }
     }
 
-    private static (NetNamespaces? Namespaces, string Problem) LoadNamespaces()
+    private static void Dispose<T>(Task<T> loading)
+        where T : IDisposable
     {
-        try
+        if (loading.IsCompletedSuccessfully)
         {
-            return (NetNamespaces.Load(), "");
-        }
-        catch (BpfException e)
-        {
-            return (null, $"network namespaces: {e.Message}");
+            loading.Result.Dispose();
         }
     }
 }

@@ -1,67 +1,106 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
 using Exporter.Bpf.Netlink;
-using Exporter.Discovery;
 using Exporter.Endpoints;
 using Exporter.Exposition;
-using Exporter.Handshakes;
-using Exporter.Metrics;
+using Exporter.Interfaces;
 using Exporter.Pods;
 using Exporter.Replacement;
 using Exporter.Signals;
 using Exporter.State;
-using Exporter.Traffic;
-using Prometheus;
 
 namespace Exporter.Commands;
 
 /// <summary>
-/// The loops, the series and the pods' names, made of one set of options. When options change, another session takes its place on the same state,
+/// The loops, the accounts and the pods' names, made of one set of options. When options change, another session takes its place on the same state,
 /// and continues where this one has stopped.
 /// </summary>
 internal sealed class NodeSession : IAsyncDisposable
 {
-    private readonly ServiceProvider _services;
-    private readonly List<IHostedService> _loops;
+    private readonly LinkClient _client = new();
+    private readonly LinkMonitor _monitor = new();
+    private readonly IPodSource _pods;
     private readonly InterfaceReconciler _reconciler;
 
-    private NodeSession(ServiceProvider services, OwnMetrics own)
+    /// <summary>In the order in which they start. They stop in the reverse of it: the last drains follow the detaching.</summary>
+    private readonly List<BackgroundService> _loops = [];
+
+    private NodeSession(ExporterOptions options, NodeState state)
     {
-        _services = services;
-        Content = new(services, own.Registry);
-        _reconciler = services.GetRequiredService<InterfaceReconciler>();
-        _loops = [.. services.GetServices<IHostedService>()];
+        var (kernel, own, time) = (state.Kernel, state.Own.Factory, state.Time);
+        var labels = options.CreateLabels();
+        var table = new PodTable();
+        var accountMetrics = new AccountMetrics(own, kernel.Ledger, [.. options.Signals.Select(signal => signal.Totals)]);
+        var accounts = new PodAccounts(accountMetrics, time, labels, options.Metrics, options.CreatePlan(), kernel.Ledger, Logger<PodAccounts>());
+        var context = new SessionContext(table, accountMetrics, kernel.Ledger, own, time, options.Identity.HoldFor, options.Drain.Interval);
+        var rounds = new DrainRounds([.. kernel.Signals.Zip(options.Signals, (loaded, signal) => loaded.Open(signal, context)).OfType<SignalDrain>()]);
+        var interfaces = new InterfaceMetrics(own);
+        var identifier = new LinkIdentifier(kernel.Namespaces);
+        var watcher = new LinkWatcher(_monitor, state.Changes, interfaces, state.Health, time, Logger<LinkWatcher>(), identifier, table);
+        _pods = state.FindPods(options, labels) ?? new StandalonePodSource(_client, labels, StandalonePodSource.DefaultDirectories);
+        _reconciler = new(
+            new(watcher, table, accounts, _pods, rounds, _client, kernel.Attacher, interfaces)
+            {
+                Time = time,
+                Options = options.Attach,
+                HoldFor = options.Identity.HoldFor,
+                Namespaces = kernel.Namespaces is { } namespaces ? new(table, namespaces.FindOwn(), accounts.AcquireHost()) : null,
+                Identifier = identifier,
+                Pins = kernel.Pins,
+            },
+            new(kernel.Ledger, labels),
+            state.Changes,
+            state.Health,
+            state.Readiness,
+            Logger<InterfaceReconciler>());
+        var drains = new DrainMetrics(own, [.. options.Signals.Select(signal => signal.Fields)]);
+        var stateMetrics = new StateMetrics(own);
+        foreach (var (number, loop) in rounds.Drains.GroupBy(drain => drain.Interval).Index())
+        {
+            IReadOnlyList<Action> statistics = number == 0 ? [state.Bpf.Update, () => stateMetrics.Update(kernel.Pins, kernel.Ledger)] : [];
+            _loops.Add(new DrainLoop(number == 0 ? "drain" : $"drain_{loop.First().Fields.Name}", [.. loop], statistics, accounts, drains, state.Health, time, Logger<DrainLoop>()));
+        }
+        _loops.Add(watcher);
+        _loops.Add(_reconciler);
+        if (options.Bpf.ObjectDirectory.Length > 0)
+        {
+            _loops.Add(new ReplacementLoop(state.Objects, kernel.Objects, _reconciler, state.Health, time, Logger<ReplacementLoop>()));
+        }
+        Content = new(state.Own.Registry, state.Health, state.Readiness, new PodsExposition(accounts))
+        {
+            Pods = () => PodsDocument.Create(_pods, table, labels, kernel.Attacher, time),
+            Bpf = () => BpfDocument.Create(kernel.Attacher, kernel.Pins, time, state.Objects, kernel.Objects),
+        };
+        stateMetrics.Update(kernel.Pins, kernel.Ledger);
+        stateMetrics.UndecidedPins.Set(kernel.Layout.Undecided);
+        ProcessMetrics.ShowBuild(own);
+        ProcessMetrics.ShowStandby(own, null);
+        ProcessMetrics.ShowHooks(own, options.Signals, kernel.Attacher.Name, kernel.Signals.SelectMany(signal => signal.Hooks));
+
+        ILogger<T> Logger<T>() => state.Logging.CreateLogger<T>();
     }
 
     internal ServerView Content { get; }
 
-    /// <summary>Who says which pod an interface belongs to.</summary>
-    internal string PodSource => _services.GetRequiredService<IPodSource>().Name;
+    /// <summary>The name of the source of pods.</summary>
+    internal string PodSource => _pods.Name;
 
     /// <summary>Ends when one of the loops has failed.</summary>
     internal Task<Exception> Failure { get; private set; } = new TaskCompletionSource<Exception>().Task;
 
+    /// <summary>Continues with the state of the session, or process, before, and starts the loops.</summary>
     internal static async Task<NodeSession> StartAsync(ExporterOptions options, NodeState state)
     {
-        var services = new ServiceCollection();
-        services.AddSingleton(state.Logging).AddSingleton(typeof(ILogger<>), typeof(Logger<>));
-        Add(services, options, state);
-        services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<InterfaceReconciler>());
-        if (options.Bpf.ObjectDirectory.Length > 0)
-        {
-            services.AddSingleton<IHostedService, ReplacementLoop>();
-        }
-        var session = new NodeSession(services.BuildServiceProvider(), state.Own);
+        var session = new NodeSession(options, state);
         try
         {
-            session.Show(options, state.Kernel, state.Own.Factory);
+            // Before anything is drained: counts from meanwhile find their owners.
             session._reconciler.Restore();
             foreach (var loop in session._loops)
             {
                 await loop.StartAsync(CancellationToken.None);
             }
-            session.Failure = WaitForFailureAsync(session._loops.Append(state.Watch).OfType<BackgroundService>());
+            session.Failure = WaitForFailureAsync(session._loops.Append<BackgroundService?>(state.Watch).OfType<BackgroundService>());
             return session;
         }
         catch
@@ -71,10 +110,8 @@ internal sealed class NodeSession : IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// Drains once more, and ends. They stop in the reverse of the order in which they were started: the last drain follows the detaching.
-    /// </summary>
-    /// <param name="detaching">How long that may take; null: the programs count on, for who comes next.</param>
+    /// <summary>Stops the loops. The last drains follow the detaching.</summary>
+    /// <param name="detaching">How long detaching may take; null: the programs stay attached, for the next session or process.</param>
     internal async Task StopAsync(TimeSpan? detaching)
     {
         _reconciler.Detaching = detaching;
@@ -84,64 +121,15 @@ internal sealed class NodeSession : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync() => _services.DisposeAsync();
-
-    private static void Add(ServiceCollection services, ExporterOptions options, NodeState state)
+    public ValueTask DisposeAsync()
     {
-        var kernel = state.Kernel;
-        var handshakes = kernel.Handshakes.Programs;
-        services.AddSingleton(options.Attach).AddSingleton(options.Drain).AddSingleton(options.Handshake);
-        services.AddSingleton(options.Identity).AddSingleton(options.Kubernetes).AddSingleton(options.Metrics).AddSingleton(options.Bpf);
-        services.AddSingleton(kernel.Ledger).AddSingleton(kernel.Traffic).AddSingleton(kernel.Hook).AddSingleton(state.Objects);
-        if (kernel.Pins is not null)
+        foreach (var loop in _loops)
         {
-            services.AddSingleton(kernel.Pins);
+            loop.Dispose();
         }
-        var labels = options.CreateLabels();
-        services.AddSingleton(state.Time).AddSingleton(state.Health).AddSingleton(state.Readiness).AddSingleton(state.Changes).AddSingleton(state.Bpf);
-        services.AddSingleton(new AccountMetrics(state.Own.Factory, kernel.Ledger, AllSignals.Totals)).AddSingleton(labels);
-        services.AddSingleton(new DrainMetrics(state.Own.Factory, AllSignals.Rows)).AddSingleton(new InterfaceMetrics(state.Own.Factory));
-        services.AddSingleton(new StateMetrics(state.Own.Factory)).AddSingleton(new TrafficLosses(state.Own.Factory));
-        services.AddSingleton(new HandshakeLosses(state.Own.Factory, kernel.Ledger));
-        services.AddSingleton(options.CreatePlan());
-        services.AddSingleton<PodAccounts>();
-        services.AddSingleton<PodsExposition>();
-        services.AddSingleton<PodTable>();
-        services.AddSingleton<ITrafficSource, KernelTrafficSource>();
-        services.AddSingleton<TrafficReader>();
-        if (handshakes is not null)
-        {
-            services.AddSingleton(handshakes);
-            services.AddSingleton<IHandshakeSource, KernelHandshakeSource>();
-            services.AddSingleton<HandshakeReader>();
-            services.AddSingleton(provider => new NamespaceOwners(
-                provider.GetRequiredService<PodTable>(), kernel.Namespaces!.FindOwn(), provider.GetRequiredService<PodAccounts>().AcquireHost()));
-        }
-        services.AddSingleton(new LinkIdentifier(kernel.Namespaces));
-        services.AddSingleton<LinkClient>();
-        services.AddSingleton(_ => new LinkMonitor());
-        services.AddSingleton<InterfaceRecords>();
-        services.AddSingleton<LinkWatcher>();
-        services.AddSingleton<InterfaceReconciler>();
-        services.AddSingleton(provider => state.FindPods(options, labels)
-            ?? new StandalonePodSource(provider.GetRequiredService<LinkClient>(), labels, StandalonePodSource.DefaultDirectories));
-        services.AddSingleton<IReadOnlyList<(RowFields?, Action)>>(FindDrains);
-        services.AddSingleton<IHostedService, DrainLoop>();
-        services.AddSingleton<IHostedService>(provider => provider.GetRequiredService<LinkWatcher>());
-    }
-
-    private static List<(RowFields? Signal, Action Drain)> FindDrains(IServiceProvider services)
-    {
-        var pins = services.GetService<PinDirectory>();
-        var (ledger, state, bpf) = (services.GetRequiredService<Ledger>(), services.GetRequiredService<StateMetrics>(), services.GetRequiredService<BpfMetrics>());
-        List<(RowFields? Signal, Action Drain)> drains = [(TrafficValue.Fields, services.GetRequiredService<TrafficReader>().Drain)];
-        if (services.GetService<HandshakeReader>() is { } handshakes)
-        {
-            drains.Insert(0, (HandshakeValue.Fields, handshakes.Drain));
-        }
-        drains.Add((null, bpf.Update));
-        drains.Add((null, () => state.Update(pins, ledger)));
-        return drains;
+        _monitor.Dispose();
+        _client.Dispose();
+        return ValueTask.CompletedTask;
     }
 
     private static async Task<Exception> WaitForFailureAsync(IEnumerable<BackgroundService> loops)
@@ -152,17 +140,5 @@ internal sealed class NodeSession : IAsyncDisposable
             _ = loop.ExecuteTask?.ContinueWith(task => failed.TrySetResult(task.Exception!), TaskContinuationOptions.OnlyOnFaulted);
         }
         return await failed.Task;
-    }
-
-    private void Show(ExporterOptions options, NodeKernel kernel, IMetricFactory own)
-    {
-        var (metrics, attachment) = (_services.GetRequiredService<StateMetrics>(), kernel.Handshakes);
-        metrics.Update(kernel.Pins, kernel.Ledger);
-        metrics.UndecidedPins.Set(kernel.Layout.Undecided);
-        ProcessMetrics.ShowBuild(own);
-        ProcessMetrics.ShowStandby(own, null);
-        ProcessMetrics.ShowHook(own, "traffic", kernel.Hook.Name);
-        ProcessMetrics.ShowHook(own, "handshake", attachment.Programs is { } handshakes ? HandshakeHooks.Name(handshakes.Hook) : options.Handshake.Hook == HandshakeChoice.Off ? "off" : "unavailable");
-        ProcessMetrics.ShowHook(own, "handshake_requests", attachment.SeesRequests ? "kprobe" : options.Handshake.Hook is HandshakeChoice.Off or HandshakeChoice.Tracepoint ? "off" : "unavailable");
     }
 }

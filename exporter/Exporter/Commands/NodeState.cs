@@ -25,9 +25,8 @@ internal sealed class NodeState : IAsyncDisposable
     {
         (Kernel, Own, Logging) = (kernel, own, logging);
         Readiness = new(ProcessMetrics.Ready.CreateGauge(own.Factory));
-        var handshakes = kernel.Handshakes.Programs;
-        Bpf = new(own.Factory, [() => kernel.Traffic.Programs, () => handshakes?.Programs ?? []], MapsOf(kernel.Traffic, handshakes));
-        Objects = new(options.Bpf, own.Factory);
+        Bpf = new(own.Factory, [.. kernel.Objects.Select(loaded => (Func<IReadOnlyList<BpfProgram>>)(() => loaded.Programs))], [.. kernel.Signals.SelectMany(signal => signal.Maps)]);
+        Objects = new(options.Bpf, own.Factory, options.Signals);
         if (api is not null)
         {
             _daemonSets = new(api.SendAsync, api.Server);
@@ -99,18 +98,5 @@ internal sealed class NodeState : IAsyncDisposable
             await Watch.StopAsync(CancellationToken.None);
             Watch.Dispose();
         }
-    }
-
-    private static MapUsage[] MapsOf(PodTrafficPrograms programs, TcpHandshakePrograms? handshakes)
-    {
-        var traffic = new MapUsage("traffic", programs.Traffic.MaxEntries, () => programs.Traffic.Entries);
-        return handshakes is null
-            ? [traffic]
-            :
-            [
-                traffic,
-                new("handshakes", handshakes.Handshakes.MaxEntries, () => handshakes.Handshakes.Entries),
-                new("handshakes_late", handshakes.Late.MaxEntries, () => handshakes.Late.Entries),
-            ];
     }
 }

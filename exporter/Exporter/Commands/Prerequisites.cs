@@ -1,6 +1,6 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Native;
-using Exporter.Discovery;
+using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Kubernetes.Access;
 using Exporter.Pods;
@@ -81,13 +81,13 @@ internal static class Prerequisites
 
     /// <summary>tcx or clsact, as is asked for and the kernel has.</summary>
     /// <param name="problem">Why it can be neither, and what to do; null where all is well.</param>
-    internal static HookChoice ChooseHook(HookChoice asked, out string? problem)
+    internal static TcAttachOption ChooseHook(TcAttachOption asked, out string? problem)
     {
-        var hook = asked == HookChoice.Tcx || (asked == HookChoice.Auto && KernelSupport.HasTcx) ? HookChoice.Tcx : HookChoice.Clsact;
+        var hook = asked == TcAttachOption.Tcx || (asked == TcAttachOption.Auto && KernelSupport.HasTcx) ? TcAttachOption.Tcx : TcAttachOption.Clsact;
         problem = hook switch
         {
-            HookChoice.Tcx when !KernelSupport.HasTcx => "Attach:Hook is tcx, but this kernel has none. It came with Linux 6.6; use auto or clsact.",
-            HookChoice.Clsact when !KernelSupport.HasClsact =>
+            TcAttachOption.Tcx when !KernelSupport.HasTcx => "Attach:Hook is tcx, but this kernel has none. It came with Linux 6.6; use auto or clsact.",
+            TcAttachOption.Clsact when !KernelSupport.HasClsact =>
                 "Missing: the qdisc clsact, with which programs are attached. It is in the kernel's module sch_ingress (CONFIG_NET_SCH_INGRESS): load it on the node " +
                 "with 'modprobe sch_ingress', install the package that has it (kernel-modules-extra, linux-modules-extra), or use Linux 6.6 or newer with Attach:Hook=tcx.",
             _ => null,

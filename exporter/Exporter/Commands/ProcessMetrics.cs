@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Exporter.Metrics;
 using Exporter.Options;
+using Exporter.Signals;
 using Prometheus;
 
 namespace Exporter.Commands;
@@ -13,11 +14,7 @@ internal static class ProcessMetrics
         Query = "count by (version, arch) (podnet_exporter_build_info)",
     };
 
-    private static readonly MetricDefinition HookInfo = new(MetricType.Gauge, "podnet_exporter_hook_info", "1", "Always 1; the label hook is how programs of this kind are attached.", new("kind", "traffic", "handshake", "handshake_requests"), new("hook"))
-    {
-        Query = "count by (kind, hook) (podnet_exporter_hook_info)",
-        Details = "For traffic: tcx, clsact; for handshake: tracepoint, kprobe, off, unavailable (the log says why); for handshake_requests, how servers' failed requests are seen: kprobe, off, unavailable.",
-    };
+    private static readonly HookKind InterfaceHooks = new("traffic", ": tcx, clsact");
 
     private static readonly MetricDefinition Standby = new(
         MetricType.Gauge, "podnet_exporter_standby", "0 or 1", "1 while this process counts nothing, for this reason.", new MetricLabel("reason", "waiting", "uninstalled"))
@@ -53,7 +50,7 @@ internal static class ProcessMetrics
         Query = "podnet_exporter_options_pending_restart > 0",
     };
 
-    internal static IReadOnlyList<MetricDefinition> Families => [BuildInfo, HookInfo, Standby, Waiting, Ready, OptionErrors, OptionsPending];
+    internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<Signal> signals) => [BuildInfo, HooksOf(signals), Standby, Waiting, Ready, OptionErrors, OptionsPending];
 
     internal static void ShowBuild(IMetricFactory metrics) =>
         BuildInfo.CreateGauge(metrics).WithLabels(ProductVersion.Text, EnumText.Lower(RuntimeInformation.ProcessArchitecture)).Set(1);
@@ -69,5 +66,29 @@ internal static class ProcessMetrics
         Waiting.CreateGauge(metrics).Set(reason == StandbyReason.Waiting ? 1 : 0);
     }
 
-    internal static void ShowHook(IMetricFactory metrics, string kind, string hook) => HookInfo.CreateGauge(metrics).WithLabels(kind, hook).Set(1);
+    /// <param name="interfaces">How programs are attached to interfaces.</param>
+    internal static void ShowHooks(IMetricFactory metrics, IReadOnlyList<Signal> signals, string interfaces, IEnumerable<(string Kind, string Hook)> others)
+    {
+        var family = HooksOf(signals).CreateGauge(metrics);
+        foreach (var (kind, hook) in others.Prepend((InterfaceHooks.Kind, interfaces)))
+        {
+            family.WithLabels(kind, hook).Set(1);
+        }
+    }
+
+    private static MetricDefinition HooksOf(IReadOnlyList<Signal> signals)
+    {
+        IReadOnlyList<HookKind> kinds = [InterfaceHooks, .. signals.SelectMany(signal => signal.HookKinds)];
+        return new(
+            MetricType.Gauge,
+            "podnet_exporter_hook_info",
+            "1",
+            "Always 1; the label hook is how programs of this kind are attached.",
+            new("kind", [.. kinds.Select(kind => kind.Kind)]),
+            new("hook"))
+        {
+            Query = "count by (kind, hook) (podnet_exporter_hook_info)",
+            Details = $"For {string.Join("; for ", kinds.Select(kind => $"{kind.Kind}{kind.Values}"))}.",
+        };
+    }
 }

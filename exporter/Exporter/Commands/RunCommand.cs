@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
-using Exporter.Discovery;
+using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Options;
 using Exporter.State;
@@ -71,7 +71,7 @@ internal static partial class RunCommand
         }
     }
 
-    private static async Task<int> RunAsync(ServerHost server, LiveOptions live, HookChoice hook, ApiConnection? api, TextWriter errors)
+    private static async Task<int> RunAsync(ServerHost server, LiveOptions live, TcAttachOption hook, ApiConnection? api, TextWriter errors)
     {
         var bpf = live.CurrentValue.Bpf;
         using var pins = PinnedState.TryOpen(bpf.PinDirectory, out var unpinned);
@@ -99,7 +99,7 @@ internal static partial class RunCommand
         using var watching = CancellationTokenSource.CreateLinkedTokenSource(server.Stopping);
         var looking = live.RunAsync(watching.Token);
         using var kernel = NodeKernel.Load(live.CurrentValue, hook, pins, ref unpinned);
-        Tell(server.Logger, kernel, unpinned);
+        LogState(server.Logger, kernel, unpinned);
         using var statistics = bpf.RunStatistics ? TryEnableStatistics(server.Logger) : null;
         await using var state = new NodeState(live.CurrentValue, kernel, api, server.Own, server.LoggerFactory);
         await state.StartAsync();
@@ -112,7 +112,7 @@ internal static partial class RunCommand
             using var listening = live.OnChange((_, _) => _ = changed.CancelAsync());
             var session = await NodeSession.StartAsync(live.CurrentValue, state);
             server.Content.Set(session.Content);
-            LogCounting(server.Logger, kernel.Hook.Name, session.PodSource);
+            LogCounting(server.Logger, kernel.Attacher.Name, session.PodSource);
             outcome = await WaitAsync(session, looking, pins, server.Stopping, changed.Token);
             if (outcome == Outcome.End && kernel.Pins is not null)
             {
@@ -231,17 +231,12 @@ internal static partial class RunCommand
         return !cancelled.IsCancellationRequested;
     }
 
-    private static void Tell(ILogger logger, NodeKernel kernel, string unpinned)
+    private static void LogState(ILogger logger, NodeKernel kernel, string unpinned)
     {
-        if (kernel.Handshakes is { Programs: null, Problems.Count: > 0 })
+        foreach (var signal in kernel.Signals)
         {
-            LogNoHandshakes(logger, string.Join("; ", kernel.Handshakes.Problems));
+            signal.LogState(logger, TimeProvider.System);
         }
-        else if (kernel.Handshakes.Problems.Count > 0)
-        {
-            LogSomeHandshakes(logger, string.Join("; ", kernel.Handshakes.Problems));
-        }
-        kernel.Handshakes.RetryTrial(logger, TimeProvider.System);
         if (kernel.Pins is null)
         {
             LogUnpinned(logger, unpinned);
@@ -276,12 +271,6 @@ internal static partial class RunCommand
             return null;
         }
     }
-
-    [LoggerMessage(30, LogLevel.Error, "TCP handshakes cannot be measured on this kernel; traffic is still counted: {Reasons}")]
-    private static partial void LogNoHandshakes(ILogger logger, string reasons);
-
-    [LoggerMessage(32, LogLevel.Information, "Measuring TCP handshakes with limited coverage: {Reasons}")]
-    private static partial void LogSomeHandshakes(ILogger logger, string reasons);
 
     [LoggerMessage(37, LogLevel.Information, "Moved the state of an earlier version to {Directory}, the folder of this network namespace; counters continue")]
     private static partial void LogMoved(ILogger logger, string directory);

@@ -141,9 +141,7 @@ internal sealed class ServerHost : IAsyncDisposable
         {
             readiness.Has("standby");
         }
-        var services = new ServiceCollection();
-        services.AddSingleton(TimeProvider.System).AddSingleton<Health.LoopHealth>().AddSingleton(readiness);
-        Content.Set(new(services.BuildServiceProvider(), Own.Registry));
+        Content.Set(new(Own.Registry, new(TimeProvider.System), readiness));
     }
 
     public async ValueTask DisposeAsync()

@@ -1,7 +1,7 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Native;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
+using Exporter.Bpf.Attach;
 using Exporter.State;
 
 namespace Exporter.Commands;

@@ -1,7 +1,8 @@
 using System.Text.Json.Serialization;
 using Exporter.Bpf;
-using Exporter.Bpf.Tc;
+using Exporter.Bpf.Attach;
 using Exporter.Replacement;
+using Exporter.Signals.Objects;
 
 namespace Exporter.Endpoints;
 
@@ -10,12 +11,11 @@ namespace Exporter.Endpoints;
 /// <param name="PinDirectory">Where it outlives the process; null: nowhere.</param>
 internal sealed record BpfDocument(string Hook, string? PinDirectory, DateTimeOffset Time, IReadOnlyList<ObjectEntry> Objects)
 {
-    internal static BpfDocument Create(
-        TcHook hook, PinDirectory? pins, TimeProvider time, ObjectStatusBoard objects, PodTrafficPrograms traffic, TcpHandshakePrograms? handshakes) => new(
-        hook.Name,
+    internal static BpfDocument Create(TcAttacher attacher, PinDirectory? pins, TimeProvider time, ObjectStatusBoard objects, IReadOnlyList<IReplaceable> loaded) => new(
+        attacher.Name,
         pins?.Path,
         time.GetUtcNow(),
-        [.. objects.Status.Select(status => ObjectEntry.Of(status, (status.Name == PodTrafficPrograms.ObjectName ? traffic.Programs : handshakes?.Programs) ?? []))]);
+        [.. objects.Status.Select(status => ObjectEntry.Of(status, loaded.FirstOrDefault(one => one.Name == status.Name)?.Programs ?? []))]);
 }
 
 /// <param name="Source">A file, or "built in".</param>

@@ -1,10 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using Exporter.Bpf;
-using Exporter.Bpf.Tc;
-using Exporter.Health;
-using Exporter.Pods;
-using Exporter.Replacement;
 using Exporter.Server;
 
 namespace Exporter.Endpoints;
@@ -21,20 +16,20 @@ internal static class ExporterEndpoints
         Serve("/metrics", scrapes, (served, context) => served.WriteMetricsAsync(context, refusals));
         Serve("/healthz", null, static (served, context) =>
         {
-            var stuck = served.Services.GetRequiredService<LoopHealth>().Stuck();
+            var stuck = served.Health.Stuck();
             return Answer(context, stuck.Count == 0, $"stuck: {string.Join(", ", stuck)}");
         });
         Serve("/readyz", null, static (served, context) =>
         {
-            var reasons = served.Services.GetRequiredService<Readiness>().Reasons;
+            var reasons = served.Readiness.Reasons;
             return Answer(context, reasons.Count == 0, $"not ready: {string.Join("; ", reasons)}");
         });
-        Serve("/api/v1/pods", pages, static (served, context) => Write(context, FindPods(served), PodsDocumentContext.Default.PodsDocument));
-        Serve("/api/v1/bpf", pages, static (served, context) => Write(context, FindBpf(served), BpfDocumentContext.Default.BpfDocument));
+        Serve("/api/v1/pods", pages, static (served, context) => Write(context, served.Pods?.Invoke(), PodsDocumentContext.Default.PodsDocument));
+        Serve("/api/v1/bpf", pages, static (served, context) => Write(context, served.Bpf?.Invoke(), BpfDocumentContext.Default.BpfDocument));
         Serve("/", pages, static (served, context) => ContentCoding.WriteAsync(context, () =>
         {
             context.Response.ContentType = "text/html; charset=utf-8";
-            return context.Response.WriteAsync(LandingPage.Write(FindPods(served)));
+            return context.Response.WriteAsync(LandingPage.Write(served.Pods?.Invoke()));
         }));
 
         // Any other method gets 405 with Allow. The cast says which of the overloads is meant: the one that binds nothing.
@@ -45,30 +40,6 @@ internal static class ExporterEndpoints
 
                 async Task AnswerAsync() => await answer(await content.GetAsync(context), context);
             }));
-    }
-
-    /// <summary>Null where nothing is counted.</summary>
-    private static PodsDocument? FindPods(ServerView served)
-    {
-        var services = served.Services;
-        return services.GetService<IPodSource>() is not { } source ? null : PodsDocument.Create(
-            source,
-            services.GetRequiredService<PodTable>(),
-            services.GetRequiredService<PodLabels>(),
-            services.GetRequiredService<TcHook>(),
-            services.GetRequiredService<TimeProvider>());
-    }
-
-    private static BpfDocument? FindBpf(ServerView served)
-    {
-        var services = served.Services;
-        return services.GetService<PodTrafficPrograms>() is not { } programs ? null : BpfDocument.Create(
-            services.GetRequiredService<TcHook>(),
-            services.GetService<PinDirectory>(),
-            services.GetRequiredService<TimeProvider>(),
-            services.GetRequiredService<ObjectStatusBoard>(),
-            programs,
-            services.GetService<TcpHandshakePrograms>());
     }
 
     /// <param name="document">Null: nothing is counted now, and there is none.</param>

@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using Exporter.Bpf.Tc;
+using Exporter.Bpf.Attach;
 using Exporter.Options;
 using Exporter.Pods;
 
@@ -11,7 +11,7 @@ namespace Exporter.Endpoints;
 /// <param name="Unknown">The interfaces whose pod is not known.</param>
 internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset Time, IReadOnlyList<PodEntry> Pods, IReadOnlyList<InterfaceEntry> Unknown)
 {
-    internal static PodsDocument Create(IPodSource source, PodTable table, PodLabels labels, TcHook hook, TimeProvider time)
+    internal static PodsDocument Create(IPodSource source, PodTable table, PodLabels labels, TcAttacher attacher, TimeProvider time)
     {
         // Each is asked once: it may become known meanwhile.
         var found = table.Current.Values.OrderBy(owner => owner.Generation).Select(owner => (owner.Pod, owner.Counts, Entry: InterfaceEntry.Of(owner))).ToList();
@@ -26,7 +26,7 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
         {
             Add(known.Identity, known);
         }
-        return new(source.Name, hook.Name, time.GetUtcNow(), [.. pods.Values], [.. interfaces[default]]);
+        return new(source.Name, attacher.Name, time.GetUtcNow(), [.. pods.Values], [.. interfaces[default]]);
 
         void Add(PodIdentity pod, KnownPod? known) => pods[(pod.Namespace, pod.Name)] = new(
             pod.Namespace,

@@ -1,17 +1,24 @@
 using Exporter.Exposition;
+using Exporter.Health;
 using Exporter.Server;
 using Prometheus;
 
 namespace Exporter.Endpoints;
 
-/// <summary>What the server serves: the server stays while sessions come and go.</summary>
-/// <param name="services">Of the session, or of what is there in its place.</param>
+/// <summary>The content of all pages during one session, or while nothing is counted. The server stays while sessions come and go.</summary>
 /// <param name="own">The exporter's own families, of the whole process.</param>
-internal sealed class ServerView(IServiceProvider services, CollectorRegistry own)
+/// <param name="pods">The pods' families; null: nothing is counted.</param>
+internal sealed class ServerView(CollectorRegistry own, LoopHealth health, Readiness readiness, PodsExposition? pods = null)
 {
-    private readonly PodsExposition? _pods = services.GetService<PodsExposition>();
+    internal LoopHealth Health => health;
 
-    internal IServiceProvider Services => services;
+    internal Readiness Readiness => readiness;
+
+    /// <summary>Makes /api/v1/pods; null: nothing is counted.</summary>
+    internal Func<PodsDocument>? Pods { get; init; }
+
+    /// <summary>Makes /api/v1/bpf; null: nothing is counted.</summary>
+    internal Func<BpfDocument>? Bpf { get; init; }
 
     /// <summary>Writes the pods' families, and behind them the exporter's own, which end the exposition.</summary>
     /// <param name="refusals">Counts scrapes that are cut off.</param>
@@ -22,13 +29,13 @@ internal sealed class ServerView(IServiceProvider services, CollectorRegistry ow
             ? PrometheusConstants.OpenMetricsContentTypeWithVersionAndEncoding
             : PrometheusConstants.TextContentTypeWithVersionAndEncoding;
         var body = context.Response.BodyWriter;
-        if (_pods is null)
+        if (pods is null)
         {
             await ContentCoding.WriteAsync(context, async () => await WriteOwnAsync(context.Response.Body, format, context.RequestAborted));
             return;
         }
         using var own = new MemoryStream();
-        using var snapshot = _pods.Acquire(format);
+        using var snapshot = pods.Acquire(format);
         await using var cutOff = snapshot.IsCutOff.Register(() =>
         {
             refusals.Count(RefusalReason.SlowClient);

@@ -27,19 +27,7 @@ internal sealed class BpfMetrics
         MetricType.Counter, "podnet_exporter_bpf_program_misses_total", "runs", "Runs of a BPF program that the kernel skipped, as far as it reports them.", new MetricLabel("program"))
     {
         Query = "sum by (instance, program) (increase(podnet_exporter_bpf_program_misses_total[1h])) > 0",
-        Details = "For kprobes the kernel reports them since Linux 6.7. Once `podnet_tp_state2` is attached, it counts what `podnet_tp_state` misses.",
-    };
-
-    private static readonly MetricDefinition MapEntries = new(
-        MetricType.Gauge, "podnet_exporter_bpf_map_entries", "entries", "Entries of a BPF map when it was last read.", new MetricLabel("map", "traffic", "handshakes", "handshakes_late"))
-    {
-        Query = "podnet_exporter_bpf_map_entries / podnet_exporter_bpf_map_max_entries > 0.8",
-    };
-
-    private static readonly MetricDefinition MapMaxEntries = new(
-        MetricType.Gauge, "podnet_exporter_bpf_map_max_entries", "entries", "Entries that a BPF map has room for.", new MetricLabel("map", "traffic", "handshakes", "handshakes_late"))
-    {
-        Query = "podnet_exporter_bpf_map_max_entries",
+        Details = "For kprobes the kernel reports them since Linux 6.7. Once `podnet_tp_state2` is attached, it counts the changes that `podnet_tp_state` misses.",
     };
 
     private readonly IReadOnlyList<Func<IReadOnlyList<BpfProgram>>> _programs;
@@ -58,16 +46,18 @@ internal sealed class BpfMetrics
         _runs = ProgramRuns.CreateCounter(metrics);
         _runTime = ProgramRunTime.CreateCounter(metrics);
         _misses = ProgramMisses.CreateCounter(metrics);
-        var entries = MapEntries.CreateGauge(metrics);
+        IReadOnlyList<string> names = [.. maps.Select(map => map.Name)];
+        var entries = EntriesOf(names).CreateGauge(metrics);
         _entryGauges = [.. maps.Select(map => entries.WithLabels(map.Name))];
-        var maxEntries = MapMaxEntries.CreateGauge(metrics);
+        var maxEntries = MaxEntriesOf(names).CreateGauge(metrics);
         foreach (var map in maps)
         {
             maxEntries.WithLabels(map.Name).Set(map.MaxEntries);
         }
     }
 
-    internal static IReadOnlyList<MetricDefinition> Families => [ProgramRuns, ProgramRunTime, ProgramMisses, MapEntries, MapMaxEntries];
+    /// <param name="maps">The names of the maps whose use is shown.</param>
+    internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<string> maps) => [ProgramRuns, ProgramRunTime, ProgramMisses, EntriesOf(maps), MaxEntriesOf(maps)];
 
     /// <exception cref="BpfException">The kernel does not tell.</exception>
     internal void Update()
@@ -85,6 +75,18 @@ internal sealed class BpfMetrics
             _entryGauges[i].Set(_maps[i].Entries());
         }
     }
+
+    private static MetricDefinition EntriesOf(IReadOnlyList<string> maps) => new(
+        MetricType.Gauge, "podnet_exporter_bpf_map_entries", "entries", "Entries of a BPF map when it was last read.", new MetricLabel("map", [.. maps]))
+    {
+        Query = "podnet_exporter_bpf_map_entries / podnet_exporter_bpf_map_max_entries > 0.8",
+    };
+
+    private static MetricDefinition MaxEntriesOf(IReadOnlyList<string> maps) => new(
+        MetricType.Gauge, "podnet_exporter_bpf_map_max_entries", "entries", "Entries that a BPF map has room for.", new MetricLabel("map", [.. maps]))
+    {
+        Query = "podnet_exporter_bpf_map_max_entries",
+    };
 
     private void Update(BpfProgram program)
     {

@@ -19,7 +19,7 @@ internal sealed class NamespaceOwners
     {
         (_table, _hostNamespace) = (table, hostNamespace);
         _host = new(new(0, "host", "", 0, 0, null), generation: 0, seenAt: default) { Counts = hostCounts };
-        _table.Networks = _table.Networks.SetItem(_hostNamespace, _host);
+        _table.ByNamespace = _table.ByNamespace.SetItem(_hostNamespace, _host);
     }
 
     /// <summary>Publishes the peer namespaces of these interfaces; of several with the same one, the last counts.</summary>
@@ -36,7 +36,7 @@ internal sealed class NamespaceOwners
             table[ns] = owner;
         }
         table[_hostNamespace] = _host;
-        _table.Networks = table.ToImmutable();
+        _table.ByNamespace = table.ToImmutable();
         _owners = owners;
     }
 }

@@ -1,6 +1,4 @@
 using System.Net;
-using Exporter.Bpf;
-using Exporter.Bpf.Contract;
 using Exporter.Bpf.Netlink;
 
 namespace Exporter.Pods;
@@ -87,11 +85,4 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
 
     /// <summary>Keeps its totals for the next process; null: nothing does. It belongs to the ledger's lock.</summary>
     internal IInterfaceRecord? Record { get; set; }
-
-    /// <summary>Adds what a drain has counted on it. The caller holds the ledger's lock, and commits.</summary>
-    internal void Count(in TrafficValue traffic)
-    {
-        Totals.Add(traffic.Transmit.Total, traffic.Receive.Total);
-        Record?.Add(TrafficValue.Fields, RowFields.RowOf(traffic));
-    }
 }

@@ -1,7 +1,6 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
 
 namespace Exporter.Pods;
 
@@ -14,7 +13,11 @@ internal readonly record struct UncountedPackets(ulong? Transmitted, ulong? Rece
 /// <summary>The place where an interface's totals outlive the process.</summary>
 internal interface IInterfaceRecord
 {
+    /// <summary>Adds a row with the next commit. Callers hold the ledger's lock.</summary>
     void Add(RowFields fields, ReadOnlySpan<ulong> row);
+
+    /// <summary>Everything that was added, by previous processes too; all zero where nothing was.</summary>
+    void ReadTotal(RowFields fields, Span<ulong> total);
 }
 
 /// <summary>
@@ -32,7 +35,7 @@ internal sealed class InterfaceTotals
 
     internal (ulong Packets, ulong Bytes) Received => (Volatile.Read(ref _receivedPackets), Volatile.Read(ref _receivedBytes));
 
-    internal void Add(in TrafficCount transmitted, in TrafficCount received)
+    internal void Add((ulong Packets, ulong Bytes) transmitted, (ulong Packets, ulong Bytes) received)
     {
         Volatile.Write(ref _transmittedPackets, _transmittedPackets + transmitted.Packets);
         Volatile.Write(ref _transmittedBytes, _transmittedBytes + transmitted.Bytes);
@@ -48,7 +51,7 @@ internal sealed class InterfaceTotals
 internal sealed class PodTable
 {
     private ImmutableDictionary<int, PodInterface> _current = ImmutableDictionary<int, PodInterface>.Empty;
-    private ImmutableDictionary<ulong, PodInterface> _networks = ImmutableDictionary<ulong, PodInterface>.Empty;
+    private ImmutableDictionary<ulong, PodInterface> _byNamespace = ImmutableDictionary<ulong, PodInterface>.Empty;
     private FrozenSet<ulong> _peerNamespaces = [];
 
     internal ImmutableDictionary<int, PodInterface> Current
@@ -65,9 +68,9 @@ internal sealed class PodTable
     }
 
     /// <summary>One interface of each network namespace that is known, by the number that the BPF programs know it by.</summary>
-    internal ImmutableDictionary<ulong, PodInterface> Networks
+    internal ImmutableDictionary<ulong, PodInterface> ByNamespace
     {
-        get => Volatile.Read(ref _networks);
-        set => Volatile.Write(ref _networks, value);
+        get => Volatile.Read(ref _byNamespace);
+        set => Volatile.Write(ref _byNamespace, value);
     }
 }

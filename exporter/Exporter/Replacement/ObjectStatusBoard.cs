@@ -1,5 +1,6 @@
-using Exporter.Bpf;
 using Exporter.Metrics;
+using Exporter.Signals;
+using Exporter.Signals.Objects;
 using Exporter.State;
 using Prometheus;
 
@@ -17,25 +18,15 @@ internal sealed class ObjectStatusBoard
     private const string Replaced = "replaced";
     private const string Refused = "refused";
 
-    private static readonly MetricDefinition ReplacementsFamily = new(
-        MetricType.Counter,
-        "podnet_exporter_bpf_replacements_total",
-        "objects",
-        "BPF objects from Bpf:ObjectDirectory that replaced the running ones, or were refused.",
-        new MetricLabel("object", "pod_traffic", "tcp_handshake"),
-        new MetricLabel("result", "replaced", "refused"))
-    {
-        Query = "increase(podnet_exporter_bpf_replacements_total{result=\"refused\"}[1h]) > 0",
-        Details = "refused: the running programs stay; the log and /api/v1/bpf have the reason.",
-    };
-
     private readonly Counter _replacements;
-    private ObjectStatus[] _status = [new(PodTrafficPrograms.ObjectName), new(TcpHandshakePrograms.ObjectName)];
+    private ObjectStatus[] _status;
 
-    internal ObjectStatusBoard(BpfOptions options, IMetricFactory metrics)
+    /// <param name="signals">Their objects, and the one that they share.</param>
+    internal ObjectStatusBoard(BpfOptions options, IMetricFactory metrics, IReadOnlyList<Signal> signals)
     {
         Directory = new(options);
-        _replacements = ReplacementsFamily.CreateCounter(metrics);
+        _status = [.. NamesOf(signals).Select(name => new ObjectStatus(name))];
+        _replacements = ReplacementsOf(signals).CreateCounter(metrics);
         foreach (var status in _status)
         {
             _replacements.WithLabels(status.Name, Replaced).Publish();
@@ -43,7 +34,7 @@ internal sealed class ObjectStatusBoard
         }
     }
 
-    internal static IReadOnlyList<MetricDefinition> Families => [ReplacementsFamily];
+    internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<Signal> signals) => [ReplacementsOf(signals)];
 
     /// <summary>What is there to replace them; remembers what it has offered.</summary>
     internal ObjectDirectory Directory { get; }
@@ -54,6 +45,20 @@ internal sealed class ObjectStatusBoard
         Set(name, Replaced, status => status with { Source = source, ReplacedAt = now, Refusal = null, RefusedAt = null });
 
     internal void SetRefused(string name, string reason, DateTimeOffset now) => Set(name, Refused, status => status with { Refusal = reason, RefusedAt = now });
+
+    private static IEnumerable<string> NamesOf(IReadOnlyList<Signal> signals) => signals.Select(signal => signal.ObjectName).OfType<string>().Prepend(PacketObject.ObjectName);
+
+    private static MetricDefinition ReplacementsOf(IReadOnlyList<Signal> signals) => new(
+        MetricType.Counter,
+        "podnet_exporter_bpf_replacements_total",
+        "objects",
+        "BPF objects from Bpf:ObjectDirectory that replaced the running ones, or were refused.",
+        new MetricLabel("object", [.. NamesOf(signals)]),
+        new MetricLabel("result", Replaced, Refused))
+    {
+        Query = "increase(podnet_exporter_bpf_replacements_total{result=\"refused\"}[1h]) > 0",
+        Details = "refused: the running programs stay; the log and /api/v1/bpf have the reason.",
+    };
 
     private void Set(string name, string result, Func<ObjectStatus, ObjectStatus> change)
     {

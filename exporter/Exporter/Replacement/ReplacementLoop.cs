@@ -1,22 +1,28 @@
 using Exporter.Bpf;
+using Exporter.Bpf.Native;
 using Exporter.Bpf.Netlink;
-using Exporter.Discovery;
 using Exporter.Health;
+using Exporter.Signals.Objects;
 
 namespace Exporter.Replacement;
 
 /// <summary>
-/// Looks into the directory of objects, and has each that is new take the place of the one that runs: once the kernel has verified it, and
+/// Looks into the directory of objects, and has each new one take the place of the one that runs: once the kernel has verified it, and
 /// it has proven to let packets pass. One that is refused changes nothing.
 /// </summary>
 internal sealed partial class ReplacementLoop(
-    ObjectStatusBoard objects, InterfaceReconciler reconciler, LoopHealth health, TimeProvider time, ILogger<ReplacementLoop> logger) : BackgroundService
+    ObjectStatusBoard objects,
+    IReadOnlyList<IReplaceable> loaded,
+    IInterfacePrograms attached,
+    LoopHealth health,
+    TimeProvider time,
+    ILogger<ReplacementLoop> logger) : BackgroundService
 {
     private const string LoopName = "objects";
 
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
-    /// <summary>The kernel verifies some ten thousand instructions, on a node that may be out of breath.</summary>
+    /// <summary>The kernel verifies some ten thousand instructions, on a node that may be overloaded.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -25,13 +31,15 @@ internal sealed partial class ReplacementLoop(
         do
         {
             health.Beat(LoopName, Pause + Patience);
-            await LookAsync(PodTrafficPrograms.ObjectName, reconciler.ReplaceTrafficAsync, stoppingToken);
-            await LookAsync(TcpHandshakePrograms.ObjectName, reconciler.ReplaceHandshakesAsync, stoppingToken);
+            foreach (var status in objects.Status)
+            {
+                await LookAsync(status.Name, stoppingToken);
+            }
         }
         while (await timer.NextAsync(stoppingToken));
     }
 
-    private async Task LookAsync(string name, Func<byte[], CancellationToken, Task> replace, CancellationToken stoppingToken)
+    private async Task LookAsync(string name, CancellationToken stoppingToken)
     {
         if (!objects.Directory.TryTakeNew(name, out var path, out var content, out var problem))
         {
@@ -41,7 +49,8 @@ internal sealed partial class ReplacementLoop(
         {
             if (content is not null)
             {
-                await replace(content, stoppingToken);
+                var current = loaded.FirstOrDefault(one => one.Name == name) ?? throw new BpfException($"replace the programs of {name}: there are none", Errno.ENOENT);
+                await current.ReplaceAsync(content, attached, stoppingToken);
                 objects.SetReplaced(name, path, time.GetUtcNow());
                 LogReplaced(name, path);
                 return;
@@ -57,7 +66,7 @@ internal sealed partial class ReplacementLoop(
         }
         catch (OperationCanceledException)
         {
-            // Whoever comes next in this process is offered it again.
+            // The next session is offered it again.
             objects.Directory.Forget(name);
             return;
         }

@@ -36,7 +36,7 @@ internal sealed class PendingCounts<TOwner>(
     }
 
     /// <summary>Hands over the counts of owners whose pods are identified now, and of those whose wait is over.</summary>
-    internal void Settle(Func<TOwner, IPodAccount?> find, Crediter credit, Taker giveUp)
+    internal void Flush(Func<TOwner, IPodAccount?> find, Crediter credit, Taker giveUp)
     {
         foreach (var (owner, held) in _held)
         {

@@ -64,7 +64,7 @@ internal sealed class LedgerEntry : IInterfaceRecord
 
     /// <summary>The signal's row with all that was added; all zero where there is none.</summary>
     /// <param name="total">As long as the row.</param>
-    internal void ReadTotal(RowFields fields, Span<ulong> total)
+    public void ReadTotal(RowFields fields, Span<ulong> total)
     {
         total.Clear();
         if (_rows[_ledger.NumberOf(fields)] is { } row)

@@ -1,6 +1,6 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
+using Exporter.Bpf.Attach;
 
 namespace Exporter.State;
 
@@ -293,12 +293,11 @@ internal static class PinnedState
     private static List<string> FindFlat(PinDirectory root) =>
         [.. root.List().Where(name => EarlierNames.Any(earlier => name.StartsWith(earlier, StringComparison.Ordinal)))];
 
-    /// <summary>Links first: nobody counts when the maps go.</summary>
+    /// <summary>Folders of links first: no program counts any more when the maps go.</summary>
     private static int RemoveContent(PinDirectory pins, IReadOnlyList<string> names)
     {
-        var links = TcxHook.RemovePinned(pins);
-        TcpHandshakePrograms.RemovePinned(pins);
-        foreach (var name in names)
+        var links = TcxAttacher.RemovePinned(pins);
+        foreach (var name in names.OrderBy(name => name.Contains("links", StringComparison.Ordinal) ? 0 : 1))
         {
             pins.Remove(name);
         }

@@ -1,7 +1,7 @@
-using Exporter.Bpf;
-using Exporter.Bpf.Contract;
+using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
+using Exporter.Signals;
+using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
 
 namespace Exporter.Kernel.Tests.Support;
@@ -9,7 +9,7 @@ namespace Exporter.Kernel.Tests.Support;
 /// <summary>The programs, loaded and attached with one hook, and a thread that drains them every 100 ms from the start to the end.</summary>
 internal sealed class Counting : IDisposable
 {
-    private readonly PodTrafficPrograms _programs = PodTrafficPrograms.Load(256);
+    private readonly TrafficPrograms _programs = TrafficPrograms.Load(256);
     private readonly TcClient _client = new();
     private readonly Dictionary<int, TrafficValue> _totals = [];
     private readonly ManualResetEventSlim _stop = new();
@@ -18,7 +18,7 @@ internal sealed class Counting : IDisposable
 
     internal Counting(string hook)
     {
-        Hook = hook == "tcx" ? new TcxHook(_programs) : new ClsactHook(_programs, _client, 10);
+        Hook = hook == "tcx" ? new TcxAttacher(_programs.Pair) : new ClsactAttacher(_programs.Pair, _client, 10);
         _thread = new Thread(() =>
         {
             while (!_stop.Wait(100))
@@ -30,9 +30,9 @@ internal sealed class Counting : IDisposable
         _thread.Start();
     }
 
-    internal TcHook Hook { get; }
+    internal TcAttacher Hook { get; }
 
-    internal PodTrafficPrograms Programs => _programs;
+    internal TrafficPrograms Programs => _programs;
 
     internal int Drains { get; private set; }
 

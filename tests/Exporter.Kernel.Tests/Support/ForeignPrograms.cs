@@ -1,6 +1,6 @@
 using Exporter.Bpf;
+using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
 
 namespace Exporter.Kernel.Tests.Support;
 
@@ -41,7 +41,7 @@ internal sealed class ForeignPrograms : IDisposable
     internal IDisposable AddLink(Pod pod, bool atHead = false, bool endsChain = false)
     {
         var program = endsChain ? "foreign_stop" : atHead ? "foreign_head" : "foreign_next";
-        var link = TcxHook.TryLink(_object.Program(program), pod.Ifindex, TcDirection.Ingress, atHead ? TcxHook.BPF_F_BEFORE : 0)!;
+        var link = TcxAttacher.TryLink(_object.Program(program), pod.Ifindex, TcDirection.Ingress, atHead ? TcxAttacher.BPF_F_BEFORE : 0)!;
         _links.Add(link);
         return link;
     }

@@ -1,6 +1,6 @@
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
 using Exporter.Bpf.Netlink;
+using Exporter.Signals.Handshakes;
 using Exporter.Tests.Support;
 
 namespace Exporter.Kernel.Tests.Support;
@@ -11,7 +11,7 @@ internal sealed class HandshakeCounting : IDisposable
     /// <summary>One microsecond to an hour, in powers of ten and what TCP's timeouts make interesting.</summary>
     private static readonly ulong[] Bounds = [1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 500_000_000, 2_000_000_000, 3_600_000_000_000];
 
-    private readonly TcpHandshakePrograms _programs;
+    private readonly HandshakePrograms _programs;
     private readonly LinkClient _client = new();
     internal NetNamespaces Namespaces { get; } = NetNamespaces.Load();
 
@@ -19,9 +19,9 @@ internal sealed class HandshakeCounting : IDisposable
     private readonly ManualResetEventSlim _stop = new();
     private readonly Thread _thread;
 
-    internal HandshakeCounting(int maxNetworks = 256, int maxLate = 1024)
+    internal HandshakeCounting(int maxNamespaces = 256, int maxRetransmitting = 1024)
     {
-        _programs = TcpHandshakePrograms.Attach(HandshakeHook.Tracepoint, Bounds, maxNetworks, maxLate);
+        _programs = HandshakePrograms.Attach(HandshakeAttachType.Tracepoint, Bounds, maxNamespaces, maxRetransmitting);
         _programs.Activate();
         _thread = new Thread(() =>
         {
@@ -34,7 +34,7 @@ internal sealed class HandshakeCounting : IDisposable
         _thread.Start();
     }
 
-    internal TcpHandshakePrograms Programs => _programs;
+    internal HandshakePrograms Programs => _programs;
 
     internal int Drains { get; private set; }
 
@@ -58,7 +58,7 @@ internal sealed class HandshakeCounting : IDisposable
     {
         lock (_totals)
         {
-            return _programs.Late.Read().Length;
+            return _programs.Retransmitting.Read().Length;
         }
     }
 
@@ -86,11 +86,11 @@ internal sealed class HandshakeCounting : IDisposable
     {
         lock (_totals)
         {
-            foreach (var row in _programs.Handshakes.Drain())
+            foreach (var row in _programs.Handshakes.Current.Drain())
             {
-                var total = _totals.GetValueOrDefault(row.Key.Network);
+                var total = _totals.GetValueOrDefault(row.Key.Netns);
                 total.Add(row.Value);
-                _totals[row.Key.Network] = total;
+                _totals[row.Key.Netns] = total;
             }
         }
     }

@@ -1,15 +1,15 @@
+using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Tc;
 
 namespace Exporter.Kernel.Tests.Support;
 
 internal static class TcHooks
 {
     /// <summary>Attaches both programs, to an interface that is there, until it is disposed.</summary>
-    internal static IDisposable AttachBoth(this TcHook hook, int ifindex) =>
+    internal static IDisposable AttachBoth(this TcAttacher hook, int ifindex) =>
         new Both(Attach(hook, ifindex, TcDirection.Ingress), Attach(hook, ifindex, TcDirection.Egress));
 
-    private static TcAttachment Attach(TcHook hook, int ifindex, TcDirection direction) =>
+    private static TcAttachment Attach(TcAttacher hook, int ifindex, TcDirection direction) =>
         hook.TryAttach(ifindex, direction) ?? throw new InvalidOperationException($"Interface {ifindex} is gone");
 
     private sealed class Both(IDisposable ingress, IDisposable egress) : IDisposable

@@ -107,12 +107,12 @@ internal sealed class CompiledAssembly : ISignatureTypeProvider<Types, object?>
 
     private void Use(TypeDefinitionHandle user, Types types)
     {
-        var (from, _) = NameOf(user);
+        var (from, by) = NameOf(user);
         foreach (var (to, name) in types.Select(type => NameOf(Outermost(type))))
         {
             if (to != from)
             {
-                _uses.Add(new(from, to, name));
+                _uses.Add(new(from, by, to, name));
             }
         }
     }

@@ -2,15 +2,14 @@ using System.Buffers;
 using System.Collections.Frozen;
 using System.Text;
 using Exporter.Accounts;
-using Exporter.Bpf.Contract;
 using Exporter.Commands;
-using Exporter.Discovery;
 using Exporter.Exposition;
-using Exporter.Handshakes;
+using Exporter.Interfaces;
 using Exporter.Pods;
 using Exporter.Signals;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 using Exporter.State;
-using Exporter.Traffic;
 using Microsoft.Extensions.Time.Testing;
 using Prometheus;
 
@@ -35,15 +34,16 @@ internal sealed class CountingNode : IDisposable
         Ledger = Ledger.OpenIn(Memory);
         Options = TestOptions.Read(settings);
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
-        Metrics = new(Factory, Ledger, AllSignals.Totals);
-        (Drains, TrafficLosses, HandshakeLosses, State) = (new(Factory, AllSignals.Rows), new(Factory), new(Factory, Ledger), new(Factory));
+        Metrics = new(Factory, Ledger, EverySignal.Totals);
+        (Drains, TrafficLosses, HandshakeLosses, State) = (new(Factory, EverySignal.Rows), new(Factory), new(Factory, Ledger), new(Factory));
         Interfaces = new(Factory);
         ProcessMetrics.ShowBuild(Factory);
         ProcessMetrics.ShowStandby(Factory, null);
         Labels = Options.CreateLabels();
         Pods = new(Metrics, Time, Labels, Options.Metrics, plan ?? Options.CreatePlan(), Ledger, Logger);
-        Reader = new(Source, Table, Metrics, Drains, TrafficLosses, Ledger, Time, Options.Identity);
-        Handshakes = new(HandshakeSource, Table, Metrics, HandshakeLosses, Ledger, Time, Options.Identity, Options.Handshake);
+        var context = new SessionContext(Table, Metrics, Ledger, Factory, Time, Options.Identity.HoldFor, Options.Drain.Interval);
+        Traffic = new(Source, Source.ReadLoss, TrafficLosses, context);
+        Handshakes = new(HandshakeSource, HandshakeSource, HandshakeLosses, Options.Signals.OfType<HandshakeSignal>().Single().Options.Buckets, context);
     }
 
     internal static PodName Web { get; } = new("shop", "web");
@@ -86,11 +86,11 @@ internal sealed class CountingNode : IDisposable
 
     internal FakeTrafficSource Source { get; } = new();
 
-    internal TrafficReader Reader { get; }
+    internal TrafficDrain Traffic { get; }
 
     internal FakeHandshakeSource HandshakeSource { get; } = new();
 
-    internal HandshakeReader Handshakes { get; }
+    internal HandshakeDrain Handshakes { get; }
 
     public void Dispose() => Source.Dispose();
 
@@ -121,7 +121,7 @@ internal sealed class CountingNode : IDisposable
     internal void Count(int ifindex, TrafficValue traffic)
     {
         Source.Put(ifindex, traffic);
-        Reader.Drain();
+        Traffic.Drain();
     }
 
     /// <summary>An interface that leads to a network namespace appears; without a pod it is not known yet whose it is.</summary>
@@ -129,7 +129,7 @@ internal sealed class CountingNode : IDisposable
     internal PodInterface Join(ulong network, PodName? pod = null)
     {
         var owner = Appear((int)network, (long)network, pod);
-        Table.Networks = Table.Networks.SetItem(network, owner);
+        Table.ByNamespace = Table.ByNamespace.SetItem(network, owner);
         return owner;
     }
 
@@ -137,7 +137,7 @@ internal sealed class CountingNode : IDisposable
     internal IPodAccount JoinHost(ulong network)
     {
         var series = Pods.AcquireHost();
-        Table.Networks = Table.Networks.SetItem(network, NewInterface(0, 0, series));
+        Table.ByNamespace = Table.ByNamespace.SetItem(network, NewInterface(0, 0, series));
         return series;
     }
 
@@ -145,7 +145,7 @@ internal sealed class CountingNode : IDisposable
     internal void Leave(ulong network)
     {
         Forget((int)network);
-        Table.Networks = Table.Networks.Remove(network);
+        Table.ByNamespace = Table.ByNamespace.Remove(network);
     }
 
     /// <summary>A network namespace that an interface leads to, be it counted yet or not, had handshakes, and they are drained.</summary>

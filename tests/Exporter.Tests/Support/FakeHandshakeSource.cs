@@ -1,16 +1,15 @@
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
-using Exporter.Handshakes;
-using Exporter.State;
+using Exporter.Signals;
+using Exporter.Signals.Handshakes;
 
 namespace Exporter.Tests.Support;
 
 /// <summary>Hands out what a test has put in, once; late handshakes until they are removed.</summary>
-internal sealed class FakeHandshakeSource : IHandshakeSource
+internal sealed class FakeHandshakeSource : IRowSource<HandshakeKey, HandshakeValue>, IHandshakeState
 {
     private readonly Dictionary<HandshakeLoss, ulong> _losses = [];
-    private readonly List<DrainedRow<HandshakeFlow, HandshakeLate>> _late = [];
+    private readonly List<DrainedRow<HandshakeFlow, RetransmittedHandshake>> _late = [];
     private readonly FakeRows<HandshakeKey, HandshakeValue> _rows = new();
     private int _drains;
 
@@ -40,19 +39,27 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
     /// <summary>Runs when the late handshakes have been read and none is removed yet.</summary>
     internal Action AfterReadingLate { get; set; } = () => { };
 
-    /// <summary>The bounds that the rows were counted by; null: the options'.</summary>
-    internal IReadOnlyList<ulong>? Bounds { get; set; }
+    /// <summary>The rows were counted by a previous process, with other bounds.</summary>
+    internal bool IsPrevious { get; set; }
 
     /// <summary>Allocates nothing, so that a test can tell what its caller allocates.</summary>
-    public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out CommittedMap kept, out IReadOnlyList<ulong>? bounds, out bool isLast)
+    public ReadOnlySpan<DrainedRow<HandshakeKey, HandshakeValue>> Read(out RowsRead read)
     {
-        (kept, bounds, isLast) = (default, Bounds, true);
+        read = new(default, IsPrevious, IsCommitted: false, IsLast: true);
         Interlocked.Increment(ref _drains);
         WhileDraining();
         return Fails ? throw new BpfException("drain the map of handshakes", 12) : _rows.Read();
     }
 
-    public void Clear()
+    public void Keep()
+    {
+    }
+
+    public void EndPrevious()
+    {
+    }
+
+    public void Release()
     {
         _rows.Clear();
         if (FailsToClear)
@@ -74,23 +81,23 @@ internal sealed class FakeHandshakeSource : IHandshakeSource
     public ulong ReadLoss(HandshakeLoss reason) =>
         FailsToReadLosses ? throw new BpfException("read the losses", 12) : _losses.GetValueOrDefault(reason);
 
-    public ReadOnlySpan<DrainedRow<HandshakeFlow, HandshakeLate>> ReadLate()
+    public ReadOnlySpan<DrainedRow<HandshakeFlow, RetransmittedHandshake>> ReadRetransmitted()
     {
         LateReads++;
         if (FailsToReadLate)
         {
             throw new BpfException("read the late handshakes", 12);
         }
-        DrainedRow<HandshakeFlow, HandshakeLate>[] rows = [.. _late];
+        DrainedRow<HandshakeFlow, RetransmittedHandshake>[] rows = [.. _late];
         AfterReadingLate();
         return rows;
     }
 
-    public bool RemoveLate(in HandshakeFlow flow) => Forget(flow);
+    public bool TryRemove(in HandshakeFlow flow) => Forget(flow);
 
     internal void Put(ulong network, HandshakeValue handshakes) => _rows.Put(new(network), handshakes);
 
-    internal void PutLate(HandshakeFlow flow, HandshakeLate late) => _late.Add(new(flow, late));
+    internal void PutLate(HandshakeFlow flow, RetransmittedHandshake late) => _late.Add(new(flow, late));
 
     /// <summary>A late handshake has ended, or was removed.</summary>
     internal bool Forget(HandshakeFlow flow) => _late.RemoveAll(row => IsSame(row.Key, flow)) > 0;

@@ -1,14 +1,12 @@
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
-using Exporter.State;
-using Exporter.Traffic;
+using Exporter.Signals;
+using Exporter.Signals.Traffic;
 
 namespace Exporter.Tests.Support;
 
 /// <summary>Hands out what a test has put in, once; says when it was asked.</summary>
-internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
+internal sealed class FakeTrafficSource : IRowSource<TrafficKey, TrafficValue>, IDisposable
 {
-
     private readonly Dictionary<LossReason, Loss> _losses = [];
     private readonly SemaphoreSlim _drained = new(0);
     private readonly FakeRows<TrafficKey, TrafficValue> _rows = new();
@@ -28,9 +26,9 @@ internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
     /// <summary>Runs while the reader waits for the rows.</summary>
     internal Action WhileDraining { get; set; } = () => { };
 
-    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out CommittedMap kept, out bool isLast)
+    public ReadOnlySpan<DrainedRow<TrafficKey, TrafficValue>> Read(out RowsRead read)
     {
-        (kept, isLast) = (default, true);
+        read = new(default, IsPrevious: false, IsCommitted: false, IsLast: true);
         Interlocked.Increment(ref _drains);
         try
         {
@@ -43,7 +41,11 @@ internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
         }
     }
 
-    public void Clear()
+    public void Keep()
+    {
+    }
+
+    public void Release()
     {
         _rows.Clear();
         if (FailsToClear)
@@ -52,11 +54,11 @@ internal sealed class FakeTrafficSource : ITrafficSource, IDisposable
         }
     }
 
-    public void EndFormer()
+    public void EndPrevious()
     {
     }
 
-    public Loss ReadLoss(LossReason reason) =>
+    internal Loss ReadLoss(LossReason reason) =>
         FailsToReadLosses ? throw new BpfException("read the losses", 12) : _losses.GetValueOrDefault(reason);
 
     public void Dispose() => _drained.Dispose();

@@ -1,7 +1,12 @@
+using Exporter.Accounts;
+using Exporter.Options;
+using Microsoft.Extensions.Configuration;
 using Exporter.Bpf;
-using Exporter.Bpf.Contract;
 using Exporter.Commands;
 using Exporter.Pods;
+using Exporter.Signals;
+using Exporter.Signals.Handshakes;
+using Exporter.Signals.Traffic;
 using Exporter.State;
 
 namespace Exporter.Tests.Support;
@@ -13,6 +18,16 @@ internal struct LedgerCounts
     internal HandshakeValue Handshakes;
 
     internal readonly ulong[] Words => [.. RowFields.RowOf(Traffic), .. RowFields.RowOf(Handshakes)];
+}
+
+/// <summary>The signals with the options' defaults.</summary>
+internal static class EverySignal
+{
+    internal static IReadOnlyList<Signal> Defaults { get; } = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().Build())).Signals;
+
+    internal static IReadOnlyList<RowFields> Rows { get; } = [.. Defaults.Select(signal => signal.Fields)];
+
+    internal static IReadOnlyList<SignalTotals> Totals { get; } = [.. Defaults.Select(signal => signal.Totals)];
 }
 
 /// <summary>Values where the program has rows.</summary>
@@ -41,6 +56,31 @@ internal static class RowValues
         {
             entry.Add(counts.Traffic);
             entry.Add(counts.Handshakes);
+        }
+    }
+
+    extension(ExporterOptions options)
+    {
+        internal HandshakeOptions Handshake => options.Signals.OfType<HandshakeSignal>().Single().Options;
+
+        /// <summary>The levels that there are series at.</summary>
+        internal IEnumerable<SeriesLevel> Levels => options.CreatePlan().Levels.Select(level => level.Level);
+
+        /// <summary>The level of a family; null: there is no such family with these options.</summary>
+        internal SeriesLevel? LevelOf(string family) => options.CreatePlan().Levels
+            .Where(level => level.Families.Any(one => family.StartsWith(one.Name, StringComparison.Ordinal)))
+            .Select(level => (SeriesLevel?)level.Level)
+            .FirstOrDefault();
+    }
+
+    extension(HandshakeValue value)
+    {
+        /// <summary>The same, with its durations in the ranges of other bounds.</summary>
+        internal HandshakeValue WithBounds(IReadOnlyList<ulong> bounds)
+        {
+            var regrouped = value;
+            HandshakeValue.Regroup(RowFields.CountersOf(ref regrouped), bounds);
+            return regrouped;
         }
     }
 
@@ -89,11 +129,11 @@ internal static class RowValues
 
     extension(Ledger)
     {
-        internal static Ledger OpenIn(ILedgerMemory memory) => Ledger.OpenIn(memory, AllSignals.Rows);
+        internal static Ledger OpenIn(ILedgerMemory memory) => Ledger.OpenIn(memory, EverySignal.Rows);
 
-        internal static Ledger Open(PinDirectory? pins) => Ledger.Open(pins, AllSignals.Rows);
+        internal static Ledger Open(PinDirectory? pins) => Ledger.Open(pins, EverySignal.Rows);
 
-        internal static MapLayout Layout => Ledger.LayoutOf(AllSignals.Rows);
+        internal static MapLayout Layout => Ledger.LayoutOf(EverySignal.Rows);
     }
 
     private static TValue Read<TValue>(LedgerEntry entry, RowFields fields)

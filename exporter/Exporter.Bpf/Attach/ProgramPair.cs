@@ -1,0 +1,24 @@
+using Exporter.Bpf.Netlink;
+
+namespace Exporter.Bpf.Attach;
+
+/// <summary>The programs of an object for the two directions of an interface, which are replaced together.</summary>
+/// <param name="ingress">The name of the program for TC ingress.</param>
+/// <param name="egress">The name of the program for TC egress.</param>
+public sealed class ProgramPair(BpfObject loaded, string ingress, string egress)
+{
+    /// <summary>Ingress first; another list when they are replaced.</summary>
+    public IReadOnlyList<BpfProgram> Programs { get; private set; } = [loaded.Program(ingress), loaded.Program(egress)];
+
+    public BpfProgram Ingress => Programs[0];
+
+    public BpfProgram Egress => Programs[1];
+
+    public BpfProgram For(TcDirection direction) => direction == TcDirection.Ingress ? Ingress : Egress;
+
+    /// <summary>The name that the program for this direction has in every object.</summary>
+    internal string NameFor(TcDirection direction) => direction == TcDirection.Ingress ? ingress : egress;
+
+    /// <summary>Has the programs of another object take the place of these, once they are attached in their place (<see cref="TcAttachment.Renew"/>).</summary>
+    public void Replace(BpfObject next) => Programs = [next.Program(ingress), next.Program(egress)];
+}

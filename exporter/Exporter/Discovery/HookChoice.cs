@@ -1,8 +1,0 @@
-namespace Exporter.Discovery;
-
-internal enum HookChoice
-{
-    Auto,
-    Tcx,
-    Clsact,
-}

@@ -1,9 +1,0 @@
-namespace Exporter.Handshakes;
-
-internal enum HandshakeChoice
-{
-    Auto,
-    Kprobe,
-    Tracepoint,
-    Off,
-}

@@ -1,0 +1,8 @@
+namespace Exporter.Interfaces;
+
+internal enum TcAttachOption
+{
+    Auto,
+    Tcx,
+    Clsact,
+}

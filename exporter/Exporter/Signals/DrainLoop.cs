@@ -1,0 +1,108 @@
+using Exporter.Accounts;
+using Exporter.Bpf;
+using Exporter.Health;
+
+namespace Exporter.Signals;
+
+/// <summary>Drains the signals of one interval at every tick, and once more when the program stops. Signals with other intervals have loops of their own.</summary>
+/// <param name="name">Of the loop, in what /livez reports.</param>
+/// <param name="drains">Each is tried, whatever becomes of the others.</param>
+/// <param name="statistics">What else is read from the kernel at each tick.</param>
+internal sealed partial class DrainLoop(
+    string name,
+    IReadOnlyList<SignalDrain> drains,
+    IReadOnlyList<Action> statistics,
+    PodAccounts accounts,
+    DrainMetrics metrics,
+    LoopHealth health,
+    TimeProvider time,
+    ILogger<DrainLoop> logger) : BackgroundService
+{
+    /// <summary>A drain waits for the kernel; on an overloaded node, that can take seconds.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private readonly Trouble _failure = new();
+    private readonly TimeSpan _interval = drains[0].Interval;
+
+    /// <summary>The last drain follows the detaching: the reconciler has stopped before.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        DrainOnce();
+        foreach (var drain in drains)
+        {
+            if (drain.Summary is { } summary)
+            {
+                LogStopped(summary);
+            }
+        }
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(_interval, time);
+        do
+        {
+            health.Beat(name, _interval + Patience);
+            DrainOnce();
+        }
+        while (await timer.NextAsync(stoppingToken));
+    }
+
+    private void DrainOnce()
+    {
+        string? problem = null;
+        var started = time.GetTimestamp();
+        for (var i = 0; i < drains.Count; i++)
+        {
+            try
+            {
+                drains[i].Drain();
+            }
+            catch (BpfException e)
+            {
+                metrics.CountError(drains[i].Fields);
+                problem = e.Message;
+            }
+        }
+        metrics.Duration.Observe(time.GetElapsedTime(started).TotalSeconds);
+        for (var i = 0; i < statistics.Count; i++)
+        {
+            try
+            {
+                statistics[i]();
+            }
+            catch (BpfException e)
+            {
+                metrics.CountError(signal: null);
+                problem = e.Message;
+            }
+        }
+        Report(problem);
+        accounts.Settle();
+    }
+
+    private void Report(string? problem)
+    {
+        if (problem is not null)
+        {
+            if (_failure.Begins())
+            {
+                LogFailing(problem);
+            }
+        }
+        else if (_failure.Ends())
+        {
+            LogRecovered();
+        }
+    }
+
+    [LoggerMessage(20, LogLevel.Error, "Draining failed; counters stay in the kernel for the next drain: {Reason}")]
+    private partial void LogFailing(string reason);
+
+    [LoggerMessage(21, LogLevel.Information, "Draining works again")]
+    private partial void LogRecovered();
+
+    [LoggerMessage(22, LogLevel.Information, "Stopped; {Summary}")]
+    private partial void LogStopped(string summary);
+}

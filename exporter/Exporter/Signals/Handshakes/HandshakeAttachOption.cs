@@ -1,0 +1,9 @@
+namespace Exporter.Signals.Handshakes;
+
+internal enum HandshakeAttachOption
+{
+    Auto,
+    Kprobe,
+    Tracepoint,
+    Off,
+}

@@ -1,0 +1,12 @@
+using Exporter.Accounts;
+using Exporter.Pods;
+using Exporter.State;
+using Prometheus;
+
+namespace Exporter.Signals;
+
+/// <summary>What the drains of one session work with.</summary>
+/// <param name="Accounts">The totals of counts that no pod has.</param>
+/// <param name="HoldFor">How long counts wait for their pod to be identified.</param>
+/// <param name="Interval">Between two drains, unless the signal has an interval of its own.</param>
+internal sealed record SessionContext(PodTable Pods, AccountMetrics Accounts, Ledger Ledger, IMetricFactory Metrics, TimeProvider Time, TimeSpan HoldFor, TimeSpan Interval);
