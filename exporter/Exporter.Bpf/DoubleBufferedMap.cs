@@ -22,17 +22,18 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     private bool _isReread;
 
     /// <summary>The pair of maps of a set whose names begin with <paramref name="name"/>.</summary>
-    /// <param name="layout">Of the type: values that are laid out otherwise are read by the names of their counters.</param>
+    /// <param name="fields">Of the type: values that are laid out otherwise are read by the names of their fields.</param>
     /// <param name="kept">Whether the rows in the map of this id are kept already, by an earlier process.</param>
     /// <param name="rereads">Whether rows that are kept already are read once more (<see cref="HasKeptRows"/>).</param>
-    public DoubleBufferedMap(MapSet maps, string name, MapLayout layout, Func<int, bool> kept, bool rereads = false)
-        : this(maps[$"{name}_active"], maps[$"{name}_a"], maps[$"{name}_b"], maps.IsAdopted ? kept : null, layout.Find(maps.Layout)) =>
+    public DoubleBufferedMap(MapSet maps, string name, RowFields fields, Func<int, bool> kept, bool rereads = false)
+        : this(maps[$"{name}_active"], maps[$"{name}_a"], maps[$"{name}_b"], maps.IsAdopted ? kept : null, fields, fields.Layout.Find(maps.Layout)) =>
         _isReread = rereads && _stage == Stage.Kept;
 
     /// <param name="slot">The array of maps, with one of the two in its slot.</param>
     /// <param name="kept">Whether what is in the map of this id is kept already, by an earlier process.</param>
-    /// <param name="sources">Where the counters are in maps that are laid out otherwise; null: as in the type.</param>
-    internal DoubleBufferedMap(BpfMap slot, BpfMap one, BpfMap other, Func<int, bool>? kept = null, int[]? sources = null)
+    /// <param name="fields">Of the type; null: all are sums.</param>
+    /// <param name="sources">Where the fields are in maps that are laid out otherwise; null: as in the type.</param>
+    internal DoubleBufferedMap(BpfMap slot, BpfMap one, BpfMap other, Func<int, bool>? kept = null, RowFields? fields = null, int[]? sources = null)
     {
         if (sources is null)
         {
@@ -40,7 +41,7 @@ public sealed class DoubleBufferedMap<TKey, TValue>
             other.RequireLayout<TKey, TValue>();
         }
         _slot = slot;
-        _reader = new(one, sources);
+        _reader = new(one, fields, sources);
         (_active, _idle) = FindActive() == other.Id ? (other, one) : (one, other);
         _stage = kept is null ? Stage.Empty : kept(_idle.Id) ? Stage.Kept : Stage.Unread;
     }

@@ -19,7 +19,9 @@ internal sealed class HashReader<TKey, TValue>
     /// <summary>How many counters one copy of a value has in the map.</summary>
     private readonly int _words;
 
+    private readonly RowFields? _fields;
     private readonly int[]? _sources;
+    private readonly ulong[] _copy;
     private TKey[] _keys = [];
     private ulong[] _values = [];
     private DrainedRow<TKey, TValue>[] _rows = [];
@@ -27,10 +29,12 @@ internal sealed class HashReader<TKey, TValue>
     private int _count;
 
     /// <param name="map">One that is as those to be read.</param>
-    /// <param name="sources">Where in the map's values each counter is, as <see cref="MapLayout.Find"/> has it; null: as in the type.</param>
-    internal unsafe HashReader(BpfMap map, int[]? sources = null)
+    /// <param name="fields">Of its values; null: nothing of them is added up.</param>
+    /// <param name="sources">Where in the map's values each field is, as <see cref="MapLayout.Find"/> has it; null: as in the type.</param>
+    internal unsafe HashReader(BpfMap map, RowFields? fields = null, int[]? sources = null)
     {
-        (_copies, _words, _sources) = (map.Copies, map.ValueSize / sizeof(ulong), sources);
+        (_copies, _words, _fields, _sources) = (map.Copies, map.ValueSize / sizeof(ulong), fields, sources);
+        _copy = new ulong[sizeof(TValue) / sizeof(ulong)];
         Resize(Math.Max(SmallestBatch, FirstBatchBytes / (sizeof(TKey) + (map.ValueSize * map.Copies))));
     }
 
@@ -118,7 +122,7 @@ internal sealed class HashReader<TKey, TValue>
     {
         if (_sources is null)
         {
-            return PerCpu.Sum(MemoryMarshal.Cast<ulong, TValue>(copies));
+            return PerCpu.Sum(MemoryMarshal.Cast<ulong, TValue>(copies), _fields);
         }
         TValue sum = default;
         var counters = RowFields.CountersOf(ref sum);
@@ -126,8 +130,9 @@ internal sealed class HashReader<TKey, TValue>
         {
             for (var i = 0; i < counters.Length; i++)
             {
-                counters[i] += _sources[i] < 0 ? 0 : copies[_sources[i]];
+                _copy[i] = _sources[i] < 0 ? 0 : copies[_sources[i]];
             }
+            _fields!.Merge(counters, _copy);
         }
         return sum;
     }

@@ -4,12 +4,16 @@ using System.Runtime.InteropServices;
 namespace Exporter.Bpf;
 
 /// <summary>
-/// The 64-bit counters that a signal's rows consist of. Maps, the ledger and accounts handle rows by these alone, whatever they count.
+/// The 64-bit fields that a signal's rows consist of. Maps, the ledger and accounts handle rows by these alone, whatever they count.
 /// </summary>
 /// <param name="name">Of the signal.</param>
 /// <param name="names">In the order of the row. A name keeps its meaning from one version to the next.</param>
-public sealed class RowFields(string name, IReadOnlyList<string> names)
+/// <param name="kinds">The kinds of fields that are not sums, by their names; null: all are sums.</param>
+public sealed class RowFields(string name, IReadOnlyList<string> names, IReadOnlyDictionary<string, FieldKind>? kinds = null)
 {
+    /// <summary>Null where all fields are sums, which are added many at a time.</summary>
+    private readonly FieldKind[]? _kinds = kinds is null ? null : [.. names.Select(field => kinds.GetValueOrDefault(field))];
+
     public string Name => name;
 
     public IReadOnlyList<string> Names => names;
@@ -70,7 +74,21 @@ public sealed class RowFields(string name, IReadOnlyList<string> names)
         regrouped.CopyTo(ranges);
     }
 
-    /// <summary>Adds each counter of a row to that of another of the same length.</summary>
+    /// <summary>Adds each field of a row to that of another, by its kind.</summary>
+    public void Merge(Span<ulong> total, ReadOnlySpan<ulong> row)
+    {
+        if (_kinds is null)
+        {
+            Add(total, row);
+            return;
+        }
+        for (var i = 0; i < total.Length; i++)
+        {
+            total[i] = Merge(_kinds[i], total[i], row[i]);
+        }
+    }
+
+    /// <summary>Adds each counter of a row to that of another of the same length, where all are sums.</summary>
     public static void Add(Span<ulong> sums, ReadOnlySpan<ulong> row)
     {
         var i = 0;
@@ -83,4 +101,13 @@ public sealed class RowFields(string name, IReadOnlyList<string> names)
             sums[i] += row[i];
         }
     }
+
+    private static ulong Merge(FieldKind kind, ulong total, ulong value) => kind switch
+    {
+        FieldKind.Maximum => Math.Max(total, value),
+        FieldKind.Minimum => total == 0 || (value != 0 && value < total) ? value : total,
+        FieldKind.Last => value != 0 ? value : total,
+        FieldKind.Bits => total | value,
+        _ => total + value,
+    };
 }

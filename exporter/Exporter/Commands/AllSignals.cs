@@ -1,5 +1,3 @@
-using Exporter.Accounts;
-using Exporter.Options;
 using Exporter.Signals;
 using Exporter.Signals.Handshakes;
 using Exporter.Signals.Traffic;
@@ -10,5 +8,5 @@ namespace Exporter.Commands;
 internal static class AllSignals
 {
     /// <summary>Reads the options of each.</summary>
-    internal static IReadOnlyList<Func<OptionReader, MetricsOptions, Signal>> Readers { get; } = [TrafficSignal.Read, HandshakeSignal.Read];
+    internal static IReadOnlyList<SignalReader> Readers { get; } = [TrafficSignal.Read, HandshakeSignal.Read];
 }

@@ -28,7 +28,7 @@ internal sealed record ExporterOptions(
 
     /// <summary>Reads every option; an option that is wrong is noted in the reader, and has its default in the result.</summary>
     /// <param name="signals">Reads the options of each signal; null: of <see cref="AllSignals"/>.</param>
-    internal static ExporterOptions Read(OptionReader reader, IReadOnlyList<Func<OptionReader, MetricsOptions, Signal>>? signals = null)
+    internal static ExporterOptions Read(OptionReader reader, IReadOnlyList<SignalReader>? signals = null)
     {
         OptionFiles.Describe(reader);
         var metrics = MetricsOptions.Read(reader);

@@ -1,5 +1,6 @@
 using Exporter.Health;
 using Exporter.Options;
+using Exporter.Signals;
 using Microsoft.Extensions.Options;
 using Prometheus;
 
@@ -7,7 +8,7 @@ namespace Exporter.Commands;
 
 /// <summary>
 /// The options, which may change while the program runs: the files are compared with what they were, once a second, since a ConfigMap changes
-/// by a symbolic link above the file. What cannot be used leaves the former in force; what takes a restart is told, and waits for it.
+/// by a symbolic link above the file. Options that cannot be used leave the previous ones in force; those that take a restart are logged, and wait for it.
 /// </summary>
 internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 {
@@ -17,6 +18,7 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     private readonly Lock _looking = new();
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly IReadOnlyList<SignalReader>? _signals;
     private readonly Counter _errors;
     private readonly Gauge _pendingOptions;
     private readonly Dictionary<string, OptionValue> _started;
@@ -27,13 +29,14 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     private HashSet<string> _pending = [];
 
     /// <param name="files">As they were when <paramref name="started"/> was read of them.</param>
-    internal LiveOptions(OptionFiles files, ExporterOptions started, TimeProvider time, IMetricFactory metrics, ILogger logger)
+    /// <param name="signals">Read the options of signals; null: of <see cref="AllSignals"/>.</param>
+    internal LiveOptions(OptionFiles files, ExporterOptions started, TimeProvider time, IMetricFactory metrics, ILogger logger, IReadOnlyList<SignalReader>? signals = null)
     {
-        (_files, _current, _time, _logger) = (files, started, time, logger);
+        (_files, _current, _time, _logger, _signals) = (files, started, time, logger, signals);
         _errors = ProcessMetrics.OptionErrors.CreateCounter(metrics);
         _pendingOptions = ProcessMetrics.OptionsPending.CreateGauge(metrics);
         var reader = new OptionReader(files.Configuration);
-        _ = ExporterOptions.Read(reader);
+        _ = ExporterOptions.Read(reader, _signals);
         _started = _values = ValuesOf(reader, files.Configuration);
     }
 
@@ -88,7 +91,7 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
         {
             // As the next start will read them, which must not fail later for what is written now.
             var reader = new OptionReader(files.Configuration);
-            _ = ExporterOptions.Read(reader);
+            _ = ExporterOptions.Read(reader, _signals);
             errors = reader.Errors;
             var values = ValuesOf(reader, files.Configuration);
             if (errors.Count == 0 && ReadEffective(values, out errors) is { } effective)
@@ -111,7 +114,7 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     {
         var effective = values.ToDictionary(value => value.Key, value => (value.Value.IsLive ? value.Value : _started[value.Key]).Text);
         var reader = new OptionReader(new ConfigurationBuilder().AddInMemoryCollection(effective).Build());
-        var options = ExporterOptions.Read(reader);
+        var options = ExporterOptions.Read(reader, _signals);
         errors = [.. reader.Errors.Select(error => $"until a restart puts the other changes in force: {error}")];
         return errors.Count == 0 ? options : null;
     }

@@ -4,6 +4,7 @@ using Exporter.Bpf.Netlink;
 using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Options;
+using Exporter.Signals;
 using Exporter.State;
 
 namespace Exporter.Commands;
@@ -29,7 +30,8 @@ internal static partial class RunCommand
     /// <summary>How long another exporter has to take the lock after this one has unpinned everything: it tries after each <see cref="Pause"/>.</summary>
     private static readonly TimeSpan SuccessorPatience = TimeSpan.FromSeconds(2);
 
-    internal static async Task<int> RunAsync(ExporterOptions options, OptionFiles files, TextWriter errors)
+    /// <param name="signals">Read options of signals again when they change; null: of <see cref="AllSignals"/>.</param>
+    internal static async Task<int> RunAsync(ExporterOptions options, OptionFiles files, TextWriter errors, IReadOnlyList<SignalReader>? signals = null)
     {
         if (Prerequisites.FindMissing() is { Count: > 0 } missing)
         {
@@ -52,7 +54,7 @@ internal static partial class RunCommand
             ThreadPool.SetMinThreads(MinThreads, MinThreads);
             // First of all: a start that fails because the port is taken has changed nothing.
             await using var server = await ServerHost.StartAsync(options.Server, files.Configuration);
-            var live = new LiveOptions(files, options, TimeProvider.System, server.Own.Factory, server.LoggerFactory.CreateLogger<LiveOptions>());
+            var live = new LiveOptions(files, options, TimeProvider.System, server.Own.Factory, server.LoggerFactory.CreateLogger<LiveOptions>(), signals);
             server.OnHangup(live.Look);
             return await RunAsync(server, live, hook, api, errors);
         }

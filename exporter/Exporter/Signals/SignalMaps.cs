@@ -21,13 +21,13 @@ internal sealed class SignalMaps<TKey, TValue> : IRowSource<TKey, TValue>
     /// <param name="name">How the names of the pair's maps begin.</param>
     /// <param name="isCommitted">Whether the rows in the map of this id are in the ledger.</param>
     /// <param name="rereads">Whether committed rows that were not released are read again after a restart.</param>
-    internal SignalMaps(MapGenerations maps, string name, MapLayout layout, Func<int, bool> isCommitted, bool rereads = false)
+    internal SignalMaps(MapGenerations maps, string name, RowFields fields, Func<int, bool> isCommitted, bool rereads = false)
     {
         _maps = maps;
-        Current = new(maps.Current, name, layout, isCommitted, rereads);
+        Current = new(maps.Current, name, fields, isCommitted, rereads);
         foreach (var previous in maps.Previous)
         {
-            _previous.Add(new(previous, name, layout, isCommitted, rereads));
+            _previous.Add(new(previous, name, fields, isCommitted, rereads));
         }
     }
 

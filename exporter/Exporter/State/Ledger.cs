@@ -43,7 +43,7 @@ internal sealed class Ledger : IDisposable
     private Ledger(ILedgerMemory memory, IReadOnlyList<RowFields> signals)
     {
         (_memory, Signals, _layout) = (memory, signals, LayoutOf(signals));
-        _tables = [new(this, 0, ShortKeyBytes), new(this, 0, KeyRoom), .. signals.Select(signal => new LedgerTable(this, signal.Count, 0))];
+        _tables = [new(this, null, ShortKeyBytes), new(this, null, KeyRoom), .. signals.Select(signal => new LedgerTable(this, signal, 0))];
     }
 
     /// <summary>

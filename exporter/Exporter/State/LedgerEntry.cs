@@ -72,7 +72,7 @@ internal sealed class LedgerEntry : IInterfaceRecord
             row.Slot.Table.Read(row.Slot).CopyTo(total);
             if (row.IsChanged)
             {
-                RowFields.Add(total, row.Pending);
+                fields.Merge(total, row.Pending);
             }
         }
     }
@@ -224,7 +224,7 @@ internal sealed class LedgerEntry : IInterfaceRecord
         var part = _rows[signal] ??= new(_keyPart.Slot.IsOwn ? _ledger.MakeOwnRow(signal) : _ledger.TakeRow(signal, this));
         if (part.IsChanged)
         {
-            RowFields.Add(part.Pending, row);
+            _ledger.Signals[signal].Merge(part.Pending, row);
         }
         else
         {

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Exporter.Bpf;
 
 namespace Exporter.State;
 
@@ -7,9 +8,9 @@ namespace Exporter.State;
 /// key. Each copy is the number of the commit that it came with, whether the record is in use, and the row. The copy of the latest commit is in force.
 /// </summary>
 /// <param name="ledger">Knows the number of the last commit.</param>
-/// <param name="words">How many counters a row has; keys have none.</param>
+/// <param name="fields">Of a row; null: keys have none.</param>
 /// <param name="keyBytes">How many bytes a key can have; rows have none.</param>
-internal sealed class LedgerTable(Ledger ledger, int words, int keyBytes)
+internal sealed class LedgerTable(Ledger ledger, RowFields? fields, int keyBytes)
 {
     private const int HeadWords = 2;
 
@@ -18,9 +19,9 @@ internal sealed class LedgerTable(Ledger ledger, int words, int keyBytes)
 
     private readonly Stack<Slot> _free = [];
 
-    internal int RecordBytes { get; } = ((HeadWords + (2 * (CopyHeadWords + words))) * sizeof(ulong)) + keyBytes;
+    internal int RecordBytes { get; } = ((HeadWords + (2 * (CopyHeadWords + (fields?.Count ?? 0)))) * sizeof(ulong)) + keyBytes;
 
-    internal int Words => words;
+    internal int Words { get; } = fields?.Count ?? 0;
 
     internal int KeyBytes => keyBytes;
 
@@ -64,7 +65,7 @@ internal sealed class LedgerTable(Ledger ledger, int words, int keyBytes)
         }
         if (!added.IsEmpty)
         {
-            Bpf.RowFields.Add(row, added);
+            fields!.Merge(row, added);
         }
         (next[1], next[0]) = (isUsed ? 1u : 0u, commit);
     }
@@ -96,7 +97,7 @@ internal sealed class LedgerTable(Ledger ledger, int words, int keyBytes)
     /// <summary>A copy of a commit that never was in force is older than all.</summary>
     private ulong Age(ulong commit) => commit <= ledger.LastCommit ? commit : 0;
 
-    private Span<ulong> Copy(Slot slot, int index) => slot.AllWords.Slice(HeadWords + (index * (CopyHeadWords + words)), CopyHeadWords + words);
+    private Span<ulong> Copy(Slot slot, int index) => slot.AllWords.Slice(HeadWords + (index * (CopyHeadWords + Words)), CopyHeadWords + Words);
 
     /// <summary>The place of a record.</summary>
     /// <param name="Number">Of the place in the ledger, which is never 0; 0: the record is in memory that ends with the process.</param>

@@ -67,7 +67,7 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
         (AttachType, _bounds, _pins, _object, _attached) = (type, bounds, pins, loaded, attached);
         _skipped = new(pins, program => TryPin(_attached.Links.First(link => link.Name == program)));
         _maps = loaded[MapKind];
-        Handshakes = new(_maps, MapKind, HandshakeValue.Fields.Layout, isCommitted);
+        Handshakes = new(_maps, MapKind, HandshakeValue.Fields, isCommitted);
         Retransmitting = new(_maps.Current[RetransmittingMap]);
         Losses = new(_maps.Current[LossesMap]);
         // Adopted maps have the losses of previous ones already: an earlier process was ended before it removed these.

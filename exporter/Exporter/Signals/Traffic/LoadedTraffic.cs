@@ -14,7 +14,7 @@ internal sealed class LoadedTraffic : LoadedSignal
     internal LoadedTraffic(PacketObject packets, Func<int, bool> isCommitted)
     {
         var maps = packets[MapKind];
-        Traffic = new(maps, MapKind, TrafficValue.Fields.Layout, isCommitted);
+        Traffic = new(maps, MapKind, TrafficValue.Fields, isCommitted);
         Losses = new(maps.Current[LossesMap]);
         // Adopted maps have the losses of previous ones already: an earlier process was ended before it removed these.
         foreach (var previous in maps.Current.IsAdopted ? [] : maps.Previous)
