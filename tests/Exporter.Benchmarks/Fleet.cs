@@ -71,7 +71,7 @@ internal static class Fleet
     {
         private readonly ApiConnection _connection;
         private readonly PodStore _store;
-        private readonly PodWatch _watch;
+        private readonly ResourceWatch<PodDocument> _watch;
 
         internal Watcher(ApiServer server, string name)
         {
@@ -80,9 +80,10 @@ internal static class Fleet
             Wait = options.Identity.HoldFor;
             _connection = new(options.Kubernetes);
             _store = new(TimeProvider.System, options.Identity.HoldFor);
-            var factory = Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry());
+            var metrics = new KubernetesMetrics(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry()));
+            var feed = new PodFeed(name, _store, new ChangeSignal(), metrics, TimeProvider.System, NullLogger.Instance);
             _watch = new(
-                new PodApi(_connection.SendAsync, _connection.Server, name), _store, new ChangeSignal(), new(factory), new LoopHealth(TimeProvider.System), new Readiness(), TimeProvider.System, NullLogger<PodWatch>.Instance);
+                new(_connection.SendAsync, _connection.Server, PodDocument.OfNode(name)), feed, feed.Requests, metrics.PodWatch, new LoopHealth(TimeProvider.System), new Readiness(), TimeProvider.System, NullLogger.Instance);
         }
 
         internal static TimeSpan Wait { get; private set; }

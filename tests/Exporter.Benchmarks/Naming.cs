@@ -82,7 +82,7 @@ internal static class Naming
                 Add(server, i);
             }
             using var exporter = await StartAsync(server);
-            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_pods"] == pods && samples["podnet_exporter_kubernetes_watch_up"] == 1);
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_pods"] == pods && samples["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"] == 1);
             for (var i = 0; i < pods; i++)
             {
                 server.Cluster.Delete("bench", $"pod-{i}");

@@ -132,7 +132,7 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
 
         await exporter.ScrapeUntilAsync(samples => pod.ReadCounters() is var counted && counted.TransmittedPackets > 500 && counted.IsCountedAs(samples.Traffic("web-0")));
         var samples = await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_tcp_handshake_duration_seconds_count", "pod=\"web-0\"", "role=\"server\"") == 1);
-        Assert.Equal(1, samples["podnet_exporter_kubernetes_watch_up"]);
+        Assert.Equal(1, samples["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"]);
         Assert.Equal(System.Net.HttpStatusCode.OK, (await exporter.RequestAsync("/readyz")).StatusCode);
         Assert.Equal(0, exporter.Terminate());
     }
@@ -197,7 +197,7 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
             port,
             containerd.RunCommand(image, manifest, server.Files.ServiceAccount, EnvironmentOf(server), volumes: new Dictionary<string, string> { ["cluster"] = cluster.Path }));
 
-        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_watch_up"] == 1);
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"] == 1);
         Assert.Equal(0, exporter.Terminate());
     }
 

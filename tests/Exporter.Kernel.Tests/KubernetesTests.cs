@@ -29,7 +29,7 @@ public sealed class KubernetesTests
         await node.Exporter.ScrapeUntilAsync(samples => samples.HasPod("churn-20"));
 
         await node.Server.StopAsync();
-        await node.Exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_watch_up"] == 0);
+        await node.Exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"] == 0);
         await Task.Delay(TimeSpan.FromSeconds(60));
         await node.Server.StartAsync();
         await churn;
@@ -326,7 +326,7 @@ public sealed class KubernetesTests
             """,
             "sh", server.Files.ServiceAccount, $"{server.Port}", KubernetesNode.Name, ExporterProcess.Binary,
         ]);
-        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_pods"] == 1 && samples["podnet_exporter_kubernetes_watch_up"] == 1);
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_pods"] == 1 && samples["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"] == 1);
 
         server.RotateToken("token-2");
         server.Cluster.EndWatches();
@@ -347,7 +347,7 @@ public sealed class KubernetesTests
         using var exporter = await ExporterProcess.StartBehindAsync(
             ["env", $"HTTPS_PROXY=http://127.0.0.1:{proxy.Port}", ExporterProcess.Binary], $"--Kubernetes:Kubeconfig={kubeconfig}", $"--Kubernetes:NodeName={KubernetesNode.Name}");
 
-        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_watch_up"] == 1);
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"] == 1);
 
         Assert.Contains($"CONNECT api.cluster.invalid:{server.Port} HTTP/1.1", proxy.Requests);
     }
@@ -394,7 +394,7 @@ public sealed class KubernetesTests
     }
 
     /// <summary>Whether the first list is there, which may take seconds: of pods that come and go before it nothing is known.</summary>
-    private static bool IsWatching(MetricSamples samples) => samples["podnet_exporter_kubernetes_watch_up"] == 1;
+    private static bool IsWatching(MetricSamples samples) => samples["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"] == 1;
 
     private static async Task AssertExactAsync(KubernetesNode node, ChurningPods pods)
     {

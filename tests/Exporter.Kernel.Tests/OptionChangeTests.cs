@@ -75,7 +75,7 @@ public sealed class OptionChangeTests : IDisposable
         await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 1);
         await node.Server.StopAsync();
         var before = await node.Exporter.ScrapeUntilAsync(
-            samples => samples["podnet_exporter_kubernetes_watch_up"] == 0 && samples["podnet_exporter_kubernetes_errors_total{reason=\"unreachable\"}"] > 0);
+            samples => samples["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"] == 0 && samples["podnet_exporter_kubernetes_errors_total{resource=\"pods\",reason=\"unreachable\"}"] > 0);
 
         Publish("""{"Metrics": {"PodLabels": "namespace;pod;label:app"}}""");
 
@@ -88,14 +88,14 @@ public sealed class OptionChangeTests : IDisposable
         Publish("""{"Metrics": {"PodLabels": "pod"}}""");
         var after = await node.Exporter.ScrapeUntilAsync(
             samples => samples.All.Any(sample => sample.Key.StartsWith("podnet_transmit_bytes_total{pod=\"web-0\",transport", StringComparison.Ordinal)));
-        Assert.Equal(1, after["podnet_exporter_kubernetes_relists_total"]);
+        Assert.Equal(1, after["podnet_exporter_kubernetes_relists_total{resource=\"pods\"}"]);
         Assert.Equal(1, after["podnet_exporter_kubernetes_pods"]);
         foreach (var (sample, value) in before.All.Where(sample => sample.Key.Split('{')[0] is var name
             && (name.StartsWith("podnet_exporter_", StringComparison.Ordinal) && (name.EndsWith("_total", StringComparison.Ordinal) || name.EndsWith("_count", StringComparison.Ordinal)))))
         {
             Assert.True(after[sample] >= value, $"{sample} went from {value} to {after[sample]}");
         }
-        Assert.True(after["podnet_exporter_kubernetes_errors_total{reason=\"unreachable\"}"] > 0);
+        Assert.True(after["podnet_exporter_kubernetes_errors_total{resource=\"pods\",reason=\"unreachable\"}"] > 0);
     }
 
     [Fact]
@@ -105,7 +105,7 @@ public sealed class OptionChangeTests : IDisposable
         using var pod = await node.Exporter.AddPodAsync();
         node.Run("shop", "web-0", $"{pod.Address}");
         await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Count == 1);
-        await node.Exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_watch_up"] == 1);
+        await node.Exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"] == 1);
         using var over = new CancellationTokenSource();
         var asking = Task.Run(async () =>
         {

@@ -78,7 +78,7 @@ public sealed partial class RecordingTests
             Shape("podnet_tcp_handshake_failures_total", [.. labels, "role", "reason"]),
             Shape("podnet_tcp_handshake_duration_seconds_bucket", [.. labels, "role", "le"]),
             Shape("podnet_exporter_credential_reload_failures_total", ["secret"]),
-            Shape("podnet_exporter_kubernetes_last_event_timestamp_seconds", []),
+            Shape("podnet_exporter_kubernetes_last_event_timestamp_seconds", ["resource"]),
         ];
     }
 

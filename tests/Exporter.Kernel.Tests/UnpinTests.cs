@@ -137,7 +137,7 @@ public sealed class UnpinTests : IAsyncLifetime
             [.. _node.Options, $"--Kubernetes:Kubeconfig={_server.Files.Kubeconfig}", $"--Kubernetes:NodeName={KubernetesNode.Name}"]);
         try
         {
-            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_pods"] >= 1 && samples["podnet_exporter_kubernetes_watch_up"] == 1);
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_kubernetes_pods"] >= 1 && samples["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"] == 1);
             return exporter;
         }
         catch

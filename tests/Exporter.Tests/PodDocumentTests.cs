@@ -84,7 +84,7 @@ public sealed class PodDocumentTests
     public void Recorded_pods_have_the_workloads_that_made_them()
     {
         var workloads = Transcript.Read("04-pod-kinds/workloads/watch").Lines
-            .Select(line => PodEvent.Parse(Encoding.UTF8.GetBytes(line)).Pod.Describe())
+            .Select(line => Parse(line).Describe())
             .Select(pod => $"{pod.WorkloadKind} {pod.Workload}")
             .Distinct();
         Assert.Equal(["Deployment front", "StatefulSet db", "DaemonSet node-agent", "CronJob report"], workloads);
@@ -205,9 +205,12 @@ public sealed class PodDocumentTests
         Assert.True(PodIn("04-pod-kinds/host-network/watch", 2).Spec.HostNetwork);
     }
 
-    private static PodDocument Pod(string json) => PodEvent.Parse(Encoding.UTF8.GetBytes($$"""{"type":"ADDED","object":{{json}}}""")).Pod;
+    private static PodDocument Pod(string json) => Parse($$"""{"type":"ADDED","object":{{json}}}""");
 
-    private static PodDocument PodIn(string transcript, int line) => PodEvent.Parse(Encoding.UTF8.GetBytes(Transcript.Read(transcript).Lines[line])).Pod;
+    private static PodDocument PodIn(string transcript, int line) => Parse(Transcript.Read(transcript).Lines[line]);
+
+    private static PodDocument Parse(string line) =>
+        ResourceEvent<PodDocument>.Parse(Encoding.UTF8.GetBytes(line), PodDocumentContext.Default.ObjectEventPodDocument).Object;
 
     private static (string Kind, string Name) WorkloadOf(PodDocument pod) => (pod.Describe().WorkloadKind, pod.Describe().Workload);
 

@@ -43,7 +43,7 @@ public sealed class PodTranscriptTests : IAsyncLifetime
     public async Task A_recorded_answer_is_read_whole(string name)
     {
         var transcript = Transcript.Read(name);
-        var api = new PodApi((_, _) => Task.FromResult(ResponseOf(transcript)), new("https://127.0.0.1"), "worker-1");
+        var api = new ResourceApi<PodDocument>((_, _) => Task.FromResult(ResponseOf(transcript)), new("https://127.0.0.1"), PodDocument.OfNode("worker-1"));
         var reading = IsWatch(transcript) ? ReadWatchAsync(api) : ReadListAsync(api);
         var expected = WholeDocuments(transcript);
 
@@ -105,7 +105,7 @@ public sealed class PodTranscriptTests : IAsyncLifetime
         Assert.Equal(
             [null, TokenOf("01-list-paged/page-1"), TokenOf("01-list-paged/page-2")],
             _server.Requests.Where(request => request.IsList).Select(request => request["continue"]));
-        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total"]);
+        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total{resource=\"pods\"}"]);
     }
 
     [Fact]
@@ -207,7 +207,7 @@ public sealed class PodTranscriptTests : IAsyncLifetime
         // 300 additions, 300 bindings' changes or less, and each end is a last state and a removal.
         Assert.Equal(1100 + 300, _node.Store.Changes);
         var scrape = await _node.ScrapeAsync();
-        Assert.Equal((0, 1), (scrape["podnet_exporter_kubernetes_pods"], scrape["podnet_exporter_kubernetes_watch_up"]));
+        Assert.Equal((0, 1), (scrape["podnet_exporter_kubernetes_pods"], scrape["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"]));
     }
 
     [Theory]
@@ -238,7 +238,7 @@ public sealed class PodTranscriptTests : IAsyncLifetime
         Assert.Null(_server.Requests[2]["continue"]);
         // Nothing of the page before is left.
         Assert.Equal(3, _node.Store.Count);
-        Assert.Equal(2, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total"]);
+        Assert.Equal(2, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total{resource=\"pods\"}"]);
     }
 
     [Theory]
@@ -379,15 +379,15 @@ public sealed class PodTranscriptTests : IAsyncLifetime
         return response;
     }
 
-    private static async Task<List<string>> ReadListAsync(PodApi api) =>
+    private static async Task<List<string>> ReadListAsync(ResourceApi<PodDocument> api) =>
         [.. (await api.ListAsync(null, fromCache: false, CancellationToken.None)).Items?.Select(pod => Describe("", pod!)) ?? []];
 
-    private static async Task<List<string>> ReadWatchAsync(PodApi api)
+    private static async Task<List<string>> ReadWatchAsync(ResourceApi<PodDocument> api)
     {
         var read = new List<string>();
         await foreach (var change in api.WatchAsync("1", TimeSpan.FromMinutes(5), () => { }, CancellationToken.None))
         {
-            read.Add(Describe(change.Type, change.Pod));
+            read.Add(Describe(change.Type, change.Object));
         }
         return read;
     }

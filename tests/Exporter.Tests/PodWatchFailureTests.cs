@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using Exporter.Kubernetes;
 using Exporter.Tests.Kubernetes;
 using Exporter.Tests.Support;
 using Microsoft.AspNetCore.Http;
@@ -77,7 +78,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
             _server.KillConnections();
             var pause = await _node.Clock.NextPauseAsync();
             Assert.InRange(pause.TotalSeconds, 0, 1);
-            Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up"]);
+            Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"]);
             Assert.Equal(cut, await _node.CountErrorsAsync("cut"));
             _node.Advance(pause);
             await _node.WatchIsOpenAsync();
@@ -140,8 +141,8 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
 
         Assert.InRange(pause.TotalSeconds, 30, 62);
         Assert.Equal([false, true, false, true], _server.Requests.Where(request => request.Number > before).Select(request => request.IsWatch));
-        Assert.Equal(2, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total"] - 1);
-        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up"]);
+        Assert.Equal(2, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total{resource=\"pods\"}"] - 1);
+        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"]);
     }
 
     [Fact]
@@ -262,7 +263,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         await _server.WaitForRequestAsync(request => request.Number == 8);
 
         Assert.Equal(3, await _node.CountErrorsAsync("gone"));
-        Assert.Equal(4, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total"]);
+        Assert.Equal(4, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total{resource=\"pods\"}"]);
     }
 
     [Fact]
@@ -385,7 +386,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         Assert.Equal(1000, _node.Store.Count);
         Assert.DoesNotContain("shop/web-0000 Pending", _node.Pods);
         Assert.Equal(3 + 2 + 1, watch.Number);
-        Assert.Equal((1, 2), (await _node.CountErrorsAsync("gone"), (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total"]));
+        Assert.Equal((1, 2), (await _node.CountErrorsAsync("gone"), (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total{resource=\"pods\"}"]));
     }
 
     [Theory]
@@ -492,10 +493,10 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         var line = Answers.Event("ADDED", "web", "7");
         var heard = 0;
         using var stream = new OneByOne(Encoding.UTF8.GetBytes(line));
-        var api = new Exporter.Kubernetes.PodApi((_, _) => Task.FromResult(new HttpResponseMessage { Content = new StreamContent(stream) }), new("https://127.0.0.1"), "worker-1");
+        var api = new ResourceApi<PodDocument>((_, _) => Task.FromResult(new HttpResponseMessage { Content = new StreamContent(stream) }), new("https://127.0.0.1"), PodDocument.OfNode("worker-1"));
         await foreach (var change in api.WatchAsync("5", TimeSpan.FromMinutes(5), () => heard++, CancellationToken.None))
         {
-            Assert.Equal("7", change.Pod.Metadata.ResourceVersion);
+            Assert.Equal("7", change.Object.Metadata.ResourceVersion);
         }
         // The head of the answer, and each byte.
         Assert.Equal(1 + line.Length, heard);
@@ -637,7 +638,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
     public async Task No_more_than_8_MiB_of_an_event_are_read()
     {
         using var stream = new Endless();
-        var api = new Exporter.Kubernetes.PodApi((_, _) => Task.FromResult(new HttpResponseMessage { Content = new StreamContent(stream) }), new("https://127.0.0.1"), "worker-1");
+        var api = new ResourceApi<PodDocument>((_, _) => Task.FromResult(new HttpResponseMessage { Content = new StreamContent(stream) }), new("https://127.0.0.1"), PodDocument.OfNode("worker-1"));
         await using var events = api.WatchAsync("5", TimeSpan.FromMinutes(5), () => { }, CancellationToken.None).GetAsyncEnumerator();
         await Assert.ThrowsAsync<System.Text.Json.JsonException>(() => events.MoveNextAsync().AsTask());
         Assert.InRange(stream.Given, 8 << 20, 9 << 20);
@@ -671,8 +672,8 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         }
         var pause = await _node.Clock.NextPauseAsync();
         var scrape = await _node.ScrapeAsync();
-        Assert.Equal((0, 2, 10), (scrape["podnet_exporter_kubernetes_watch_up"], scrape["podnet_exporter_kubernetes_pods"], await _node.CountErrorsAsync("unreachable")));
-        Assert.Equal(heardAt.ToUnixTimeSeconds(), Math.Floor(scrape["podnet_exporter_kubernetes_last_event_timestamp_seconds"]));
+        Assert.Equal((0, 2, 10), (scrape["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"], scrape["podnet_exporter_kubernetes_pods"], await _node.CountErrorsAsync("unreachable")));
+        Assert.Equal(heardAt.ToUnixTimeSeconds(), Math.Floor(scrape["podnet_exporter_kubernetes_last_event_timestamp_seconds{resource=\"pods\"}"]));
         Assert.Null(_node.Store.CurrentSince);
         Assert.Equal(["shop/other Pending", "shop/web Running 10.0.0.1"], _node.Pods);
         Assert.Null(Assert.Single(_node.Store.GetClaims(IPAddress.Parse("10.0.0.1"))).EndTime);
@@ -682,7 +683,7 @@ public sealed class PodWatchFailureTests : IAsyncLifetime
         _node.Advance(pause);
         _cluster.Delete("shop", "other");
         await _node.UntilAsync(() => _node.Store.Count == 1);
-        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up"]);
+        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"]);
         Assert.Equal(_node.Clock.GetUtcNow(), _node.Store.CurrentSince);
         Assert.Equal("1003", _server.Requests[^1]["resourceVersion"]);
         Assert.Equal(["Listed 1 pods", "Watching pods failed, retrying", "Watching pods again"], _node.Told);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Exporter.Kubernetes;
 using Exporter.Tests.Kubernetes;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Logging;
@@ -105,7 +106,7 @@ public sealed class PodWatchTests : IAsyncLifetime
         Assert.All(_server.Requests.Take(pages), request => Assert.Equal("500", request["limit"]));
         Assert.Null(_server.Requests[0]["continue"]);
         Assert.All(_server.Requests.Take(pages).Skip(1), request => Assert.NotNull(request["continue"]));
-        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total"]);
+        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_relists_total{resource=\"pods\"}"]);
     }
 
     [Fact]
@@ -266,7 +267,7 @@ public sealed class PodWatchTests : IAsyncLifetime
         await _server.WaitForRequestAsync(request => request["resourceVersion"] == "15");
 
         Assert.False(_node.Clock.TryTakePause(out _));
-        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up"]);
+        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"]);
     }
 
     [Fact]
@@ -306,7 +307,7 @@ public sealed class PodWatchTests : IAsyncLifetime
 
         Assert.Empty(_node.Readiness.Reasons);
         var scrape = await _node.ScrapeAsync();
-        Assert.Equal((0, 1, 0), (scrape["podnet_exporter_kubernetes_watch_up"], scrape["podnet_exporter_kubernetes_pods"], scrape["podnet_exporter_kubernetes_last_event_timestamp_seconds"]));
+        Assert.Equal((0, 1, 0), (scrape["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"], scrape["podnet_exporter_kubernetes_pods"], scrape["podnet_exporter_kubernetes_last_event_timestamp_seconds{resource=\"pods\"}"]));
         Assert.Null(_node.Store.CurrentSince);
     }
 
@@ -315,7 +316,7 @@ public sealed class PodWatchTests : IAsyncLifetime
     {
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(4 + 9, scrape.Samples.Count(sample => sample.StartsWith("podnet_exporter_kubernetes_", StringComparison.Ordinal)));
-        Assert.All(Reasons, reason => Assert.Equal(0, scrape[$"podnet_exporter_kubernetes_errors_total{{reason=\"{reason}\"}}"]));
+        Assert.All(Reasons, reason => Assert.Equal(0, scrape[$"podnet_exporter_kubernetes_errors_total{{resource=\"pods\",reason=\"{reason}\"}}"]));
 
         await _node.StartWatchingAsync();
         var added = _node.Clock.GetUtcNow() + TimeSpan.FromSeconds(100);
@@ -324,8 +325,8 @@ public sealed class PodWatchTests : IAsyncLifetime
         _cluster.Add(new("shop", "other"));
         await _node.UntilAsync(() => _node.Store.Count == 2);
         scrape = await _node.ScrapeAsync();
-        Assert.Equal((1, 1), (scrape["podnet_exporter_kubernetes_watch_up"], scrape["podnet_exporter_kubernetes_relists_total"]));
-        Assert.Equal(added.ToUnixTimeSeconds(), Math.Floor(scrape["podnet_exporter_kubernetes_last_event_timestamp_seconds"]));
+        Assert.Equal((1, 1), (scrape["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"], scrape["podnet_exporter_kubernetes_relists_total{resource=\"pods\"}"]));
+        Assert.Equal(added.ToUnixTimeSeconds(), Math.Floor(scrape["podnet_exporter_kubernetes_last_event_timestamp_seconds{resource=\"pods\"}"]));
 
         _cluster.Delete("shop", "other");
         await _node.UntilAsync(() => _node.Store.Count == 1);
@@ -362,7 +363,7 @@ public sealed class PodWatchTests : IAsyncLifetime
 
         Assert.Equal(["0", "1000", null, "1000"], _server.Requests.Select(request => request["resourceVersion"]));
         Assert.Equal([false, true, false, true], _server.Requests.Select(request => request.IsWatch));
-        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up"]);
+        Assert.Equal(1, (await _node.ScrapeAsync())["podnet_exporter_kubernetes_watch_up{resource=\"pods\"}"]);
     }
 
     /// <summary>A pod that comes and goes before the list is not in it.</summary>
@@ -460,14 +461,14 @@ public sealed class PodWatchTests : IAsyncLifetime
     public async Task A_node_s_name_is_escaped()
     {
         var asked = new List<string>();
-        var api = new Exporter.Kubernetes.PodApi(
+        var api = new ResourceApi<PodDocument>(
             (request, _) =>
             {
                 asked.Add(request.RequestUri!.PathAndQuery);
                 return Task.FromResult(new HttpResponseMessage { Content = new StringContent(Answers.EmptyList("7")) });
             },
             new("https://127.0.0.1:6443"),
-            "a b&c");
+            PodDocument.OfNode("a b&c"));
         await api.ListAsync("x/y=", fromCache: true, CancellationToken.None);
         Assert.Equal(["/api/v1/pods?fieldSelector=spec.nodeName%3Da%20b%26c&limit=500&continue=x%2Fy%3D"], asked);
     }

@@ -101,18 +101,18 @@ internal static class CheckCommand
         {
             return ("standalone will be used", ExitCode.Success);
         }
-        var pods = new PodApi(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!);
+        var pods = new ResourceApi<PodDocument>(api.SendAsync, api.Server, PodDocument.OfNode(options.Kubernetes.FindNodeName()!));
         try
         {
             // What a plugin takes is not the API server's silence; the plugin has a limit of its own.
             await api.AuthenticateAsync(CancellationToken.None);
             using var patience = new CancellationTokenSource(ApiPatience);
             var page = await pods.ListAsync(continueToken: null, fromCache: true, patience.Token);
-            return ($"kubernetes will be used; {page.Items?.Count ?? 0} pods of node {pods.Node} at {pods.Server}", ExitCode.Success);
+            return ($"kubernetes will be used; {page.Items?.Count ?? 0} {pods.Resource} at {pods.Server}", ExitCode.Success);
         }
         catch (Exception e)
         {
-            return ($"kubernetes will be used, but {pods.Server} cannot be asked for the pods of node {pods.Node}: {Failure.Describe(e)}", ExitCode.Failure);
+            return ($"kubernetes will be used, but {pods.Server} cannot be asked for the {pods.Resource}: {Failure.Describe(e)}", ExitCode.Failure);
         }
     }
 

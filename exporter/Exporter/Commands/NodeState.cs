@@ -33,8 +33,9 @@ internal sealed class NodeState : IAsyncDisposable
             _store = new PodStore(Time, options.Identity.HoldFor);
             var metrics = new KubernetesMetrics(own.Factory);
             _pods = new(_store, options.CreateLabels(), Time, BootTime.Read(Time), metrics);
-            Watch = new(
-                new(api.SendAsync, api.Server, options.Kubernetes.FindNodeName()!), _store, Changes, metrics, Health, Readiness, Time, logging.CreateLogger<PodWatch>());
+            var (node, logger) = (options.Kubernetes.FindNodeName()!, logging.CreateLogger<PodFeed>());
+            var feed = new PodFeed(node, _store, Changes, metrics, Time, logger);
+            Watch = new(new(api.SendAsync, api.Server, PodDocument.OfNode(node)), feed, feed.Requests, metrics.PodWatch, Health, Readiness, Time, logger);
         }
     }
 
@@ -59,7 +60,7 @@ internal sealed class NodeState : IAsyncDisposable
     internal ObjectStatusBoard Objects { get; }
 
     /// <summary>Follows this node's pods; null: without Kubernetes.</summary>
-    internal PodWatch? Watch { get; }
+    internal ResourceWatch<PodDocument>? Watch { get; }
 
     /// <summary>Begins to follow this node's pods.</summary>
     internal Task StartAsync() => Watch?.StartAsync(CancellationToken.None) ?? Task.CompletedTask;

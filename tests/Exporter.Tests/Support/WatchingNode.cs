@@ -10,12 +10,11 @@ internal sealed class WatchingNode : IAsyncDisposable
 {
     internal const string Name = "worker-1";
 
-
     private readonly ApiConnection _connection;
     private readonly ApiServer _server;
     private readonly ChangeSignal _changes = new();
     private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
-    private readonly PodWatch _watch;
+    private readonly ResourceWatch<PodDocument> _watch;
     private readonly SemaphoreSlim _askedWatches = new(0);
     private readonly SemaphoreSlim _answeredWatches = new(0);
 
@@ -27,8 +26,9 @@ internal sealed class WatchingNode : IAsyncDisposable
         _connection = connection ?? new(options.Kubernetes);
         Store = new(Clock, options.Identity.HoldFor);
         Health = new(Clock);
-        var api = new PodApi(SendAsync, _connection.Server, Name);
-        _watch = new(api, Store, _changes, new(Prometheus.Metrics.WithCustomRegistry(_registry)), Health, Readiness, Clock, Logger);
+        var metrics = new KubernetesMetrics(Prometheus.Metrics.WithCustomRegistry(_registry));
+        var feed = new PodFeed(Name, Store, _changes, metrics, Clock, Logger);
+        _watch = new(new(SendAsync, _connection.Server, PodDocument.OfNode(Name)), feed, feed.Requests, metrics.PodWatch, Health, Readiness, Clock, Logger);
     }
 
     internal PausingClock Clock { get; } = new();
@@ -39,7 +39,7 @@ internal sealed class WatchingNode : IAsyncDisposable
 
     internal Readiness Readiness { get; } = new();
 
-    internal RecordingLogger<PodWatch> Logger { get; } = new();
+    internal RecordingLogger<PodFeed> Logger { get; } = new();
 
     /// <summary>Each with its phase and addresses, by their names.</summary>
     internal IReadOnlyList<string> Pods =>
@@ -94,7 +94,7 @@ internal sealed class WatchingNode : IAsyncDisposable
 
     internal Task<ScrapedText> ScrapeAsync() => ScrapedText.OfAsync(_registry);
 
-    internal async Task<double> CountErrorsAsync(string reason) => (await ScrapeAsync())[$"podnet_exporter_kubernetes_errors_total{{reason=\"{reason}\"}}"];
+    internal async Task<double> CountErrorsAsync(string reason) => (await ScrapeAsync())[$"podnet_exporter_kubernetes_errors_total{{resource=\"pods\",reason=\"{reason}\"}}"];
 
     /// <summary>Moves the clock on. However long it is made wait, the loop is as it should be.</summary>
     internal void Advance(TimeSpan by)
