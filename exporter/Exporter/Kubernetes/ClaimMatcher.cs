@@ -1,0 +1,160 @@
+using System.Net;
+using Exporter.Pods;
+
+namespace Exporter.Kubernetes;
+
+/// <summary>
+/// Finds the claim of an interface among the claims to its addresses: by proof, or by matching the interfaces that had an address with the
+/// pods that had it, in their orders.
+/// </summary>
+internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, ClaimRules rules)
+{
+    /// <summary>How much newer a list must be than the state that it decides.</summary>
+    internal static readonly TimeSpan ListDelay = TimeSpan.FromSeconds(5);
+
+    /// <summary>The claim of a waiting interface; null if none is decided.</summary>
+    internal AddressClaim? Find(PodInterface owner)
+    {
+        foreach (var address in waiting.GetAddresses(owner))
+        {
+            var claims = store.GetClaims(address);
+            if (!claims.IsEmpty && (FindShared(owner, claims) ?? FindProven(owner, address, claims) ?? FindNext(owner, address, claims) ?? FindConfirmed(owner, claims)) is { } claim)
+            {
+                return claim;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>
+    /// Finds a living pod's claim for an interface whose own claim is over, or is wanted by an interface that has no other claim. The first
+    /// match was wrong then: an event was late, or two pods have the address.
+    /// </summary>
+    internal AddressClaim? FindBetter(PodInterface owner, AddressClaim current)
+    {
+        if (owner.GoneAt is not null || (ClaimRules.IsLiving(current) && !IsContested(owner, current)))
+        {
+            return null;
+        }
+        return owner.Addresses
+            .SelectMany(address => store.GetClaims(address))
+            .LastOrDefault(claim => claim.Pod != current.Pod
+                && ClaimRules.IsLiving(claim)
+                && (claim.MatchedInterface?.First == owner.First
+                    || (ClaimRules.IsFree(claim) && rules.MayBe(owner, claim) && (claim.MatchedInterface is null || ClaimRules.IsProven(owner, claim)))));
+    }
+
+    /// <summary>
+    /// The claim of a pod that lives on without an interface, if no other pod has claimed the address since: its sandbox was made again, or its
+    /// times show nothing. Only a list can decide that, since the pod may have ended, and another may have the address.
+    /// Only a sign that is not older than the interface counts, or an event since then of a pod whose previous interface is gone.
+    /// </summary>
+    internal AddressClaim? FindUnconfirmed(PodInterface owner, IEnumerable<AddressClaim> claims) =>
+        owner.GoneAt is null
+        && claims.LastOrDefault() is { } last
+        && ClaimRules.IsLiving(last)
+        && ClaimRules.IsFree(last)
+        && !IsContested(owner, last)
+        && (rules.IsSigned(owner, last) || (last.MatchedInterface is not null && last.Pod.ChangedAt > owner.SeenAt))
+            ? last
+            : null;
+
+    /// <summary>A list that was asked for at this time or later confirms the claim.</summary>
+    internal static DateTimeOffset ConfirmableAt(PodInterface owner, AddressClaim claim) =>
+        (claim.Pod.ChangedAt > owner.SeenAt ? claim.Pod.ChangedAt : owner.SeenAt) + ListDelay;
+
+    /// <summary>
+    /// Gives up on an interface that is gone: claims that are over, and that it or another interface may have had, go to no interface.
+    /// </summary>
+    internal void Dispute(PodInterface departed)
+    {
+        foreach (var address in waiting.GetAddresses(departed))
+        {
+            foreach (var claim in store.GetClaims(address)
+                .Where(claim => claim is { MatchedInterface: null, EndTime: not null } && rules.MayBe(departed, claim) && IsAmbiguous(departed, address, claim)))
+            {
+                claim.IsDisputed = true;
+            }
+        }
+    }
+
+    /// <summary>Whether another present interface without a pod may have the claim.</summary>
+    private bool IsContested(PodInterface owner, AddressClaim claim) =>
+        waiting.GetInOrder(claim.Address).Any(other => other.First != owner.First && other.GoneAt is null && rules.MayBe(other, claim));
+
+    /// <summary>
+    /// Whether another interface without a pod may have the claim, and the order does not decide, since pods were missed: the claim came with a
+    /// list, or one of the two interfaces was there when a list replaced events.
+    /// </summary>
+    private bool IsAmbiguous(PodInterface owner, IPAddress address, AddressClaim claim) =>
+        waiting.GetInOrder(address).Any(other => other.First != owner.First
+            && rules.MayBe(other, claim)
+            && (claim.IsListed || owner.SeenAt < store.GapAt || other.SeenAt < store.GapAt));
+
+    /// <summary>The claim of another interface with the same peer namespace.</summary>
+    private static AddressClaim? FindShared(PodInterface owner, IEnumerable<AddressClaim> claims) =>
+        claims.LastOrDefault(claim => claim.MatchedInterface?.First == owner.First && !ClaimRules.IsRefuted(owner, claim));
+
+    /// <summary>
+    /// The claim of a pod that had a sandbox with this address since the interface has it: on one node no two sandboxes have it at once. That
+    /// also finds a sandbox that was made again for the same pod. Not while another interface with the address is present: the previous
+    /// sandbox may still run.
+    /// </summary>
+    private AddressClaim? FindProven(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims) =>
+        owner.GoneAt is not null || waiting.GetInOrder(address).Any(other => other.First != owner.First && other.GoneAt is null)
+            ? null
+            : claims.LastOrDefault(claim => ClaimRules.IsFree(claim)
+                && ClaimRules.IsProven(owner, claim)
+                && !(claim.EndTime < owner.SeenAt)
+                && !ClaimRules.IsRefuted(owner, claim));
+
+    /// <summary>The claim that remains once the interfaces that had the address before have theirs.</summary>
+    private AddressClaim? FindNext(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims)
+    {
+        var free = claims.Where(claim => claim.MatchedInterface is null).ToList();
+        // An interface that may have one of these has a later claim only if it has none of them, which nothing decides.
+        var undecided = new List<AddressClaim>();
+        foreach (var other in waiting.GetInOrder(address))
+        {
+            var claim = Choose(other, address, free, out var isAmbiguous);
+            isAmbiguous |= claim is not null && !(other.GoneAt is null && ClaimRules.IsLiving(claim)) && undecided.Exists(each => rules.MayBe(other, each));
+            if (other == owner)
+            {
+                return isAmbiguous ? null : claim;
+            }
+            // Of a pod that has several interfaces, the first takes the claim for all.
+            if (claim is null || other.First == owner.First)
+            {
+                continue;
+            }
+            if (isAmbiguous)
+            {
+                undecided.AddRange(free.FindAll(each => rules.MayBe(other, each)));
+                free.RemoveAll(undecided.Contains);
+            }
+            else
+            {
+                free.Remove(claim);
+            }
+        }
+        return null;
+    }
+
+    /// <summary>
+    /// Chooses the oldest of the claims that fit, but for a present interface a living pod's: a pod that is ending had the address before. Of
+    /// claims in one list the newest sign decides. An ambiguous claim waits until the other interfaces have theirs, and so do later claims.
+    /// </summary>
+    private AddressClaim? Choose(PodInterface owner, IPAddress address, List<AddressClaim> free, out bool isAmbiguous)
+    {
+        var fitting = free.FindAll(claim => rules.MayBe(owner, claim));
+        var living = owner.GoneAt is null ? fitting.FindAll(claim => ClaimRules.IsLiving(claim) && !IsAmbiguous(owner, address, claim)) : [];
+        isAmbiguous = living.Count == 0 && fitting.Count > 0 && IsAmbiguous(owner, address, fitting[0]);
+        return living.Count == 0 ? fitting.FirstOrDefault()
+            : owner.BornAfter is null ? living.MaxBy(claim => claim.SignAt ?? DateTimeOffset.MinValue)
+            : living[0];
+    }
+
+    /// <summary>A claim that a list has confirmed.</summary>
+    private AddressClaim? FindConfirmed(PodInterface owner, IEnumerable<AddressClaim> claims) =>
+        FindUnconfirmed(owner, claims) is { } claim && store.CompleteAt >= ConfirmableAt(owner, claim) ? claim : null;
+}

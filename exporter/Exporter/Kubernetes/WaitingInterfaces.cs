@@ -1,0 +1,60 @@
+using System.Net;
+using Exporter.Pods;
+
+namespace Exporter.Kubernetes;
+
+/// <summary>Interfaces without a pod, by their addresses and in the order in which they came. Used by one thread.</summary>
+internal sealed class WaitingInterfaces
+{
+    /// <summary>Interfaces by address, then by generation.</summary>
+    private readonly Dictionary<IPAddress, SortedDictionary<long, PodInterface>> _byAddress = [];
+
+    /// <summary>The addresses by which an interface waits.</summary>
+    private readonly Dictionary<PodInterface, IReadOnlyList<IPAddress>> _addresses = [];
+
+    internal IEnumerable<PodInterface> All => _addresses.Keys;
+
+    internal bool Contains(PodInterface owner) => _addresses.ContainsKey(owner);
+
+    internal IReadOnlyList<IPAddress> GetAddresses(PodInterface owner) => _addresses.GetValueOrDefault(owner, []);
+
+    /// <summary>The interfaces that wait for a pod with this address, oldest first.</summary>
+    internal IEnumerable<PodInterface> GetInOrder(IPAddress address) => _byAddress.TryGetValue(address, out var waiting) ? waiting.Values : [];
+
+    /// <summary>Adds an interface by its present addresses. Without addresses it keeps its place: a namespace that is being taken down may lose them first.</summary>
+    /// <returns>Whether its addresses are new.</returns>
+    internal bool Add(PodInterface owner)
+    {
+        var addresses = owner.Addresses;
+        if (addresses.Count == 0 || GetAddresses(owner) == addresses)
+        {
+            return false;
+        }
+        Remove(owner);
+        foreach (var address in addresses)
+        {
+            if (!_byAddress.TryGetValue(address, out var waiting))
+            {
+                _byAddress[address] = waiting = [];
+            }
+            waiting[owner.Generation] = owner;
+        }
+        _addresses[owner] = addresses;
+        return true;
+    }
+
+    internal void Remove(PodInterface owner)
+    {
+        if (!_addresses.Remove(owner, out var addresses))
+        {
+            return;
+        }
+        foreach (var address in addresses)
+        {
+            if (_byAddress.TryGetValue(address, out var waiting) && waiting.Remove(owner.Generation) && waiting.Count == 0)
+            {
+                _byAddress.Remove(address);
+            }
+        }
+    }
+}
