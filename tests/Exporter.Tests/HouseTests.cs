@@ -41,16 +41,13 @@ public sealed partial class HouseTests
     /// <summary>Files that are longer than others may be, with the lines that they have. A number may only fall, and none may be added.</summary>
     private static readonly Dictionary<string, int> LongFiles = new()
     {
-        ["Exporter/Server/ConnectionGate.cs"] = 421,
         ["Exporter/State/Ledger.cs"] = 453,
     };
 
     /// <summary>Members that are longer than others may be, as above.</summary>
     private static readonly Dictionary<string, int> LongMembers = new()
     {
-        ["Exporter.Bpf/Netlink/NetlinkChannel.cs: Exchange"] = 63,
         ["Exporter/Commands/RunCommand.cs: RunAsync"] = 74,
-        ["Exporter/Commands/ServerHost.cs: StartAsync"] = 67,
     };
 
     /// <summary>Types whose constructors have more parameters than others may have, with that number, as above.</summary>

@@ -109,26 +109,12 @@ internal sealed unsafe class NetlinkChannel : IDisposable
         }
         while (true)
         {
-            nint length;
-            fixed (byte* start = _response)
+            var errno = Receive(out var length);
+            if (errno != 0)
             {
-                length = Libc.recv(_socket, start, (nuint)_response.Length, Libc.MSG_TRUNC);
-            }
-            if (length < 0)
-            {
-                var errno = Marshal.GetLastPInvokeError();
-                if (errno == Errno.EINTR)
-                {
-                    continue;
-                }
                 return errno;
             }
-            if (length > _response.Length)
-            {
-                // The kernel makes its datagrams fit 32 KiB (netlink_dump), so this would be a single answer of no use.
-                return Errno.ENOBUFS;
-            }
-            var messages = new NetlinkMessages(_response.AsSpan(0, (int)length));
+            var messages = new NetlinkMessages(_response.AsSpan(0, length));
             while (messages.TryRead(out var message))
             {
                 if (message.Sequence != sequence)
@@ -152,6 +138,27 @@ internal sealed unsafe class NetlinkChannel : IDisposable
                 {
                     return 0;
                 }
+            }
+        }
+    }
+
+    /// <summary>Receives one datagram into the response. Returns an errno, or 0.</summary>
+    private int Receive(out int length)
+    {
+        while (true)
+        {
+            fixed (byte* start = _response)
+            {
+                length = (int)Libc.recv(_socket, start, (nuint)_response.Length, Libc.MSG_TRUNC);
+            }
+            if (length >= 0)
+            {
+                // The kernel makes its datagrams fit 32 KiB (netlink_dump), so a longer one would be a single answer of no use.
+                return length > _response.Length ? Errno.ENOBUFS : 0;
+            }
+            if (Marshal.GetLastPInvokeError() is var errno and not Errno.EINTR)
+            {
+                return errno;
             }
         }
     }

@@ -78,24 +78,8 @@ internal sealed class ServerHost : IAsyncDisposable
                 Listen(kestrel, options, kestrel.ApplicationServices.GetRequiredService<ServerCertificate>());
             }
         });
-        builder.Logging.AddConfiguration(configuration.GetSection("Logging"));
-        builder.Logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
-        // On a node that stands still for a second it would warn of this program's threads. LoopHealth and the probes say whether the program is late.
-        builder.Logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
-        // It would print what ends the program, with its stack, before RunAsync does in one line.
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
-        builder.Logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, "yyyy-MM-ddTHH:mm:ss.fffZ ", true));
-        builder.Services.AddRoutingCore();
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = StopTimeout);
-        builder.Services.AddSingleton(time ?? TimeProvider.System).AddSingleton(options);
-        builder.Services.AddSingleton<OwnMetrics>().AddSingleton<ConnectionGate>();
-        builder.Services.AddSingleton(provider => new ServerRefusals(provider.GetRequiredService<OwnMetrics>().Factory));
-        builder.Services.AddSingleton<IConnectionListenerFactory, GatedListenerFactory>();
-        builder.Services.AddSingleton<IHostLifetime, SignalLifetime>();
-        builder.Services.AddSingleton(provider => new SecretFiles(
-            provider.GetRequiredService<OwnMetrics>().Factory, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<SecretFiles>>()));
-        builder.Services.AddSingleton(provider => AccessControl.Open(provider.GetRequiredService<SecretFiles>(), options, provider.GetRequiredService<ServerRefusals>()));
-        builder.Services.AddSingleton(provider => ServerCertificate.Open(provider.GetRequiredService<SecretFiles>(), options));
+        AddLogging(builder.Logging, configuration);
+        AddServices(builder.Services, options, time ?? TimeProvider.System);
 
         var app = builder.Build();
         try
@@ -149,6 +133,32 @@ internal sealed class ServerHost : IAsyncDisposable
         Gate.End();
         await _app.StopAsync();
         await _app.DisposeAsync();
+    }
+
+    private static void AddLogging(ILoggingBuilder logging, IConfiguration configuration)
+    {
+        logging.AddConfiguration(configuration.GetSection("Logging"));
+        logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Information);
+        // On a node that stands still for a second it would warn of this program's threads. LoopHealth and the probes say whether the program is late.
+        logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
+        // It would print what ends the program, with its stack, before RunAsync does in one line.
+        logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+        logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, "yyyy-MM-ddTHH:mm:ss.fffZ ", true));
+    }
+
+    private static void AddServices(IServiceCollection services, ServerOptions options, TimeProvider time)
+    {
+        services.AddRoutingCore();
+        services.Configure<HostOptions>(host => host.ShutdownTimeout = StopTimeout);
+        services.AddSingleton(time).AddSingleton(options);
+        services.AddSingleton<OwnMetrics>().AddSingleton<ConnectionGate>();
+        services.AddSingleton(provider => new ServerRefusals(provider.GetRequiredService<OwnMetrics>().Factory));
+        services.AddSingleton<IConnectionListenerFactory, GatedListenerFactory>();
+        services.AddSingleton<IHostLifetime, SignalLifetime>();
+        services.AddSingleton(provider => new SecretFiles(
+            provider.GetRequiredService<OwnMetrics>().Factory, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<SecretFiles>>()));
+        services.AddSingleton(provider => AccessControl.Open(provider.GetRequiredService<SecretFiles>(), options, provider.GetRequiredService<ServerRefusals>()));
+        services.AddSingleton(provider => ServerCertificate.Open(provider.GetRequiredService<SecretFiles>(), options));
     }
 
     private static void SetLimits(KestrelServerLimits limits, ServerOptions options)
