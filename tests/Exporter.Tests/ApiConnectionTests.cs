@@ -39,7 +39,7 @@ public sealed class ApiConnectionTests : IAsyncLifetime
         { Text(user: "exec: {apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never}"), "users.exporter.exec.command is missing" },
         { Text(user: "auth-provider: {name: gcp}"), "users.exporter.auth-provider is not supported; use exec with the provider's plugin" },
         { Text(user: "token: 12345"), "users.exporter.token is a number, not a text; put it in quotes" },
-        { Text(server: "server: https://127.0.0.1:1\n    proxy-url: ftp://127.0.0.1:2"), "clusters.test.proxy-url is 'ftp://127.0.0.1:2', which is no proxy" },
+        { Text(server: "server: https://127.0.0.1:1\n    proxy-url: ftp://127.0.0.1:2"), "clusters.test.proxy-url is 'ftp://127.0.0.1:2', which is not a proxy" },
     };
 
     public async ValueTask InitializeAsync() => _server = await ApiServer.CreateAsync();

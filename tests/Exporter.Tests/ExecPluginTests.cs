@@ -124,7 +124,7 @@ public sealed class ExecPluginTests : IDisposable
     public async Task Endless_output_is_refused_and_does_not_take_the_memory()
     {
         var plugin = Create("head -c 50000000 /dev/zero");
-        Assert.EndsWith("prints what is not an ExecCredential in JSON", (await Assert.ThrowsAsync<ApiUnreachableException>(() => GetAsync(plugin))).Message, StringComparison.Ordinal);
+        Assert.EndsWith("prints something other than an ExecCredential in JSON", (await Assert.ThrowsAsync<ApiUnreachableException>(() => GetAsync(plugin))).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -89,7 +89,7 @@ public sealed class FirstMessageTests : IDisposable
         }
         _client.LingerState = new(resets, 0);
         _client.Close();
-        Assert.True(SpinWait.SpinUntil(() => FirstMessage.Look(_server, isTls) == FirstMessage.State.Closed, Silence.Limit));
+        Assert.True(SpinWait.SpinUntil(() => FirstMessage.Peek(_server, isTls) == FirstMessage.State.Closed, Silence.Limit));
     }
 
     [Fact]
@@ -97,11 +97,11 @@ public sealed class FirstMessageTests : IDisposable
     {
         Send("GET / HTTP/1.1\r\n\r\n"u8.ToArray(), isTls: false);
         _client.Shutdown(SocketShutdown.Send);
-        Assert.Equal(FirstMessage.State.Complete, FirstMessage.Look(_server, isTls: false));
+        Assert.Equal(FirstMessage.State.Complete, FirstMessage.Peek(_server, isTls: false));
     }
 
     [Fact]
-    public void Looking_does_not_wait() => Assert.Equal(FirstMessage.State.Unfinished, FirstMessage.Look(_server, isTls: false));
+    public void Looking_does_not_wait() => Assert.Equal(FirstMessage.State.Unfinished, FirstMessage.Peek(_server, isTls: false));
 
     [Fact]
     public void A_request_without_an_end_is_read_by_what_refuses_it() => Assert.Equal(FirstMessage.State.Long, Send(Encoding.ASCII.GetBytes(new string('x', 40_000)), isTls: false, wanted: 32 << 10));
@@ -120,6 +120,6 @@ public sealed class FirstMessageTests : IDisposable
     {
         _client.Send(sent);
         SpinWait.SpinUntil(() => _server.Available >= (wanted ?? sent.Length), Silence.Limit);
-        return FirstMessage.Look(_server, isTls);
+        return FirstMessage.Peek(_server, isTls);
     }
 }

@@ -150,7 +150,7 @@ public sealed partial class PodsDocumentTests
 
         Assert.Equal(
             [
-                "kube-system|hidden||||||left out",
+                "kube-system|hidden||||||excluded",
                 "shop|idle||||||no interface",
                 "shop|proxy||||||in the host&#39;s network",
                 "shop|web|veth1, veth2 (failed)|10.0.0.1, fd00::1|1,000,234 bytes|11 bytes|2026-11-25 12:00:00Z|",

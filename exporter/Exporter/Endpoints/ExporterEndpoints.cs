@@ -4,7 +4,7 @@ using Exporter.Server;
 
 namespace Exporter.Endpoints;
 
-/// <summary>What the program serves.</summary>
+/// <summary>The paths that the server answers.</summary>
 internal static class ExporterEndpoints
 {
     /// <param name="maxAtOnce">How many scrapes may run at once, and how many requests for the other pages; probes always get an answer.</param>
@@ -32,7 +32,7 @@ internal static class ExporterEndpoints
             return context.Response.WriteAsync(LandingPage.Write(served.Pods?.Invoke()));
         }));
 
-        // Any other method gets 405 with Allow. The cast says which of the overloads is meant: the one that binds nothing.
+        // Other methods get 405 with Allow. The cast chooses the overload without parameter binding.
         void Serve(string path, RequestSlots? slots, Func<ServerView, HttpContext, Task> answer) =>
             app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], (RequestDelegate)(context =>
             {
@@ -42,7 +42,7 @@ internal static class ExporterEndpoints
             }));
     }
 
-    /// <param name="document">Null: nothing is counted now, and there is none.</param>
+    /// <param name="document">Null: the exporter does not count now, and the answer is 404.</param>
     private static Task Write<T>(HttpContext context, T? document, JsonTypeInfo<T> type)
         where T : class
     {

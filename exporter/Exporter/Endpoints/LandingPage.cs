@@ -4,16 +4,16 @@ using System.Text;
 
 namespace Exporter.Endpoints;
 
-/// <summary>What a browser shows: where to go, and the pods.</summary>
+/// <summary>The page for browsers: links, and a table of pods.</summary>
 internal static class LandingPage
 {
-    /// <param name="document">Null: nothing is counted.</param>
+    /// <param name="document">Null: the exporter does not count.</param>
     internal static string Write(PodsDocument? document)
     {
         var rows = new StringBuilder();
         foreach (var pod in document?.Pods ?? [])
         {
-            var remark = pod.Excluded ? "left out" : pod.HostNetwork ? "in the host's network" : pod.Interfaces.Count == 0 ? "no interface" : pod.Folded ? "under __other__" : "";
+            var remark = pod.Excluded ? "excluded" : pod.HostNetwork ? "in the host's network" : pod.Interfaces.Count == 0 ? "no interface" : pod.Folded ? "under __other__" : "";
             Row(rows, pod.Namespace, pod.Pod, pod.Interfaces, remark);
         }
         foreach (var unknown in document?.Unknown ?? [])
@@ -27,16 +27,16 @@ internal static class LandingPage
             <style>body {"{"} font-family: sans-serif {"}"} td, th {"{"} padding: 0.2em 0.8em; text-align: left {"}"} td.number {"{"} text-align: right {"}"}</style></head>
             <body>
             <h1>podnet-exporter</h1>
-            <p>What this node's pods send and receive on the network. Version {Encode(ProductVersion.Text)}.</p>
+            <p>Network traffic of this node's pods. Version {Encode(ProductVersion.Text)}.</p>
             <ul>
             <li><a href="metrics">/metrics</a>: for Prometheus</li>
             <li><a href="api/v1/pods">/api/v1/pods</a>: the table below as JSON</li>
-            <li><a href="api/v1/bpf">/api/v1/bpf</a>: the BPF programs, and which were refused</li>
-            <li><a href="healthz">/healthz</a>: whether its loops turn</li>
-            <li><a href="readyz">/readyz</a>: whether it knows interfaces and pods</li>
+            <li><a href="api/v1/bpf">/api/v1/bpf</a>: the BPF programs, and refused replacements</li>
+            <li><a href="healthz">/healthz</a>: whether all loops are running</li>
+            <li><a href="readyz">/readyz</a>: whether interfaces and pods have been listed</li>
             </ul>
             <h2>Pods</h2>
-            <p>{(document is null ? "This exporter counts nothing now; the metrics say why." : $"Known from {Encode(document.Source)}, counted by {Encode(document.Hook)} since each interface was found.")}</p>
+            <p>{(document is null ? "This exporter counts nothing now; its metrics show the reason." : $"Known from {Encode(document.Source)}, counted by {Encode(document.Hook)} since each interface was found.")}</p>
             <table>
             <tr><th>namespace</th><th>pod</th><th>interface</th><th>addresses</th><th>transmitted</th><th>received</th><th>since</th><th></th></tr>
             {rows}</table>

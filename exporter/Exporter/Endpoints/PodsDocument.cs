@@ -5,15 +5,15 @@ using Exporter.Pods;
 
 namespace Exporter.Endpoints;
 
-/// <summary>/api/v1/pods: what is known now.</summary>
-/// <param name="Source">Who says which pod an interface belongs to.</param>
-/// <param name="Hook">How interfaces are attached to.</param>
+/// <summary>The document /api/v1/pods: pods and interfaces with their totals.</summary>
+/// <param name="Source">The source of pods, as Identity:Source names it.</param>
+/// <param name="Hook">The hook that programs are attached to: tcx or clsact.</param>
 /// <param name="Unknown">The interfaces whose pod is not known.</param>
 internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset Time, IReadOnlyList<PodEntry> Pods, IReadOnlyList<InterfaceEntry> Unknown)
 {
     internal static PodsDocument Create(IPodSource source, PodTable table, PodLabels labels, TcAttacher attacher, TimeProvider time)
     {
-        // Each is asked once: it may become known meanwhile.
+        // Each owner is read once: its pod may change meanwhile.
         var found = table.Current.Values.OrderBy(owner => owner.Generation).Select(owner => (owner.Pod, owner.Counts, Entry: InterfaceEntry.Of(owner))).ToList();
         var folded = found.Where(one => one.Counts is { IsFolded: true }).Select(one => (one.Pod?.Namespace, one.Pod?.Name)).ToHashSet();
         var interfaces = found.ToLookup(one => (one.Pod?.Namespace, one.Pod?.Name), one => one.Entry);
@@ -41,9 +41,9 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
     }
 }
 
-/// <param name="Labels">As its series have them.</param>
-/// <param name="Folded">Whether it has not all series of its own: the budget has no room, and it is counted under <c>__other__</c>.</param>
-/// <param name="Phase">As <paramref name="Addresses"/> from the API server; null where that does not know the pod, or no more.</param>
+/// <param name="Labels">The labels of its series.</param>
+/// <param name="Folded">Whether the series budget has no room for all of its series, so that some counts are under <c>__other__</c>.</param>
+/// <param name="Phase">From the API server, as <paramref name="Addresses"/>; null if the API server does not have the pod, or no longer.</param>
 internal sealed record PodEntry(
     string Namespace,
     string Pod,
@@ -55,7 +55,7 @@ internal sealed record PodEntry(
     IReadOnlyList<string>? Addresses,
     IReadOnlyList<InterfaceEntry> Interfaces);
 
-/// <param name="Addresses">In the network namespace that it leads to.</param>
+/// <param name="Addresses">The addresses in its peer namespace.</param>
 internal sealed record InterfaceEntry(
     string Name, int Ifindex, string State, DateTimeOffset Since, IReadOnlyList<string> Addresses, CountEntry Transmit, CountEntry Receive)
 {

@@ -20,7 +20,7 @@ internal sealed class ServerView(CollectorRegistry own, LoopHealth health, Readi
     /// <summary>Makes /api/v1/bpf; null: nothing is counted.</summary>
     internal Func<BpfDocument>? Bpf { get; init; }
 
-    /// <summary>Writes the pods' families, and behind them the exporter's own, which end the exposition.</summary>
+    /// <summary>Writes the pods' families and then the exporter's own, which end the exposition.</summary>
     /// <param name="refusals">Counts scrapes that are cut off.</param>
     internal async Task WriteMetricsAsync(HttpContext context, ServerRefusals refusals)
     {
@@ -63,7 +63,7 @@ internal sealed class ServerView(CollectorRegistry own, LoopHealth health, Readi
         format == Exposition.ExpositionFormat.OpenMetrics ? Prometheus.ExpositionFormat.OpenMetricsText : Prometheus.ExpositionFormat.PrometheusText,
         cancellationToken);
 
-    /// <summary>The format that the client accepts best, the text format where it says nothing.</summary>
+    /// <summary>The format that the client prefers; the text format by default.</summary>
     private static Exposition.ExpositionFormat ChooseFormat(HttpRequest request) =>
         request.GetTypedHeaders().Accept
             .OrderByDescending(accepted => accepted.Quality ?? 1)

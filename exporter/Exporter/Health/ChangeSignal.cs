@@ -2,7 +2,7 @@ using System.Threading.Channels;
 
 namespace Exporter.Health;
 
-/// <summary>Says that something has changed since it was last asked; what, is for the one to find who waits for it.</summary>
+/// <summary>A signal that something has changed since the last wait. The waiter reads the new state itself.</summary>
 internal sealed class ChangeSignal
 {
     private readonly Channel<bool> _channel = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });

@@ -1,15 +1,15 @@
 namespace Exporter.Health;
 
 /// <summary>
-/// Files that were read together, with their content. Contents are compared, not times: a volume that the kubelet mounts changes by a symbolic
-/// link above the file.
+/// Files that were read together, with their content. Contents are compared, not times: the kubelet updates a volume by replacing a symbolic link
+/// above the file.
 /// </summary>
 internal sealed class FileWatch
 {
     private readonly Dictionary<string, byte[]?> _contents = new(StringComparer.Ordinal);
 
     /// <param name="problem">Names the file and the reason.</param>
-    /// <returns>Null: the file cannot be read.</returns>
+    /// <returns>The content; null if the file cannot be read.</returns>
     internal byte[]? TryRead(string path, out string problem)
     {
         var content = TryReadNow(path, out problem);
@@ -17,7 +17,7 @@ internal sealed class FileWatch
         return content;
     }
 
-    /// <summary>Whether a file has other content than when it was read, has come or is gone.</summary>
+    /// <summary>Whether a file has other content than when it was read, or was created or removed since.</summary>
     internal bool HaveChanged() =>
         _contents.Any(file => TryReadNow(file.Key, out _) is { } now ? file.Value is null || !now.AsSpan().SequenceEqual(file.Value) : file.Value is not null);
 

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace Exporter.Health;
 
-/// <summary>Whether the loops still turn: each says so every time round, and how soon it will again at the latest.</summary>
+/// <summary>Detects loops that hang. Each loop reports every round, with the latest time of its next report.</summary>
 internal sealed class LoopHealth(TimeProvider time)
 {
     private readonly ConcurrentDictionary<string, (long At, TimeSpan Within)> _beats = new();

@@ -3,23 +3,26 @@ using Prometheus;
 
 namespace Exporter.Health;
 
-/// <summary>What a start still waits for. Once there, it stays: what is lost later is told by metrics, and needs no other exporter.</summary>
-/// <param name="gauge">Shows whether it is ready; null: nothing does.</param>
+/// <summary>
+/// The conditions that a start waits for. A condition that was met once stays met: metrics show later losses, which a restart would not mend.
+/// </summary>
+/// <param name="gauge">Shows whether the exporter is ready; null: without a metric.</param>
 internal sealed class Readiness(Gauge? gauge = null)
 {
-    /// <summary>Null: it was there once.</summary>
+    /// <summary>The reason of each condition that is not met; null: it was met once.</summary>
     private readonly ConcurrentDictionary<string, string?> _missing = new();
 
-    /// <summary>Why it is not ready; empty where it is.</summary>
+    /// <summary>Why the exporter is not ready; empty if it is.</summary>
     internal IReadOnlyList<string> Reasons => [.. _missing.OrderBy(missing => missing.Key, StringComparer.Ordinal).Select(missing => missing.Value).OfType<string>()];
 
-    /// <summary>Does nothing if it was there once: loops start again when options change.</summary>
+    /// <summary>Notes a condition that is not met. Does nothing if it was met once: loops start again when options change.</summary>
     internal void WaitFor(string what, string reason)
     {
         _missing.AddOrUpdate(what, reason, (_, current) => current is null ? null : reason);
         Show();
     }
 
+    /// <summary>Notes that a condition is met.</summary>
     internal void Has(string what)
     {
         _missing[what] = null;

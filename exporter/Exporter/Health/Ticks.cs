@@ -1,9 +1,9 @@
 namespace Exporter.Health;
 
-/// <summary>How loops wait.</summary>
+/// <summary>Waits for the next round of a loop.</summary>
 internal static class Ticks
 {
-    /// <summary>Whether there is a next tick; none comes once it is cancelled, which is no exception to a loop.</summary>
+    /// <summary>Waits for the next tick. Returns false once it is cancelled, without an exception.</summary>
     internal static async ValueTask<bool> NextAsync(this PeriodicTimer timer, CancellationToken stoppingToken)
     {
         try

@@ -1,12 +1,12 @@
 namespace Exporter.Health;
 
-/// <summary>A condition that is logged once when it begins and once when it ends. For one thread at a time.</summary>
+/// <summary>A condition that is logged once when it begins and once when it ends. Used by one thread at a time.</summary>
 internal sealed class Trouble
 {
     internal bool IsThere { get; private set; }
 
-    /// <summary>Takes note of it.</summary>
-    /// <returns>Whether it was not there before: the caller logs that it begins.</returns>
+    /// <summary>Notes that the condition holds.</summary>
+    /// <returns>Whether it did not hold before: the caller logs its beginning.</returns>
     internal bool Begins()
     {
         var begins = !IsThere;
@@ -14,8 +14,8 @@ internal sealed class Trouble
         return begins;
     }
 
-    /// <summary>Takes note that it is over.</summary>
-    /// <returns>Whether it was there before: the caller logs that it ends.</returns>
+    /// <summary>Notes that the condition does not hold.</summary>
+    /// <returns>Whether it held before: the caller logs its end.</returns>
     internal bool Ends()
     {
         var ends = IsThere;

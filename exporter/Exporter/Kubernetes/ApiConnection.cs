@@ -5,8 +5,8 @@ using Exporter.Kubernetes.Access;
 namespace Exporter.Kubernetes;
 
 /// <summary>
-/// Connection to the API server that the options, a kubeconfig or a pod's ServiceAccount describe. The files are compared before each request: tokens,
-/// certificates and authorities may be rotated. If they cannot be used, the previous ones are.
+/// A connection to the API server that the options, a kubeconfig or a pod's ServiceAccount describe. The files are compared before each request:
+/// tokens, certificates and authorities may be rotated. If changed files cannot be used, the previous content stays in use.
 /// </summary>
 internal sealed class ApiConnection : IDisposable
 {
@@ -23,7 +23,7 @@ internal sealed class ApiConnection : IDisposable
     private HttpClient? _client;
 
     /// <param name="environment">Null: this process's.</param>
-    /// <exception cref="AccessException">Something is missing or wrong, with what to do.</exception>
+    /// <exception cref="AccessException">A setting or a file is missing or wrong. The message says how to correct it.</exception>
     internal ApiConnection(KubernetesOptions options, AccessEnvironment? environment = null, TimeProvider? time = null)
     {
         (_options, _environment, _time) = (options, environment ?? AccessEnvironment.OfProcess, time ?? TimeProvider.System);
@@ -32,13 +32,13 @@ internal sealed class ApiConnection : IDisposable
         Server = _access.Server;
     }
 
-    /// <summary>The address at the start; requests are made for it.</summary>
+    /// <summary>The API server's address at the start. Callers make requests for it, also after the address has changed.</summary>
     internal Uri Server { get; }
 
-    /// <summary>Whether the API server is asked where the options leave it open.</summary>
+    /// <summary>Whether the API server is used where Identity:Source is auto.</summary>
     internal static bool IsConfigured(KubernetesOptions options) => options.Kubeconfig.Length > 0 || ServiceAccount.IsPresent(AccessEnvironment.OfProcess);
 
-    /// <summary>Gets what a request needs before it can be sent, for which a plugin may take its own time. Not for concurrent use.</summary>
+    /// <summary>Gets the credentials for a request ahead of it: a plugin may take long. Not for concurrent use.</summary>
     /// <exception cref="ApiUnreachableException">The plugin failed, or takes too long.</exception>
     internal async Task AuthenticateAsync(CancellationToken cancellationToken)
     {
@@ -47,7 +47,7 @@ internal sealed class ApiConnection : IDisposable
     }
 
     /// <summary>Returns when the headers of the answer have come. Not for concurrent use.</summary>
-    /// <exception cref="ApiUnreachableException">There is no answer; with the reason.</exception>
+    /// <exception cref="ApiUnreachableException">No answer came. The message has the reason.</exception>
     internal async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         Refresh();
@@ -96,7 +96,7 @@ internal sealed class ApiConnection : IDisposable
             return ServiceAccount.IsPresent(_environment)
                 ? ServiceAccount.Read(_environment, files)
                 : throw new AccessException(
-                    "Identity:Source is kubernetes, but this is no pod of a cluster: KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT or the token in " +
+                    "Identity:Source is kubernetes, but this is not a pod of a cluster: KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT or the token in " +
                     $"'{_environment.ServiceAccountDirectory}' is missing. Set Kubernetes:Kubeconfig.");
         }
         catch (AccessException e)
@@ -105,7 +105,7 @@ internal sealed class ApiConnection : IDisposable
         }
     }
 
-    /// <summary>Reads the files again if they have changed. What cannot be used leaves everything as it is, and is added to later errors.</summary>
+    /// <summary>Reads the files again if they have changed. If they cannot be used, the previous access stays, and later errors have the reason.</summary>
     private void Refresh()
     {
         if (!_files.HaveChanged())
@@ -121,7 +121,7 @@ internal sealed class ApiConnection : IDisposable
                 _plugin?.Dispose();
                 _plugin = null;
             }
-            // An answer of the previous client may still be read: it ends with it.
+            // The previous client is not disposed: one of its answers may still be read.
             (_files, _access, _problem, _client) = (files, access, null, null);
         }
         catch (AccessException e)
@@ -162,11 +162,11 @@ internal sealed class ApiConnection : IDisposable
                 ? (_, cancellationToken) => dialer.ConnectAsync(cancellationToken)
                 : async (_, cancellationToken) => new HeaderLines(await dialer.ConnectAsync(cancellationToken)),
         };
-        // A watch lasts; the caller has a limit of its own.
+        // A watch lasts for minutes; callers have limits of their own.
         return new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
     }
 
-    /// <summary>The dialer makes TLS: for HttpClient everything is HTTP without it.</summary>
+    /// <summary>Adds the address and the credentials. The scheme is http, since the dialer does TLS itself.</summary>
     private void Prepare(HttpRequestMessage request, string? token)
     {
         var path = request.RequestUri!.PathAndQuery;

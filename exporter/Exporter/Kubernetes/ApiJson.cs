@@ -3,11 +3,11 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Exporter.Kubernetes;
 
-/// <summary>Reads answers of the API server. An error says in plain words that something else has answered, or what.</summary>
+/// <summary>Reads the API server's answers. If something else has answered, such as a proxy, the error says so in plain words.</summary>
 internal static class ApiJson
 {
-    /// <param name="wanted">What it should be, for the error.</param>
-    /// <exception cref="JsonException">It is something else, as of a proxy with a page for people.</exception>
+    /// <param name="wanted">The expected document in words, for the error.</param>
+    /// <exception cref="JsonException">The body is not that document, such as a proxy's HTML page.</exception>
     internal static async Task<T?> ReadAsync<T>(Stream body, JsonTypeInfo<T> type, string wanted, CancellationToken cancellationToken)
     {
         try

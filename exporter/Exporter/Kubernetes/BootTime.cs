@@ -7,7 +7,10 @@ internal static class BootTime
 {
     private const string Uptime = "/proc/uptime";
 
-    /// <summary>By the node's clock as it is set now, from the seconds since the boot, suspended ones included (proc_uptime(5)); the beginning of time if they cannot be read.</summary>
+    /// <summary>
+    /// Reads the time by the node's present clock, from the seconds since the boot, suspended ones included (proc_uptime(5)). If they cannot be
+    /// read, it is <see cref="DateTimeOffset.MinValue"/>.
+    /// </summary>
     internal static DateTimeOffset Read(TimeProvider time)
     {
         try

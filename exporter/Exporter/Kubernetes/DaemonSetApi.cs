@@ -5,36 +5,36 @@ using Exporter.Kubernetes.Access;
 
 namespace Exporter.Kubernetes;
 
-/// <summary>What has become of a DaemonSet.</summary>
+/// <summary>The state of the DaemonSet that a pod belongs to.</summary>
 internal enum DaemonSetState
 {
-    /// <summary>It is there: its pods end for another reason, as in a rolling update, a drain or an eviction.</summary>
+    /// <summary>It exists: its pods end for another reason, such as a rolling update, a drain or an eviction.</summary>
     Present,
 
     /// <summary>404: it was deleted.</summary>
     Deleted,
 
-    /// <summary>Another has its name: it was deleted, and another was created since.</summary>
+    /// <summary>Another DaemonSet has its name: it was deleted, and another one was created since.</summary>
     Replaced,
 
-    /// <summary>It has a deletionTimestamp: it is there until its pods have ended.</summary>
+    /// <summary>It has a deletionTimestamp, and exists until its pods have ended.</summary>
     Deleting,
 
-    /// <summary>The API server did not say.</summary>
+    /// <summary>The API server gave no answer that decides.</summary>
     Unknown,
 }
 
 /// <summary>Asks the API server for one DaemonSet, when the process is to end.</summary>
-/// <param name="send">Sends a request with credentials, and returns when the headers of the answer are there.</param>
+/// <param name="send">Sends a request with credentials, and returns when the headers of the answer have arrived.</param>
 internal sealed class DaemonSetApi(Func<HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> send, Uri server)
 {
     private const int MaxBytes = 1 << 20;
 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Asks until there is an answer that decides, or no time is left. Refusals decide: other credentials do not come in time.</summary>
+    /// <summary>Asks until an answer decides, or no time is left. A refusal ends it too: other credentials do not come in time.</summary>
     /// <param name="patience">Cancelled when no time is left.</param>
-    /// <returns>The state, and where it is unknown, why.</returns>
+    /// <returns>The state, and the reason if it is unknown.</returns>
     internal async Task<(DaemonSetState State, string Reason)> FindAsync(DaemonSetReference daemonSet, CancellationToken patience)
     {
         var reason = "it does not answer";
@@ -60,10 +60,10 @@ internal sealed class DaemonSetApi(Func<HttpRequestMessage, CancellationToken, T
             }
             catch (Exception e)
             {
-                // Of the network, of TLS, of files with credentials: while there is time, it is tried again.
+                // Errors of the network, of TLS or of files with credentials: while there is time, the request is repeated.
                 reason = Failure.Describe(e);
             }
-            // A cluster's nodes ask in the same seconds.
+            // All nodes of a cluster may ask in the same seconds.
             await Task.Delay(pause * (0.5 + Random.Shared.NextDouble()), patience).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             pause *= 2;
         }
@@ -78,7 +78,7 @@ internal sealed class DaemonSetApi(Func<HttpRequestMessage, CancellationToken, T
         return await send(request, patience);
     }
 
-    /// <returns>Null: the answer decides nothing.</returns>
+    /// <returns>The state; null if the answer does not decide.</returns>
     private static async Task<DaemonSetState?> ReadAsync(HttpResponseMessage response, DaemonSetReference daemonSet, CancellationToken patience)
     {
         if (response.StatusCode is not (HttpStatusCode.OK or HttpStatusCode.NotFound))
@@ -90,11 +90,11 @@ internal sealed class DaemonSetApi(Func<HttpRequestMessage, CancellationToken, T
         var document = await ApiJson.ReadAsync(body, DaemonSetContext.Default.DaemonSetDocument, "a DaemonSet", patience);
         return document switch
         {
-            // A 404 from a proxy, or of a path that it does not know, must not remove anything.
+            // A 404 of a proxy, or for a path that the server does not know, must not remove anything.
             { Kind: "Status", Reason: "NotFound", Details: { Kind: "daemonsets", Name: var name } } when response.StatusCode == HttpStatusCode.NotFound && name == daemonSet.Name =>
                 DaemonSetState.Deleted,
             { Kind: "DaemonSet", Metadata: { Uid: { Length: > 0 } uid } } when response.StatusCode == HttpStatusCode.OK && uid != daemonSet.Uid => DaemonSetState.Replaced,
-            // With --cascade=orphan it waits until its pods are nobody's: they stay.
+            // With --cascade=orphan it exists until its pods have no owner; the pods stay.
             { Kind: "DaemonSet", Metadata: { DeletionTimestamp: not null } metadata } when response.StatusCode == HttpStatusCode.OK =>
                 metadata.Finalizers?.Contains("orphan") == true ? DaemonSetState.Present : DaemonSetState.Deleting,
             { Kind: "DaemonSet", Metadata.Uid.Length: > 0 } when response.StatusCode == HttpStatusCode.OK => DaemonSetState.Present,
@@ -103,7 +103,7 @@ internal sealed class DaemonSetApi(Func<HttpRequestMessage, CancellationToken, T
     }
 }
 
-/// <summary>A DaemonSet, or a Status in its place.</summary>
+/// <summary>A DaemonSet, or the Status that an error has instead.</summary>
 internal sealed record DaemonSetDocument
 {
     public string? Kind { get; init; }

@@ -2,18 +2,18 @@ using Exporter.Options;
 
 namespace Exporter.Kubernetes;
 
-/// <summary>How the API server is reached, and which node is asked for.</summary>
-/// <param name="NodeName">Empty: the environment's.</param>
-/// <param name="Kubeconfig">Empty: as a pod.</param>
-/// <param name="Context">Empty: the current one.</param>
+/// <summary>The options for access to the API server, and the name of the node.</summary>
+/// <param name="NodeName">Empty: from the environment.</param>
+/// <param name="Kubeconfig">Empty: access as a pod.</param>
+/// <param name="Context">Empty: the current context.</param>
 internal sealed record KubernetesOptions(string NodeName, string Kubeconfig, string Context)
 {
-    /// <summary>What the chart sets from the downward API (https://kubernetes.io/docs/concepts/workloads/pods/downward-api/).</summary>
+    /// <summary>The variable that the chart sets from the downward API (https://kubernetes.io/docs/concepts/workloads/pods/downward-api/).</summary>
     private const string NodeNameVariable = "NODE_NAME";
 
     private const string PodUidVariable = "POD_UID";
 
-    /// <summary>The node as series name it: by the host where the cluster's name is not known.</summary>
+    /// <summary>The node's name in series: the host's name if the cluster's name for it is not known.</summary>
     internal string NodeOrHost => FindNodeName() ?? Environment.MachineName;
 
     internal static KubernetesOptions Read(OptionReader reader) => new(
@@ -21,10 +21,10 @@ internal sealed record KubernetesOptions(string NodeName, string Kubeconfig, str
         reader.Text("Kubernetes:Kubeconfig", "a path", "A kubeconfig file; empty: KUBECONFIG, or the ServiceAccount of the pod."),
         reader.Text("Kubernetes:Context", "a context", "A context of the kubeconfig file; empty: its current one."));
 
-    /// <summary>The uid of the pod that this process runs in; null: the environment does not say.</summary>
+    /// <summary>The uid of the pod that this process runs in; null if the environment does not have it.</summary>
     internal static string? FindPodUid() => Environment.GetEnvironmentVariable(PodUidVariable) is { Length: > 0 } uid ? uid : null;
 
-    /// <summary>Null where nobody says.</summary>
+    /// <summary>The node's name from the options or the environment; null if neither has it.</summary>
     internal string? FindNodeName() =>
         NodeName.Length > 0 ? NodeName : Environment.GetEnvironmentVariable(NodeNameVariable) is { Length: > 0 } name ? name : null;
 }

@@ -1,14 +1,14 @@
 namespace Exporter.Options;
 
-/// <summary>What was typed: a command and options of the form <c>--Section:Key=value</c> or <c>--Section:Key value</c>.</summary>
-/// <param name="IsFlagged">Whether the command's own flag was given: that of <c>uninstall</c> or of <c>options</c>.</param>
+/// <summary>The parsed command line: a command and options of the form <c>--Section:Key=value</c> or <c>--Section:Key value</c>.</summary>
+/// <param name="IsFlagged">Whether the command's own flag was given: <c>uninstall --all</c> or <c>options --schema</c>.</param>
 internal sealed record CommandLine(string Command, bool IsFlagged, IReadOnlyDictionary<string, string?> Options, IReadOnlyList<string> Errors)
 {
     internal const string Run = "run";
     internal const string Uninstall = "uninstall";
     internal const string ListOptions = "options";
 
-    /// <summary>What stands alone behind a command, and changes what it does.</summary>
+    /// <summary>The flag of each command that has one.</summary>
     private static readonly Dictionary<string, string> Flags = new() { [Uninstall] = "--all", [ListOptions] = "--schema" };
 
     internal static CommandLine Parse(ReadOnlySpan<string> arguments)

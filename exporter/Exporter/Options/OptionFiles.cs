@@ -2,7 +2,7 @@ using Exporter.Health;
 
 namespace Exporter.Options;
 
-/// <summary>Where options come from: files, the environment, the command line, each before those that it wins over.</summary>
+/// <summary>The sources of options: files, the environment and the command line. Later sources override earlier ones.</summary>
 internal sealed class OptionFiles
 {
     internal const string FileKey = "Options:File";
@@ -21,7 +21,7 @@ internal sealed class OptionFiles
         (_commandLine, _named) = (commandLine, named);
         var contents = new List<byte[]>();
         var beside = Path.Combine(AppContext.BaseDirectory, "appsettings.json");
-        // It need not be there, and may come.
+        // The file is optional, and may be created later.
         Error = ReadInto(contents, beside, beside) is { } problem && File.Exists(beside) ? problem : null;
         if (!string.IsNullOrEmpty(named))
         {
@@ -41,7 +41,7 @@ internal sealed class OptionFiles
 
     internal IConfiguration Configuration { get; }
 
-    /// <summary>Why they cannot be read; null where they can.</summary>
+    /// <summary>Why the files cannot be read; null if they can.</summary>
     internal string? Error { get; }
 
     internal static OptionFiles Read(IReadOnlyDictionary<string, string?> commandLine)
@@ -52,12 +52,12 @@ internal sealed class OptionFiles
 
     /// <summary>Describes the option that names a file. It is read before all others, by <see cref="Read(IReadOnlyDictionary{string, string})"/>.</summary>
     internal static void Describe(OptionReader reader) =>
-        reader.AbsolutePath(FileKey, "a path", "A file with options in the form of appsettings.json, over which it wins; read again when it changes; empty: no file. It cannot be set in a file.");
+        reader.AbsolutePath(FileKey, "a path", "A file with options in the form of appsettings.json, which it overrides; read again when it changes; empty: no file. It cannot be set in a file.");
 
-    /// <summary>The same one where nothing has changed in the files.</summary>
+    /// <summary>Reads the files again if they have changed; else it returns this instance.</summary>
     internal OptionFiles Read() => _files.HaveChanged() ? new(_commandLine, _named) : this;
 
-    /// <returns>Why it cannot be read; null where it can.</returns>
+    /// <returns>Why the file cannot be read; null if it can.</returns>
     private string? ReadInto(List<byte[]> contents, string path, string name)
     {
         if (_files.TryRead(path, out var problem) is not { } content)

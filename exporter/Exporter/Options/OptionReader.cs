@@ -6,21 +6,21 @@ using System.Text.RegularExpressions;
 namespace Exporter.Options;
 
 /// <summary>An option as the help and the documentation list it.</summary>
-/// <param name="Schema">What the chart's values may have for it: a JSON Schema on one line, which may refer to those of values.schema.json.</param>
-/// <param name="IsLive">Whether a change is in force while the program runs; else it waits for the next start.</param>
-/// <param name="Previous">Its key in an earlier version, which is an error that names this one; null: it had no other.</param>
+/// <param name="Schema">A JSON Schema on one line for the chart's values. It may refer to definitions in values.schema.json.</param>
+/// <param name="IsLive">Whether a change takes effect while the program runs; else at the next start.</param>
+/// <param name="Previous">Its key in an earlier version, which is an error that names the present key; null: it had no other key.</param>
 internal sealed record OptionDescription(string Key, string Values, string Default, string Description, string Schema, bool IsLive, string? Previous);
 
 /// <summary>
-/// Turns configuration text into values and gathers everything that is wrong with it, so that it can be said at once. It also
-/// knows which keys were asked for: any other key is an error, since it would silently do nothing.
+/// Turns configuration text into values and gathers all errors, so that they are reported at once. It also remembers which keys were read: any other
+/// key is an error, since it would silently do nothing.
 /// </summary>
 internal sealed partial class OptionReader(IConfiguration configuration)
 {
     /// <summary>The framework reads this section itself.</summary>
     private const string LoggingSection = "Logging";
 
-    /// <summary>A bare off is false to YAML.</summary>
+    /// <summary>The value off. Without quotes YAML reads it as false.</summary>
     private const string Off = "off";
 
     private const string AnyText = """{"type": ["string", "null"]}""";
@@ -32,7 +32,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     /// <summary>The options read so far.</summary>
     internal IReadOnlyList<OptionDescription> Options => _options;
 
-    /// <summary>What is wrong, a line each that names the key: with the options read so far, and keys that are none of them.</summary>
+    /// <summary>The errors in the options read so far, and keys that are not options. Each is a line that names the key.</summary>
     internal IReadOnlyList<string> Errors =>
     [
         .. _errors,
@@ -48,7 +48,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
 
     internal bool IsSet(string key) => configuration[key] is not null;
 
-    /// <summary>What depends on other options as well.</summary>
+    /// <summary>Adds an error if a condition on several options does not hold.</summary>
     internal void Require(bool isGood, string key, string problem)
     {
         if (!isGood)
@@ -80,7 +80,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         Read(key, "true, false", byDefault, byDefault ? "true" : "false", description, """{"type": ["boolean", "null"]}""", text =>
             bool.TryParse(text, out var value) ? value : throw new FormatException("is not one of true, false"));
 
-    /// <summary>Seconds, ascending, separated by semicolons; returned in nanoseconds.</summary>
+    /// <summary>Reads bucket bounds in seconds, ascending and separated by semicolons. They are returned in nanoseconds.</summary>
     internal IReadOnlyList<ulong> Bounds(string key, string byDefault, int most, string description) =>
         Read(
             key,
@@ -95,12 +95,12 @@ internal sealed partial class OptionReader(IConfiguration configuration)
 
     internal string Text(string key, string values, string description) => Read(key, values, "", "", description, AnyText, text => text);
 
-    /// <summary>Of a file or a directory, from the root on where a pod is to find it.</summary>
+    /// <summary>Reads the path of a file or directory. The chart's schema requires an absolute path.</summary>
     internal string AbsolutePath(string key, string values, string description, string byDefault = "") => Read(key, values, byDefault, byDefault, description, PathText, text => text);
 
-    /// <summary>Parts separated by semicolons.</summary>
-    /// <param name="schema">As <see cref="OptionDescription.Schema"/>.</param>
-    /// <param name="parse">Throws <see cref="FormatException"/>.</param>
+    /// <summary>Reads parts separated by semicolons.</summary>
+    /// <param name="schema">See <see cref="OptionDescription.Schema"/>.</param>
+    /// <param name="parse">Creates the value from the parts. Throws <see cref="FormatException"/>.</param>
     internal T List<T>(string key, string byDefault, string values, string description, string schema, Func<IReadOnlyList<string>, T> parse, bool isLive = false)
     {
         return Read(key, values, Parse(byDefault), byDefault, description, schema, Parse, isLive);
@@ -124,7 +124,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         {
             try
             {
-                // Without backtracking no pattern takes longer than its text: none can stop discovery.
+                // Without backtracking the time is linear in the text's length: no pattern can stop discovery.
                 return text.Length == 0 ? null : new Regex(text, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking);
             }
             catch (ArgumentException e)
@@ -147,10 +147,10 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             TextOrArray(Defined("urls"), $$"""{"type": "array", "minItems": 1, "items": {{Defined("url")}}}"""),
             ParseUrls);
 
-    /// <summary>A schema of a list: a text whose parts are separated by semicolons, or an array.</summary>
+    /// <summary>The schema of a list: a text with parts separated by semicolons, or an array.</summary>
     internal static string TextOrArray(string text, string array) => $$"""{"oneOf": [{{text}}, {{array}}, {"type": "null"}]}""";
 
-    /// <summary>One of the schemas that values.schema.json has by itself.</summary>
+    /// <summary>A reference to a definition in values.schema.json.</summary>
     internal static string Defined(string name) => $$"""{"$ref": "#/$defs/{{name}}"}""";
 
     private static string Integer(int least, int most) => $$"""{"type": ["integer", "null"], "minimum": {{least}}, "maximum": {{most}}}""";
@@ -172,7 +172,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         var bounds = new ulong[parts.Length];
         for (var i = 0; i < parts.Length; i++)
         {
-            // A decimal: what is written is what is meant, to the nanosecond.
+            // decimal keeps the written value exactly, to the nanosecond.
             if (!decimal.TryParse(parts[i], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds))
             {
                 throw new FormatException($"has '{parts[i]}', which is not a number of seconds; write 0.001;0.01;0.1");
@@ -199,8 +199,8 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         }
         for (var i = 0; i < urls.Length; i++)
         {
-            // Kestrel would take a port that it cannot read for a part of the host and listen on port 80, and any name of a host for
-            // all addresses.
+            // Kestrel would read an invalid port as a part of the host and listen on port 80, and would take any host name for all
+            // addresses.
             if (HttpAddress().Match(urls[i]) is not { Success: true } address || FindHost(address.Groups["host"].Value) is not { } host)
             {
                 throw new FormatException("is not an address; write http://*:port, http://localhost:port or http://address:port, or the same with https, IPv6 in brackets");
@@ -233,8 +233,8 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     }
 
     /// <summary>
-    /// A host as a URL has it; null where it is not one. Brackets are added to an IPv6 address that has none, and taken from an IPv4 address: the
-    /// downward API gives the node's address without them (status.hostIP), and http://$(NODE_IP):9969 is written before its family is known.
+    /// Formats a host for a URL; null if the text is not a host. Brackets are added to an IPv6 address that has none, and removed from an IPv4
+    /// address: the downward API gives the node's address without them (status.hostIP), and http://$(NODE_IP):9969 does not know its family.
     /// </summary>
     private static string? FindHost(string text)
     {

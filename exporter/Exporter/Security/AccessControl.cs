@@ -6,15 +6,15 @@ using Exporter.Server;
 
 namespace Exporter.Security;
 
-/// <summary>Lets those ask for anything but health who show a token, or a name and a password.</summary>
-/// <param name="tokens">Null: none is taken. As it is sent, in UTF-8.</param>
-/// <param name="passwords">Null: none is taken. As each is sent, name and all, in UTF-8.</param>
+/// <summary>Requires a bearer token or basic credentials for everything but the probes.</summary>
+/// <param name="tokens">Valid tokens as clients send them, in UTF-8; null: tokens are not accepted.</param>
+/// <param name="passwords">Valid basic credentials as clients send them, in UTF-8; null: passwords are not accepted.</param>
 internal sealed partial class AccessControl(SecretFile<byte[][]>? tokens, SecretFile<byte[][]>? passwords, ServerRefusals refusals)
 {
     private const string Bearer = "Bearer";
     private const string Basic = "Basic";
 
-    /// <summary>Before a password that looks like a hash; nginx has the same.</summary>
+    /// <summary>The prefix of a password that looks like a hash, as in nginx.</summary>
     private const string PlainScheme = "{PLAIN}";
 
     /// <exception cref="FormatException">A file cannot be read or used.</exception>
@@ -23,7 +23,7 @@ internal sealed partial class AccessControl(SecretFile<byte[][]>? tokens, Secret
         options.BasicAuthFile.Length > 0 ? files.Open("basic_auth", "Server:BasicAuthFile", [options.BasicAuthFile], texts => ParsePasswords(texts[0])) : null,
         refusals);
 
-    /// <summary>Passes on what may pass; the rest gets 401. Probes have neither tokens nor passwords.</summary>
+    /// <summary>Passes authorized requests on and answers others with 401. Probes have neither tokens nor passwords.</summary>
     internal Task HandleAsync(HttpContext context, RequestDelegate next)
     {
         if ((tokens is null && passwords is null) || context.Request.Path.Value is "/healthz" or "/readyz" || IsKnown(context.Request.Headers.Authorization))
@@ -60,13 +60,13 @@ internal sealed partial class AccessControl(SecretFile<byte[][]>? tokens, Secret
         bool Is(string scheme) => shown.Scheme.Equals(scheme, StringComparison.OrdinalIgnoreCase);
     }
 
-    /// <summary>The time that it takes tells nothing of what would be right.</summary>
+    /// <summary>Compares in constant time: the duration reveals nothing about the valid credentials.</summary>
     private static bool Matches(ReadOnlySpan<byte> shown, byte[][] expected)
     {
         var found = false;
         foreach (var one in expected)
         {
-            // Of the same length whatever was shown: FixedTimeEquals returns at once where lengths differ.
+            // FixedTimeEquals returns at once if lengths differ, so the text is brought to the expected length.
             var sized = new byte[one.Length];
             shown[..Math.Min(shown.Length, one.Length)].CopyTo(sized);
             found |= CryptographicOperations.FixedTimeEquals(sized, one) & shown.Length == one.Length;
@@ -79,8 +79,8 @@ internal sealed partial class AccessControl(SecretFile<byte[][]>? tokens, Secret
         : throw new FormatException("has to hold one token, without blanks or line breaks in it");
 
     /// <summary>
-    /// Passwords themselves. A line with a hash, as htpasswd(1) writes it, is an error: taken as a password it would let in those who read the
-    /// file, and nobody who knows the password.
+    /// Reads lines with passwords in clear text. A line with a hash, as htpasswd(1) writes it, is an error: taken as a password, the hash itself
+    /// would be valid, and the password behind it would not.
     /// </summary>
     private static byte[][] ParsePasswords(string text)
     {

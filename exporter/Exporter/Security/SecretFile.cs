@@ -3,8 +3,8 @@ using Exporter.Health;
 namespace Exporter.Security;
 
 /// <summary>
-/// The content of a file, or of some that belong together, as it is now or was a second ago. Content that cannot be used leaves the previous in
-/// force.
+/// The content of one or more files that belong together, at most about a second old. If new content cannot be used, the previous content stays in
+/// use.
 /// </summary>
 internal sealed class SecretFile<T>
     where T : class
@@ -14,20 +14,20 @@ internal sealed class SecretFile<T>
     private readonly IReadOnlyList<string> _paths;
     private readonly Func<IReadOnlyList<string>, T> _parse;
     private readonly TimeProvider _time;
-    private readonly Action<string> _tellProblem;
+    private readonly Action<string> _reportProblem;
 
-    /// <summary>A caller that finds it taken uses the current content.</summary>
+    /// <summary>Held during a check of the files. Callers that find it taken use the current content.</summary>
     private readonly Lock _lock = new();
-    private long _lookedAt;
+    private long _checkedAt;
     private FileWatch _files = new();
     private T _current;
 
-    /// <param name="tellProblem">Called once for each content that cannot be used.</param>
-    /// <exception cref="FormatException">The content at the beginning cannot be used.</exception>
-    internal SecretFile(IReadOnlyList<string> paths, Func<IReadOnlyList<string>, T> parse, TimeProvider time, Action<string> tellProblem)
+    /// <param name="reportProblem">Called once for each content that cannot be used.</param>
+    /// <exception cref="FormatException">The first content cannot be used.</exception>
+    internal SecretFile(IReadOnlyList<string> paths, Func<IReadOnlyList<string>, T> parse, TimeProvider time, Action<string> reportProblem)
     {
-        (_paths, _parse, _time, _tellProblem) = (paths, parse, time, tellProblem);
-        _lookedAt = time.GetTimestamp();
+        (_paths, _parse, _time, _reportProblem) = (paths, parse, time, reportProblem);
+        _checkedAt = time.GetTimestamp();
         _current = Parse();
     }
 
@@ -35,11 +35,11 @@ internal sealed class SecretFile<T>
     {
         get
         {
-            if (_time.GetElapsedTime(Volatile.Read(ref _lookedAt)) >= Pause && _lock.TryEnter())
+            if (_time.GetElapsedTime(Volatile.Read(ref _checkedAt)) >= Pause && _lock.TryEnter())
             {
                 try
                 {
-                    Volatile.Write(ref _lookedAt, _time.GetTimestamp());
+                    Volatile.Write(ref _checkedAt, _time.GetTimestamp());
                     if (_files.HaveChanged())
                     {
                         Reload();
@@ -59,7 +59,7 @@ internal sealed class SecretFile<T>
     {
         lock (_lock)
         {
-            Volatile.Write(ref _lookedAt, _time.GetTimestamp());
+            Volatile.Write(ref _checkedAt, _time.GetTimestamp());
             Reload();
         }
     }
@@ -73,7 +73,7 @@ internal sealed class SecretFile<T>
         }
         catch (FormatException e)
         {
-            _tellProblem(e.Message);
+            _reportProblem(e.Message);
         }
     }
 
@@ -82,7 +82,7 @@ internal sealed class SecretFile<T>
     private string Read(string path)
     {
         var content = _files.TryRead(path, out var problem) ?? throw new FormatException($"{path} cannot be read: {problem}");
-        // It may begin with a byte order mark.
+        // StreamReader skips a byte order mark.
         using var text = new StreamReader(new MemoryStream(content));
         return text.ReadToEnd();
     }

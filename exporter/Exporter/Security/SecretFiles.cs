@@ -4,7 +4,7 @@ using Prometheus;
 
 namespace Exporter.Security;
 
-/// <summary>Makes what is read from files, and counts what could not be used.</summary>
+/// <summary>Opens the server's certificate and credential files, and counts failed reloads.</summary>
 internal sealed partial class SecretFiles(IMetricFactory metrics, TimeProvider time, ILogger<SecretFiles> logger)
 {
     private static readonly MetricDefinition ErrorsFamily = new(
@@ -21,9 +21,9 @@ internal sealed partial class SecretFiles(IMetricFactory metrics, TimeProvider t
     private readonly Counter _errors = ErrorsFamily.CreateCounter(metrics);
     private readonly ConcurrentBag<Action> _files = [];
 
-    /// <summary>Reads all files now; one that still cannot be used is logged and counted again.</summary>
     internal static IReadOnlyList<MetricDefinition> Families => [ErrorsFamily];
 
+    /// <summary>Reads all files now. A file that still cannot be used is logged and counted again.</summary>
     internal void ReadAgain()
     {
         foreach (var read in _files)
@@ -32,11 +32,11 @@ internal sealed partial class SecretFiles(IMetricFactory metrics, TimeProvider t
         }
     }
 
-    /// <param name="name">As the metric calls it.</param>
-    /// <param name="key">The option, for the error at the beginning.</param>
-    /// <param name="paths">Read together.</param>
-    /// <param name="parse">From the texts of the files. Throws <see cref="FormatException"/>.</param>
-    /// <exception cref="FormatException">They cannot be read or used.</exception>
+    /// <param name="name">The value of the metric's label.</param>
+    /// <param name="key">The option that names the file, for the error of the first read.</param>
+    /// <param name="paths">The files, which are read together.</param>
+    /// <param name="parse">Creates the content from the texts of the files. Throws <see cref="FormatException"/>.</param>
+    /// <exception cref="FormatException">The files cannot be read or used.</exception>
     internal SecretFile<T> Open<T>(string name, string key, IReadOnlyList<string> paths, Func<IReadOnlyList<string>, T> parse)
         where T : class
     {

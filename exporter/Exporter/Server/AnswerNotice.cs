@@ -2,7 +2,7 @@ using System.IO.Pipelines;
 
 namespace Exporter.Server;
 
-/// <summary>A connection's transport that calls back before each time that something is sent.</summary>
+/// <summary>A connection's transport that calls back before each write to the client.</summary>
 internal sealed class AnswerNotice(IDuplexPipe transport, Action answering) : PipeWriter, IDuplexPipe
 {
     public PipeReader Input => transport.Input;

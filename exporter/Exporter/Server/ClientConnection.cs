@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.Connections;
 
 namespace Exporter.Server;
 
-/// <summary>A client's connection, from accepting on. Its state belongs to the gate's lock.</summary>
-/// <param name="acceptedAt">By the gate's clock.</param>
+/// <summary>A client's connection from its acceptance on. The gate's lock guards its state.</summary>
+/// <param name="acceptedAt">A timestamp of the gate's clock.</param>
 internal sealed class ClientConnection(Socket socket, FrontDoor door, ulong key, long acceptedAt)
 {
     private LinkedListNode<ClientConnection>? _node;
@@ -14,22 +14,22 @@ internal sealed class ClientConnection(Socket socket, FrontDoor door, ulong key,
 
     internal FrontDoor Door => door;
 
-    /// <summary>What it is called in the door's poll.</summary>
+    /// <summary>Its key in the door's poll.</summary>
     internal ulong Key => key;
 
     internal long AcceptedAt => acceptedAt;
 
-    /// <summary>Null: the server has not taken it yet.</summary>
+    /// <summary>Kestrel's connection; null: Kestrel has not taken it yet.</summary>
     internal ConnectionContext? Context { get; set; }
 
     internal ConnectionStage Stage { get; private set; }
 
-    /// <summary>Whether its place was given to another, or is no longer needed.</summary>
+    /// <summary>Whether its place was given back.</summary>
     internal bool IsForgotten { get; set; }
 
     internal LinkedList<ClientConnection>? List => _node?.List;
 
-    /// <summary>When it reached its stage. By the real clock: what is asked is how fast this machine and its clients are just now.</summary>
+    /// <summary>When it reached its stage, by the real clock: the time shows how fast this machine and the client are.</summary>
     internal long WaitsSince { get; private set; } = Stopwatch.GetTimestamp();
 
     internal void Reach(ConnectionStage stage) => (Stage, WaitsSince) = (stage, Stopwatch.GetTimestamp());
@@ -40,7 +40,7 @@ internal sealed class ClientConnection(Socket socket, FrontDoor door, ulong key,
         list?.AddLast(_node ??= new(this));
     }
 
-    /// <summary>Ends it at once.</summary>
+    /// <summary>Closes the connection at once.</summary>
     internal void Close(string reason)
     {
         if (Context is { } context)
@@ -54,18 +54,18 @@ internal sealed class ClientConnection(Socket socket, FrontDoor door, ulong key,
     }
 }
 
-/// <summary>How far a connection is.</summary>
+/// <summary>The progress of a connection.</summary>
 internal enum ConnectionStage
 {
-    /// <summary>Its first message has not arrived as a whole; all that there is of it is a socket.</summary>
+    /// <summary>Its first message has not arrived completely; it is only a socket.</summary>
     Arriving,
 
-    /// <summary>Its first message is there and was not answered yet.</summary>
+    /// <summary>Its first message has arrived and was not answered yet.</summary>
     Beginning,
 
     /// <summary>Its TLS handshake was handed to Kestrel and was not answered yet.</summary>
     Handshaking,
 
-    /// <summary>Something was answered, such as a TLS handshake, or a request was read.</summary>
+    /// <summary>The server has answered, at least a part of a TLS handshake.</summary>
     Answered,
 }

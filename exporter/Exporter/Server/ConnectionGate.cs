@@ -98,7 +98,7 @@ internal sealed partial class ConnectionGate : IDisposable
                 return true;
             }
             // Its first message may have arrived meanwhile.
-            if (victim!.Stage != ConnectionStage.Arriving || !Look(victim))
+            if (victim!.Stage != ConnectionStage.Arriving || !CheckFirstMessage(victim))
             {
                 Close(victim, RefusalReason.Connections, "another connection needs its place");
             }
@@ -112,12 +112,12 @@ internal sealed partial class ConnectionGate : IDisposable
         socket.Dispose();
     }
 
-    /// <summary>Looks at data that has arrived on the connection of this key.</summary>
-    internal void Look(ulong key)
+    /// <summary>Checks the first message of the connection with this key: data has arrived on it.</summary>
+    internal void OnArrival(ulong key)
     {
         if (_places.FindArriving(key) is { } connection)
         {
-            Look(connection);
+            CheckFirstMessage(connection);
         }
     }
 
@@ -201,13 +201,13 @@ internal sealed partial class ConnectionGate : IDisposable
     public void Dispose() => _sweep.Dispose();
 
     /// <returns>Whether its first message has arrived, or it has ended.</returns>
-    private bool Look(ClientConnection connection)
+    private bool CheckFirstMessage(ClientConnection connection)
     {
         var state = Peek(connection.Socket);
         ClientConnection? next = null;
         lock (_lock)
         {
-            // If another door's thread handed it over meanwhile, its message may have been read before the look.
+            // If another door's thread handed it over meanwhile, its message may have been read before this check.
             if (connection.IsForgotten || connection.Stage != ConnectionStage.Arriving)
             {
                 return true;
@@ -237,7 +237,7 @@ internal sealed partial class ConnectionGate : IDisposable
     {
         try
         {
-            return FirstMessage.Look(socket, _isTls);
+            return FirstMessage.Peek(socket, _isTls);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

@@ -4,11 +4,11 @@ using Microsoft.Extensions.Primitives;
 
 namespace Exporter.Server;
 
-/// <summary>Compresses answers for clients that ask for it: Accept-Encoding of RFC 9110, section 12.5.3.</summary>
+/// <summary>Compresses answers for clients that ask for gzip: Accept-Encoding of RFC 9110, section 12.5.3.</summary>
 internal static class ContentCoding
 {
-    /// <summary>Has the body written, compressed if the client prefers that.</summary>
-    /// <param name="writeZipped">Writes the body as one gzip stream; null: what <paramref name="write"/> writes is compressed.</param>
+    /// <summary>Writes the body, compressed if the client prefers that.</summary>
+    /// <param name="writeZipped">Writes the body as one gzip stream; null: the output of <paramref name="write"/> is compressed.</param>
     internal static async Task WriteAsync(HttpContext context, Func<Task> write, Func<Task>? writeZipped = null)
     {
         var response = context.Response;
@@ -18,7 +18,7 @@ internal static class ContentCoding
             case null:
                 response.StatusCode = StatusCodes.Status406NotAcceptable;
                 response.ContentType = "text/plain; charset=utf-8";
-                await response.WriteAsync("Accept-Encoding excludes both gzip and identity, and there is nothing else\n");
+                await response.WriteAsync("Accept-Encoding excludes both gzip and identity, and the server has no other coding\n");
                 break;
             case true:
                 response.Headers.ContentEncoding = "gzip";
@@ -28,7 +28,7 @@ internal static class ContentCoding
                     break;
                 }
                 var plain = response.Body;
-                // Disposed before the body is given back: that writes the end of the one gzip member.
+                // Disposed before the body is restored: that writes the end of the gzip member.
                 await using (var gzip = new GZipStream(plain, CompressionLevel.Fastest, leaveOpen: true))
                 {
                     response.Body = gzip;
@@ -67,7 +67,7 @@ internal static class ContentCoding
             }
         }
         var zipped = gzip ?? any ?? 0;
-        // Without a word about it, identity is acceptable, and the last choice.
+        // Identity is acceptable by default, as the last choice.
         var (isAcceptable, plain) = (identity ?? any) is { } said ? (said > 0, said) : (true, 0);
         return zipped > 0 && zipped >= plain ? true : isAcceptable ? false : null;
     }

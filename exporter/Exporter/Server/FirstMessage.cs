@@ -3,25 +3,25 @@ using Exporter.Bpf;
 
 namespace Exporter.Server;
 
-/// <summary>What of a client's first message has arrived and was not read yet. Looking leaves it in the kernel's buffer.</summary>
+/// <summary>Checks how much of a client's first message has arrived, and leaves it in the kernel's buffer.</summary>
 internal static class FirstMessage
 {
     internal enum State
     {
-        /// <summary>No request can come any more: the client has closed the connection, or does not begin with a TLS handshake where it has to.</summary>
+        /// <summary>No request can come any more: the client has closed the connection, or does not begin with a TLS handshake although it has to.</summary>
         Closed,
 
-        /// <summary>More has to come.</summary>
+        /// <summary>The client has to send more.</summary>
         Unfinished,
 
-        /// <summary>It is so long that whoever reads it may refuse it before its end.</summary>
+        /// <summary>It is so long that Kestrel may refuse it before its end.</summary>
         Long,
 
-        /// <summary>There is enough to answer, if only with an error.</summary>
+        /// <summary>The server can answer, if only with an error.</summary>
         Complete,
     }
 
-    /// <summary>Room for any ClientHello; a request beyond that is looked at by Kestrel, which reads it.</summary>
+    /// <summary>Room for any ClientHello. A longer request goes to Kestrel, which reads it.</summary>
     private const int MaxBytes = 32 << 10;
 
     private const byte HandshakeRecord = 22;
@@ -33,10 +33,10 @@ internal static class FirstMessage
     [ThreadStatic]
     private static byte[]? s_buffer;
 
-    /// <param name="socket">It does not block.</param>
-    internal static State Look(Socket socket, bool isTls)
+    /// <param name="socket">A socket that does not block.</param>
+    internal static State Peek(Socket socket, bool isTls)
     {
-        // Before what has arrived is looked at: after a hang-up nothing is added to that.
+        // Checked before the data: after a hang-up no data is added.
         var hasHungUp = EventPoll.HasHungUp(socket.SafeHandle);
         var buffer = s_buffer ??= new byte[MaxBytes];
         var bytes = buffer.AsSpan(0, socket.Receive(buffer, SocketFlags.Peek, out var error));
@@ -44,15 +44,15 @@ internal static class FirstMessage
         {
             return error == SocketError.WouldBlock && !hasHungUp ? State.Unfinished : State.Closed;
         }
-        var state = isTls ? LookAtHandshake(bytes) : LookAtRequest(bytes);
+        var state = isTls ? CheckHandshake(bytes) : CheckRequest(bytes);
         return state == State.Unfinished && hasHungUp ? State.Closed : state;
     }
 
     /// <summary>
-    /// RFC 8446, sections 4 and 5.1: a message may come in several records. One that is complete is answered, if only with an alert; what would
-    /// have the server wait for more must not get so far.
+    /// RFC 8446, sections 4 and 5.1: a message may come in several records. The server answers a complete message, if only with an alert. An
+    /// incomplete one must not reach it, since the server would wait for the rest.
     /// </summary>
-    private static State LookAtHandshake(ReadOnlySpan<byte> bytes)
+    private static State CheckHandshake(ReadOnlySpan<byte> bytes)
     {
         var isFull = bytes.Length == MaxBytes;
         var (header, length) = (0u, 0);
@@ -81,12 +81,12 @@ internal static class FirstMessage
         return isFull ? State.Closed : State.Unfinished;
     }
 
-    private static State LookAtRequest(ReadOnlySpan<byte> bytes) =>
+    private static State CheckRequest(ReadOnlySpan<byte> bytes) =>
         !IsUnfinishedRequest(bytes) ? State.Complete
         : bytes.Length == MaxBytes ? State.Long
         : State.Unfinished;
 
-    /// <summary>RFC 9112, section 2.1: headers end with an empty line. What begins otherwise than a request line is an error at once.</summary>
+    /// <summary>RFC 9112, section 2.1: headers end with an empty line. Bytes that cannot begin a request line are an error at once.</summary>
     private static bool IsUnfinishedRequest(ReadOnlySpan<byte> bytes) =>
         (char.IsAsciiLetter((char)bytes[0]) || bytes[0] is (byte)'\r' or (byte)'\n')
         && bytes.IndexOf("\n\r\n"u8) < 0

@@ -8,21 +8,21 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 namespace Exporter.Server;
 
 /// <summary>
-/// A port: one thread accepts connections and hands those to Kestrel whose first message is there. Until then a connection is a socket and
-/// costs a few system calls, so that thousands that are opened and say nothing keep no other waiting.
+/// A port: one thread accepts connections and hands them to Kestrel once their first message has arrived. Until then a connection is a socket and
+/// costs a few system calls, so that thousands of silent connections keep no other waiting.
 /// </summary>
 internal sealed class FrontDoor : IConnectionListener
 {
     private const ulong ListenerKey = 0;
 
-    /// <summary>How many connections are accepted before others are looked at again.</summary>
+    /// <summary>How many connections are accepted before arrivals on others are handled again.</summary>
     private const int AtOnce = 64;
 
-    /// <summary>How long a new connection waits for a place, and how often it is tried. If none is free by then, every connection runs a request.</summary>
+    /// <summary>How long a new connection waits for a place, and the interval of tries. If no place is free by then, every connection runs a request.</summary>
     private static readonly TimeSpan Patience = 2 * ConnectionGate.Grace;
     private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(1);
 
-    /// <summary>Before the next attempt if the kernel has no descriptor or memory for another socket.</summary>
+    /// <summary>The pause before the next attempt if the kernel has no descriptor or memory for another socket.</summary>
     private static readonly TimeSpan ExhaustedPause = TimeSpan.FromMilliseconds(10);
 
     private readonly Socket _listener;
@@ -32,14 +32,14 @@ internal sealed class FrontDoor : IConnectionListener
     private readonly Channel<ClientConnection> _ready = Channel.CreateUnbounded<ClientConnection>();
     private readonly Thread _thread;
 
-    /// <summary>Accepted, and without a place; null: none.</summary>
+    /// <summary>The accepted connection that waits for a place; null: none.</summary>
     private (Socket Socket, long Since)? _held;
 
-    /// <summary>Whether the last connection got no place: then the next ones do not wait for one, or each would keep all others waiting.</summary>
+    /// <summary>Whether the last connection got no place. Then the next ones do not wait for one: each would keep all others waiting.</summary>
     private bool _isRefusing;
     private volatile bool _isClosed;
 
-    /// <param name="listener">It is listening.</param>
+    /// <param name="listener">A socket that listens.</param>
     internal FrontDoor(Socket listener, ConnectionGate gate, SocketConnectionContextFactory contexts)
     {
         (_listener, _gate, _contexts) = (listener, gate, contexts);
@@ -51,7 +51,7 @@ internal sealed class FrontDoor : IConnectionListener
 
     public EndPoint EndPoint { get; }
 
-    /// <summary>The next connection whose first message is there; null once the port is closed.</summary>
+    /// <summary>The next connection whose first message has arrived; null once the port is closed.</summary>
     public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
     {
         while (await _ready.Reader.WaitToReadAsync(cancellationToken))
@@ -87,8 +87,8 @@ internal sealed class FrontDoor : IConnectionListener
         _poll.Dispose();
     }
 
-    /// <summary>Follows what arrives on a connection.</summary>
-    /// <exception cref="IOException">The kernel has no room for it.</exception>
+    /// <summary>Watches a connection for arriving data.</summary>
+    /// <exception cref="IOException">The kernel has no room for another watch.</exception>
     internal void Watch(ClientConnection connection) => _poll.AddArrivals(connection.Socket.SafeHandle, connection.Key);
 
     /// <summary>Hands a connection to Kestrel.</summary>
@@ -100,7 +100,7 @@ internal sealed class FrontDoor : IConnectionListener
         }
         catch (ObjectDisposedException)
         {
-            // It was closed meanwhile. The gate has to know, since another is next then.
+            // It was closed meanwhile. It is handed over all the same, so that the gate chooses the next one.
         }
         _ready.Writer.TryWrite(connection);
     }
@@ -112,7 +112,7 @@ internal sealed class FrontDoor : IConnectionListener
         {
             if (_held is not null)
             {
-                // Not in the poll, which the connections behind it would end at once.
+                // A sleep instead of a wait in the poll, which the connections behind it would end at once.
                 Thread.Sleep(RetryInterval);
             }
             var count = _poll.Wait(keys, _held is null ? null : TimeSpan.Zero);
@@ -125,7 +125,7 @@ internal sealed class FrontDoor : IConnectionListener
                 }
                 else if (key != EventPoll.Woken)
                 {
-                    _gate.Look(key);
+                    _gate.OnArrival(key);
                 }
             }
             for (var i = 0; hasNew && i < AtOnce && !_isClosed; i++)
@@ -135,7 +135,7 @@ internal sealed class FrontDoor : IConnectionListener
         }
     }
 
-    /// <returns>Whether there may be another.</returns>
+    /// <returns>Whether another connection may be waiting.</returns>
     private bool AdmitNext()
     {
         if (_held is null)
@@ -152,7 +152,7 @@ internal sealed class FrontDoor : IConnectionListener
             }
             catch (SocketException)
             {
-                // The client has gone, or descriptors are exhausted: then the kernel keeps it for the next attempt.
+                // The client has gone, or descriptors are exhausted. In that case the kernel keeps the connection for the next attempt.
                 Thread.Sleep(ExhaustedPause);
                 return false;
             }
@@ -173,7 +173,7 @@ internal sealed class FrontDoor : IConnectionListener
         }
         catch (IOException)
         {
-            // Memory or epoll watches are exhausted: without a watch nothing would be known of it.
+            // Memory or epoll watches are exhausted. Without a watch its data would never be noticed.
             _held = null;
             socket.Dispose();
             Thread.Sleep(ExhaustedPause);

@@ -5,16 +5,16 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 
 namespace Exporter.Server;
 
-/// <summary>Has Kestrel get its connections from the gate.</summary>
+/// <summary>Gives Kestrel its connections through the gate.</summary>
 internal sealed class GatedListenerFactory(ConnectionGate gate, ILoggerFactory loggers) : IConnectionListenerFactory, IConnectionListenerFactorySelector
 {
-    /// <summary>The kernel's queue of connections that are not accepted yet (listen(2)): a probe behind a full one would wait for a second SYN.</summary>
+    /// <summary>The length of the kernel's queue of connections before their acceptance (listen(2)). At a full queue a probe would have to send its SYN again.</summary>
     private const int Backlog = 4096;
 
     public bool CanBind(EndPoint endpoint) => endpoint is IPEndPoint;
 
-    /// <exception cref="AddressInUseException">Another process listens there: Kestrel names the address.</exception>
-    /// <exception cref="IOException">The kernel does not let it listen there; the message names the address.</exception>
+    /// <exception cref="AddressInUseException">Another process listens on the address. Kestrel adds the address to the message.</exception>
+    /// <exception cref="IOException">The kernel refuses the address. The message names it.</exception>
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
         Socket? listener = null;

@@ -1,7 +1,7 @@
 namespace Exporter.Server;
 
 /// <summary>Bounds how many requests of a kind run at once; a request beyond that is answered at once with 503.</summary>
-/// <param name="reason">One of <see cref="RefusalReason"/>: what a refusal counts as.</param>
+/// <param name="reason">The reason that a refusal is counted with, one of <see cref="RefusalReason"/>.</param>
 internal sealed class RequestSlots(int slots, string reason, ServerRefusals refusals, TimeProvider time)
 {
     /// <summary>How long a request may hold its slot: a client that does not read its answer must not keep others out.</summary>

@@ -2,10 +2,10 @@ using Exporter.Options;
 
 namespace Exporter.Server;
 
-/// <summary>Where to listen, as which server, who may ask, and how much at once.</summary>
-/// <param name="CertificateFile">Empty, as each of the paths that follow: none.</param>
-/// <param name="HeaderTimeout">From the connection on.</param>
-/// <param name="MaxHeaderSize">Bytes.</param>
+/// <summary>The options of the server: addresses, certificate, authentication and limits.</summary>
+/// <param name="CertificateFile">Empty: no TLS. An empty path of the other files: no such file.</param>
+/// <param name="HeaderTimeout">From the acceptance of a connection.</param>
+/// <param name="MaxHeaderSize">In bytes.</param>
 internal sealed record ServerOptions(
     IReadOnlyList<string> Urls,
     string CertificateFile,
@@ -21,7 +21,7 @@ internal sealed record ServerOptions(
 
     internal bool HasTls => CertificateFile.Length > 0;
 
-    /// <summary>Reads the section; https is the default of Server:Urls where there is a certificate.</summary>
+    /// <summary>Reads the section. With a certificate the default of Server:Urls is https.</summary>
     internal static ServerOptions Read(OptionReader reader)
     {
         var options = ReadSection(reader);

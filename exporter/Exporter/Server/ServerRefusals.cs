@@ -5,7 +5,7 @@ using Prometheus;
 
 namespace Exporter.Server;
 
-/// <summary>Counts, by reason, the connections and requests that the server refused. Any thread may call it.</summary>
+/// <summary>Counts, by reason, the connections and requests that the server refused. Used by any thread.</summary>
 internal sealed class ServerRefusals : IObserver<KeyValuePair<string, object?>>
 {
     /// <summary>The event that Kestrel writes for a request that it answers itself, with 400, 408, 413 or 431.</summary>

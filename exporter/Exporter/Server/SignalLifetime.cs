@@ -4,12 +4,12 @@ using Exporter.Bpf;
 namespace Exporter.Server;
 
 /// <summary>
-/// What signals do: SIGTERM, SIGINT and SIGQUIT stop the program in order, a second one ends it at once, SIGHUP has files read again. The
-/// default action of the kernel would do nothing for process 1 of a container.
+/// Handles signals: SIGTERM, SIGINT and SIGQUIT stop the program in order, a second one ends it at once, and SIGHUP makes it read files again. For
+/// process 1 of a container the kernel's default action would be to ignore them.
 /// </summary>
 internal sealed partial class SignalLifetime(IHostApplicationLifetime application, ILogger<SignalLifetime> logger) : IHostLifetime, IDisposable
 {
-    /// <summary>Added to a signal's number, it is the exit code that shells show for a process that a signal ended.</summary>
+    /// <summary>The base of exit codes for signals: shells show 128 and the signal's number for a process that a signal ended.</summary>
     private const int ExitCodeBase = 128;
 
     private readonly List<PosixSignalRegistration> _registrations = [];
@@ -37,7 +37,7 @@ internal sealed partial class SignalLifetime(IHostApplicationLifetime applicatio
         context.Cancel = true;
         if (Interlocked.Increment(ref _stops) > 1)
         {
-            // Not by the logger, which writes later.
+            // The logger writes in the background, too late for this end.
             Console.Error.WriteLine($"{context.Signal} while stopping: ending at once");
             ImmediateExit.Run(ExitCodeBase + number);
         }

@@ -1,6 +1,6 @@
 namespace Exporter.Kubernetes.Access;
 
-/// <summary>How to reach the API server and be let in, as a kubeconfig or a pod's ServiceAccount says. The files are read already.</summary>
+/// <summary>The address, trust and credentials for the API server, from a kubeconfig or a pod's ServiceAccount. The files have been read already.</summary>
 internal sealed record ApiAccess
 {
     /// <summary>The kubeconfig file or the directory of the ServiceAccount, for messages.</summary>
@@ -12,10 +12,10 @@ internal sealed record ApiAccess
     /// <summary>The server's host and port as they were written: the Host header of requests.</summary>
     internal required string Host { get; init; }
 
-    /// <summary>Trusted certificates in PEM; null: those of the machine.</summary>
+    /// <summary>Trusted certificates in PEM; null: the machine's.</summary>
     internal byte[]? Authorities { get; init; }
 
-    /// <summary>Where <see cref="Authorities"/> came from, for messages; or why there are none.</summary>
+    /// <summary>The origin of <see cref="Authorities"/>, for messages, or the reason for their absence.</summary>
     internal string AuthoritiesOrigin { get; init; } = "";
 
     /// <summary>The name that the server's certificate has to be for; empty: the host.</summary>
@@ -23,7 +23,7 @@ internal sealed record ApiAccess
 
     internal bool SkipsVerification { get; init; }
 
-    /// <summary>The only proxy, which the environment's NO_PROXY does not concern; null: as the environment says.</summary>
+    /// <summary>The proxy for all requests, whatever NO_PROXY says; null: the environment decides.</summary>
     internal Uri? Proxy { get; init; }
 
     internal bool DisablesCompression { get; init; }

@@ -6,25 +6,25 @@ using System.Security.Cryptography.X509Certificates;
 namespace Exporter.Kubernetes.Access;
 
 /// <summary>
-/// Opens connections to the API server: TCP, through a proxy where there is one, and TLS. Each step has its own error. TLS is made here and not by
-/// HttpClient, since that one can send no other name in the handshake than in the Host header.
+/// Opens connections to the API server: TCP, through a proxy if one is configured, and TLS. Each step has its own error. TLS is done here and not by
+/// HttpClient, which can send no other name in the handshake than in the Host header.
 /// </summary>
-/// <param name="certificate">Shown to the server; null: none.</param>
+/// <param name="certificate">The client certificate; null: none.</param>
 internal sealed class ApiDialer(ApiAccess access, ClientCertificate? certificate, AccessEnvironment environment)
 {
-    /// <summary>For each step that a proxy has to answer, so that its silence is not taken for the API server's; for that the caller has a limit.</summary>
+    /// <summary>The limit for each step that a proxy has to answer, so that a silent proxy is not taken for a silent API server. Callers have limits for that.</summary>
     private static readonly TimeSpan ProxyLimit = TimeSpan.FromSeconds(8);
 
     /// <summary>
-    /// When a connection on which nothing comes is probed, how often, and how many probes may stay without an answer (tcp(7)). So a connection that
-    /// was cut without FIN or RST, as by a firewall that forgot it, ends 30 s after the last segment.
+    /// TCP keepalive (tcp(7)): the time before the first probe, between probes, and their number. So a connection that was cut without FIN or RST,
+    /// as by a firewall that dropped its state, ends 30 s after the last segment.
     /// </summary>
     private const int KeepAliveTime = 15, KeepAliveInterval = 5, KeepAliveProbes = 3;
 
     private readonly ServerTrust _trust = new(access.Authorities, access.AuthoritiesOrigin, environment);
 
     /// <returns>The stream that HTTP is spoken on.</returns>
-    /// <exception cref="ApiUnreachableException">A step failed; with its reason.</exception>
+    /// <exception cref="ApiUnreachableException">A step failed. The message has the reason.</exception>
     internal async ValueTask<Stream> ConnectAsync(CancellationToken cancellationToken)
     {
         var server = access.Server;
@@ -94,7 +94,7 @@ internal sealed class ApiDialer(ApiAccess access, ClientCertificate? certificate
             ApplicationProtocols = [SslApplicationProtocol.Http11],
             EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
             ClientCertificateContext = shown?.Context,
-            // The chain that is built before the callback is asked is not used: nothing has to be looked up for it.
+            // SslStream builds a chain before the callback, which then ignores it: nothing has to be downloaded for that chain.
             CertificateChainPolicy = new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true },
             RemoteCertificateValidationCallback = (_, presented, chain, _) => access.SkipsVerification || IsTrusted(presented as X509Certificate2, chain),
         };

@@ -1,4 +1,4 @@
 namespace Exporter.Kubernetes.Access;
 
-/// <summary>The API server could not be asked: the message names what failed on the way, such as a proxy, a certificate or a plugin.</summary>
+/// <summary>A request did not reach the API server. The message names the part that failed, such as a proxy, a certificate or a plugin.</summary>
 internal sealed class ApiUnreachableException(string message, Exception? cause = null) : Exception(message, cause);

@@ -5,7 +5,7 @@ using System.Text;
 
 namespace Exporter.Kubernetes.Access;
 
-/// <summary>A certificate to show to the API server, with its private key and the certificates of the authorities in between.</summary>
+/// <summary>A client certificate for the API server, with its private key and the intermediate certificates.</summary>
 internal sealed class ClientCertificate
 {
     private const string Ed25519 = "1.3.101.112";
@@ -16,7 +16,7 @@ internal sealed class ClientCertificate
 
     /// <param name="certificates">The client's own first, in PEM.</param>
     /// <param name="key">PKCS #1, PKCS #8 or SEC 1, in PEM.</param>
-    /// <exception cref="FormatException">With what is wrong, to be read after the name of the field.</exception>
+    /// <exception cref="FormatException">The certificate or key cannot be used. The message continues a sentence that begins with the name of the field.</exception>
     internal static ClientCertificate Parse(byte[] certificates, byte[] key)
     {
         var (certificateText, keyText) = (Encoding.UTF8.GetString(certificates), Encoding.UTF8.GetString(key));
@@ -39,7 +39,7 @@ internal sealed class ClientCertificate
         }
         if (keyText.Contains("ENCRYPTED", StringComparison.Ordinal))
         {
-            throw new FormatException("has an encrypted private key, for which there is nobody to ask for the password; decrypt it with 'openssl pkey -in FILE'");
+            throw new FormatException("has an encrypted private key, and the exporter cannot ask for its password; decrypt it with 'openssl pkey -in FILE'");
         }
         if (chain[0].PublicKey.Oid.Value == Ed25519)
         {
@@ -72,7 +72,7 @@ internal sealed class ClientCertificate
         return certificate.CopyWithPrivateKey(ecdsa);
     }
 
-    /// <summary>Tries both forms that a key can have: what is in it decides and not the label, as with kubectl.</summary>
+    /// <summary>Reads a key by its content, whatever its PEM label says, as kubectl does.</summary>
     private static void Import(Action traditional, Action pkcs8)
     {
         try
@@ -85,7 +85,7 @@ internal sealed class ClientCertificate
         }
     }
 
-    /// <summary>The first private key; certificates and parameters of curves may be before it.</summary>
+    /// <summary>Finds the first private key; certificates and curve parameters may come before it.</summary>
     private static byte[] FindKey(string text)
     {
         var rest = text.AsSpan();
@@ -97,6 +97,6 @@ internal sealed class ClientCertificate
             }
             rest = rest[fields.Location.End..];
         }
-        throw new CryptographicException("the private key is no PEM");
+        throw new CryptographicException("the private key is not PEM");
     }
 }

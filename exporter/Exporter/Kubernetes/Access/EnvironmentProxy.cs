@@ -4,22 +4,22 @@ using System.Net;
 namespace Exporter.Kubernetes.Access;
 
 /// <summary>
-/// The proxy that the environment names for a server: HTTPS_PROXY, HTTP_PROXY and NO_PROXY, or the same in small letters, with the meaning that they have for
-/// programs in Go such as kubectl (https://pkg.go.dev/golang.org/x/net/http/httpproxy). .NET itself knows neither CIDR, nor "*", nor ports.
+/// The proxy that the environment names for a server: HTTPS_PROXY, HTTP_PROXY and NO_PROXY, or the same in small letters, as programs in Go such as
+/// kubectl read them (https://pkg.go.dev/golang.org/x/net/http/httpproxy). .NET itself supports neither CIDR, nor "*", nor ports.
 /// </summary>
 internal static class EnvironmentProxy
 {
-    /// <returns>Null: the server is asked directly.</returns>
-    /// <exception cref="ApiUnreachableException">The variable has no address of a proxy.</exception>
+    /// <returns>The proxy; null: the server is reached directly.</returns>
+    /// <exception cref="ApiUnreachableException">The variable is not the address of a proxy.</exception>
     internal static Uri? Find(AccessEnvironment environment, Uri server)
     {
         string[] names = server.Scheme == "https" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"];
         var text = environment[names];
         return text.Length == 0 || IsExempt(environment["NO_PROXY", "no_proxy"], server) ? null : Parse(text)
-            ?? throw new ApiUnreachableException($"{names[0]} is '{text}', which is no proxy; write an address like http://proxy:3128, with http, https or socks5");
+            ?? throw new ApiUnreachableException($"{names[0]} is '{text}', which is not a proxy; write an address like http://proxy:3128, with http, https or socks5");
     }
 
-    /// <returns>Null: the text is not the address of a proxy. Without a scheme it speaks HTTP.</returns>
+    /// <returns>The proxy, by HTTP if the text has no scheme; null if the text is not the address of a proxy.</returns>
     internal static Uri? Parse(string text) =>
         Uri.TryCreate(text.Contains("://", StringComparison.Ordinal) ? text : $"http://{text}", UriKind.Absolute, out var proxy) && proxy.Host.Length > 0 ? proxy : null;
 
@@ -51,7 +51,7 @@ internal static class EnvironmentProxy
         {
             return Unmap(exempt).Equals(address);
         }
-        // With a leading dot or "*." the domain itself is not meant.
+        // With a leading dot or "*." the domain itself is not included.
         var domain = name.StartsWith("*.", StringComparison.Ordinal) ? name[1..] : name;
         return domain.StartsWith('.') ? host.EndsWith(domain, StringComparison.Ordinal) : host == domain || host.EndsWith($".{domain}", StringComparison.Ordinal);
     }
@@ -65,11 +65,11 @@ internal static class EnvironmentProxy
             return false;
         }
         var (network, bytes) = (prefix.GetAddressBytes(), address.GetAddressBytes());
-        // An IPNetwork refuses a prefix with bits behind its length, which is usual here.
+        // IPNetwork refuses an address with bits behind the prefix length, which is common in NO_PROXY.
         return length <= network.Length * 8 && Enumerable.Range(0, length).All(bit => ((network[bit / 8] ^ bytes[bit / 8]) & (0x80 >> (bit % 8))) == 0);
     }
 
-    /// <summary>host:port and [address]:port; an IPv6 address without brackets has no port.</summary>
+    /// <summary>Splits host:port and [address]:port; an IPv6 address without brackets has no port.</summary>
     private static (string Host, string Port) Split(string entry)
     {
         var colon = entry.LastIndexOf(':');

@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace Exporter.Kubernetes.Access;
 
 /// <summary>
-/// A program that prints credentials, as a kubeconfig's user.exec names it
+/// A credential plugin: a program that prints credentials, as a kubeconfig's user.exec names it
 /// (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins).
 /// </summary>
 /// <param name="Place">The field, for messages.</param>
@@ -16,7 +16,7 @@ internal sealed record ExecCommand(
 
     private const string Extension = $"{Group}/exec";
 
-    /// <param name="cluster">Given to the program where the kubeconfig says so, with its authorities in PEM.</param>
+    /// <param name="cluster">Passed to the program if the kubeconfig asks for that, with its authorities in PEM.</param>
     /// <exception cref="AccessException">A field is missing or wrong.</exception>
     internal static ExecCommand Read(KubeconfigValue exec, KubeconfigValue cluster, byte[]? authorities)
     {
@@ -48,7 +48,7 @@ internal sealed record ExecCommand(
         return new(
             exec.Description,
             version,
-            // A name alone is looked for in PATH.
+            // A name without a slash is searched in PATH.
             command.Contains('/') ? exec["command"].Resolve(command) : command,
             exec["args"].Texts(),
             variables,

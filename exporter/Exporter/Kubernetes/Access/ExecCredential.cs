@@ -4,13 +4,13 @@ using System.Text.Json;
 
 namespace Exporter.Kubernetes.Access;
 
-/// <summary>What a plugin printed: a token, a client certificate, or both.</summary>
+/// <summary>The credentials that a plugin printed: a token, a client certificate, or both.</summary>
 /// <param name="Token">Empty: none.</param>
 /// <param name="Certificate">Null: none.</param>
-/// <param name="Expires">Null: when the API server refuses it.</param>
+/// <param name="Expires">Null: it is used until the API server refuses it.</param>
 internal sealed record ExecCredential(string Token, ClientCertificate? Certificate, DateTimeOffset? Expires)
 {
-    /// <exception cref="FormatException">With what is wrong, to be read after the name of the plugin.</exception>
+    /// <exception cref="FormatException">The output cannot be used. The message continues a sentence that begins with the name of the plugin.</exception>
     internal static ExecCredential Parse(byte[] output, string apiVersion)
     {
         try
@@ -42,7 +42,7 @@ internal sealed record ExecCredential(string Token, ClientCertificate? Certifica
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new FormatException(output.AsSpan().Trim((byte)'\n').IsEmpty ? "prints nothing" : "prints what is not an ExecCredential in JSON", e);
+            throw new FormatException(output.AsSpan().Trim((byte)'\n').IsEmpty ? "prints nothing" : "prints something other than an ExecCredential in JSON", e);
         }
     }
 
@@ -61,7 +61,7 @@ internal sealed record ExecCredential(string Token, ClientCertificate? Certifica
     private static DateTimeOffset? ParseTime(string text) =>
         text.Length == 0 ? null
         : DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time
-        : throw new FormatException($"prints the expirationTimestamp '{text}', which is no time as RFC 3339 writes it");
+        : throw new FormatException($"prints the expirationTimestamp '{text}', which is not a time in the format of RFC 3339");
 
     private static string Text(JsonElement element, string name) =>
         element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value.GetString() ?? "" : "";

@@ -5,18 +5,18 @@ using System.Text;
 namespace Exporter.Kubernetes.Access;
 
 /// <summary>
-/// Runs the program that a kubeconfig names and keeps its credentials until they expire or are refused. One run at a time: a request does not wait
-/// for a slow run longer than <see cref="Patience"/>, the next request waits for the same run.
+/// Runs a credential plugin and keeps its credentials until they expire or are refused. One run at a time: a request waits for a slow run for at most
+/// <see cref="Patience"/>, and the next request waits for the same run.
 /// </summary>
 internal sealed class ExecPlugin(ExecCommand command, TimeProvider time) : IDisposable
 {
-    /// <summary>How long a request waits; less than an answer of the API server is waited for.</summary>
+    /// <summary>How long a request waits for the plugin: less than for an answer of the API server.</summary>
     internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     /// <summary>How long a run may take before it is killed.</summary>
     internal static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
-    /// <summary>A certificate and a token are a few KiB.</summary>
+    /// <summary>The limit for the output: a certificate and a token have a few KiB.</summary>
     private const int MaxOutputBytes = 1 << 20;
 
     private const int MaxErrorLength = 300;
@@ -50,7 +50,7 @@ internal sealed class ExecPlugin(ExecCommand command, TimeProvider time) : IDisp
         }
     }
 
-    /// <summary>Has the program run again for the next request, if nobody has done so: the API server refused this credential.</summary>
+    /// <summary>Drops a credential that the API server refused, so that the program runs again for the next request.</summary>
     internal void Refuse(ExecCredential credential)
     {
         if (_current == credential)
@@ -115,7 +115,7 @@ internal sealed class ExecPlugin(ExecCommand command, TimeProvider time) : IDisp
         }
     }
 
-    /// <summary>What the system says, without the command and the directory that .NET puts before it.</summary>
+    /// <summary>The system's error message, without the command and the directory that .NET puts before it.</summary>
     private static string Reason(Win32Exception failure) => new Win32Exception(failure.NativeErrorCode).Message;
 
     private static async Task<byte[]> ReadAsync(Stream stream, CancellationToken cancellationToken)
@@ -124,7 +124,7 @@ internal sealed class ExecPlugin(ExecCommand command, TimeProvider time) : IDisp
         var buffer = new byte[4096];
         while (await stream.ReadAsync(buffer, cancellationToken) is > 0 and var length)
         {
-            // The rest is read as well, else the program could not end.
+            // The rest is read and dropped: the program could block on a full pipe.
             read.Write(buffer, 0, (int)Math.Min(length, MaxOutputBytes - read.Length));
         }
         return read.ToArray();
@@ -147,7 +147,7 @@ internal sealed class ExecPlugin(ExecCommand command, TimeProvider time) : IDisp
         }
         catch (Exception e) when (e is InvalidOperationException or Win32Exception or AggregateException)
         {
-            // It has ended meanwhile.
+            // The process has ended meanwhile.
         }
     }
 }

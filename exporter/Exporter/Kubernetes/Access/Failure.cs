@@ -2,7 +2,7 @@ using System.Net.Sockets;
 
 namespace Exporter.Kubernetes.Access;
 
-/// <summary>Says in plain words what is wrong: no more than the reason at the bottom of what .NET wraps, which points at inner exceptions and stacks.</summary>
+/// <summary>Describes an exception in plain words: the innermost reason, without .NET's wrapping messages and stacks.</summary>
 internal static class Failure
 {
     internal static string Describe(Exception failure)
@@ -19,7 +19,7 @@ internal static class Failure
             HttpIOException or HttpRequestException { HttpRequestError: HttpRequestError.ResponseEnded } or EndOfStreamException => "the connection ended in the middle of an answer",
             // OpenSSL's own words: error:0A000412:SSL routines::ssl/tls alert bad certificate
             _ when bottom.Message.StartsWith("error:", StringComparison.Ordinal) => DescribeTls(bottom.Message[(bottom.Message.LastIndexOf(':') + 1)..]),
-            // SslStream's, of bytes that are no TLS
+            // SslStream's message for bytes that are not TLS
             _ when bottom.Message.StartsWith("Cannot determine the frame size", StringComparison.Ordinal) => "what it answers is no TLS; is that the port of a server without TLS?",
             _ => bottom.Message,
         };

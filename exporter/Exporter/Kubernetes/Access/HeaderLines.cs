@@ -2,7 +2,7 @@ namespace Exporter.Kubernetes.Access;
 
 /// <summary>
 /// A connection on which one header can have several lines. HttpClient joins values with commas, but the API server takes each line of
-/// Impersonate-Group for one group, commas and all. Requests have no body: everything that is written is headers.
+/// Impersonate-Group for one group, commas included. Requests have no body: all written bytes are headers.
 /// </summary>
 internal sealed class HeaderLines(Stream inner) : Stream
 {

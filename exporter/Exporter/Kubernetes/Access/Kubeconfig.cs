@@ -4,8 +4,8 @@ using Exporter.Health;
 namespace Exporter.Kubernetes.Access;
 
 /// <summary>
-/// One kubeconfig file, or several that are merged as kubectl does: the first file that has a cluster, a user, a context or the current context
-/// of a name decides on it (https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/).
+/// One kubeconfig file, or several that are merged as kubectl does: the first file that defines a cluster, a user, a context or the current context
+/// decides (https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/).
 /// </summary>
 internal sealed class Kubeconfig
 {
@@ -20,8 +20,8 @@ internal sealed class Kubeconfig
 
     internal bool IsEmpty => _last is null;
 
-    /// <param name="mayBeMissing">Whether files that are not there are skipped, as those that KUBECONFIG lists.</param>
-    /// <exception cref="AccessException">A file cannot be read or is no kubeconfig.</exception>
+    /// <param name="mayBeMissing">Whether missing files are skipped, as in the list of KUBECONFIG.</param>
+    /// <exception cref="AccessException">A file cannot be read or is not a kubeconfig.</exception>
     internal static Kubeconfig Read(IReadOnlyList<string> paths, bool mayBeMissing, FileWatch files)
     {
         var kubeconfig = new Kubeconfig(files);
@@ -40,7 +40,7 @@ internal sealed class Kubeconfig
     }
 
     /// <param name="context">Empty: the current context.</param>
-    /// <exception cref="AccessException">Something that the context needs is missing or wrong.</exception>
+    /// <exception cref="AccessException">A field that the context needs is missing or wrong.</exception>
     internal ApiAccess Select(string context)
     {
         var name = context.Length > 0 ? context : _currentContext?.Text() ?? "";
@@ -55,7 +55,7 @@ internal sealed class Kubeconfig
         var user = userName.Length > 0 ? Find(_users, userName, chosen["user"], "user") : throw chosen.Fail("names no user");
         var access = ReadCluster(cluster);
         var authenticated = AddUser(access, cluster, user);
-        // What lets the exporter in is not shown to everybody on the way; kubectl, too, keeps it for TLS.
+        // Without TLS credentials would travel in clear text. kubectl does not send them either.
         return access.Server.Scheme == "https" ? authenticated : access with { Impersonation = authenticated.Impersonation };
     }
 
@@ -89,7 +89,7 @@ internal sealed class Kubeconfig
     private static Uri? ReadProxy(KubeconfigValue value) =>
         value.Text() is not { Length: > 0 } text ? null
         : text.Contains("://", StringComparison.Ordinal) && EnvironmentProxy.Parse(text) is { Scheme: "http" or "https" or "socks5" } proxy ? proxy
-        : throw value.Fail($"is '{text}', which is no proxy; write an address like http://proxy:3128, with http, https or socks5");
+        : throw value.Fail($"is '{text}', which is not a proxy; write an address like http://proxy:3128, with http, https or socks5");
 
     private static List<(string Name, string Value)> ReadImpersonation(KubeconfigValue user)
     {
@@ -117,7 +117,7 @@ internal sealed class Kubeconfig
         }
     }
 
-    /// <summary>Bytes that a header's name cannot have (RFC 9110, section 5.6.2), and the percent sign, as % and two digits.</summary>
+    /// <summary>Encodes bytes that a header's name cannot have (RFC 9110, section 5.6.2), and the percent sign, as % and two digits.</summary>
     private static string EscapeHeader(string key)
     {
         var escaped = new StringBuilder();
@@ -205,14 +205,14 @@ internal sealed class Kubeconfig
         ];
         if (methods.Length > 1)
         {
-            throw user.Fail($"has several ways to be let in, {string.Join(" and ", methods)}; remove all but one");
+            throw user.Fail($"has several kinds of credentials, {string.Join(" and ", methods)}; remove all but one");
         }
         var exec = user["exec"].IsMissing ? null : ExecCommand.Read(user["exec"], cluster, access.Authorities);
         return access with
         {
             Certificate = certificate,
             Authorization = token.Length > 0 ? $"Bearer {token}" : name.Length > 0 ? $"Basic {Encode($"{name}:{user["password"].Text()}")}" : "",
-            // What is given has precedence, as with kubectl.
+            // A token, a password or a certificate has precedence over a plugin, as with kubectl.
             Exec = token.Length > 0 || name.Length > 0 || certificate is not null ? null : exec,
             Impersonation = ReadImpersonation(user),
         };
@@ -226,7 +226,7 @@ internal sealed class Kubeconfig
         var file = user["tokenFile"];
         if (!file.IsMissing)
         {
-            // The file has precedence where it can be read.
+            // The file has precedence if it can be read.
             var text = _files.TryRead(file.Resolve(file.Text()), out var problem) is { } bytes ? Encoding.UTF8.GetString(bytes).Trim() : "";
             if (text.Length == 0 && token.Length == 0)
             {
@@ -250,7 +250,7 @@ internal sealed class Kubeconfig
             : throw user.Fail("has a client certificate, but neither client-key nor client-key-data");
     }
 
-    /// <param name="found">The field that has it.</param>
+    /// <param name="found">The field that has the value.</param>
     private byte[]? ReadPem(KubeconfigValue owner, string name, out KubeconfigValue found)
     {
         found = owner[$"{name}-data"];

@@ -8,10 +8,10 @@ using YamlDotNet.RepresentationModel;
 namespace Exporter.Kubernetes.Access;
 
 /// <summary>
-/// A value in a kubeconfig, which knows its place for messages. Types are as strict as kubectl's: it reads YAML 1.1 as JSON, in which a number
-/// or a truth value is no text.
+/// A value in a kubeconfig with its place, for messages. Types are as strict as kubectl's: it reads YAML 1.1 as JSON, in which a number or a boolean
+/// is not a text.
 /// </summary>
-/// <param name="place">The fields that lead to it, with names of entries in place of their numbers; empty for the whole document.</param>
+/// <param name="place">The path of fields, with names of entries instead of their indexes; empty for the whole document.</param>
 /// <param name="node">Null: the field is missing or empty.</param>
 internal sealed partial class KubeconfigValue(string file, string place, YamlNode? node)
 {
@@ -43,10 +43,10 @@ internal sealed partial class KubeconfigValue(string file, string place, YamlNod
         }
     }
 
-    /// <summary>The value of a field; missing where the field is.</summary>
+    /// <summary>The value of a field; if the field is missing, a value without a node.</summary>
     internal KubeconfigValue this[string field] => Fields().FirstOrDefault(entry => entry.Name == field).Value ?? new(file, PlaceOf(field), null);
 
-    /// <summary>The fields, and those of the mappings that it merges by the key &lt;&lt;, which it may override.</summary>
+    /// <summary>The fields, and the fields of mappings that are merged by the key &lt;&lt;, which own fields override.</summary>
     internal IEnumerable<(string Name, KubeconfigValue Value)> Fields()
     {
         if (IsMissing)
@@ -68,7 +68,7 @@ internal sealed partial class KubeconfigValue(string file, string place, YamlNod
     /// <summary>The same value with another place.</summary>
     internal KubeconfigValue At(string other) => new(file, other, node);
 
-    /// <summary>Empty where the field is missing.</summary>
+    /// <summary>The text; empty if the field is missing.</summary>
     internal string Text() =>
         IsMissing ? ""
         : node is not YamlScalarNode scalar ? throw Fail("is no text")
@@ -80,7 +80,7 @@ internal sealed partial class KubeconfigValue(string file, string place, YamlNod
     internal bool Flag() =>
         !IsMissing && (node is YamlScalarNode scalar && IsPlain(scalar) && IsTruth(scalar) ? True.Contains(scalar.Value) : throw Fail("has to be true or false, without quotes"));
 
-    /// <summary>Decoded from base64; null where the field is missing.</summary>
+    /// <summary>The bytes of a base64 text; null if the field is missing.</summary>
     internal byte[]? Bytes()
     {
         var text = Text().ReplaceLineEndings("");
@@ -88,7 +88,7 @@ internal sealed partial class KubeconfigValue(string file, string place, YamlNod
         {
             return null;
         }
-        // Convert skips blanks, which kubectl refuses.
+        // Convert.FromBase64String skips blanks, which kubectl refuses.
         var bytes = new byte[text.Length];
         return !text.Contains(' ') && Convert.TryFromBase64String(text, bytes, out var length)
             ? bytes[..length]
@@ -148,7 +148,7 @@ internal sealed partial class KubeconfigValue(string file, string place, YamlNod
 
     private static bool IsNull(YamlNode node) => node is YamlScalarNode scalar && IsPlain(scalar) && scalar.Value is null or "" or "~" or "null" or "Null" or "NULL";
 
-    /// <summary>Whether the value's spelling decides on its type: it has no quotes, and no tag.</summary>
+    /// <summary>Whether the value's spelling decides its type: it has no quotes and no tag.</summary>
     private static bool IsPlain(YamlScalarNode scalar) => scalar.Style == ScalarStyle.Plain && scalar.Tag.IsEmpty;
 
     private static bool IsTruth(YamlScalarNode scalar) => True.Contains(scalar.Value) || False.Contains(scalar.Value);

@@ -2,7 +2,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace Exporter.Kubernetes.Access;
 
-/// <summary>The certificate authorities that the machine trusts: SSL_CERT_FILE and SSL_CERT_DIR as Go and OpenSSL read them, or the usual places.</summary>
+/// <summary>The certificate authorities that the machine trusts: SSL_CERT_FILE and SSL_CERT_DIR as Go and OpenSSL read them, or the usual files and directories.</summary>
 internal sealed class MachineAuthorities(AccessEnvironment environment)
 {
     /// <summary>Debian and Alpine, Fedora 34 and later, RHEL, openSUSE, OpenELEC, OpenBSD.</summary>
@@ -14,14 +14,14 @@ internal sealed class MachineAuthorities(AccessEnvironment environment)
 
     private static readonly string[] Directories = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
-    /// <summary>Where they are looked for, for messages.</summary>
+    /// <summary>The files and directories that are searched, for messages.</summary>
     internal string Origin => environment["SSL_CERT_FILE"] is { Length: > 0 } file
         ? $"SSL_CERT_FILE ('{file}')"
         : environment["SSL_CERT_DIR"] is { Length: > 0 } directory
             ? $"SSL_CERT_DIR ('{directory}')"
             : "this machine; the image has none: mount a bundle and set SSL_CERT_FILE, or give the kubeconfig a certificate-authority";
 
-    /// <summary>What cannot be read is skipped: the places are guesses.</summary>
+    /// <summary>Reads all authorities. Files that cannot be read are skipped: most of the places do not exist on a machine.</summary>
     internal X509Certificate2Collection Read()
     {
         var found = new Dictionary<string, X509Certificate2>(StringComparer.Ordinal);

@@ -4,8 +4,8 @@ using System.Text;
 
 namespace Exporter.Kubernetes.Access;
 
-/// <summary>Has a proxy connect to a server: by CONNECT (RFC 9110, section 9.3.6), or by SOCKS 5 (RFC 1928 and 1929).</summary>
-/// <param name="stream">A connection to the proxy. It stays the caller's.</param>
+/// <summary>Makes a proxy connect to a server: by CONNECT (RFC 9110, section 9.3.6), or by SOCKS 5 (RFC 1928 and 1929).</summary>
+/// <param name="stream">A connection to the proxy. The caller disposes it.</param>
 internal sealed class ProxyTunnel(Uri proxy, Stream stream)
 {
     internal const int SocksPort = 1080;
@@ -42,7 +42,7 @@ internal sealed class ProxyTunnel(Uri proxy, Stream stream)
         var request = $"CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {UserAgent.Text}\r\n{authorization}\r\n";
         await stream.WriteAsync(Encoding.ASCII.GetBytes(request), cancellationToken);
         var answer = await ReadHeadersAsync(cancellationToken);
-        // HTTP/1.1 200 and a reason.
+        // HTTP/1.1 200 and a reason phrase.
         var status = answer.Split("\r\n")[0].Split(' ', 3);
         if (status.Length < 2 || !status[0].StartsWith("HTTP/", StringComparison.Ordinal))
         {
@@ -55,7 +55,7 @@ internal sealed class ProxyTunnel(Uri proxy, Stream stream)
         }
     }
 
-    /// <summary>Reads byte by byte: what follows the headers is the server's.</summary>
+    /// <summary>Reads the headers byte by byte: the bytes that follow are the server's.</summary>
     private async Task<string> ReadHeadersAsync(CancellationToken cancellationToken)
     {
         var answer = new List<byte>();
@@ -89,7 +89,7 @@ internal sealed class ProxyTunnel(Uri proxy, Stream stream)
         }
         else if (chosen[1] != NoAuthentication)
         {
-            throw new ApiUnreachableException($"{Name} wants another way to be let in than {(hasPassword ? "a name and a password" : "none; write it as socks5://name:password@proxy:1080")}");
+            throw new ApiUnreachableException($"{Name} wants another authentication than {(hasPassword ? "a name and a password" : "none; write it as socks5://name:password@proxy:1080")}");
         }
         await stream.WriteAsync(WriteSocksRequest(host, port), cancellationToken);
         var answer = await ReadAsync(4, cancellationToken);
@@ -98,7 +98,7 @@ internal sealed class ProxyTunnel(Uri proxy, Stream stream)
             var reason = answer[1] < SocksErrors.Length ? SocksErrors[answer[1]] : answer[1].ToString(CultureInfo.InvariantCulture);
             throw new ApiUnreachableException($"{Name} refuses a connection to {host}:{port}: {reason}");
         }
-        // The address that it connected from, and a port of two bytes.
+        // The address that the proxy connected from, and a port of two bytes.
         var length = answer[3] switch { 1 => 4, 4 => 16, _ => (await ReadAsync(1, cancellationToken))[0] };
         await ReadAsync(length + 2, cancellationToken);
     }
@@ -109,7 +109,7 @@ internal sealed class ProxyTunnel(Uri proxy, Stream stream)
         var (name, password) = (Encoding.UTF8.GetBytes(Uri.UnescapeDataString(parts[0])), Encoding.UTF8.GetBytes(parts.Length > 1 ? Uri.UnescapeDataString(parts[1]) : ""));
         if (name.Length > byte.MaxValue || password.Length > byte.MaxValue)
         {
-            throw new ApiUnreachableException($"{Name} can be given names and passwords of at most {byte.MaxValue} bytes");
+            throw new ApiUnreachableException($"{Name} accepts names and passwords of at most {byte.MaxValue} bytes");
         }
         byte[] request = [1, (byte)name.Length, .. name, (byte)password.Length, .. password];
         await stream.WriteAsync(request, cancellationToken);
@@ -119,7 +119,7 @@ internal sealed class ProxyTunnel(Uri proxy, Stream stream)
         }
     }
 
-    /// <summary>A name is resolved by the proxy.</summary>
+    /// <summary>The server's address for SOCKS. A host name is resolved by the proxy.</summary>
     private static byte[] WriteSocksRequest(string host, int port)
     {
         const byte Connect = 1;

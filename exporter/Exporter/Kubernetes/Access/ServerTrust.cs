@@ -5,20 +5,20 @@ using System.Text;
 namespace Exporter.Kubernetes.Access;
 
 /// <summary>
-/// Decides whether a server's certificate is trusted, as kubectl does: every certificate that was given is an anchor, an intermediate one or
-/// the server's own as well as a root, and the name has to be among the certificate's alternative names.
+/// Decides whether a server's certificate is trusted, as kubectl does: every configured certificate is an anchor, be it a root, an intermediate or the
+/// server's own, and the name has to be among the certificate's alternative names.
 /// </summary>
-/// <param name="authorities">In PEM; null: those of the machine.</param>
-/// <param name="origin">Where they came from, for messages.</param>
+/// <param name="authorities">In PEM; null: the machine's.</param>
+/// <param name="origin">The origin of the authorities, for messages.</param>
 internal sealed class ServerTrust(byte[]? authorities, string origin, AccessEnvironment environment)
 {
     /// <summary>The purpose of a server's certificate (RFC 5280, section 4.2.1.12).</summary>
     private static readonly Oid ServerAuthentication = new("1.3.6.1.5.5.7.3.1");
 
-    /// <summary>Statuses that follow from an anchor that is no root; whether there is an anchor is decided here.</summary>
+    /// <summary>Statuses of chains whose anchor is not a root. This class finds the anchor itself.</summary>
     private const X509ChainStatusFlags OfAnchors = X509ChainStatusFlags.PartialChain | X509ChainStatusFlags.UntrustedRoot;
 
-    /// <summary>The certificates in a PEM text; what is none is skipped, as kubectl does.</summary>
+    /// <summary>The certificates in a PEM text. Other content is skipped, as kubectl does.</summary>
     internal static X509Certificate2Collection Parse(byte[] pem)
     {
         var certificates = new X509Certificate2Collection();
@@ -33,7 +33,7 @@ internal sealed class ServerTrust(byte[]? authorities, string origin, AccessEnvi
                 }
                 catch (CryptographicException)
                 {
-                    // Others of the same bundle are good.
+                    // Other certificates of the same bundle may be valid.
                 }
             }
             text = text[fields.Location.End..];
@@ -41,10 +41,10 @@ internal sealed class ServerTrust(byte[]? authorities, string origin, AccessEnvi
         return certificates;
     }
 
-    /// <exception cref="ApiUnreachableException">The certificate is not trusted; with the reason.</exception>
+    /// <exception cref="ApiUnreachableException">The certificate is not trusted. The message has the reason.</exception>
     /// <param name="sent">Other certificates that the server sent.</param>
     /// <param name="host">The name or address that the certificate has to be for.</param>
-    /// <param name="name">What the server is called in messages.</param>
+    /// <param name="name">The server's name in messages.</param>
     internal void Verify(X509Certificate2? certificate, X509Certificate2Collection sent, string host, string name)
     {
         if (certificate is null)
@@ -59,7 +59,7 @@ internal sealed class ServerTrust(byte[]? authorities, string origin, AccessEnvi
         var machine = authorities is null ? new MachineAuthorities(environment) : null;
         var anchors = authorities is null ? machine!.Read() : Parse(authorities);
         var from = machine is null ? origin : machine.Origin + (origin.Length > 0 ? $" ({origin})" : "");
-        // Authorities that were renewed have the same name and other keys; where the certificate does not say which key, each is tried.
+        // Renewed authorities have the same name and other keys. If the certificate does not say which key signed it, each is tried.
         var rounds = anchors.GroupBy(anchor => anchor.SubjectName.Name).Select(same => same.ToArray()).ToArray();
         string? reason = null;
         for (var round = 0; round < rounds.Select(same => same.Length).DefaultIfEmpty(1).Max(); round++)
@@ -74,7 +74,7 @@ internal sealed class ServerTrust(byte[]? authorities, string origin, AccessEnvi
         throw new ApiUnreachableException($"the certificate of {name} {reason}; trusted are the {anchors.Count} authorities of {from}");
     }
 
-    /// <returns>Null: it is trusted.</returns>
+    /// <returns>Why the certificate is not trusted; null: it is.</returns>
     private static string? FindProblem(X509Certificate2 certificate, X509Certificate2Collection sent, X509Certificate2[] anchors)
     {
         using var chain = new X509Chain();

@@ -19,12 +19,12 @@ internal static class ServiceAccount
         var (host, port) = (environment[HostVariable], environment[PortVariable]);
         if (host.Length == 0 || port.Length == 0)
         {
-            throw new AccessException($"this is no pod of a cluster: {(host.Length == 0 ? HostVariable : PortVariable)} is not set");
+            throw new AccessException($"this is not a pod of a cluster: {(host.Length == 0 ? HostVariable : PortVariable)} is not set");
         }
         var authority = IPAddress.TryParse(host, out var address) && address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[{host}]:{port}" : $"{host}:{port}";
         if (!Uri.TryCreate($"https://{authority}", UriKind.Absolute, out var server))
         {
-            throw new AccessException($"{HostVariable} and {PortVariable} are '{host}' and '{port}', which is no address");
+            throw new AccessException($"{HostVariable} and {PortVariable} are '{host}' and '{port}', which is not an address");
         }
         var tokenFile = files.TryRead(TokenFile(environment), out var unreadable) ?? throw new AccessException(unreadable);
         var token = Encoding.UTF8.GetString(tokenFile).Trim();
@@ -40,7 +40,7 @@ internal static class ServiceAccount
             Origin = $"'{environment.ServiceAccountDirectory}'",
             Server = server,
             Host = authority,
-            // Without them kubectl, too, trusts the machine's.
+            // Without usable authorities the machine's are trusted, as by kubectl.
             Authorities = isUsable ? authorities : null,
             AuthoritiesOrigin = isUsable ? $"'{authoritiesFile}'" : problem.Length > 0 ? problem : $"'{authoritiesFile}' has no certificate in it",
             Authorization = $"Bearer {token}",
