@@ -7,12 +7,12 @@ internal sealed class CurrentView
 
     internal Task<ServerView> GetAsync(HttpContext context) => Volatile.Read(ref _current).Task.WaitAsync(context.RequestAborted);
 
-    internal void Set(ServerView served)
+    internal void Set(ServerView view)
     {
-        if (!Volatile.Read(ref _current).TrySetResult(served))
+        if (!Volatile.Read(ref _current).TrySetResult(view))
         {
             var next = new TaskCompletionSource<ServerView>();
-            next.SetResult(served);
+            next.SetResult(view);
             Volatile.Write(ref _current, next);
         }
     }

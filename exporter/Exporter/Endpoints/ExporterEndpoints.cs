@@ -13,23 +13,23 @@ internal static class ExporterEndpoints
         var time = app.Services.GetRequiredService<TimeProvider>();
         var scrapes = new RequestSlots(maxAtOnce, RefusalReason.Scrapes, refusals, time);
         var pages = new RequestSlots(maxAtOnce, RefusalReason.Pages, refusals, time);
-        Serve("/metrics", scrapes, (served, context) => served.WriteMetricsAsync(context, refusals));
-        Serve("/healthz", null, static (served, context) =>
+        Serve("/metrics", scrapes, (view, context) => view.WriteMetricsAsync(context, refusals));
+        Serve("/healthz", null, static (view, context) =>
         {
-            var stuck = served.Health.Stuck();
+            var stuck = view.Health.Stuck();
             return Answer(context, stuck.Count == 0, $"stuck: {string.Join(", ", stuck)}");
         });
-        Serve("/readyz", null, static (served, context) =>
+        Serve("/readyz", null, static (view, context) =>
         {
-            var reasons = served.Readiness.Reasons;
+            var reasons = view.Readiness.Reasons;
             return Answer(context, reasons.Count == 0, $"not ready: {string.Join("; ", reasons)}");
         });
-        Serve("/api/v1/pods", pages, static (served, context) => Write(context, served.Pods?.Invoke(), PodsDocumentContext.Default.PodsDocument));
-        Serve("/api/v1/bpf", pages, static (served, context) => Write(context, served.Bpf?.Invoke(), BpfDocumentContext.Default.BpfDocument));
-        Serve("/", pages, static (served, context) => ContentCoding.WriteAsync(context, () =>
+        Serve("/api/v1/pods", pages, static (view, context) => Write(context, view.Pods?.Invoke(), PodsDocumentContext.Default.PodsDocument));
+        Serve("/api/v1/bpf", pages, static (view, context) => Write(context, view.Bpf?.Invoke(), BpfDocumentContext.Default.BpfDocument));
+        Serve("/", pages, static (view, context) => ContentCoding.WriteAsync(context, () =>
         {
             context.Response.ContentType = "text/html; charset=utf-8";
-            return context.Response.WriteAsync(LandingPage.Write(served.Pods?.Invoke()));
+            return context.Response.WriteAsync(LandingPage.Write(view.Pods?.Invoke()));
         }));
 
         // Other methods get 405 with Allow. The cast chooses the overload without parameter binding.

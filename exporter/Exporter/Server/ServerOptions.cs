@@ -40,7 +40,7 @@ internal sealed record ServerOptions(
 
     private static ServerOptions ReadSection(OptionReader reader) => new(
         reader.Urls(UrlsKey, "http://*:9969", "Addresses to listen on, separated by semicolons: https:// with a certificate, also by default, and http:// without."),
-        reader.Text("Server:CertificateFile", "a path", "The server's certificate in PEM, followed by those of its issuers; empty: no TLS. Read again when it changes, as the three files below."),
+        reader.Text("Server:CertificateFile", "a path", "The server's certificate in PEM, followed by the certificates of its issuers; empty: no TLS. Read again when it changes, as are the three files below."),
         reader.Text("Server:KeyFile", "a path", "The certificate's private key in PEM."),
         reader.Text("Server:BearerTokenFile", "a path", "A file with the bearer token that /metrics, /api/v1/* and / require; empty: they require none."),
         reader.Text("Server:BasicAuthFile", "a path", "A file with lines name:password, one of which /metrics, /api/v1/* and / require; empty: they require none."),

@@ -33,7 +33,7 @@ internal sealed record ExecCommand(
         var mode = exec["interactiveMode"].Text();
         if (mode == "Always")
         {
-            throw exec["interactiveMode"].Fail("is Always, but there is nobody at a terminal to ask; use a plugin that works with Never or IfAvailable");
+            throw exec["interactiveMode"].Fail("is Always, but no user is at a terminal to answer; use a plugin that works with Never or IfAvailable");
         }
         if (mode is not ("Never" or "IfAvailable") && (mode.Length > 0 || version == $"{Group}/v1"))
         {

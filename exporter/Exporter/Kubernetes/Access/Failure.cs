@@ -20,7 +20,7 @@ internal static class Failure
             // OpenSSL's own words: error:0A000412:SSL routines::ssl/tls alert bad certificate
             _ when bottom.Message.StartsWith("error:", StringComparison.Ordinal) => DescribeTls(bottom.Message[(bottom.Message.LastIndexOf(':') + 1)..]),
             // SslStream's message for bytes that are not TLS
-            _ when bottom.Message.StartsWith("Cannot determine the frame size", StringComparison.Ordinal) => "what it answers is no TLS; is that the port of a server without TLS?",
+            _ when bottom.Message.StartsWith("Cannot determine the frame size", StringComparison.Ordinal) => "its answer is not TLS; is that the port of a server without TLS?",
             _ => bottom.Message,
         };
     }
@@ -29,7 +29,7 @@ internal static class Failure
     {
         _ when reason.Contains("certificate required", StringComparison.Ordinal) => "it wants a client certificate",
         _ when reason.Contains("alert", StringComparison.Ordinal) => $"it refuses the connection ({reason})",
-        _ when reason.Contains("wrong version number", StringComparison.Ordinal) => "what it answers is no TLS; is that the port of a server without TLS?",
+        _ when reason.Contains("wrong version number", StringComparison.Ordinal) => "its answer is not TLS; is that the port of a server without TLS?",
         _ => reason,
     };
 }

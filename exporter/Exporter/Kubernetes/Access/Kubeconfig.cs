@@ -105,7 +105,7 @@ internal sealed class Kubeconfig
             headers.AddRange(values.Texts().Select(value => ($"Impersonate-Extra-{EscapeHeader(key)}", value)));
         }
         return headers.Count > 0 && user["as"].IsMissing ? throw user.Fail("has as-uid, as-groups or as-user-extra, but no as, the user's name")
-            : headers.Any(header => header.Value.Any(char.IsControl)) ? throw user.Fail("has a line break or another control character in what to act as")
+            : headers.Any(header => header.Value.Any(char.IsControl)) ? throw user.Fail("has a line break or another control character in the identity to act as")
             : headers;
 
         void Add(string name, string value)

@@ -53,7 +53,7 @@ internal sealed partial class KubeconfigValue(string file, string place, YamlNod
         {
             return [];
         }
-        var fields = (node as YamlMappingNode ?? throw Fail("is no mapping of fields")).Children.Select(child => (Name: $"{child.Key}", child.Value)).ToList();
+        var fields = (node as YamlMappingNode ?? throw Fail("is not a mapping of fields")).Children.Select(child => (Name: $"{child.Key}", child.Value)).ToList();
         var merged = fields.Where(field => field.Name == MergeKey)
             .SelectMany(field => field.Value is YamlSequenceNode list ? list.Children : [field.Value])
             .SelectMany(mapping => new KubeconfigValue(file, place, mapping).Fields());
@@ -63,7 +63,7 @@ internal sealed partial class KubeconfigValue(string file, string place, YamlNod
     internal IReadOnlyList<KubeconfigValue> Items() =>
         IsMissing ? []
         : node is YamlSequenceNode sequence ? [.. sequence.Children.Select((child, index) => new KubeconfigValue(file, $"{place}[{index.ToString(CultureInfo.InvariantCulture)}]", child))]
-        : throw Fail("is no list");
+        : throw Fail("is not a list");
 
     /// <summary>The same value with another place.</summary>
     internal KubeconfigValue At(string other) => new(file, other, node);
@@ -71,7 +71,7 @@ internal sealed partial class KubeconfigValue(string file, string place, YamlNod
     /// <summary>The text; empty if the field is missing.</summary>
     internal string Text() =>
         IsMissing ? ""
-        : node is not YamlScalarNode scalar ? throw Fail("is no text")
+        : node is not YamlScalarNode scalar ? throw Fail("is not a text")
         : IsPlain(scalar) && (IsTruth(scalar) || IsNumber(scalar)) ? throw Fail($"is {(IsTruth(scalar) ? "a truth value" : "a number")}, not a text; put it in quotes")
         : scalar.Value ?? "";
 
@@ -92,7 +92,7 @@ internal sealed partial class KubeconfigValue(string file, string place, YamlNod
         var bytes = new byte[text.Length];
         return !text.Contains(' ') && Convert.TryFromBase64String(text, bytes, out var length)
             ? bytes[..length]
-            : throw Fail("is no base64; write 'base64 --wrap=0 FILE' of the PEM file, or name the file in the field without '-data'");
+            : throw Fail("is not base64; write 'base64 --wrap=0 FILE' of the PEM file, or name the file in the field without '-data'");
     }
 
     internal AccessException Fail(string problem, Exception? cause = null) =>
