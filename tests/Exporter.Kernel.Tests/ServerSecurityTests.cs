@@ -112,7 +112,7 @@ public sealed class ServerSecurityTests : IDisposable
 
         foreach (var (options, error) in (ReadOnlySpan<(string[], string)>)
             [
-                (["--Server:Urls=https://127.0.0.1:0", $"--Server:CertificateFile={good}", $"--Server:KeyFile={otherKey}"], "Server:CertificateFile: with Server:KeyFile it is no certificate"),
+                (["--Server:Urls=https://127.0.0.1:0", $"--Server:CertificateFile={good}", $"--Server:KeyFile={otherKey}"], "Server:CertificateFile: with Server:KeyFile it is not a certificate"),
                 (["--Server:Urls=https://127.0.0.1:0", $"--Server:CertificateFile={good}", "--Server:KeyFile=/nowhere"], "Server:CertificateFile: /nowhere cannot be read"),
                 (["--Server:Urls=http://127.0.0.1:0", $"--Server:BearerTokenFile={empty}"], "Server:BearerTokenFile: has to hold one token"),
                 (["--Server:Urls=http://127.0.0.1:0", $"--Server:BasicAuthFile={empty}"], "Server:BasicAuthFile: has to hold lines of the form name:password"),

@@ -45,9 +45,9 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
     }
 
     /// <summary>
-    /// The claim of a pod that lives on without an interface, if no other pod has claimed the address since: its sandbox was made again, or its
-    /// times show nothing. Only a list can decide that, since the pod may have ended, and another may have the address.
-    /// Only a sign that is not older than the interface counts, or an event since then of a pod whose previous interface is gone.
+    /// The claim of a living pod without an interface, if no other pod has claimed the address since: the pod's sandbox was recreated, or its times
+    /// are missing. Only a list can confirm that: the pod may have ended, and another pod may have the address. The claim needs a sign that is not
+    /// older than the interface, or an event since the interface came, of a pod whose previous interface is gone.
     /// </summary>
     internal AddressClaim? FindUnconfirmed(PodInterface owner, IEnumerable<AddressClaim> claims) =>
         owner.GoneAt is null
@@ -64,7 +64,8 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
         (claim.Pod.ChangedAt > owner.SeenAt ? claim.Pod.ChangedAt : owner.SeenAt) + ListDelay;
 
     /// <summary>
-    /// Gives up on an interface that is gone: claims that are over, and that it or another interface may have had, go to no interface.
+    /// Gives up on an interface that is gone. If it may have had a claim that is over, and another interface may have had it too, no interface gets
+    /// that claim.
     /// </summary>
     internal void Dispute(PodInterface departed)
     {
@@ -96,8 +97,8 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
         claims.LastOrDefault(claim => claim.MatchedInterface?.First == owner.First && !ClaimRules.IsRefuted(owner, claim));
 
     /// <summary>
-    /// The claim of a pod that had a sandbox with this address since the interface has it: on one node no two sandboxes have it at once. That
-    /// also finds a sandbox that was made again for the same pod. Not while another interface with the address is present: the previous
+    /// The claim of a pod that had a sandbox with this address since the interface has it: on one node no two sandboxes have it at once. This
+    /// also finds a sandbox that was recreated for the same pod. It does not apply while another interface with the address is present: the previous
     /// sandbox may still run.
     /// </summary>
     private AddressClaim? FindProven(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims) =>
@@ -112,7 +113,7 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
     private AddressClaim? FindNext(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims)
     {
         var free = claims.Where(claim => claim.MatchedInterface is null).ToList();
-        // An interface that may have one of these has a later claim only if it has none of them, which nothing decides.
+        // Whether an interface that may have one of these claims has a later one instead cannot be decided.
         var undecided = new List<AddressClaim>();
         foreach (var other in waiting.GetInOrder(address))
         {
@@ -122,7 +123,7 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
             {
                 return isAmbiguous ? null : claim;
             }
-            // Of a pod that has several interfaces, the first takes the claim for all.
+            // The first interface of a pod takes the claim for all its interfaces.
             if (claim is null || other.First == owner.First)
             {
                 continue;

@@ -81,7 +81,7 @@ internal sealed partial class ResourceWatch<T>(
             }
             catch (Exception e)
             {
-                // Also an error of the network, of TLS or of files with credentials must not end the loop.
+                // No error, be it of the network, of TLS or of files with credentials, may end the loop.
                 await RecoverAsync(e, stoppingToken);
             }
         }
@@ -92,8 +92,8 @@ internal sealed partial class ResourceWatch<T>(
     {
         var (answer, problem) = (e as ApiException, ApiProblems.Of(e));
         OnLost(problem, e is ApiException or TimeoutException or JsonException ? e.Message : Failure.Describe(e));
-        // A list is expensive. After silence the version may be in the future, and an event that cannot be read would come again. Of the
-        // API server's answers these ask for a list: a watch gets 500 for a version that cannot be read, and 504 for one in the future.
+        // A list is expensive, so it follows only where the version may be at fault: after silence the version may be in the future, and an
+        // event that cannot be read would come again. A watch gets 500 for a version that cannot be read, and 504 for one in the future.
         if (e is TimeoutException or JsonException
             || answer?.Code is < (int)HttpStatusCode.BadRequest or (int)HttpStatusCode.Gone or (int)HttpStatusCode.BadRequest or (int)HttpStatusCode.InternalServerError or (int)HttpStatusCode.GatewayTimeout)
         {
@@ -222,7 +222,7 @@ internal sealed partial class ResourceWatch<T>(
         {
             _isFruitless = answeredAt is not null && !HasLasted();
         }
-        // The API server ends a watch when it is asked to. If a watch brought nothing, the next one would follow at once, again and again.
+        // Watches that end at once, without events, would otherwise follow each other without a pause.
         if (_isFruitless)
         {
             await _pauses.AfterFailureAsync(retryAfter: null, sink.LongestPause, stoppingToken);

@@ -12,8 +12,8 @@ namespace Exporter.Server;
 internal sealed partial class ConnectionGate : IDisposable
 {
     /// <summary>
-    /// How long a connection is never closed for another while its first message waits for the server, or the server waits for the rest of a
-    /// handshake. Where CPUs are scarce, the client is not at fault.
+    /// The time for which a connection is not closed for another after its first message began to wait for the server, or the server began to wait
+    /// for the client. If CPUs are scarce, the client may not be at fault.
     /// </summary>
     internal static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(100);
 

@@ -4,8 +4,8 @@ using System.Diagnostics;
 namespace Exporter.Server;
 
 /// <summary>
-/// The open connections, each in the list of those that wait as it does, and the places of TLS handshakes. Callers hold the gate's lock, but
-/// not for <see cref="FindArriving"/>.
+/// The open connections in lists by their kind of waiting, and the places of TLS handshakes. Callers hold the gate's lock, but not for
+/// <see cref="FindArriving"/>.
 /// </summary>
 internal sealed class ConnectionPlaces(int max, bool isTls)
 {
