@@ -31,16 +31,15 @@ internal sealed record ExporterOptions(
     internal static ExporterOptions Read(OptionReader reader, IReadOnlyList<SignalReader>? signals = null)
     {
         OptionFiles.Describe(reader);
+        // In the order of the documentation.
+        var server = ServerOptions.Read(reader);
+        var attach = AttachOptions.Read(reader);
+        var drain = DrainOptions.Read(reader);
+        var identity = IdentityOptions.Read(reader);
+        var kubernetes = KubernetesOptions.Read(reader);
         var metrics = MetricsOptions.Read(reader);
-        var options = new ExporterOptions(
-            ServerOptions.Read(reader),
-            AttachOptions.Read(reader),
-            DrainOptions.Read(reader),
-            IdentityOptions.Read(reader),
-            KubernetesOptions.Read(reader),
-            metrics,
-            BpfOptions.Read(reader),
-            [.. (signals ?? AllSignals.Readers).Select(read => read(reader, metrics))]);
+        IReadOnlyList<Signal> read = [.. (signals ?? AllSignals.Readers).Select(signal => signal(reader, metrics))];
+        var options = new ExporterOptions(server, attach, drain, identity, kubernetes, metrics, BpfOptions.Read(reader), read);
         var plan = options.CreatePlan();
         reader.Require(
             plan.FixedLines <= options.Metrics.MaxSeries,

@@ -27,7 +27,7 @@ internal abstract class LoadedSignal : IDisposable
     /// <summary>The object with its programs; null: they are in an object that signals share.</summary>
     internal virtual IReplaceable? Object => null;
 
-    /// <summary>The drain of one session; null while its programs do not count.</summary>
+    /// <summary>Begins a session: shows the signal's own families, and makes its drain; null while its programs do not count.</summary>
     /// <param name="signal">With the options of the session.</param>
     internal abstract SignalDrain? Open(Signal signal, SessionContext context);
 

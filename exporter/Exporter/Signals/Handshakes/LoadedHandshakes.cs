@@ -57,9 +57,12 @@ internal sealed partial class LoadedHandshakes(
 
     internal HandshakePrograms? Programs => programs;
 
-    internal override SignalDrain? Open(Signal signal, SessionContext context) => programs is null
-        ? null
-        : new HandshakeDrain(programs.Handshakes, programs, new(context.Metrics, context.Ledger), ((HandshakeSignal)signal).Options.Buckets, context);
+    internal override SignalDrain? Open(Signal signal, SessionContext context)
+    {
+        // Losses of earlier processes stay counted while handshakes are off.
+        var losses = new HandshakeLosses(context.Metrics, context.Ledger);
+        return programs is null ? null : new HandshakeDrain(programs.Handshakes, programs, losses, ((HandshakeSignal)signal).Options.Buckets, context);
+    }
 
     /// <summary>Detaches the programs: they count nothing that could be used.</summary>
     internal LoadedHandshakes GiveUp(string problem)
