@@ -610,7 +610,7 @@ public sealed class LedgerTests
     {
         Open(One).Add(Counted.Sent(3, 300));
         Commit(new(10, 11));
-        var later = _memory.OfFormat("keys=3");
+        var later = _memory.OfFormat("keys=4");
         _memory = later.Copy();
         Restart();
 
@@ -621,7 +621,7 @@ public sealed class LedgerTests
         Commit();
 
         Assert.Equal([("1", 1)], Reopened());
-        Assert.Equal(["keys=2", "keys=3"], _memory.Layouts.Select(layout => layout.Settings).Order());
+        Assert.Equal(["keys=3", "keys=4"], _memory.Layouts.Select(layout => layout.Settings).Order());
         Restart();
         Assert.False(_ledger.StartsBesideLater, "It continues from its own ledger");
         Assert.False(Ledger.OpenIn(new KeptMemory()).StartsBesideLater);

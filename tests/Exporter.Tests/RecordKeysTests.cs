@@ -15,10 +15,10 @@ public sealed class RecordKeysTests
         from level in Gen.Enum<SeriesLevel>()
         from names in Texts
         from room in Gen.Enum<GroupRoom>()
-        from totals in Gen.Int[0, 3]
-        from hasTraffic in Gen.Bool
+        from totals in Gen.OneOf(Gen.Const((string[]?)null), Texts.Select(texts => (string[]?)texts))
+        from isHost in Gen.Bool
         from labels in Texts
-        select new GroupKey(level, names, room, (GroupTotals)totals, hasTraffic, new(labels));
+        select new GroupKey(level, names, room, totals, isHost, new(labels));
 
     private static readonly Gen<Link> Links =
         from ifindex in Gen.Int[1, int.MaxValue]
@@ -53,18 +53,25 @@ public sealed class RecordKeysTests
         {
             var read = GroupKey.Read(key.Write());
             Assert.Equal(key.LabelNames, read.LabelNames);
-            Assert.Equal(key, read with { LabelNames = key.LabelNames });
+            Assert.Equal(key.Totals, read.Totals);
+            Assert.Equal(key, read with { LabelNames = key.LabelNames, Totals = key.Totals });
         });
 
     [Fact]
     public void Groups_that_differ_have_different_keys() =>
-        Gen.Select(Groups, Groups).Sample((one, other) => Assert.Equal(one.LabelNames.SequenceEqual(other.LabelNames) && one == other with { LabelNames = one.LabelNames }, one.Write().SequenceEqual(other.Write())));
+        Gen.Select(Groups, Groups).Sample((one, other) =>
+        {
+            var isSame = one.LabelNames.SequenceEqual(other.LabelNames)
+                && (one.Totals is null ? other.Totals is null : other.Totals is not null && one.Totals.SequenceEqual(other.Totals))
+                && one == other with { LabelNames = one.LabelNames, Totals = one.Totals };
+            Assert.Equal(isSame, one.Write().SequenceEqual(other.Write()));
+        });
 
     /// <summary>What runs together in one text does not in another.</summary>
     [Fact]
     public void Values_that_are_divided_otherwise_are_another_key()
     {
-        GroupKey Key(string[] names, params string[] values) => new(SeriesLevel.Pod, names, GroupRoom.Pods, GroupTotals.Traffic, true, new(values));
+        GroupKey Key(string[] names, params string[] values) => new(SeriesLevel.Pod, names, GroupRoom.Pods, ["traffic"], false, new(values));
 
         byte[][] keys = [Key(["a"], "bc").Write(), Key(["a"], "b", "c").Write(), Key(["a", "b"], "c").Write(), Key(["ab"], "c").Write(), Key([], "a", "bc").Write()];
 
@@ -106,7 +113,7 @@ public sealed class RecordKeysTests
         var (ns, name) = (new string('x', 63), new string('y', 253));
         string[] names = ["namespace", "pod"];
 
-        Assert.InRange(new GroupKey(SeriesLevel.Pod, names, GroupRoom.Pods, GroupTotals.Traffic, true, new(ns, name)).Write().Length, 1, Ledger.KeyRoom);
+        Assert.InRange(new GroupKey(SeriesLevel.Pod, names, GroupRoom.Pods, ["traffic", "handshakes"], false, new(ns, name)).Write().Length, 1, Ledger.KeyRoom);
         var key = new InterfaceKey(1, new(1, "veth123456789ab", "netkit", 1, 2, 3), default, 1, names, new(ns, name, new(ns, name))).Write();
         Assert.InRange(key.Length, 1, Ledger.KeyRoom);
         Assert.Equal([ns, name], InterfaceKey.Read(key).Pod!.Labels.Values);

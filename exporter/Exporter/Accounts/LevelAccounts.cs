@@ -74,7 +74,7 @@ internal sealed class LevelAccounts(
             GroupRoom.Namespaces => namespaces,
             _ => null,
         };
-        var known = key.Totals == GroupTotals.Unknown ? key with { Totals = plan.Totals } : key;
+        var known = key.Totals is null ? key with { Totals = plan.Totals } : key;
         var shown = plan.FindShown(known, entry);
         var lines = shown.Sum(signal => plan.PlanOf(signal.Fields).CountLines(signal.Row));
         if (pool is not null && ((pool == pods && _admitted >= maxPods) || !pool.TryTake(lines)))
@@ -82,11 +82,11 @@ internal sealed class LevelAccounts(
             return false;
         }
         var record = ledger.Open(RecordKind.Group, entry.Key, null);
-        if (key.Totals != plan.Totals || shown.Any(signal => !IsSame(signal.Row, record.ReadCommitted(signal.Fields))))
+        if (key.Totals?.SequenceEqual(plan.Totals) != true || shown.Any(signal => !IsSame(signal.Row, record.ReadCommitted(signal.Fields))))
         {
             record = Replace(record, known, shown);
         }
-        var account = new Account(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp(), IsOfHost = !key.HasTraffic };
+        var account = new Account(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp(), IsOfHost = key.IsHost };
         account.Admit(record, pool, pool is null ? plan.Lines : lines);
         _admitted += pool == pods ? 1 : 0;
         _accounts[key.Labels] = account;
@@ -329,7 +329,7 @@ internal sealed class LevelAccounts(
     /// <summary>With a record that starts at zero.</summary>
     private void Admit(Account account, SeriesPool? pool, GroupRoom room)
     {
-        var key = new GroupKey(plan.Level, labels.Names, room, plan.Totals, HasTraffic: !account.IsOfHost, account.Labels);
+        var key = new GroupKey(plan.Level, labels.Names, room, plan.Totals, account.IsOfHost, account.Labels);
         account.Admit(ledger.Open(RecordKind.Group, key.Write(), null), pool, plan.Lines);
     }
 }

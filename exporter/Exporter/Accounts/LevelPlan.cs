@@ -16,7 +16,7 @@ internal sealed class LevelPlan
         _signals = [.. signals.Select(signal => new SignalPlan(signal, [.. signal.Groups.Where(group => group.Level == level)]))];
         Lines = Columns.Sum(column => column.Lines);
         HostLines = _signals.Sum(signal => signal.Groups.Where(group => group.IsOfHost).SelectMany(group => group.Columns).Sum(column => column.Lines));
-        Totals = _signals.Where(signal => signal.HasTotals).Aggregate(GroupTotals.None, (totals, signal) => totals | GroupKey.TotalOf(signal.Fields));
+        Totals = [.. _signals.Where(signal => signal.HasTotals).Select(signal => signal.Fields.Name)];
         Families = [.. Columns.Select(column => column.Family).Distinct()];
     }
 
@@ -31,8 +31,8 @@ internal sealed class LevelPlan
     /// <summary>The most that the host can have.</summary>
     internal int HostLines { get; }
 
-    /// <summary>The signals whose counts at this level are those that the totals count.</summary>
-    internal GroupTotals Totals { get; }
+    /// <summary>The names of the signals whose counts at this level are those that the totals count.</summary>
+    internal IReadOnlyList<string> Totals { get; }
 
     internal IReadOnlyList<MetricDefinition> Families { get; }
 

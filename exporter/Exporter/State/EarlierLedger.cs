@@ -95,7 +95,7 @@ internal sealed class EarlierLedger : IDisposable
             RoundUp(row, "client");
             RoundUp(row, "server");
         }
-        return (kind, kind == RecordKind.Group && IsFirst ? GroupKey.AddTotals(key) : key, row);
+        return (kind, kind != RecordKind.Group ? key : IsFirst ? EarlierGroupKey.TranslateFirst(key) : EarlierGroupKey.Translate(key), row);
     }
 
     /// <summary>

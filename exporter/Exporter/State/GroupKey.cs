@@ -13,32 +13,32 @@ internal enum GroupRoom : byte
     Namespaces,
 }
 
-/// <summary>What the record of a group is found by.</summary>
-/// <param name="Totals">Those of its level: what is not among them is in the records of another level, and counted there.</param>
-/// <param name="HasTraffic">Else it is the host's.</param>
-internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNames, GroupRoom Room, GroupTotals Totals, bool HasTraffic, LabelValues Labels)
+/// <summary>The key of a group's record.</summary>
+/// <param name="Totals">
+/// The names of the signals whose totals and the records of this level add up to all that was counted; the record of another level repeats what it has
+/// of these. Null: the first ledgers do not say it. Then these are the signals of the level, where there is such a level, else all.
+/// </param>
+/// <param name="IsHost">Whether it is the record of the host's own network namespace.</param>
+internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNames, GroupRoom Room, IReadOnlyList<string>? Totals, bool IsHost, LabelValues Labels)
 {
-    /// <summary>Whether the totals have what is not in the record, of this signal.</summary>
-    internal bool HasTotal(RowFields signal) => Totals.HasFlag(TotalOf(signal));
-
-    internal static GroupTotals TotalOf(RowFields signal) => Enum.Parse<GroupTotals>(signal.Name, ignoreCase: true);
+    /// <summary>Whether the counts of this signal that leave the record go to the totals.</summary>
+    internal bool HasTotal(RowFields signal) => Totals?.Contains(signal.Name) ?? true;
 
     internal byte[] Write() => RecordKey.Write(writer =>
     {
         writer.Write((byte)Level);
         writer.Write((byte)Room);
-        writer.Write((byte)Totals);
-        writer.Write(HasTraffic);
+        writer.Write(IsHost);
+        writer.Write(Totals is not null);
+        RecordKey.Write(writer, Totals ?? []);
         RecordKey.Write(writer, LabelNames);
         RecordKey.Write(writer, Labels.Values);
     });
 
-    /// <summary>A key of the first ledgers, with or without a byte for the totals: behind that the number of label names, two bytes, is not zero.</summary>
-    internal static byte[] AddTotals(byte[] key) => key[4] != 0 ? key : [.. key[..2], (byte)GroupTotals.Unknown, .. key[2..]];
-
     internal static GroupKey Read(byte[] key) => RecordKey.Read(key, reader =>
     {
-        var (level, room, totals, hasTraffic) = ((SeriesLevel)reader.ReadByte(), (GroupRoom)reader.ReadByte(), (GroupTotals)reader.ReadByte(), reader.ReadBoolean());
-        return new GroupKey(level, RecordKey.ReadTexts(reader), room, totals, hasTraffic, new(RecordKey.ReadTexts(reader)));
+        var (level, room, isHost, hasTotals) = ((SeriesLevel)reader.ReadByte(), (GroupRoom)reader.ReadByte(), reader.ReadBoolean(), reader.ReadBoolean());
+        var totals = RecordKey.ReadTexts(reader);
+        return new GroupKey(level, RecordKey.ReadTexts(reader), room, hasTotals ? totals : null, isHost, new(RecordKey.ReadTexts(reader)));
     });
 }

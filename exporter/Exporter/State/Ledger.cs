@@ -14,7 +14,7 @@ internal sealed class Ledger : IDisposable
     internal const int SegmentBytes = SegmentPages * MappedArray.ElementBytes;
 
     /// <summary>The number of the format of tables and keys, which is one more whenever that changes.</summary>
-    internal const string Format = "keys=2";
+    internal const string Format = "keys=3";
 
     internal const int SegmentPages = 32;
 
@@ -40,9 +40,9 @@ internal sealed class Ledger : IDisposable
     /// <summary>Records of which a part got no place in the memory, and lives in the process's own until there is one.</summary>
     private readonly List<LedgerEntry> _unplaced = [];
 
-    private Ledger(ILedgerMemory memory, IReadOnlyList<RowFields> signals)
+    private Ledger(ILedgerMemory memory, IReadOnlyList<RowFields> signals, string format = Format)
     {
-        (_memory, Signals, _layout) = (memory, signals, LayoutOf(signals));
+        (_memory, Signals, _layout) = (memory, signals, LayoutOf(signals) with { Settings = format });
         _tables = [new(this, null, ShortKeyBytes), new(this, null, KeyRoom), .. signals.Select(signal => new LedgerTable(this, signal, 0))];
     }
 
@@ -101,10 +101,10 @@ internal sealed class Ledger : IDisposable
         return ledger;
     }
 
-    /// <summary>One of other signals, which is read and left as it is; null where there is none.</summary>
-    internal static Ledger? TryRead(ILedgerMemory memory, IReadOnlyList<RowFields> signals)
+    /// <summary>One of other signals or another format of keys, which is read and left as it is; null where there is none.</summary>
+    internal static Ledger? TryRead(ILedgerMemory memory, IReadOnlyList<RowFields> signals, string format)
     {
-        var ledger = new Ledger(memory, signals);
+        var ledger = new Ledger(memory, signals, format);
         if (!ledger.TryOpenSegments())
         {
             return null;

@@ -11,6 +11,9 @@ internal static class LedgerTakeover
     /// <summary>Ends the name of a signal in a ledger's layout.</summary>
     internal const char SignalEnd = '=';
 
+    /// <summary>The format of ledgers with the tables of today whose keys of groups are those before.</summary>
+    private const string FirstTables = "keys=2";
+
     /// <returns>Whether the ledger starts from zero beside that of a later version.</returns>
     internal static bool Run(Ledger ledger, ILedgerMemory memory)
     {
@@ -18,7 +21,7 @@ internal static class LedgerTakeover
         var own = Ledger.LayoutOf(ledger.Signals);
         foreach (var layout in memory.Layouts.Where(layout => layout.Digest != own.Digest))
         {
-            if (layout.Settings != Ledger.Format && !EarlierLedger.IsOne(layout))
+            if (layout.Settings is not (Ledger.Format or FirstTables) && !EarlierLedger.IsOne(layout))
             {
                 // It stays as it is for the later version, which continues with it when it runs again.
                 hasLater = true;
@@ -44,10 +47,10 @@ internal static class LedgerTakeover
             }
             return;
         }
-        using var other = ReadSignals(memory, layout) is { } signals ? Ledger.TryRead(memory, signals) : null;
+        using var other = ReadSignals(memory, layout) is { } signals ? Ledger.TryRead(memory, signals, layout.Settings) : null;
         if (other is not null)
         {
-            Take(ledger, other.Restored.Select(entry => (entry.Kind, entry.Key, ReadRows(other, entry))), other.CommittedMaps);
+            Take(ledger, other.Restored.Select(entry => (entry.Kind, ReadKey(layout, entry), ReadRows(other, entry))), other.CommittedMaps);
         }
     }
 
@@ -66,6 +69,9 @@ internal static class LedgerTakeover
         }
         return [.. signals];
     }
+
+    private static byte[] ReadKey(MapLayout layout, LedgerEntry entry) =>
+        entry.Kind == RecordKind.Group && layout.Settings == FirstTables ? EarlierGroupKey.Translate(entry.Key) : entry.Key;
 
     /// <summary>By the counters' names, which no two signals share.</summary>
     private static Dictionary<string, ulong> ReadRows(Ledger other, LedgerEntry entry)

@@ -22,13 +22,27 @@ internal sealed class KeptMemory : ILedgerMemory
 
     internal int Segments => _ledgers.Values.Sum(segments => segments.Count);
 
-    /// <summary>A ledger as some commit has left it: a line that is its layout, and its segments.</summary>
+    /// <summary>A ledger as some commit has left it: a line that is its layout, with tables one for each signal's note, and its segments.</summary>
     internal static KeptMemory Read(byte[] recording)
     {
-        var end = recording.AsSpan().IndexOf((byte)'\n');
         var memory = new KeptMemory();
-        memory._ledgers[Encoding.UTF8.GetString(recording, 0, end)] = [.. recording[(end + 1)..].Chunk(EarlierSegmentBytes)];
+        var rest = recording.AsSpan();
+        var layout = MapLayout.Parse(ReadLine(ref rest));
+        var hasTables = layout.Settings == "keys=2";
+        foreach (var signal in hasTables ? layout.Counters : [])
+        {
+            memory.WriteNote(layout, signal.Split('=')[0], ReadLine(ref rest));
+        }
+        memory._ledgers[layout.Text] = [.. rest.ToArray().Chunk(hasTables ? Ledger.SegmentBytes : EarlierSegmentBytes)];
         return memory;
+
+        static string ReadLine(ref Span<byte> rest)
+        {
+            var end = rest.IndexOf((byte)'\n');
+            var line = Encoding.UTF8.GetString(rest[..end]);
+            rest = rest[(end + 1)..];
+            return line;
+        }
     }
 
     public IReadOnlyList<MapLayout> Layouts => [.. _ledgers.Keys.Select(MapLayout.Parse)];
