@@ -575,7 +575,7 @@ public sealed partial class RestoreTests : IDisposable
     /// <summary>What was in the series is in the series or in the total of what has left.</summary>
     private static void AssertAllThere(ScrapedText after, ScrapedText before)
     {
-        foreach (var direction in PodFamilies)
+        foreach (var direction in SharedLabels)
         {
             foreach (var unit in (string[])["packets", "bytes"])
             {
@@ -590,7 +590,7 @@ public sealed partial class RestoreTests : IDisposable
         }
     }
 
-    private static readonly string[] PodFamilies = ["transmit", "receive"];
+    private static readonly string[] SharedLabels = ["transmit", "receive"];
 
     private static (int Packets, int Handshakes) SumsOf(ScrapedText scrape) =>
         ((int)(Sum(scrape, "podnet_transmit_packets_total{") + Total(scrape, "retired", "packets", "transmit")), (int)HandshakesOf(scrape, "client"));

@@ -258,14 +258,14 @@ internal sealed partial class Attachments(InterfaceContext context, InterfaceRec
         if (direction == TcDirection.Ingress)
         {
             var now = Difference(statistics.ReceivedPackets, owner.Totals.Transmitted.Packets);
-            context.Metrics.AddUnattached(PodFamilies.TransmitDirection, Difference(now, before.Transmitted ?? now));
+            context.Metrics.AddUnattached(SharedLabels.TransmitDirection, Difference(now, before.Transmitted ?? now));
             owner.Uncounted = before with { Transmitted = now };
         }
         else
         {
             // The programs see the packets that the interface drops itself, too.
             var now = Difference(statistics.TransmittedPackets + statistics.TransmitDropped, owner.Totals.Received.Packets);
-            context.Metrics.AddUnattached(PodFamilies.ReceiveDirection, Difference(now, before.Received ?? now));
+            context.Metrics.AddUnattached(SharedLabels.ReceiveDirection, Difference(now, before.Received ?? now));
             owner.Uncounted = before with { Received = now };
         }
     }

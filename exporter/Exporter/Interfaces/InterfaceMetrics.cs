@@ -38,7 +38,7 @@ internal sealed class InterfaceMetrics
         "podnet_exporter_unattached_packets_total",
         "packets",
         "Packets that interfaces carried while no programs were attached, by the interfaces' own counters.",
-        PodFamilies.Direction)
+        SharedLabels.Direction)
     {
         Query = "sum by (instance) (increase(podnet_exporter_unattached_packets_total[1h]))",
         Details = "Two kinds are counted: packets of a new interface before its programs were attached, and packets of any interface while another process had "
@@ -82,7 +82,7 @@ internal sealed class InterfaceMetrics
         {
             _attachErrors.WithLabels(reason).Publish();
         }
-        foreach (var direction in PodFamilies.Direction.Values)
+        foreach (var direction in SharedLabels.Direction.Values)
         {
             AddUnattached(direction, 0);
         }

@@ -19,7 +19,7 @@ internal static class HandshakeColumns
         "podnet_tcp_handshake_failures_total",
         "handshakes",
         "TCP handshakes of the pod that were not completed. With reason half_open the client reset it after the SYN-ACK, as load balancers check a port.",
-        PodFamilies.Role,
+        SharedLabels.Role,
         Reason)
     {
         Query = "sum by (namespace, pod, role) (rate(podnet_tcp_handshake_failures_total{reason!=\"half_open\"}[5m])) "
@@ -27,7 +27,7 @@ internal static class HandshakeColumns
     };
 
     private static readonly MetricDefinition Retransmits = new(
-        Counter, "podnet_tcp_handshake_retransmits_total", "segments", "SYNs that the pod sent again as a client, SYN-ACKs as a server.", PodFamilies.Role)
+        Counter, "podnet_tcp_handshake_retransmits_total", "segments", "SYNs that the pod sent again as a client, SYN-ACKs as a server.", SharedLabels.Role)
     {
         Query = "topk(10, sum by (namespace, pod) (rate(podnet_tcp_handshake_retransmits_total{role=\"client\"}[5m])))",
     };
@@ -36,7 +36,7 @@ internal static class HandshakeColumns
     internal static SignalTotals Totals { get; } = new(
         HandshakeValue.Fields,
         [
-            new("handshakes", "TCP handshakes, completed or failed, {0}.", PodFamilies.Role, IsByLabel: false, role =>
+            new("handshakes", "TCP handshakes, completed or failed, {0}.", SharedLabels.Role, IsByLabel: false, role =>
             [
                 .. Enumerable.Range(0, HandshakeValue.Ranges).Select(range => FieldOf($"{role}.{range}.count")),
                 .. Reason.Values.Select(reason => FieldOfReason(role, reason)),
@@ -58,10 +58,10 @@ internal static class HandshakeColumns
                 [
                     new(level, HasTotals: true, IsOfHost: true,
                     [
-                        .. PodFamilies.Role.Values.Select(role => new RangesColumn(
+                        .. SharedLabels.Role.Values.Select(role => new RangesColumn(
                             durations, FieldOf($"{role}.0.count"), HandshakeValue.Ranges, handshakes.Buckets, NanosecondDecimals, isAlwaysShown: false, role)),
-                        .. from role in PodFamilies.Role.Values from reason in Reason.Values select Count(Failures, FieldOfReason(role, reason), role, reason),
-                        .. PodFamilies.Role.Values.Select(role => Count(Retransmits, FieldOf($"{role}.resent"), role)),
+                        .. from role in SharedLabels.Role.Values from reason in Reason.Values select Count(Failures, FieldOfReason(role, reason), role, reason),
+                        .. SharedLabels.Role.Values.Select(role => Count(Retransmits, FieldOf($"{role}.resent"), role)),
                     ]),
                 ]);
     }
@@ -73,7 +73,7 @@ internal static class HandshakeColumns
         "podnet_tcp_handshake_duration_seconds",
         "seconds",
         "Durations of the pod's completed TCP handshakes, what was sent again included: the client's from its SYN to the SYN-ACK, the server's from its SYN-ACK to the ACK.",
-        PodFamilies.Role)
+        SharedLabels.Role)
     {
         Bounds = [.. bounds.Select(bound => bound / NanosecondsPerSecond)],
         Query = "histogram_quantile(0.99, sum by (le, namespace, pod) (rate(podnet_tcp_handshake_duration_seconds_bucket{role=\"client\"}[5m])))",

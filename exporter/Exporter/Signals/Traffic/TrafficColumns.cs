@@ -47,7 +47,7 @@ internal static class TrafficColumns
     };
 
     private static readonly MetricDefinition PacketSizes = new(
-        Histogram, "podnet_packet_size_bytes", "bytes", "Lengths of packets as the wire would carry them, Ethernet header included.", PodFamilies.Direction)
+        Histogram, "podnet_packet_size_bytes", "bytes", "Lengths of packets as the wire would carry them, Ethernet header included.", SharedLabels.Direction)
     {
         Bounds = [.. TrafficSize.Bounds.ToArray().Select(bound => (double)bound)],
         Query = "histogram_quantile(0.5, sum by (le, namespace, pod) (rate(podnet_packet_size_bytes_bucket{direction=\"transmit\"}[5m])))",
@@ -57,8 +57,8 @@ internal static class TrafficColumns
     internal static SignalTotals Totals { get; } = new(
         TrafficValue.Fields,
         [
-            new("packets", "Packets counted {0}.", PodFamilies.Direction, IsByLabel: false, direction => SumOf(direction, "packets")),
-            new("bytes", "The bytes of the {1} packets.", PodFamilies.Direction, IsByLabel: true, direction => SumOf(direction, "bytes")),
+            new("packets", "Packets counted {0}.", SharedLabels.Direction, IsByLabel: false, direction => SumOf(direction, "packets")),
+            new("bytes", "The bytes of the {1} packets.", SharedLabels.Direction, IsByLabel: true, direction => SumOf(direction, "bytes")),
         ],
         "on an interface whose pod was not identified in time",
         "In time is within `Identity:HoldFor`.");
@@ -81,7 +81,7 @@ internal static class TrafficColumns
                 .. Transports("transmit", "segments", TransmitSegments),
                 .. Transports("receive", "segments", ReceiveSegments),
             ]),
-            new(packetSizes, HasTotals: false, IsOfHost: false, [.. PodFamilies.Direction.Values.Select(Sizes)]),
+            new(packetSizes, HasTotals: false, IsOfHost: false, [.. SharedLabels.Direction.Values.Select(Sizes)]),
         ],
         static row =>
         {

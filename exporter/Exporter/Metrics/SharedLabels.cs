@@ -1,7 +1,7 @@
 namespace Exporter.Metrics;
 
-/// <summary>Labels of the pods' families that the exporter's own families have too.</summary>
-internal static class PodFamilies
+/// <summary>Labels that families of pods and the exporter's own families share.</summary>
+internal static class SharedLabels
 {
     internal const string TransmitDirection = "transmit";
     internal const string ReceiveDirection = "receive";
