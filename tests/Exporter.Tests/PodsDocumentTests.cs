@@ -29,7 +29,7 @@ public sealed partial class PodsDocumentTests
         Assert.Equal(
             """{"source":"kubernetes","hook":"none","time":"2026-11-25T12:01:00.25+00:00","pods":["""
             + """{"namespace":"shop","pod":"web","labels":{"pod":"web","label_tier":"front"},"excluded":"""
-            + """false,"folded":false,"phase":"Running","hostNetwork":false,"addresses":["10.0.0.1","fd00::1"],"interfaces":["""
+            + """false,"folded":[],"phase":"Running","hostNetwork":false,"addresses":["10.0.0.1","fd00::1"],"interfaces":["""
             + """{"name":"veth1","ifindex":1,"state":"attached","since":"2026-11-25T12:00:00.25+00:00","addresses":["10.0.0.1","fd00::1"],"transmit":"""
             + """{"packets":2,"bytes":40},"receive":{"packets":8,"bytes":1000}}]}],"unknown":[]}""",
             JsonSerializer.Serialize(Create(), PodsDocumentContext.Default.PodsDocument));
@@ -124,15 +124,15 @@ public sealed partial class PodsDocumentTests
     {
         const string Hostile = "<script>alert(\"1\")</script>&'";
         var found = new InterfaceEntry(Hostile, 1, Hostile, Start, [Hostile], new(1, 2), new(3, 4));
-        var document = new PodsDocument(Hostile, Hostile, Start, [new(Hostile, Hostile, new Dictionary<string, string>(), false, false, null, false, null, [found])], [found]);
+        var document = new PodsDocument(Hostile, Hostile, Start, [new(Hostile, Hostile, new Dictionary<string, string>(), false, [Hostile], null, false, null, [found])], [found]);
 
         var page = LandingPage.Write(document);
 
         Assert.DoesNotContain("<script", page, StringComparison.Ordinal);
         Assert.DoesNotContain("\"1\"", page, StringComparison.Ordinal);
-        // Namespace, pod, an interface and its state and address, those once more, the source and the hook.
-        Assert.Equal(10, Encoded().Count(page));
-        Assert.Equal(10, page.Split(WebUtility.HtmlEncode(Hostile)).Length - 1);
+        // Namespace, pod, a folded block, an interface and its state and address, those once more, the source and the hook.
+        Assert.Equal(11, Encoded().Count(page));
+        Assert.Equal(11, page.Split(WebUtility.HtmlEncode(Hostile)).Length - 1);
     }
 
     [Fact]

@@ -14,6 +14,9 @@ namespace Exporter.Tests;
 /// </summary>
 public sealed partial class SeriesBudgetPropertyTests
 {
+    /// <summary>More pods than there are in any history.</summary>
+    private const int Unlimited = 1000;
+
     private static readonly string[] Levels = ["same", "pod", "workload", "namespace", "off"];
     private static readonly Gen<TrafficValue> Traffic =
         from transmit in Gen.Bool
@@ -40,7 +43,7 @@ public sealed partial class SeriesBudgetPropertyTests
         from sizes in OneOf(Levels)
         from handshakes in OneOf(Levels)
         from spare in Gen.Int[0, 2500]
-        from pods in Gen.OneOf(Gen.Const(1000), Gen.Int[0, 5])
+        from pods in Gen.OneOf(Gen.Const(Unlimited), Gen.Int[0, 5])
         from retention in OneOf("00:00:00", "00:01:00")
         select WithBudget(
             spare,
@@ -128,8 +131,6 @@ public sealed partial class SeriesBudgetPropertyTests
         private readonly Dictionary<(SeriesLevel? Level, string Labels), int> _users = [];
         private readonly Dictionary<(SeriesLevel? Level, string Labels), DateTimeOffset> _released = [];
 
-        /// <summary>Were gone and are back since it was last settled. Whose room is taken has its former series to that moment, and does not count there any more.</summary>
-        private readonly HashSet<(SeriesLevel? Level, string Labels)> _back = [];
         private Dictionary<string, double> _last = [];
         private HashSet<(string Family, string Labels)> _own = [];
         private bool _hasSettled;
@@ -151,7 +152,6 @@ public sealed partial class SeriesBudgetPropertyTests
             }
             (_own, _hasSettled) = ([], false);
             _users.Clear();
-            _back.Clear();
             Node?.Dispose();
             Node = new(settings);
             Node.JoinHost(HostNetwork);
@@ -265,7 +265,6 @@ public sealed partial class SeriesBudgetPropertyTests
         internal void Settle()
         {
             Node.Pods.Settle();
-            _back.Clear();
             _hasSettled = true;
         }
 
@@ -306,8 +305,28 @@ public sealed partial class SeriesBudgetPropertyTests
                 Sum(others, KeyOf(sample), value);
             }
             AssertEqual(scrape, "folded", others);
+            CheckUse(scrape, samples.Keys);
             CheckGroups(samples.Keys);
         }
+
+        /// <summary>While a block waits for lines, fewer are free than the largest block has.</summary>
+        private void CheckUse(ScrapedText scrape, IEnumerable<string> samples)
+        {
+            var waits = scrape.Samples.Where(sample => sample.StartsWith("podnet_exporter_series_folded", StringComparison.Ordinal)).Any(sample => scrape[sample] > 0);
+            if (_hasSettled && waits && Node.Options.Metrics.MaxPods == Unlimited)
+            {
+                var plan = Node.Options.CreatePlan();
+                var largest = plan.Levels.Max(level => level.Blocks.ToArray().Max(block => block.Lines));
+                var used = samples.Count(sample => !IsSetAside(sample));
+                Assert.InRange(used, plan.MaxSeries - plan.FixedLines - largest + 1, plan.MaxSeries - plan.FixedLines);
+            }
+        }
+
+        /// <summary>Whether it is a line of the host, or of the others of all namespaces.</summary>
+        private static bool IsSetAside(string sample) =>
+            sample.Contains("\"__host__\"", StringComparison.Ordinal)
+            || sample.Contains("namespace=\"__other__\"", StringComparison.Ordinal)
+            || (!sample.Contains("namespace=\"", StringComparison.Ordinal) && sample.Contains(Other, StringComparison.Ordinal));
 
         private static void Sum(Dictionary<string, double> sums, string key, double value) => sums[key] = sums.GetValueOrDefault(key) + value;
 
@@ -386,7 +405,7 @@ public sealed partial class SeriesBudgetPropertyTests
                 }
             }
             Assert.All(_own.Where(had => _users[(LevelOf(had.Family), had.Labels)] > 0), had => Assert.Contains(had, own));
-            _own = [.. own.Where(found => (LevelOf(found.Family), found.Labels) is var key && _users[key] > 0 && !_back.Contains(key))];
+            _own = [.. own.Where(found => (LevelOf(found.Family), found.Labels) is var key && _users[key] > 0)];
             _hasSettled = false;
         }
 
@@ -408,11 +427,7 @@ public sealed partial class SeriesBudgetPropertyTests
         {
             var labels = Node.Labels.At(level);
             var key = (level, string.Concat(labels.Names.Zip(labels.Select(pod.Labels).Values, (name, value) => $"{name}=\"{value}\",")));
-            if (_users.TryGetValue(key, out var users) && users == 0)
-            {
-                _back.Add(key);
-            }
-            _users[key] = users + change;
+            _users[key] = _users.GetValueOrDefault(key) + change;
             _released[key] = Node.Time.GetUtcNow();
         }
     }

@@ -58,14 +58,19 @@ public sealed class SeriesBudgetTests : IDisposable
         var node = Node(pods: 0, namespaces: 2);
         for (var i = 1; i <= 4; i++)
         {
-            node.Appear(i, i, new($"ns{i}", "web"));
-            node.Count(i, Counted.Sent(1, (ulong)Math.Pow(10, i), 1));
+            node.Join((ulong)i, new($"ns{i}", "web"));
+        }
+        node.CountEverything(1);
+        node.CountEverything(2);
+        for (var i = 1; i <= 4; i++)
+        {
+            node.Count(i, Counted.Sent(1, (ulong)Math.Pow(10, i + 2), 1));
         }
 
         var scrape = await node.ScrapeAsync();
-        Assert.Equal(10, scrape.Of(Transmitted, new("ns1", "__other__"), "tcp"));
-        Assert.Equal(100, scrape.Of(Transmitted, new("ns2", "__other__"), "tcp"));
-        Assert.Equal(11_000, scrape.Of(Transmitted, OthersOfAll, "tcp"));
+        Assert.Equal(1_100, scrape.Of(Transmitted, new("ns1", "__other__"), "tcp"));
+        Assert.Equal(10_100, scrape.Of(Transmitted, new("ns2", "__other__"), "tcp"));
+        Assert.Equal(1_100_000, scrape.Of(Transmitted, OthersOfAll, "tcp"));
     }
 
     [Fact]
@@ -128,6 +133,7 @@ public sealed class SeriesBudgetTests : IDisposable
         {
             node.Appear(i, i, Pod(i));
         }
+        node.Count(1, Counted.Sent(1, 1, 1));
         node.Count(2, Counted.Sent(9, 1000, 9));
         node.Count(3, Counted.Both(Counted.Sent(1, 600, 1), Counted.Delivered(1, 600, 1)));
         node.Count(4, Counted.Delivered(1, 1100, 1));
@@ -149,6 +155,7 @@ public sealed class SeriesBudgetTests : IDisposable
         node.Appear(1, 1, Pod(1));
         node.Appear(2, 2, Pod(2));
         node.Appear(3, 3, Pod(3));
+        node.Count(1, Counted.Sent(1, 1, 1));
         node.Count(2, Counted.Both(Counted.Sent(5, 500, 5), new() { Transmit = Counted.Sizes((5, 300)) }));
 
         Leave(node, 1);
@@ -164,74 +171,161 @@ public sealed class SeriesBudgetTests : IDisposable
     [Fact]
     public async Task A_new_pod_does_not_overtake_one_that_waits()
     {
-        var node = Node(pods: 1, namespaces: 0, spare: 23);
-        node.Appear(1, 1, Pod(1));
-        node.Appear(2, 2, Pod(2));
-        node.Count(2, Counted.Sent(1, 1, 1));
+        var node = NodeWithLines(6);
+        for (var i = 1; i <= 3; i++)
+        {
+            node.Appear(i, i, Pod(i));
+        }
+        node.Count(1, Counted.Sent(1, 1, 1));
+        node.Count(2, Counted.Sent(2, 200, 2));
         node.Forget(1);
+        node.Time.Advance(Retention);
 
-        // It needs no more than it has, so there is room, and it is given away at the next drain only.
-        node.Appear(3, 3, Pod(3));
-        node.Pods.Settle();
-
-        node.Count(2, Counted.Sent(1, 1, 1));
+        // The room of the first is given away by the next settling, and not before.
         node.Count(3, Counted.Sent(1, 1, 1));
+        node.Pods.Settle();
+        node.Count(3, Counted.Sent(1000, 1_000_000, 1000));
+
         var scrape = await node.ScrapeAsync();
         Assert.Equal((true, false), (scrape.Has(Transmitted, Pod(2), "tcp"), scrape.Has(Transmitted, Pod(3), "tcp")));
     }
 
     [Fact]
-    public async Task A_pod_that_is_gone_holds_only_the_lines_that_it_has()
+    public async Task A_pod_has_only_the_lines_of_what_it_has_counted()
     {
-        // Room for one that has everything, and for one that has sizes and one transport.
-        var node = Node(pods: 1, namespaces: 0, spare: 23);
-        node.Appear(1, 1, Pod(1));
-        node.Appear(2, 2, Pod(2));
-        node.Count(1, Counted.Sent(1, 100, 1));
-        Assert.True(node.Table.Current[2].Counts!.IsFolded);
+        var node = NodeWithLines(2 * 6);
+        node.Join(1, Pod(1));
+        node.Join(2, Pod(2));
 
-        node.Forget(1);
-        node.Pods.Settle();
-        node.Count(2, Counted.Sent(1, 1, 1));
+        node.Count(1, Counted.Sent(1, 100, 1));
+        node.Count(2, Counted.Delivered(1, 70, 1, Transport.Udp));
 
         var scrape = await node.ScrapeAsync();
-        Assert.Equal((100, 1), (scrape.Of(Transmitted, Pod(1), "tcp"), scrape.Of(Transmitted, Pod(2), "tcp")));
+        Assert.Equal((6, 6), (scrape.CountSamplesOf(Pod(1)), scrape.CountSamplesOf(Pod(2))));
+        Assert.Equal((100, 0), (scrape.Of(Transmitted, Pod(1), "tcp"), scrape.Of("podnet_receive_bytes_total", Pod(1), "tcp")));
+        Assert.Equal((0, 70), (scrape.Of(Transmitted, Pod(2), "udp"), scrape.Of("podnet_receive_bytes_total", Pod(2), "udp")));
+        Assert.Equal(12, node.Pods.Lines);
     }
 
     [Fact]
-    public async Task A_pod_that_is_gone_keeps_the_lines_that_it_has()
+    public async Task Each_reason_of_failure_has_a_line_of_its_own()
     {
-        var node = Node(pods: 1, namespaces: 0, spare: 22);
+        var node = NodeWithLines(3);
+        node.Join(1, Pod(1));
+
+        node.Count(1ul, Counted.Handshakes(Counted.Failed(HandshakeFailure.Refused), Counted.Both(Counted.Failed(HandshakeFailure.Refused), Counted.Failed(HandshakeFailure.TimedOut))));
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal((3, 3), (scrape.CountSamplesOf(Pod(1)), node.Pods.Lines));
+        Assert.True(scrape.HasFailures(Pod(1), "server", "timed_out"));
+        Assert.False(scrape.HasFailures(Pod(1), "client", "timed_out"));
+    }
+
+    [Fact]
+    public async Task What_has_no_room_is_counted_with_the_others_while_the_pod_keeps_all_else()
+    {
+        var node = NodeWithLines(6);
+        node.Appear(1, 1, Pod(1));
+        node.Count(1, Counted.Sent(1, 100, 1));
+
+        node.Count(1, Counted.Both(Counted.Sent(1, 20, 1), Counted.Sent(1, 3, 1, Transport.Udp)));
+
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(120, scrape.Of(Transmitted, Pod(1), "tcp"));
+        Assert.False(scrape.Has(Transmitted, Pod(1), "udp"));
+        Assert.Equal(3, scrape.Of(Transmitted, Others, "udp"));
+        Assert.False(scrape.Has(Transmitted, Others, "tcp"));
+        Assert.Equal(["udp"], node.Table.Current[1].Counts!.FindFolded());
+    }
+
+    [Fact]
+    public async Task What_does_not_fit_does_not_stop_something_smaller_of_another_kind()
+    {
+        var node = NodeWithLines(6);
+        node.Join(1, Pod(1));
+        node.Join(2, Pod(2));
+        node.Join(3, Pod(3));
+        node.Count(1, Counted.Sent(1, 100, 1));
+        node.Count(2, new TrafficValue { Transmit = Counted.Sizes((9, 9_000_000)) });
+        node.Count(3ul, Counted.Handshakes(Counted.Failed(HandshakeFailure.Refused)));
+
+        Leave(node, 1);
+
+        // Sizes need 20 lines, and 12 are free.
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal((0, 1), (scrape.CountSamplesOf(Pod(2)), scrape.CountSamplesOf(Pod(3))));
+        Assert.Equal((1, 0), (Folded(scrape, "packet_sizes"), Folded(scrape, "client_failures")));
+    }
+
+    [Fact]
+    public async Task What_gets_room_is_there_at_zero_before_it_counts_again()
+    {
+        var node = Node(pods: 1);
+        node.Appear(1, 1, Pod(1));
+        node.Appear(2, 2, Pod(2));
+        node.Count(1, Counted.Sent(1, 1, 1));
+        node.Count(2, Counted.Sent(5, 500, 5));
+
+        Leave(node, 1);
+
+        var scrape = await node.ScrapeCommittedAsync();
+        Assert.Equal((6, 0), (scrape.CountSamplesOf(Pod(2)), scrape.Of(Transmitted, Pod(2), "tcp")));
+    }
+
+    [Fact]
+    public async Task Of_the_namespaces_share_pods_that_wait_have_what_their_others_do_not_need()
+    {
+        var node = Node(pods: 2, namespaces: 0, spare: 0);
+        var lines = node.Options.CreatePlan();
+        for (var i = 1; i <= 100; i++)
+        {
+            node.Appear(i, i, Pod(i));
+            node.Count(i, Counted.Sent(1, 100, 1));
+        }
+        Assert.Equal(6 * ((lines.PodLines / 6) + 1), node.Pods.Lines);
+
+        node.Pods.Settle();
+
+        Assert.InRange(node.Pods.Lines, lines.PodLines + lines.NamespaceLines - 5, lines.PodLines + lines.NamespaceLines);
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(100 * 100, scrape.Samples.Where(sample => sample.StartsWith(Transmitted, StringComparison.Ordinal)).Sum(sample => scrape[sample]));
+    }
+
+    [Fact]
+    public async Task A_pod_that_is_gone_keeps_its_lines_for_the_retention()
+    {
+        var node = NodeWithLines(6);
         node.Appear(1, 1, Pod(1));
         node.Appear(2, 2, Pod(2));
         node.Count(1, Counted.Sent(1, 100, 1));
 
         node.Forget(1);
+        node.Count(2, Counted.Sent(1, 7, 1));
+        node.Time.Advance(Retention - TimeSpan.FromTicks(1));
         node.Pods.Settle();
 
-        Assert.True(node.Table.Current[2].Counts!.IsFolded);
+        Assert.Equal(["tcp"], node.Table.Current[2].Counts!.FindFolded());
         Assert.Equal(100, (await node.ScrapeAsync()).Of(Transmitted, Pod(1), "tcp"));
     }
 
     [Fact]
-    public async Task A_pod_that_comes_back_and_finds_its_room_taken_waits_and_nothing_is_lost()
+    public async Task A_pod_that_comes_back_within_the_retention_has_its_lines_still()
     {
-        var node = Node(pods: 1, namespaces: 0, spare: 23);
+        var node = NodeWithLines(6);
         node.Appear(1, 1, Pod(1));
         node.Count(1, Counted.Sent(1, 100, 1));
         node.Forget(1);
         node.Appear(2, 2, Pod(2));
+        node.Count(2, Counted.Sent(1, 7, 1));
+        node.Pods.Settle();
 
         node.Appear(3, 3, Pod(1));
         node.Count(3, Counted.Sent(1, 10, 1));
-        // The series stay until the commit that has their past in the total of what has left.
-        Assert.Equal(100, (await node.ScrapeAsync()).Of(Transmitted, Pod(1), "tcp"));
-        node.Pods.Settle();
 
         var scrape = await node.ScrapeAsync();
-        Assert.Equal(0, scrape.CountSamplesOf(Pod(1)));
-        Assert.Equal(10, scrape.Of(Transmitted, OthersOfAll, "tcp"));
-        Assert.Equal(100, scrape["podnet_exporter_retired_bytes_total{direction=\"transmit\"}"]);
+        Assert.Equal(110, scrape.Of(Transmitted, Pod(1), "tcp"));
+        Assert.Equal(7, scrape.Of(Transmitted, Others, "tcp"));
+        Assert.Equal(0, scrape["podnet_exporter_retired_bytes_total{direction=\"transmit\"}"]);
     }
 
     [Fact]
@@ -241,18 +335,19 @@ public sealed class SeriesBudgetTests : IDisposable
         node.Appear(1, 1, Pod(1));
         node.Appear(2, 2, Pod(2));
         node.Appear(3, 3, Pod(3));
+        node.Count(1, Counted.Sent(1, 1, 1));
         node.Count(2, Counted.Sent(5, 500, 5));
+        node.Count(3, Counted.Sent(1, 20, 1));
 
         node.Forget(2);
         node.Pods.Settle();
-        Assert.Equal(1, (await node.ScrapeAsync())["podnet_exporter_series_folded"]);
+        Assert.Equal(1, Folded(await node.ScrapeAsync(), "tcp"));
         Leave(node, 1);
 
         var scrape = await node.ScrapeAsync();
-        Assert.Equal(0, scrape["podnet_exporter_series_folded"]);
-        Assert.Equal(500, scrape.Of(Transmitted, Others, "tcp"));
-        node.Count(3, Counted.Sent(1, 1, 1));
-        Assert.True((await node.ScrapeAsync()).Has(Transmitted, Pod(3), "tcp"));
+        Assert.Equal(0, Folded(scrape, "tcp"));
+        Assert.Equal(520, scrape.Of(Transmitted, Others, "tcp"));
+        Assert.Equal((true, false), (scrape.Has(Transmitted, Pod(3), "tcp"), scrape.Has(Transmitted, Pod(2), "tcp")));
     }
 
     [Fact]
@@ -261,6 +356,7 @@ public sealed class SeriesBudgetTests : IDisposable
         var node = Node(pods: 1);
         node.Appear(1, 1, Pod(1));
         node.Appear(2, 2, Pod(2));
+        node.Count(1, Counted.Sent(1, 1, 1));
         node.Count(2, Counted.Sent(5, 500, 5));
         Leave(node, 1);
 
@@ -277,39 +373,38 @@ public sealed class SeriesBudgetTests : IDisposable
     public async Task The_room_of_a_namespaces_others_is_free_when_they_have_left()
     {
         var node = Node(pods: 0, namespaces: 1);
-        node.Appear(1, 1, new("first", "web"));
-        node.Forget(1);
+        node.Join(1, new("first", "web"));
+        node.CountEverything(1);
+        node.Appear(2, 2, new("second", "web"));
+        node.Count(2, Counted.Sent(1, 7, 1));
+        node.Leave(1);
         node.Pods.Settle();
         node.Time.Advance(Retention);
         node.Pods.Settle();
 
-        node.Appear(2, 2, new("second", "web"));
         node.Count(2, Counted.Sent(1, 100, 1));
 
-        Assert.Equal(100, (await node.ScrapeAsync()).Of(Transmitted, new("second", "__other__"), "tcp"));
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal((100, 7), (scrape.Of(Transmitted, new("second", "__other__"), "tcp"), scrape.Of(Transmitted, OthersOfAll, "tcp")));
     }
 
     [Fact]
-    public async Task A_namespaces_others_that_come_back_and_find_their_room_taken_go_to_those_of_all()
+    public async Task A_namespaces_others_that_come_back_within_the_retention_have_their_lines_still()
     {
-        (string, string?)[] settings = [("Metrics:Retention", "00:02:00"), ("Handshake:Buckets", "1")];
-        var options = TestOptions.Read(settings);
-        var plan = options.CreatePlan();
-        // A sixteenth has room for one namespace, and for the sizes of another.
-        var node = new CountingNode(plan with { MaxSeries = 16 * (plan.Levels[0].Lines + 20), MaxPods = 0 }, settings);
-        _nodes.Add(node);
-        node.Appear(1, 1, new("first", "web"));
-        node.Forget(1);
+        var node = Node(pods: 0, namespaces: 1);
+        node.Join(1, new("first", "web"));
+        node.CountEverything(1);
+        node.Leave(1);
         node.Pods.Settle();
         node.Appear(2, 2, new("second", "web"));
+        node.Count(2, Counted.Sent(1, 7, 1));
 
         node.Appear(3, 3, new("first", "web"));
-        node.Count(2, Counted.Sent(1, 100, 1));
         node.Count(3, Counted.Sent(1, 10, 1));
 
         var scrape = await node.ScrapeAsync();
-        Assert.Equal(100, scrape.Of(Transmitted, new("second", "__other__"), "tcp"));
-        Assert.Equal(10, scrape.Of(Transmitted, OthersOfAll, "tcp"));
+        Assert.Equal(110, scrape.Of(Transmitted, new("first", "__other__"), "tcp"));
+        Assert.Equal(7, scrape.Of(Transmitted, OthersOfAll, "tcp"));
     }
 
     [Fact]
@@ -329,13 +424,13 @@ public sealed class SeriesBudgetTests : IDisposable
         node.Pods.Settle();
 
         var scrape = await node.ScrapeAsync();
-        Assert.Equal(2, scrape["podnet_exporter_series_folded"]);
+        Assert.Equal((2, 1, 1, 0, 1), (Folded(scrape, "tcp"), Folded(scrape, "client"), Folded(scrape, "server"), Folded(scrape, "client_failures"), Folded(scrape, "server_failures")));
         Assert.Equal(node.Options.Metrics.MaxSeries, scrape["podnet_exporter_series_limit"]);
         Assert.Equal(scrape.CountPodSamples(), scrape["podnet_exporter_series"]);
         Assert.Equal((10, 5), (scrape["podnet_exporter_folded_packets_total{direction=\"transmit\"}"], scrape["podnet_exporter_folded_packets_total{direction=\"receive\"}"]));
         Assert.Equal((8400, 600), (scrape["podnet_exporter_folded_bytes_total{direction=\"transmit\"}"], scrape["podnet_exporter_folded_bytes_total{direction=\"receive\"}"]));
         Assert.Equal((1, 2), (scrape["podnet_exporter_folded_handshakes_total{role=\"client\"}"], scrape["podnet_exporter_folded_handshakes_total{role=\"server\"}"]));
-        Assert.Equal([false, true, true], ((int[])[1, 2, 3]).Select(i => node.Table.Current[i].Counts!.IsFolded));
+        Assert.Equal(["", "tcp,client,server,server_failures", "tcp"], ((int[])[1, 2, 3]).Select(i => string.Join(',', node.Table.Current[i].Counts!.FindFolded())));
     }
 
     [Fact]
@@ -366,13 +461,17 @@ public sealed class SeriesBudgetTests : IDisposable
     public void The_log_has_a_line_when_folding_begins_and_one_when_it_ends()
     {
         var node = Node(pods: 1);
-        node.Appear(1, 1, Pod(1));
+        for (var i = 1; i <= 3; i++)
+        {
+            node.Appear(i, i, Pod(i));
+        }
+        node.Count(1, Counted.Sent(1, 1, 1));
         node.Pods.Settle();
         Assert.Empty(node.Logger.Entries);
 
-        node.Appear(2, 2, Pod(2));
+        node.Count(2, Counted.Sent(1, 1, 1));
         node.Pods.Settle();
-        node.Appear(3, 3, Pod(3));
+        node.Count(3, Counted.Sent(1, 1, 1));
         node.Pods.Settle();
         var entry = Assert.Single(node.Logger.Entries);
         Assert.Equal(LogLevel.Warning, entry.Level);
@@ -388,7 +487,7 @@ public sealed class SeriesBudgetTests : IDisposable
     }
 
     [Fact]
-    public async Task Lines_are_set_aside_for_all_that_a_pod_can_come_to_need()
+    public async Task The_lines_of_a_plan_are_those_of_a_pod_that_has_counted_everything()
     {
         var node = Node(pods: 2);
         var lines = Assert.Single(node.Options.CreatePlan().Levels).Lines;
@@ -442,6 +541,19 @@ public sealed class SeriesBudgetTests : IDisposable
         _nodes.Add(node);
         return node;
     }
+
+    /// <summary>With so many lines for pods that have not waited, and some more that waiting ones and the others of a namespace share.</summary>
+    private CountingNode NodeWithLines(int lines)
+    {
+        (string, string?)[] settings = [("Metrics:Retention", "00:02:00"), ("Handshake:Buckets", "1")];
+        var plan = TestOptions.Read(settings).CreatePlan();
+        var budget = Enumerable.Range(plan.FixedLines, 1000).First(max => (plan with { MaxSeries = max }).PodLines == lines);
+        var node = new CountingNode([.. settings, ("Metrics:MaxSeries", $"{budget}")]);
+        _nodes.Add(node);
+        return node;
+    }
+
+    private static double Folded(ScrapedText scrape, string block) => scrape[$"podnet_exporter_series_folded{{block=\"{block}\"}}"];
 
     private static PodName Pod(int number) => new("shop", $"web-{number}");
 

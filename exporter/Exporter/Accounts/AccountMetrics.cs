@@ -20,12 +20,6 @@ internal sealed class AccountMetrics
         Details = "The option `Metrics:MaxSeries`.",
     };
 
-    private static readonly MetricDefinition FoldedFamily = new(
-        MetricType.Gauge, "podnet_exporter_series_folded", "pods", "Pods, or workloads or namespaces where series stand for these, that have no series of their own and are counted under `__other__`.")
-    {
-        Query = "podnet_exporter_series_folded > 0",
-    };
-
     private static readonly TotalDefinition UnattributedTotal = new("unattributed", null);
     private static readonly TotalDefinition ExcludedTotal = new("excluded", "for excluded pods");
     private static readonly TotalDefinition FoldedTotal = new(
@@ -40,7 +34,7 @@ internal sealed class AccountMetrics
     {
         Series = SeriesFamily.CreateGauge(metrics);
         SeriesLimit = LimitFamily.CreateGauge(metrics);
-        SeriesFolded = FoldedFamily.CreateGauge(metrics);
+        SeriesFolded = CreateFolded(metrics, signals);
         Unattributed = new(metrics, UnattributedTotal, signals, ledger);
         Excluded = new(metrics, ExcludedTotal, signals, ledger);
         Folded = new(metrics, FoldedTotal, signals, ledger);
@@ -56,7 +50,8 @@ internal sealed class AccountMetrics
 
     internal Gauge SeriesLimit { get; }
 
-    internal Gauge SeriesFolded { get; }
+    /// <summary>By the kind of block.</summary>
+    internal IReadOnlyList<(string Kind, Gauge.Child Gauge)> SeriesFolded { get; }
 
     /// <summary>Counts whose pod was not identified in time.</summary>
     internal Totals Unattributed { get; }
@@ -72,12 +67,31 @@ internal sealed class AccountMetrics
 
     internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<SignalTotals> signals) =>
     [
-        SeriesFamily, LimitFamily, FoldedFamily, UnheldOf(signals),
+        SeriesFamily, LimitFamily, FoldedOf(signals), UnheldOf(signals),
         .. from total in (TotalDefinition[])[UnattributedTotal, ExcludedTotal, FoldedTotal, RetiredTotal] from family in Totals.FamiliesOf(total, signals) select family,
     ];
 
     /// <summary>A row became unattributed at once.</summary>
     internal void CountUnheld(RowFields signal) => _unheld.WithLabels(signal.Name).Inc();
+
+    private static (string, Gauge.Child)[] CreateFolded(IMetricFactory metrics, IReadOnlyList<SignalTotals> signals)
+    {
+        var (definition, family) = (FoldedOf(signals), FoldedOf(signals).CreateGauge(metrics));
+        var gauges = definition.Labels[0].Values.Select(kind => (kind, family.WithLabels(kind))).ToArray();
+        Array.ForEach(gauges, gauge => gauge.Item2.Publish());
+        return gauges;
+    }
+
+    private static MetricDefinition FoldedOf(IReadOnlyList<SignalTotals> signals) => new(
+        MetricType.Gauge,
+        "podnet_exporter_series_folded",
+        "blocks",
+        "Blocks of series of pods, or of workloads or namespaces where series stand for these, that have no room and are counted under `__other__`.",
+        new MetricLabel("block", [.. signals.SelectMany(signal => signal.Blocks)]))
+    {
+        Query = "sum by (instance, block) (podnet_exporter_series_folded) > 0",
+        Details = "A block is admitted as a whole: see [How many series](#how-many-series).",
+    };
 
     private static MetricDefinition UnheldOf(IReadOnlyList<SignalTotals> signals) => new(
         MetricType.Counter,

@@ -11,11 +11,11 @@ internal abstract class Column(MetricDefinition family, IReadOnlyList<string> la
 
     internal IReadOnlyList<string> Labels => labels;
 
-    /// <summary>How many sample lines it has while it is shown.</summary>
+    /// <summary>How many sample lines it has.</summary>
     internal abstract int Lines { get; }
 
-    /// <summary>Whether a record with this row has the lines: most come with the first that they count.</summary>
-    internal abstract bool IsShown(ReadOnlySpan<ulong> row);
+    /// <summary>The numbers of the fields that it shows.</summary>
+    internal abstract IEnumerable<int> Fields { get; }
 
     /// <summary>Makes a row that another version or other options have counted fit these columns, without changing any count or sum.</summary>
     internal virtual void Fit(Span<ulong> row)

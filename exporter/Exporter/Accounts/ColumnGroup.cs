@@ -2,8 +2,8 @@ using Exporter.Pods;
 
 namespace Exporter.Accounts;
 
-/// <summary>Columns of one signal that are shown at one level.</summary>
+/// <summary>Blocks of one signal that are shown at one level.</summary>
 /// <param name="Level">What their series stand for; null: they are not shown.</param>
 /// <param name="HasTotals">Whether the signal's counts at this level are those that the totals count: then all of them add up.</param>
 /// <param name="IsOfHost">Whether the host has them, too.</param>
-internal sealed record ColumnGroup(SeriesLevel? Level, bool HasTotals, bool IsOfHost, IReadOnlyList<Column> Columns);
+internal sealed record ColumnGroup(SeriesLevel? Level, bool HasTotals, bool IsOfHost, IReadOnlyList<Block> Blocks);

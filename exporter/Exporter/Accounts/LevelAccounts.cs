@@ -1,3 +1,4 @@
+using System.Numerics;
 using Exporter.Bpf;
 using Exporter.Pods;
 using Exporter.State;
@@ -5,28 +6,17 @@ using Exporter.State;
 namespace Exporter.Accounts;
 
 /// <summary>
-/// The accounts of one level: which have a record of their own, and which are folded into another. An account keeps its record while it has a user.
-/// Used by <see cref="PodAccounts"/> under its lock.
+/// The accounts of one level: which blocks each has, and where the blocks without room are counted. An account keeps its blocks while it has a user, and for the
+/// retention after that. Used with the ledger's lock.
 /// </summary>
-/// <param name="folded">The total of counts that go to another account.</param>
+/// <param name="folded">The total of counts of pods that go to another account.</param>
 /// <param name="retired">The total of counts in series that were removed.</param>
 internal sealed class LevelAccounts(
-    LevelPlan plan,
-    LabelSet labels,
-    SeriesPool pods,
-    SeriesPool namespaces,
-    int maxPods,
-    TimeSpan retention,
-    TimeProvider time,
-    Ledger ledger,
-    Totals folded,
-    Totals retired)
+    LevelPlan plan, LabelSet labels, SeriesPool pool, TimeSpan retention, TimeProvider time, Ledger ledger, Totals folded, Totals retired)
 {
     private readonly Dictionary<LabelValues, Account> _accounts = [];
 
-    /// <summary>Accounts whose records the next commit removes.</summary>
-    private readonly List<Account> _leaving = [];
-
+    /// <summary>How many pods, workloads or namespaces have a block.</summary>
     private int _admitted;
 
     internal LevelPlan Plan => plan;
@@ -34,115 +24,70 @@ internal sealed class LevelAccounts(
     /// <summary>The names of the labels that series of this level begin with.</summary>
     internal IReadOnlyList<string> LabelNames => labels.Names;
 
-    /// <summary>Sample lines.</summary>
-    internal int Lines
+    /// <summary>Sample lines of all blocks that accounts have.</summary>
+    internal int Lines { get; private set; }
+
+    /// <summary>The accounts that have a block.</summary>
+    internal List<Account> FindShown() => [.. _accounts.Values.Where(account => account.Blocks != 0)];
+
+    /// <summary>How many blocks of pods of this kind wait for room.</summary>
+    internal int CountWaiting(string kind)
     {
-        get
+        var (blocks, count) = (plan.BlocksOf(kind), 0);
+        foreach (var account in _accounts.Values)
         {
-            var lines = 0;
-            foreach (var account in _accounts.Values)
-            {
-                lines += account.Lines;
-            }
-            foreach (var account in _leaving)
-            {
-                lines += account.Lines;
-            }
-            return lines;
+            count += account.Room == GroupRoom.Pods ? BitOperations.PopCount(account.Waiting & blocks) : 0;
         }
+        return count;
     }
 
-    /// <summary>The accounts that have records of their own; also those whose records the next commit removes.</summary>
-    internal List<Account> FindShown() => [.. _accounts.Values.Where(account => !account.IsFolded), .. _leaving];
-
-    /// <summary>Accounts that have no series of their own.</summary>
-    internal int Folded { get; private set; }
+    /// <summary>The pod's account, for one more interface.</summary>
+    internal Account Acquire(LabelValues pod) => Use(labels.Select(pod), GroupRoom.Pods);
 
     /// <summary>
-    /// Continues an account of a previous process, which has no users yet. Counts that cannot be shown here are retired.
-    /// </summary>
-    /// <returns>Whether it is of this level.</returns>
-    internal bool TryRestore(GroupKey key, LedgerEntry entry)
-    {
-        if (key.Level != plan.Level || !key.LabelNames.SequenceEqual(labels.Names))
-        {
-            return false;
-        }
-        var pool = key.Room switch
-        {
-            GroupRoom.Pods => pods,
-            GroupRoom.Namespaces => namespaces,
-            _ => null,
-        };
-        var known = key.Totals is null ? key with { Totals = plan.Totals } : key;
-        var shown = plan.FindShown(known, entry);
-        var lines = shown.Sum(signal => plan.PlanOf(signal.Fields).CountLines(signal.Row));
-        if (pool is not null && ((pool == pods && _admitted >= maxPods) || !pool.TryTake(lines)))
-        {
-            return false;
-        }
-        var record = ledger.Open(RecordKind.Group, entry.Key, null);
-        if (key.Totals?.SequenceEqual(plan.Totals) != true || shown.Any(signal => !IsSame(signal.Row, record.ReadCommitted(signal.Fields))))
-        {
-            record = Replace(record, known, shown);
-        }
-        var account = new Account(key.Labels, plan, folded) { ReleasedAt = time.GetTimestamp(), IsOfHost = key.IsHost };
-        account.Admit(record, pool, pool is null ? plan.Lines : lines);
-        _admitted += pool == pods ? 1 : 0;
-        _accounts[key.Labels] = account;
-        return true;
-    }
-
-    /// <summary>Whether the pod's account has series of its own.</summary>
-    internal bool HasOwn(LabelValues pod) => _accounts.TryGetValue(labels.Select(pod), out var account) && !account.IsFolded;
-
-    /// <summary>The pod's account, for one more interface. A new one does not overtake those that wait for series of their own.</summary>
-    internal Account Acquire(LabelValues pod)
-    {
-        var own = labels.Select(pod);
-        if (!_accounts.TryGetValue(own, out var account))
-        {
-            _accounts[own] = account = new(own, plan, folded);
-            if (Folded > 0 || !TryAdmit(account))
-            {
-                Fold(account);
-            }
-        }
-        else if (!TryResume(account))
-        {
-            _leaving.Add(account);
-            _accounts[own] = account = new(own, plan, folded) { HasLeft = true };
-            Fold(account);
-        }
-        account.Users++;
-        return account;
-    }
-
-    /// <summary>
-    /// The host's account, whose room is set aside; or the account of pods with the same labels as the host. Null where the host has no columns at
+    /// The host's account, whose room is set aside; or the account of pods with the same labels as the host. Null where the host has no blocks at
     /// this level.
     /// </summary>
     internal Account? AcquireHost(LabelValues host)
     {
         var own = labels.Select(host);
-        return plan.HostLines == 0 ? null
-            : own.Values.Contains(PodLabels.HostName) ? AcquireFixed(own, isOfHost: true)
+        return plan.HostBlocks == 0 ? null
+            : own.Values.Contains(PodLabels.HostName) ? Use(own, GroupRoom.Fixed, isHost: true)
             : Acquire(host);
     }
 
-    /// <summary>One user less. After the last nothing more is counted, so room that was set aside and not needed is free.</summary>
+    /// <summary>One user less. After the last nothing more is counted.</summary>
     internal void Release(Account account)
     {
         account.Users--;
         account.ReleasedAt = time.GetTimestamp();
-        if (account is { Users: 0, IsFolded: false, Pool: { } pool })
+    }
+
+    /// <summary>Adds each block of a row to the account, or where it has no room to the account of the others.</summary>
+    internal void Add(Account account, RowFields fields, ReadOnlySpan<ulong> row)
+    {
+        var signal = plan.PlanOf(fields);
+        var counted = signal.FindCounted(row) & BlocksFor(account);
+        TryAdmit(account, counted & ~(account.Blocks | account.Waiting), isWaiting: false);
+        Span<ulong> part = stackalloc ulong[row.Length];
+        if ((counted & account.Blocks) is not 0 and var own)
         {
-            pool.Return(account.HeldLines - account.Lines);
-            account.HeldLines = account.Lines;
+            signal.Select(row, own, part);
+            account.Entry!.Add(fields, part);
+        }
+        if ((counted & ~account.Blocks) is not 0 and var rest)
+        {
+            signal.Select(row, rest, part);
+            account.Wait(rest, plan.Blocks, part);
+            if (account.Room == GroupRoom.Pods && signal.HasTotals)
+            {
+                folded.Add(fields, part);
+            }
+            Add(account.Other ??= FindOther(account), fields, part);
         }
     }
 
-    /// <summary>Expires accounts unused for longer than the retention, and accounts whose room was given away. Allocates only when something changes, as the next two methods.</summary>
+    /// <summary>Removes accounts that nothing has used for the retention. Allocates only when something changes, as the next one.</summary>
     internal void Expire()
     {
         foreach (var (key, account) in _accounts)
@@ -151,56 +96,150 @@ internal sealed class LevelAccounts(
             {
                 continue;
             }
-            if (account.Into is { } other)
-            {
-                Release(other);
-                Folded--;
-                _accounts.Remove(key);
-            }
-            else if (time.GetElapsedTime(account.ReleasedAt) >= retention)
-            {
-                _accounts.Remove(key);
-                _leaving.Add(account);
-            }
-        }
-        lock (ledger.Lock)
-        {
-            foreach (var account in _leaving)
+            StopWaiting(account, plan.AllBlocks);
+            if (account.Blocks == 0 || time.GetElapsedTime(account.ReleasedAt) >= retention)
             {
                 Retire(account);
+                // Removing does not disturb the enumeration of a Dictionary.
+                _accounts.Remove(key);
             }
         }
     }
 
-    /// <summary>Gives back the room of accounts whose removal was committed.</summary>
-    internal void RemoveLeft()
+    /// <summary>Gives room to blocks that wait: those of one kind by their weight. A block that does not fit does not stop a smaller one of another kind.</summary>
+    internal void AdmitWaiting(GroupRoom room)
     {
-        foreach (var account in _leaving)
+        var waiting = 0ul;
+        foreach (var account in _accounts.Values)
         {
-            account.Pool?.Return(account.HeldLines);
-            _admitted -= account.Pool == pods ? 1 : 0;
+            waiting |= account.Room == room ? account.Waiting : 0;
         }
-    }
-
-    /// <summary>Admits waiting accounts. One whose previous series were removed in this round waits one more: they would seem to go back to zero.</summary>
-    internal void AdmitWaiting()
-    {
-        while (Folded > 0 && FindNext() is { } next && TryAdmit(next))
+        while (waiting != 0)
         {
-        }
-        foreach (var left in _leaving)
-        {
-            if (_accounts.TryGetValue(left.Labels, out var account))
+            var block = Block.TakeFirst(ref waiting);
+            while (FindNext(room, block) is { } next && TryAdmit(next, 1ul << block, isWaiting: true))
             {
-                account.HasLeft = false;
             }
         }
-        _leaving.Clear();
     }
+
+    /// <summary>
+    /// Continues an account of a previous process, which has no users yet, with the blocks that it had. Counts that cannot be shown here are retired.
+    /// </summary>
+    /// <returns>Whether it is of this level, and has a block.</returns>
+    internal bool TryRestore(GroupKey key, LedgerEntry entry)
+    {
+        if (key.Level != plan.Level || !key.LabelNames.SequenceEqual(labels.Names) || _accounts.ContainsKey(key.Labels))
+        {
+            return false;
+        }
+        var known = key.Totals is null ? key with { Totals = plan.Totals } : key;
+        var account = new Account(key.Labels, key.Room, key.IsHost) { ReleasedAt = time.GetTimestamp() };
+        var counted = 0ul;
+        foreach (var signal in plan.Signals)
+        {
+            counted |= signal.FindCounted(ReadShown(signal, known, entry));
+        }
+        if (!TryTake(account, counted & BlocksFor(account), isWaiting: true))
+        {
+            return false;
+        }
+        account.Entry = Continue(account, known, ledger.Open(RecordKind.Group, entry.Key, null));
+        _accounts[key.Labels] = account;
+        return true;
+    }
+
+    /// <summary>Gives the account those of these blocks that have room. They begin at zero.</summary>
+    /// <returns>Whether it has got one.</returns>
+    private bool TryAdmit(Account account, ulong blocks, bool isWaiting)
+    {
+        if (!TryTake(account, blocks, isWaiting))
+        {
+            return false;
+        }
+        account.Entry ??= Open(account);
+        StopWaiting(account, account.Blocks);
+        return true;
+    }
+
+    /// <param name="isWaiting">Whether the blocks have waited, or were there before a restart.</param>
+    private bool TryTake(Account account, ulong blocks, bool isWaiting)
+    {
+        var (isFirst, taken) = (account.Blocks == 0, 0ul);
+        if (!MayHaveBlocks(account))
+        {
+            return false;
+        }
+        while (blocks != 0)
+        {
+            var number = Block.TakeFirst(ref blocks);
+            taken |= pool.TryTake(account.Room, plan.Blocks[number].Lines, isWaiting) ? 1ul << number : 0;
+        }
+        if (taken == 0)
+        {
+            return false;
+        }
+        Lines += plan.CountLines(taken);
+        account.Blocks |= taken;
+        _admitted += isFirst && account.Room == GroupRoom.Pods ? 1 : 0;
+        return true;
+    }
+
+    private bool MayHaveBlocks(Account account) => account.Blocks != 0 || account.Room != GroupRoom.Pods || _admitted < pool.MaxPods;
+
+    private ulong BlocksFor(Account account) => account.IsHost ? plan.HostBlocks : plan.AllBlocks;
+
+    /// <summary>The account with the greatest weight among those that wait for the block.</summary>
+    private Account? FindNext(GroupRoom room, int block)
+    {
+        Account? next = null;
+        foreach (var account in _accounts.Values)
+        {
+            if (account.Room == room && (account.Waiting & (1ul << block)) != 0 && MayHaveBlocks(account) && (next is null || account.WeightOf(block) > next.WeightOf(block)))
+            {
+                next = account;
+            }
+        }
+        return next;
+    }
+
+    private void StopWaiting(Account account, ulong blocks)
+    {
+        account.StopWaiting(blocks);
+        if (account is { Waiting: 0, Other: { } other })
+        {
+            Release(other);
+            account.Other = null;
+        }
+    }
+
+    /// <summary>The account of the others in its namespace, or of all others, which has room for every block.</summary>
+    private Account FindOther(Account account) => account.Room == GroupRoom.Pods && labels.FoldInNamespace(account.Labels) is { } inNamespace
+        ? Use(inNamespace, GroupRoom.Namespaces)
+        : Use(labels.Fold(account.Labels), GroupRoom.Fixed);
+
+    private Account Use(LabelValues key, GroupRoom room, bool isHost = false)
+    {
+        if (!_accounts.TryGetValue(key, out var account))
+        {
+            _accounts[key] = account = new(key, room, isHost);
+        }
+        account.Users++;
+        return account;
+    }
+
+    /// <summary>A record that starts at zero.</summary>
+    private LedgerEntry Open(Account account) => ledger.Open(RecordKind.Group, KeyOf(account), null);
+
+    private byte[] KeyOf(Account account) => new GroupKey(plan.Level, labels.Names, account.Room, plan.Totals, account.IsHost, account.Labels).Write();
 
     /// <summary>One commit removes the record and adds its counts to the total of retired ones.</summary>
     private void Retire(Account account)
     {
+        if (account.Entry is null)
+        {
+            return;
+        }
         foreach (var signal in plan.Signals)
         {
             if (signal.HasTotals)
@@ -209,127 +248,69 @@ internal sealed class LevelAccounts(
             }
         }
         account.Entry.Remove();
+        var lines = plan.CountLines(account.Blocks);
+        pool.Return(account.Room, lines);
+        Lines -= lines;
+        _admitted -= account.Room == GroupRoom.Pods ? 1 : 0;
     }
 
-    private static bool IsSame(ReadOnlySpan<ulong> row, ReadOnlySpan<ulong> committed) =>
-        committed.IsEmpty ? row.IndexOfAnyExcept(0ul) < 0 : row.SequenceEqual(committed);
-
-    /// <summary>One commit writes the record that continues and adds the other counts to the total of retired ones.</summary>
-    private LedgerEntry Replace(LedgerEntry former, GroupKey key, (RowFields Fields, ulong[] Row)[] shown)
+    /// <summary>The record of a previous process, or where it has more than the account's blocks another one, and the rest is retired.</summary>
+    private LedgerEntry Continue(Account account, GroupKey key, LedgerEntry record)
     {
-        lock (ledger.Lock)
+        if (record.Key.AsSpan().SequenceEqual(KeyOf(account)) && IsShown(account, key, record))
         {
-            foreach (var signal in plan.Signals)
-            {
-                if (key.HasTotal(signal.Fields) && !signal.HasTotals)
-                {
-                    retired.Add(former, signal.Fields);
-                }
-            }
-            former.Remove();
-            var record = ledger.Open(RecordKind.Group, (key with { Totals = plan.Totals }).Write(), null);
-            foreach (var (fields, row) in shown)
-            {
-                record.Add(fields, row);
-            }
-            ledger.Commit();
             return record;
         }
-    }
-
-    private bool TryAdmit(Account account)
-    {
-        if (_admitted >= maxPods || !pods.TryTake(plan.Lines))
+        record.Remove();
+        var next = Open(account);
+        foreach (var signal in plan.Signals)
         {
-            return false;
-        }
-        _admitted++;
-        if (account.Into is { } other)
-        {
-            Release(other);
-            Folded--;
-        }
-        Admit(account, pods, GroupRoom.Pods);
-        return true;
-    }
-
-    /// <summary>Whether it has room for all its lines again, as while it had users.</summary>
-    private bool TryResume(Account account)
-    {
-        if (account.Pool is { } pool && !account.IsFolded && account.HeldLines < plan.Lines)
-        {
-            if (!pool.TryTake(plan.Lines - account.HeldLines))
+            var (row, part) = (ReadShown(signal, key, record), new ulong[signal.Fields.Count]);
+            signal.Select(row, account.Blocks, part);
+            if (part.AsSpan().ContainsAnyExcept(0ul))
             {
-                return false;
+                next.Add(signal.Fields, part);
             }
-            account.HeldLines = plan.Lines;
-        }
-        return true;
-    }
-
-    private void Fold(Account account)
-    {
-        account.FoldInto(FindOther(account.Labels));
-        Folded++;
-    }
-
-    /// <summary>The waiting account with the most traffic.</summary>
-    private Account? FindNext()
-    {
-        Account? next = null;
-        foreach (var account in _accounts.Values)
-        {
-            if (account is { IsFolded: true, HasLeft: false } && (next is null || account.FoldedWeight > next.FoldedWeight))
+            if (key.HasTotal(signal.Fields))
             {
-                next = account;
+                record.ReadTotal(signal.Fields, row);
+                signal.Fit(row);
+                for (var field = 0; field < row.Length; field++)
+                {
+                    row[field] -= part[field];
+                }
+                retired.Add(signal.Fields, row);
             }
         }
+        ledger.Commit();
         return next;
     }
 
-    /// <summary>The account of the others in its namespace, or where these have no room, of all others.</summary>
-    private Account FindOther(LabelValues own)
+    /// <summary>Whether the account's blocks show all that the record has, as it is.</summary>
+    private bool IsShown(Account account, GroupKey key, LedgerEntry record)
     {
-        if (labels.FoldInNamespace(own) is { } key)
+        foreach (var signal in plan.Signals)
         {
-            if (_accounts.TryGetValue(key, out var found))
+            var row = ReadShown(signal, key, record);
+            var committed = record.ReadCommitted(signal.Fields);
+            signal.Select(row, account.Blocks, row);
+            if (committed.IsEmpty ? row.AsSpan().ContainsAnyExcept(0ul) : !committed.SequenceEqual(row))
             {
-                if (TryResume(found))
-                {
-                    found.Users++;
-                    return found;
-                }
-            }
-            else if (namespaces.TryTake(plan.Lines))
-            {
-                return Add(key, namespaces, GroupRoom.Namespaces);
+                return false;
             }
         }
-        return AcquireFixed(labels.Fold(own), isOfHost: false);
+        return true;
     }
 
-    private Account AcquireFixed(LabelValues key, bool isOfHost)
+    /// <summary>What this level continues to show of a record, which may have had other columns: all zero where the signal's totals were elsewhere.</summary>
+    private static ulong[] ReadShown(LevelPlan.SignalPlan signal, GroupKey key, LedgerEntry entry)
     {
-        if (!_accounts.TryGetValue(key, out var account))
+        var row = new ulong[signal.Fields.Count];
+        if (key.HasTotal(signal.Fields) == signal.HasTotals)
         {
-            return Add(key, null, GroupRoom.Fixed, isOfHost);
+            entry.ReadTotal(signal.Fields, row);
+            signal.Fit(row);
         }
-        account.Users++;
-        return account;
-    }
-
-    private Account Add(LabelValues key, SeriesPool? pool, GroupRoom room, bool isOfHost = false)
-    {
-        var account = new Account(key, plan, folded) { Users = 1, IsOfHost = isOfHost };
-        Admit(account, pool, room);
-        _accounts[key] = account;
-        return account;
-    }
-
-    /// <summary>With a record that starts at zero.</summary>
-    private void Admit(Account account, SeriesPool? pool, GroupRoom room)
-    {
-        var key = new GroupKey(plan.Level, labels.Names, room, plan.Totals, account.IsOfHost, account.Labels);
-        account.Admit(ledger.Open(RecordKind.Group, key.Write(), null), pool, plan.Lines);
+        return row;
     }
 }

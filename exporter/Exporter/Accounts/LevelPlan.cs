@@ -1,42 +1,61 @@
 using Exporter.Bpf;
 using Exporter.Metrics;
 using Exporter.Pods;
-using Exporter.State;
 
 namespace Exporter.Accounts;
 
-/// <summary>The columns of one level, and what they cost.</summary>
+/// <summary>The blocks of one level, and what they cost. A set of them is a number with a bit for each.</summary>
 internal sealed class LevelPlan
 {
+    private const int MaxBlocks = 64;
+
+    private readonly Block[] _blocks;
     private readonly SignalPlan[] _signals;
 
     internal LevelPlan(SeriesLevel level, IReadOnlyList<SignalColumns> signals)
     {
         Level = level;
-        _signals = [.. signals.Select(signal => new SignalPlan(signal, [.. signal.Groups.Where(group => group.Level == level)]))];
-        Lines = Columns.Sum(column => column.Lines);
-        HostLines = _signals.Sum(signal => signal.Groups.Where(group => group.IsOfHost).SelectMany(group => group.Columns).Sum(column => column.Lines));
+        var (blocks, plans) = (new List<Block>(), new List<SignalPlan>());
+        foreach (var signal in signals)
+        {
+            List<ColumnGroup> groups = [.. signal.Groups.Where(group => group.Level == level)];
+            plans.Add(new(signal.Fields, [.. groups.SelectMany(group => group.Blocks)], blocks.Count, groups.Any(group => group.HasTotals)));
+            foreach (var group in groups)
+            {
+                HostBlocks |= group.IsOfHost ? SetOf(blocks.Count, group.Blocks.Count) : 0;
+                blocks.AddRange(group.Blocks);
+            }
+        }
+        (_blocks, _signals) = ([.. blocks], [.. plans]);
+        AllBlocks = _blocks.Length <= MaxBlocks ? SetOf(0, _blocks.Length) : throw new ArgumentException($"a level has at most {MaxBlocks} blocks", nameof(signals));
+        (Lines, HostLines) = (CountLines(AllBlocks), CountLines(HostBlocks));
         Totals = [.. _signals.Where(signal => signal.HasTotals).Select(signal => signal.Fields.Name)];
-        Families = [.. Columns.Select(column => column.Family).Distinct()];
+        Families = [.. _blocks.SelectMany(block => block.Columns).Select(column => column.Family).Distinct()];
     }
 
     internal SeriesLevel Level { get; }
 
+    /// <summary>By their numbers.</summary>
+    internal ReadOnlySpan<Block> Blocks => _blocks;
+
+    internal ulong AllBlocks { get; }
+
+    /// <summary>The blocks that the host has, too.</summary>
+    internal ulong HostBlocks { get; }
+
     /// <summary>In the order of the ledger's.</summary>
     internal ReadOnlySpan<SignalPlan> Signals => _signals;
 
-    /// <summary>The most sample lines that one pod, workload or namespace can have. All of them are set aside for it.</summary>
+    /// <summary>The sample lines of one pod, workload or namespace that has every block.</summary>
     internal int Lines { get; }
 
-    /// <summary>The most that the host can have.</summary>
+    /// <summary>The most sample lines that the host can have.</summary>
     internal int HostLines { get; }
 
     /// <summary>The names of the signals whose counts at this level are those that the totals count.</summary>
     internal IReadOnlyList<string> Totals { get; }
 
     internal IReadOnlyList<MetricDefinition> Families { get; }
-
-    private IEnumerable<Column> Columns => _signals.SelectMany(signal => signal.Columns);
 
     internal SignalPlan PlanOf(RowFields fields)
     {
@@ -50,58 +69,105 @@ internal sealed class LevelPlan
         throw new ArgumentException($"there are no columns of {fields.Name}", nameof(fields));
     }
 
-    /// <summary>
-    /// The rows of a record of a previous process that this level continues to show: it may have had other families. Ranges are those of today.
-    /// </summary>
-    internal (RowFields Fields, ulong[] Row)[] FindShown(GroupKey key, LedgerEntry entry)
+    /// <summary>The blocks of this kind.</summary>
+    internal ulong BlocksOf(string kind)
     {
-        return [.. _signals.Select(signal => (signal.Fields, Find(signal)))];
-
-        ulong[] Find(SignalPlan signal)
+        var blocks = 0ul;
+        for (var number = 0; number < _blocks.Length; number++)
         {
-            var row = new ulong[signal.Fields.Count];
-            if (signal.Columns.Count > 0 && key.HasTotal(signal.Fields) == signal.HasTotals)
-            {
-                entry.ReadTotal(signal.Fields, row);
-                foreach (var column in signal.Columns)
-                {
-                    column.Fit(row);
-                }
-            }
-            return row;
+            blocks |= _blocks[number].Name == kind ? 1ul << number : 0;
         }
+        return blocks;
     }
 
-    /// <summary>The columns of one signal at this level.</summary>
-    internal sealed class SignalPlan(SignalColumns signal, IReadOnlyList<ColumnGroup> groups)
+    /// <summary>The kinds of these blocks, each once.</summary>
+    internal IEnumerable<string> KindsOf(ulong blocks) => _blocks.Where((_, number) => (blocks & (1ul << number)) != 0).Select(block => block.Name).Distinct();
+
+    /// <summary>The sample lines of these blocks.</summary>
+    internal int CountLines(ulong blocks)
     {
-        private readonly Column[] _columns = [.. groups.SelectMany(group => group.Columns)];
-        private readonly ulong[] _nothing = new ulong[signal.Fields.Count];
+        var lines = 0;
+        while (blocks != 0)
+        {
+            lines += _blocks[Block.TakeFirst(ref blocks)].Lines;
+        }
+        return lines;
+    }
 
-        internal RowFields Fields => signal.Fields;
+    private static ulong SetOf(int first, int count) => (ulong)(((UInt128.One << count) - 1) << first);
 
-        internal IReadOnlyList<ColumnGroup> Groups => groups;
+    /// <summary>The blocks of one signal at this level.</summary>
+    internal sealed class SignalPlan
+    {
+        private const sbyte None = -1;
 
-        internal IReadOnlyList<Column> Columns => _columns;
+        private readonly Block[] _blocks;
+
+        /// <summary>By the number of the field: that of its block at this level.</summary>
+        private readonly sbyte[] _blockOf;
+        private readonly ulong[] _nothing;
+
+        /// <param name="first">The number of the first block at the level.</param>
+        internal SignalPlan(RowFields fields, Block[] blocks, int first, bool hasTotals)
+        {
+            (Fields, _blocks, HasTotals) = (fields, blocks, hasTotals);
+            _blockOf = new sbyte[fields.Count];
+            _nothing = new ulong[fields.Count];
+            Array.Fill(_blockOf, None);
+            Columns = [.. from block in blocks.Index() from column in block.Item.Columns select (column, 1ul << (first + block.Index))];
+            foreach (var (index, block) in blocks.Index())
+            {
+                foreach (var field in block.Columns.SelectMany(column => column.Fields))
+                {
+                    _blockOf[field] = _blockOf[field] == None ? (sbyte)(first + index) : throw new ArgumentException($"{fields.Names[field]} is in two blocks", nameof(blocks));
+                }
+            }
+        }
+
+        internal RowFields Fields { get; }
+
+        /// <summary>Each with the set that is its block.</summary>
+        internal IReadOnlyList<(Column Column, ulong Block)> Columns { get; }
 
         /// <summary>A row that has counted nothing.</summary>
         internal ReadOnlySpan<ulong> Nothing => _nothing;
 
-        internal bool IsOfHost { get; } = groups.Any(group => group.IsOfHost);
+        internal bool HasTotals { get; }
 
-        internal bool HasTotals { get; } = groups.Any(group => group.HasTotals);
-
-        internal ulong WeightOf(ReadOnlySpan<ulong> row) => signal.Weight?.Invoke(row) ?? 0;
-
-        /// <summary>The sample lines of a record with this row.</summary>
-        internal int CountLines(ReadOnlySpan<ulong> row)
+        /// <summary>The blocks in which a row counts something.</summary>
+        internal ulong FindCounted(ReadOnlySpan<ulong> row)
         {
-            var lines = 0;
-            foreach (var column in _columns)
+            var counted = 0ul;
+            for (var field = 0; field < row.Length; field++)
             {
-                lines += column.IsShown(row) ? column.Lines : 0;
+                if (row[field] != 0 && _blockOf[field] is not None and var block)
+                {
+                    counted |= 1ul << block;
+                }
             }
-            return lines;
+            return counted;
+        }
+
+        /// <summary>The part of a row that is in these blocks.</summary>
+        /// <param name="part">As long as the row.</param>
+        internal void Select(ReadOnlySpan<ulong> row, ulong blocks, Span<ulong> part)
+        {
+            for (var field = 0; field < row.Length; field++)
+            {
+                part[field] = row[field] != 0 && _blockOf[field] is not None and var block && (blocks & (1ul << block)) != 0 ? row[field] : 0;
+            }
+        }
+
+        /// <summary>Makes a row of another version or other options fit the columns.</summary>
+        internal void Fit(Span<ulong> row)
+        {
+            foreach (var block in _blocks)
+            {
+                foreach (var column in block.Columns)
+                {
+                    column.Fit(row);
+                }
+            }
         }
     }
 }

@@ -2,12 +2,14 @@ using Exporter.Bpf;
 using Exporter.Health;
 using Exporter.Pods;
 using Exporter.State;
+using Prometheus;
 
 namespace Exporter.Accounts;
 
 /// <summary>
-/// The accounts of the pods, within one budget of sample lines. A pod's series exist from its first interface until the retention after its last. Pods
-/// that do not fit are folded into <c>__other__</c>, of their namespace or of all. ADR 5 has the reasons.
+/// The accounts of the pods, within one budget of sample lines. A block of a pod's series exists from its first count until the retention after the pod's last
+/// interface. Blocks that do not fit are folded into <c>__other__</c>, of their namespace or of all. ADR 5 has the reasons. The ledger's lock is the one of all
+/// accounts: no account changes while a drain adds to it, or a scrape is written.
 /// </summary>
 internal sealed partial class PodAccounts
 {
@@ -17,8 +19,6 @@ internal sealed partial class PodAccounts
     private readonly Ledger _ledger;
     private readonly ILogger<PodAccounts> _logger;
 
-    /// <summary>Taken when pods come and go, and once for each drain; never while counting.</summary>
-    private readonly Lock _lock = new();
     private readonly Trouble _folding = new();
     private long _rounds;
 
@@ -35,11 +35,11 @@ internal sealed partial class PodAccounts
         _ledger = ledger;
         _labels = labels;
         _logger = logger;
-        var (pods, namespaces) = (new SeriesPool(plan.PodLines), new SeriesPool(plan.NamespaceLines));
+        var pool = new SeriesPool(plan);
         _levels =
         [
             .. plan.Levels.Select(level => new LevelAccounts(
-                level, labels.At(level.Level), pods, namespaces, plan.MaxPods, options.Retention, time, ledger, metrics.Folded, metrics.Retired)),
+                level, labels.At(level.Level), pool, options.Retention, time, ledger, metrics.Folded, metrics.Retired)),
         ];
         metrics.SeriesLimit.Set(plan.MaxSeries);
         Restore();
@@ -53,7 +53,7 @@ internal sealed partial class PodAccounts
     {
         get
         {
-            lock (_lock)
+            lock (_ledger.Lock)
             {
                 return CountLines();
             }
@@ -63,18 +63,14 @@ internal sealed partial class PodAccounts
     /// <summary>Reads all accounts while none of them changes.</summary>
     internal void Read(Action<IReadOnlyList<LevelAccounts>> read)
     {
-        lock (_lock)
+        lock (_ledger.Lock)
         {
-            lock (_ledger.Lock)
-            {
-                read(_levels);
-            }
+            read(_levels);
         }
     }
 
     /// <summary>
-    /// Opens the pod's account for one more interface: its own series, those it is folded into, or the total of excluded pods. Ends with
-    /// <see cref="Release"/>.
+    /// Opens the pod's account for one more interface, or the total of excluded pods. Ends with <see cref="Release"/>.
     /// </summary>
     internal IPodAccount Acquire(PodIdentity pod)
     {
@@ -82,72 +78,60 @@ internal sealed partial class PodAccounts
         {
             return _metrics.Excluded;
         }
-        lock (_lock)
+        lock (_ledger.Lock)
         {
-            return new PodAccount([.. _levels.Select(level => (level, level.Acquire(pod.Labels)))]);
-        }
-    }
-
-    /// <summary>Whether there are series that the pod would continue.</summary>
-    internal bool HasSeries(PodIdentity pod)
-    {
-        lock (_lock)
-        {
-            return !pod.IsExcluded && _levels.All(level => level.HasOwn(pod.Labels));
+            return new PodAccount(_ledger, [.. _levels.Select(level => (level, level.Acquire(pod.Labels)))]);
         }
     }
 
     /// <summary>The account of the host's own network namespace.</summary>
     internal IPodAccount AcquireHost()
     {
-        lock (_lock)
+        lock (_ledger.Lock)
         {
-            return new PodAccount([.. from level in _levels let host = level.AcquireHost(_labels.Host.Labels) where host is not null select (level, host)]);
+            return new PodAccount(_ledger, [.. from level in _levels let host = level.AcquireHost(_labels.Host.Labels) where host is not null select (level, host)]);
         }
     }
 
     /// <summary>One interface less; after the last the series stay for the retention.</summary>
     internal void Release(IPodAccount counts)
     {
-        if (counts is not PodAccount { Groups: var groups })
+        if (counts is not PodAccount { Accounts: var accounts })
         {
             return;
         }
-        lock (_lock)
+        lock (_ledger.Lock)
         {
-            foreach (var (level, group) in groups)
+            foreach (var (level, account) in accounts)
             {
-                level.Release(group);
+                level.Release(account);
             }
         }
     }
 
     /// <summary>
-    /// Expires the series of pods that are gone for longer than the retention, and admits waiting pods. Called once for each drain.
+    /// Expires the series of pods that are gone for longer than the retention, and gives their lines to blocks that wait. Called once for each drain.
     /// </summary>
     internal void Settle()
     {
         var folded = 0;
-        lock (_lock)
+        lock (_ledger.Lock)
         {
             foreach (var level in _levels)
             {
                 level.Expire();
             }
-            lock (_ledger.Lock)
+            // Before the pods, which can have what is left of the share.
+            AdmitWaiting(GroupRoom.Namespaces);
+            AdmitWaiting(GroupRoom.Pods);
+            _ledger.Commit();
+            foreach (var (kind, gauge) in _metrics.SeriesFolded)
             {
-                _ledger.Commit();
-            }
-            foreach (var level in _levels)
-            {
-                level.RemoveLeft();
-                level.AdmitWaiting();
-                folded += level.Folded;
+                folded += ShowWaiting(kind, gauge);
             }
             _metrics.Series.Set(CountLines());
             Volatile.Write(ref _rounds, _rounds + 1);
         }
-        _metrics.SeriesFolded.Set(folded);
         if (folded > 0 && _folding.Begins())
         {
             LogFolding(folded);
@@ -163,26 +147,42 @@ internal sealed partial class PodAccounts
     /// </summary>
     private void Restore()
     {
-        foreach (var entry in _ledger.FindRestored(RecordKind.Group))
+        lock (_ledger.Lock)
         {
-            var key = GroupKey.Read(entry.Key);
-            if (_levels.Any(level => level.TryRestore(key, entry)))
+            foreach (var entry in _ledger.FindRestored(RecordKind.Group))
             {
-                continue;
-            }
-            lock (_ledger.Lock)
-            {
+                var key = GroupKey.Read(entry.Key);
+                if (_levels.Any(level => level.TryRestore(key, entry)))
+                {
+                    continue;
+                }
                 foreach (var signal in _ledger.Signals.Where(signal => key.HasTotal(signal)))
                 {
                     _metrics.Retired.Add(entry, signal);
                 }
                 _ledger.Open(RecordKind.Group, entry.Key, null).Remove();
             }
-        }
-        lock (_ledger.Lock)
-        {
             _ledger.Commit();
         }
+    }
+
+    private void AdmitWaiting(GroupRoom room)
+    {
+        foreach (var level in _levels)
+        {
+            level.AdmitWaiting(room);
+        }
+    }
+
+    private int ShowWaiting(string kind, Gauge.Child gauge)
+    {
+        var waiting = 0;
+        foreach (var level in _levels)
+        {
+            waiting += level.CountWaiting(kind);
+        }
+        gauge.Set(waiting);
+        return waiting;
     }
 
     private int CountLines()
@@ -195,24 +195,30 @@ internal sealed partial class PodAccounts
         return lines;
     }
 
-    [LoggerMessage(50, LogLevel.Warning, "Series budget exhausted: {Folded} are counted under __other__, no data is lost; raise Metrics:MaxSeries or Metrics:MaxPods, or count less per pod")]
+    [LoggerMessage(50, LogLevel.Warning, "Series budget exhausted: {Folded} blocks of series are counted under __other__, no data is lost; raise Metrics:MaxSeries or Metrics:MaxPods, or count less per pod")]
     private partial void LogFolding(int folded);
 
     [LoggerMessage(51, LogLevel.Information, "The series budget has room for all again")]
     private partial void LogUnfolded();
 
     /// <summary>A pod's accounts at every level.</summary>
-    private sealed class PodAccount((LevelAccounts Level, Account Group)[] groups) : IPodAccount
+    private sealed class PodAccount(Ledger ledger, (LevelAccounts Level, Account Account)[] accounts) : IPodAccount
     {
-        internal (LevelAccounts Level, Account Group)[] Groups => groups;
+        internal (LevelAccounts Level, Account Account)[] Accounts => accounts;
 
-        public bool IsFolded => groups.Any(found => found.Group.IsFolded);
+        public IReadOnlyList<string> FindFolded()
+        {
+            lock (ledger.Lock)
+            {
+                return [.. accounts.SelectMany(found => found.Level.Plan.KindsOf(found.Account.Waiting)).Distinct()];
+            }
+        }
 
         public void Add(RowFields fields, ReadOnlySpan<ulong> row)
         {
-            foreach (var (_, group) in groups)
+            foreach (var (level, account) in accounts)
             {
-                group.Add(fields, row);
+                level.Add(account, fields, row);
             }
         }
     }

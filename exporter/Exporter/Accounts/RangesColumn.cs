@@ -8,9 +8,8 @@ namespace Exporter.Accounts;
 /// <param name="ranges">How many ranges the row has: one for each bound, one above, and some that are not used.</param>
 /// <param name="bounds">The upper bounds in the unit of the sums, inclusive, ascending.</param>
 /// <param name="decimals">The family's unit is this many powers of ten greater than that of the sums.</param>
-/// <param name="isAlwaysShown">Also while this part of the row has counted nothing.</param>
 internal sealed class RangesColumn(
-    MetricDefinition family, int first, int ranges, IReadOnlyList<ulong> bounds, int decimals, bool isAlwaysShown, params IReadOnlyList<string> labels) : Column(family, labels)
+    MetricDefinition family, int first, int ranges, IReadOnlyList<ulong> bounds, int decimals, params IReadOnlyList<string> labels) : Column(family, labels)
 {
     internal int Decimals => decimals;
 
@@ -19,21 +18,7 @@ internal sealed class RangesColumn(
 
     internal IReadOnlyList<ulong> Bounds => bounds;
 
-    internal override bool IsShown(ReadOnlySpan<ulong> row)
-    {
-        if (isAlwaysShown)
-        {
-            return true;
-        }
-        for (var range = 0; range < ranges; range++)
-        {
-            if (Count(row, range) > 0)
-            {
-                return true;
-            }
-        }
-        return false;
-    }
+    internal override IEnumerable<int> Fields => Enumerable.Range(first, 2 * ranges);
 
     /// <summary>How many values there were in a range.</summary>
     internal ulong Count(ReadOnlySpan<ulong> row, int range) => row[first + (2 * range)];

@@ -3,8 +3,8 @@ using Exporter.Pods;
 namespace Exporter.Accounts;
 
 /// <summary>
-/// Which columns there are at which level, and how the budget of sample lines is divided: what the host and <c>__other__</c> can need is
-/// set aside, a share is for the others of single namespaces, and the rest for pods.
+/// Which blocks there are at which level, and how the budget of sample lines is divided: what the host and the <c>__other__</c> of all can need is
+/// set aside, a share is for the others of single namespaces while no pod waits, and the rest is for pods.
 /// </summary>
 internal sealed record SeriesPlan(IReadOnlyList<LevelPlan> Levels, int MaxSeries, int MaxPods)
 {
@@ -18,8 +18,13 @@ internal sealed record SeriesPlan(IReadOnlyList<LevelPlan> Levels, int MaxSeries
 
     internal int PodLines => MaxSeries - FixedLines - NamespaceLines;
 
-    /// <summary>How many pods, workloads or namespaces can have series of their own.</summary>
+    /// <summary>How many pods, workloads or namespaces have room where each of them has every block.</summary>
     internal int Capacity => Math.Min(MaxPods, PodLines / Levels.Sum(level => level.Lines));
+
+    /// <summary>How many have room where they have the blocks of these, each as often as the others.</summary>
+    /// <param name="mix">The kinds of blocks of each.</param>
+    internal int CapacityOf(IReadOnlyList<IReadOnlyList<string>> mix) =>
+        (int)Math.Min(MaxPods, (long)PodLines * mix.Count / mix.Sum(kinds => Levels.Sum(level => kinds.Sum(kind => level.CountLines(level.BlocksOf(kind))))));
 
     internal static SeriesPlan Create(MetricsOptions options, IReadOnlyList<SignalColumns> signals) => new(
         [.. Enum.GetValues<SeriesLevel>().Select(level => new LevelPlan(level, signals)).Where(level => level.Lines > 0)], options.MaxSeries, options.MaxPods);

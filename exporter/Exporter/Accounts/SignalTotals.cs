@@ -4,9 +4,10 @@ using Exporter.Metrics;
 namespace Exporter.Accounts;
 
 /// <summary>How a signal's rows are added up where they have no series of their own.</summary>
+/// <param name="Blocks">The names of all kinds of blocks that the signal can have.</param>
 /// <param name="Unattributed">Which rows no pod gets, as the end of a sentence.</param>
 /// <param name="Details">What more there is to know of those.</param>
-internal sealed record SignalTotals(RowFields Fields, IReadOnlyList<TotalUnit> Units, string Unattributed, string? Details = null);
+internal sealed record SignalTotals(RowFields Fields, IReadOnlyList<TotalUnit> Units, IReadOnlyList<string> Blocks, string Unattributed, string? Details = null);
 
 /// <summary>One family of each total.</summary>
 /// <param name="Name">Of what is counted, in the families' names.</param>

@@ -20,7 +20,7 @@ internal sealed class Totals : IPodAccount, ILedgerView
         _entry = ledger.Open(RecordKind.Total, Encoding.UTF8.GetBytes($"podnet_exporter_{definition.Name}_packets_total"), this);
     }
 
-    public bool IsFolded => false;
+    public IReadOnlyList<string> FindFolded() => [];
 
     /// <summary>The families of a total.</summary>
     internal static IEnumerable<MetricDefinition> FamiliesOf(TotalDefinition definition, IReadOnlyList<SignalTotals> signals) =>

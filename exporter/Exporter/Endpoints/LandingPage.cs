@@ -13,7 +13,7 @@ internal static class LandingPage
         var rows = new StringBuilder();
         foreach (var pod in document?.Pods ?? [])
         {
-            var remark = pod.Excluded ? "excluded" : pod.HostNetwork ? "in the host's network" : pod.Interfaces.Count == 0 ? "no interface" : pod.Folded ? "under __other__" : "";
+            var remark = pod.Excluded ? "excluded" : pod.HostNetwork ? "in the host's network" : pod.Interfaces.Count == 0 ? "no interface" : pod.Folded.Count > 0 ? $"under __other__: {string.Join(", ", pod.Folded)}" : "";
             Row(rows, pod.Namespace, pod.Pod, pod.Interfaces, remark);
         }
         foreach (var unknown in document?.Unknown ?? [])

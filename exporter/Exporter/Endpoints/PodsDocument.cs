@@ -15,7 +15,7 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
     {
         // Each owner is read once: its pod may change meanwhile.
         var found = table.Current.Values.OrderBy(owner => owner.Generation).Select(owner => (owner.Pod, owner.Counts, Entry: InterfaceEntry.Of(owner))).ToList();
-        var folded = found.Where(one => one.Counts is { IsFolded: true }).Select(one => (one.Pod?.Namespace, one.Pod?.Name)).ToHashSet();
+        var folded = found.ToLookup(one => (one.Pod?.Namespace, one.Pod?.Name), one => one.Counts?.FindFolded() ?? []);
         var interfaces = found.ToLookup(one => (one.Pod?.Namespace, one.Pod?.Name), one => one.Entry);
         var pods = new SortedDictionary<(string Namespace, string Name), PodEntry>();
         foreach (var pod in found.Select(one => one.Pod).OfType<PodIdentity>())
@@ -33,7 +33,7 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
             pod.Name,
             labels.Names.Zip(pod.Labels.Values).ToDictionary(pair => pair.First, pair => pair.Second),
             pod.IsExcluded,
-            folded.Contains((pod.Namespace, pod.Name)),
+            [.. folded[(pod.Namespace, pod.Name)].SelectMany(kinds => kinds).Distinct()],
             known?.Phase,
             known?.HostNetwork ?? false,
             known is null ? null : [.. known.Addresses.Select(address => address.ToString())],
@@ -42,14 +42,14 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
 }
 
 /// <param name="Labels">The labels of its series.</param>
-/// <param name="Folded">Whether the series budget has no room for all of its series, so that some counts are under <c>__other__</c>.</param>
+/// <param name="Folded">The kinds of its blocks of series that the budget has no room for, and that are counted under <c>__other__</c>.</param>
 /// <param name="Phase">From the API server, as <paramref name="Addresses"/>; null if the API server does not have the pod, or no longer.</param>
 internal sealed record PodEntry(
     string Namespace,
     string Pod,
     IReadOnlyDictionary<string, string> Labels,
     bool Excluded,
-    bool Folded,
+    IReadOnlyList<string> Folded,
     string? Phase,
     bool HostNetwork,
     IReadOnlyList<string>? Addresses,

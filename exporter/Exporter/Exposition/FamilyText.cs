@@ -11,17 +11,21 @@ internal sealed class FamilyText
     private const string TotalEnd = "_total";
 
     /// <param name="signal">The number of the signal at the level.</param>
-    /// <param name="columns">The signal's columns of this family.</param>
-    internal FamilyText(MetricDefinition family, int signal, IEnumerable<Column> columns, ExpositionFormat format)
+    /// <param name="columns">The signal's columns of this family, each with its block.</param>
+    internal FamilyText(MetricDefinition family, int signal, IEnumerable<(Column Column, ulong Block)> columns, ExpositionFormat format)
     {
         Signal = signal;
         // In OpenMetrics a counter's family has its name without the suffix of the samples.
         var name = format == ExpositionFormat.OpenMetrics && family.Name.EndsWith(TotalEnd, StringComparison.Ordinal) ? family.Name[..^TotalEnd.Length] : family.Name;
         Head = Encoding.UTF8.GetBytes($"# HELP {name} {Escape(family.Help, format)}\n# TYPE {name} {Options.EnumText.Lower(family.Type)}\n");
-        Columns = [.. columns.Select(column => new ColumnText(column, format))];
+        Columns = [.. columns.Select(column => new ColumnText(column.Column, column.Block, format))];
+        Blocks = columns.Aggregate(0ul, (blocks, column) => blocks | column.Block);
     }
 
     internal int Signal { get; }
+
+    /// <summary>The blocks that have lines of the family.</summary>
+    internal ulong Blocks { get; }
 
     internal byte[] Head { get; }
 
@@ -42,9 +46,9 @@ internal sealed class FamilyText
     /// <summary>The lines of one column: each is a beginning, the labels of the account, and an end up to the value.</summary>
     internal sealed class ColumnText
     {
-        internal ColumnText(Column column, ExpositionFormat format)
+        internal ColumnText(Column column, ulong block, ExpositionFormat format)
         {
-            Column = column;
+            (Column, Block) = (column, block);
             var labels = Encoding.UTF8.GetString(WriteLabels(column.Family.Labels.Select(label => label.Name), column.Labels));
             var name = column.Family.Name;
             if (column is RangesColumn ranges)
@@ -64,6 +68,8 @@ internal sealed class FamilyText
         }
 
         internal Column Column { get; }
+
+        internal ulong Block { get; }
 
         /// <summary>A counter has one; a histogram those of its buckets, of the infinite one, of its sum and of its count.</summary>
         internal Line[] Lines { get; }

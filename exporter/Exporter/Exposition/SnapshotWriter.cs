@@ -28,15 +28,15 @@ internal sealed class SnapshotWriter(PodAccounts accounts)
             output.Write(family.Head);
             foreach (var account in shown)
             {
-                var row = account.ReadCommitted(level.Plan.Signals[family.Signal]);
-                if (row.IsEmpty)
+                if ((account.Blocks & family.Blocks) == 0)
                 {
                     continue;
                 }
+                var row = account.ReadCommitted(level.Plan.Signals[family.Signal]);
                 account.Text ??= FamilyText.WriteLabels(level.LabelNames, account.Labels.Values);
                 foreach (var column in family.Columns)
                 {
-                    if (column.Column.IsShown(row))
+                    if ((account.Blocks & column.Block) != 0)
                     {
                         Write(output, account.Text, column, row);
                     }
@@ -52,7 +52,7 @@ internal sealed class SnapshotWriter(PodAccounts accounts)
             _families[(plan, format)] = families =
             [
                 .. from signal in plan.Signals.ToArray().Index()
-                   from columns in signal.Item.Columns.GroupBy(column => column.Family)
+                   from columns in signal.Item.Columns.GroupBy(column => column.Column.Family)
                    select new FamilyText(columns.Key, signal.Index, columns, format),
             ];
         }

@@ -173,6 +173,7 @@ internal sealed class CountingNode : IDisposable
         {
             Count(ifindex, Counted.Both(Counted.Sent(1, 100, 1, transport), Counted.Delivered(1, 100, 1, transport)));
         }
+        Count(ifindex, new() { Transmit = Counted.Sizes((1, 60)) });
         Count((ulong)ifindex, Counted.Everything);
     }
 

@@ -38,14 +38,15 @@ internal static class HandshakeColumns
         [
             new("handshakes", "TCP handshakes, completed or failed, {0}.", SharedLabels.Role, IsByLabel: false, role =>
             [
-                .. Enumerable.Range(0, HandshakeValue.Ranges).Select(range => FieldOf($"{role}.{range}.count")),
+                .. CountsOf(role),
                 .. Reason.Values.Select(reason => FieldOfReason(role, reason)),
             ]),
         ],
+        [.. SharedLabels.Role.Values, .. SharedLabels.Role.Values.Select(FailuresOf)],
         "in a network namespace whose pod was not identified in time, or that is not the peer of any interface",
         "In time is within `Identity:HoldFor`. A namespace that is not the peer of any host interface is one inside a pod, such as that of a rootless container or a browser's sandbox.");
 
-    /// <summary>Each line, and each histogram of durations, comes with what it counts for the first time.</summary>
+    /// <summary>A block for each role, and one for each reason of failure of a role.</summary>
     /// <param name="level">Null: they are not shown.</param>
     internal static SignalColumns Create(SeriesLevel? level, HandshakeOptions handshakes)
     {
@@ -58,15 +59,23 @@ internal static class HandshakeColumns
                 [
                     new(level, HasTotals: true, IsOfHost: true,
                     [
-                        .. SharedLabels.Role.Values.Select(role => new RangesColumn(
-                            durations, FieldOf($"{role}.0.count"), HandshakeValue.Ranges, handshakes.Buckets, NanosecondDecimals, isAlwaysShown: false, role)),
-                        .. from role in SharedLabels.Role.Values from reason in Reason.Values select Count(Failures, FieldOfReason(role, reason), role, reason),
-                        .. SharedLabels.Role.Values.Select(role => Count(Retransmits, FieldOf($"{role}.resent"), role)),
+                        .. SharedLabels.Role.Values.Select(role => RoleBlock(role, new(
+                            durations, FieldOf($"{role}.0.count"), HandshakeValue.Ranges, handshakes.Buckets, NanosecondDecimals, role))),
+                        .. from role in SharedLabels.Role.Values from reason in Reason.Values select FailureBlock(role, reason),
                     ]),
                 ]);
     }
 
-    private static CounterColumn Count(MetricDefinition family, int number, params IReadOnlyList<string> labels) => new(family, number, number, labels);
+    private static Block RoleBlock(string role, RangesColumn durations) =>
+        new(role, CountsOf(role), [durations, new CounterColumn(Retransmits, FieldOf($"{role}.resent"), role)]);
+
+    private static Block FailureBlock(string role, string reason) =>
+        new(FailuresOf(role), [FieldOfReason(role, reason)], [new CounterColumn(Failures, FieldOfReason(role, reason), role, reason)]);
+
+    private static string FailuresOf(string role) => $"{role}_failures";
+
+    /// <summary>The fields with the numbers of completed handshakes.</summary>
+    private static int[] CountsOf(string role) => [.. Enumerable.Range(0, HandshakeValue.Ranges).Select(range => FieldOf($"{role}.{range}.count"))];
 
     private static MetricDefinition Durations(IReadOnlyList<ulong> bounds) => new(
         Histogram,

@@ -9,6 +9,11 @@ namespace Exporter.Signals.Traffic;
 /// <summary>The families of traffic that pods have series of.</summary>
 internal static class TrafficColumns
 {
+    private const string PacketSizesBlock = "packet_sizes";
+
+    /// <summary>One for each bound, and one above.</summary>
+    private static readonly int SizeRanges = TrafficSize.Bounds.Length + 1;
+
     /// <summary>As OpenTelemetry's network.transport has it, by <see cref="Traffic.Transport"/>.</summary>
     private static readonly MetricLabel Transport = new("transport", "tcp", "udp", "icmp", "sctp", "other");
 
@@ -54,53 +59,66 @@ internal static class TrafficColumns
         Details = "Buckets, sum and count are exact.",
     };
 
+    private static readonly (string Direction, string Unit, MetricDefinition Family)[] Counts =
+    [
+        (SharedLabels.TransmitDirection, "bytes", TransmitBytes),
+        (SharedLabels.ReceiveDirection, "bytes", ReceiveBytes),
+        (SharedLabels.TransmitDirection, "packets", TransmitPackets),
+        (SharedLabels.ReceiveDirection, "packets", ReceivePackets),
+    ];
+
+    private static readonly (string Direction, string Unit, MetricDefinition Family)[] Segments =
+    [
+        (SharedLabels.TransmitDirection, "segments", TransmitSegments),
+        (SharedLabels.ReceiveDirection, "segments", ReceiveSegments),
+    ];
+
     internal static SignalTotals Totals { get; } = new(
         TrafficValue.Fields,
         [
             new("packets", "Packets counted {0}.", SharedLabels.Direction, IsByLabel: false, direction => SumOf(direction, "packets")),
             new("bytes", "The bytes of the {1} packets.", SharedLabels.Direction, IsByLabel: true, direction => SumOf(direction, "bytes")),
         ],
+        [.. Transport.Values, PacketSizesBlock],
         "on an interface whose pod was not identified in time",
         "In time is within `Identity:HoldFor`.");
 
+    /// <summary>A block for each transport, and one for the sizes of packets.</summary>
     /// <param name="aggregation">The level of bytes and packets.</param>
     /// <param name="segments">Null: not shown.</param>
     /// <param name="packetSizes">Null: not shown.</param>
-    internal static SignalColumns Create(SeriesLevel aggregation, SeriesLevel? segments, SeriesLevel? packetSizes) => new(
-        TrafficValue.Fields,
-        [
-            new(aggregation, HasTotals: true, IsOfHost: false,
+    internal static SignalColumns Create(SeriesLevel aggregation, SeriesLevel? segments, SeriesLevel? packetSizes)
+    {
+        var hasSameLevel = segments == aggregation;
+        return new(
+            TrafficValue.Fields,
             [
-                .. Transports("transmit", "bytes", TransmitBytes),
-                .. Transports("receive", "bytes", ReceiveBytes),
-                .. Transports("transmit", "packets", TransmitPackets),
-                .. Transports("receive", "packets", ReceivePackets),
-            ]),
-            new(segments, HasTotals: false, IsOfHost: false,
-            [
-                .. Transports("transmit", "segments", TransmitSegments),
-                .. Transports("receive", "segments", ReceiveSegments),
-            ]),
-            new(packetSizes, HasTotals: false, IsOfHost: false, [.. SharedLabels.Direction.Values.Select(Sizes)]),
-        ],
-        static row =>
-        {
-            ref readonly var traffic = ref RowFields.ValueOf<TrafficValue>(row);
-            return traffic.Transmit.Total.Bytes + traffic.Receive.Total.Bytes;
-        });
+                new(aggregation, HasTotals: true, IsOfHost: false, Transports("bytes", hasSameLevel ? [.. Counts, .. Segments] : Counts)),
+                new(hasSameLevel ? null : segments, HasTotals: false, IsOfHost: false, Transports("segments", Segments)),
+                new(packetSizes, HasTotals: false, IsOfHost: false,
+                [
+                    new(
+                        PacketSizesBlock,
+                        [.. from direction in SharedLabels.Direction.Values from range in Enumerable.Range(0, SizeRanges) select FirstSizeOf(direction) + (2 * range) + 1],
+                        [.. SharedLabels.Direction.Values.Select(Sizes)]),
+                ]),
+            ]);
+    }
 
-    /// <summary>A transport's series come with its first packet in that direction.</summary>
-    private static IEnumerable<Column> Transports(string direction, string unit, MetricDefinition family) => Transport.Values.Select(transport =>
-        new CounterColumn(family, FieldOf($"{direction}.{transport}.{unit}"), FieldOf($"{direction}.{transport}.packets"), transport));
+    /// <param name="weight">The unit whose sum both ways is the block's weight.</param>
+    /// <param name="counters">The unit and family of each direction's counter.</param>
+    private static Block[] Transports(string weight, (string Direction, string Unit, MetricDefinition Family)[] counters) =>
+    [
+        .. Transport.Values.Select(transport => new Block(
+            transport,
+            [.. SharedLabels.Direction.Values.Select(direction => FieldOf($"{direction}.{transport}.{weight}"))],
+            [.. counters.Select(counter => new CounterColumn(counter.Family, FieldOf($"{counter.Direction}.{transport}.{counter.Unit}"), transport))])),
+    ];
 
-    private static RangesColumn Sizes(string direction) => new(
-        PacketSizes,
-        FieldOf($"{direction}.{TrafficSize.Bounds[0]}.segments"),
-        TrafficSize.Bounds.Length + 1,
-        [.. TrafficSize.Bounds.ToArray().Select(bound => (ulong)bound)],
-        decimals: 0,
-        isAlwaysShown: true,
-        direction);
+    private static RangesColumn Sizes(string direction) =>
+        new(PacketSizes, FirstSizeOf(direction), SizeRanges, [.. TrafficSize.Bounds.ToArray().Select(bound => (ulong)bound)], decimals: 0, direction);
+
+    private static int FirstSizeOf(string direction) => FieldOf($"{direction}.{TrafficSize.Bounds[0]}.segments");
 
     private static int[] SumOf(string direction, string unit) => [.. Transport.Values.Select(transport => FieldOf($"{direction}.{transport}.{unit}"))];
 
