@@ -51,14 +51,6 @@ for pod in "${pods[@]}"; do
 	ip -n "$prefix$pod" link set eth0 up
 done
 
-# web asks api for 20 Mbit/s over TCP, api tells db 2 Mbit/s in datagrams, db pings web.
-in_pod api iperf3 --server >/dev/null 2>&1 & jobs+=($!)
-in_pod db iperf3 --server >/dev/null 2>&1 & jobs+=($!)
-sleep 1 # iperf3 says nothing when it is ready
-in_pod web iperf3 --client 10.99.69.3 --time 0 --bitrate 20M --reverse >/dev/null 2>&1 & jobs+=($!)
-in_pod api iperf3 --client 10.99.69.4 --time 0 --bitrate 2M --udp >/dev/null 2>&1 & jobs+=($!)
-in_pod db ping -q -i 0.2 10.99.69.2 >/dev/null 2>&1 & jobs+=($!)
-
 cat <<EOF
 
 Three pods (${pods[*]/#/$prefix}) send each other TCP, UDP and ICMP.
@@ -70,7 +62,19 @@ Three pods (${pods[*]/#/$prefix}) send each other TCP, UDP and ICMP.
 Ctrl-C stops it and removes everything.
 
 EOF
-# Nothing is to outlive the demo.
+# Nothing is to outlive the demo. It counts before the pods connect: their handshakes are seen, too.
 "$binary" --Bpf:PinDirectory= "--Server:Urls=http://*:$port" & exporter=$!
 jobs+=("$exporter")
+until curl -sf "localhost:$port/readyz" >/dev/null; do
+	kill -0 "$exporter"
+	sleep 0.2
+done
+
+# web asks api for 20 Mbit/s over TCP, api tells db 2 Mbit/s in datagrams, db pings web.
+in_pod api iperf3 --server >/dev/null 2>&1 & jobs+=($!)
+in_pod db iperf3 --server >/dev/null 2>&1 & jobs+=($!)
+sleep 1 # iperf3 says nothing when it is ready
+in_pod web iperf3 --client 10.99.69.3 --time 0 --bitrate 20M --reverse >/dev/null 2>&1 & jobs+=($!)
+in_pod api iperf3 --client 10.99.69.4 --time 0 --bitrate 2M --udp >/dev/null 2>&1 & jobs+=($!)
+in_pod db ping -q -i 0.2 10.99.69.2 >/dev/null 2>&1 & jobs+=($!)
 wait "$exporter"

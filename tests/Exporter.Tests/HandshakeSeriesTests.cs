@@ -9,6 +9,9 @@ public sealed class HandshakeSeriesTests : IDisposable
     private const ulong Network = 4026532999;
     private const ulong Millisecond = 1_000_000;
 
+    /// <summary>Four buckets, sum, count and retransmits.</summary>
+    private const int RoleLines = 4 + 2 + 1;
+
     private static readonly TimeSpan Retention = TimeSpan.FromSeconds(120);
 
     private readonly CountingNode _node = new(("Metrics:Retention", "00:02:00"), ("Handshake:Buckets", "0.001;0.01;0.1"));
@@ -182,7 +185,7 @@ public sealed class HandshakeSeriesTests : IDisposable
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(4, scrape.Retransmits(CountingNode.Web, "client"));
         Assert.Equal(10, scrape.Retransmits(CountingNode.Web, "server"));
-        Assert.Equal(2, scrape.CountHandshakeSamples());
+        Assert.Equal(2 * RoleLines, scrape.CountHandshakeSamples());
     }
 
     [Fact]
@@ -200,20 +203,20 @@ public sealed class HandshakeSeriesTests : IDisposable
         await AssertSeriesAsync(handshakes: 1);
 
         _node.Count(Network, Of("server", Counted.Resent(1)));
-        await AssertSeriesAsync(handshakes: 2);
+        await AssertSeriesAsync(handshakes: 1 + RoleLines);
 
         _node.Count(Network, Of("client", Completed(Millisecond)));
-        await AssertSeriesAsync(handshakes: 2 + 6);
+        await AssertSeriesAsync(handshakes: 1 + (2 * RoleLines));
 
         _node.Count(Network, Of("client", Completed(1, 2 * Millisecond, 5_000_000_000)));
-        await AssertSeriesAsync(handshakes: 2 + 6);
+        await AssertSeriesAsync(handshakes: 1 + (2 * RoleLines));
 
         _node.Count(Network, Of("server", Counted.Both(Counted.Failed(HandshakeFailure.Other), Completed(1))));
-        await AssertSeriesAsync(handshakes: 2 + 6 + 1 + 6);
+        await AssertSeriesAsync(handshakes: 2 + (2 * RoleLines));
 
         _node.Join(Network + 1, CountingNode.Database);
         _node.Count(Network + 1, Of("client", Counted.Failed(HandshakeFailure.Refused)));
-        await AssertSeriesAsync(handshakes: 2 + 6 + 1 + 6 + 1);
+        await AssertSeriesAsync(handshakes: 3 + (2 * RoleLines));
 
         _node.Leave(Network);
         _node.Time.Advance(Retention);
@@ -280,9 +283,9 @@ public sealed class HandshakeSeriesTests : IDisposable
         var scrape = await _node.ScrapeAsync();
         Assert.Equal(1, scrape.Durations("count", host, "client"));
         Assert.Equal(2, scrape.Retransmits(host, "server"));
-        Assert.Equal(6 + 1, scrape.CountSamplesOf(host));
-        Assert.Equal(6 + 1, scrape.CountPodSamples());
-        Assert.Equal(6 + 1, _node.Pods.Lines);
+        Assert.Equal(2 * RoleLines, scrape.CountSamplesOf(host));
+        Assert.Equal(2 * RoleLines, scrape.CountPodSamples());
+        Assert.Equal(2 * RoleLines, _node.Pods.Lines);
     }
 
     [Fact]

@@ -53,7 +53,6 @@ public sealed partial class HouseTests
     /// <summary>Types whose constructors have more parameters than others may have, with that number, as above.</summary>
     private static readonly Dictionary<string, int> LargeConstructors = new()
     {
-        ["LevelAccounts"] = 10,
         ["PodEntry"] = 9,
     };
 

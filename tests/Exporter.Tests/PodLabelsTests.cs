@@ -189,6 +189,7 @@ public sealed class PodLabelsTests
         var counts = node.Pods.Acquire(node.Labels.Identify(Web));
 
         counts.Add(Counted.Both(Counted.Sent(1, 100, 2), Counted.Delivered(3, 400, 5, Transport.Udp)));
+        counts.Add(new TrafficValue { Transmit = Counted.Sizes((1, 60)) });
         counts.Add(Counted.Handshakes(
             Counted.Completed([1_000_000_000], 5),
             Counted.Both(Counted.Failed(HandshakeFailure.Refused), Counted.Resent(7))));
@@ -196,14 +197,21 @@ public sealed class PodLabelsTests
         var scrape = await node.ScrapeAsync();
         Assert.Equal(
             [
+                $"podnet_receive_bytes_total{{{Labels},transport=\"tcp\"}}",
                 $"podnet_receive_bytes_total{{{Labels},transport=\"udp\"}}",
+                $"podnet_receive_packets_total{{{Labels},transport=\"tcp\"}}",
                 $"podnet_receive_packets_total{{{Labels},transport=\"udp\"}}",
+                $"podnet_receive_segments_total{{{Labels},transport=\"tcp\"}}",
                 $"podnet_receive_segments_total{{{Labels},transport=\"udp\"}}",
                 $"podnet_tcp_handshake_failures_total{{{Labels},role=\"server\",reason=\"refused\"}}",
+                $"podnet_tcp_handshake_retransmits_total{{{Labels},role=\"client\"}}",
                 $"podnet_tcp_handshake_retransmits_total{{{Labels},role=\"server\"}}",
                 $"podnet_transmit_bytes_total{{{Labels},transport=\"tcp\"}}",
+                $"podnet_transmit_bytes_total{{{Labels},transport=\"udp\"}}",
                 $"podnet_transmit_packets_total{{{Labels},transport=\"tcp\"}}",
+                $"podnet_transmit_packets_total{{{Labels},transport=\"udp\"}}",
                 $"podnet_transmit_segments_total{{{Labels},transport=\"tcp\"}}",
+                $"podnet_transmit_segments_total{{{Labels},transport=\"udp\"}}",
             ],
             scrape.Samples.Where(sample => sample.Contains("_total{", StringComparison.Ordinal) && !sample.StartsWith("podnet_exporter", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
         Assert.Equal(1, scrape[$"podnet_tcp_handshake_duration_seconds_count{{{Labels},role=\"client\"}}"]);

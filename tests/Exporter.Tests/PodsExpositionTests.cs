@@ -27,15 +27,21 @@ public sealed class PodsExpositionTests : IDisposable
             # HELP podnet_transmit_bytes_total Bytes sent by the pod, Ethernet headers included, as its interface counts them.
             # TYPE podnet_transmit_bytes_total counter
             podnet_transmit_bytes_total{namespace="shop",pod="web",transport="tcp"} 18446744073709551615
+            podnet_transmit_bytes_total{namespace="shop",pod="web",transport="udp"} 0
+            podnet_transmit_bytes_total{namespace="shop",pod="data\"base\\",transport="icmp"} 0
             # HELP podnet_receive_bytes_total Bytes delivered to the pod, Ethernet headers included, as its interface counts them.
             # TYPE podnet_receive_bytes_total counter
+            podnet_receive_bytes_total{namespace="shop",pod="web",transport="tcp"} 0
             podnet_receive_bytes_total{namespace="shop",pod="web",transport="udp"} 70
             podnet_receive_bytes_total{namespace="shop",pod="data\"base\\",transport="icmp"} 5
             # HELP podnet_transmit_packets_total Packets sent by the pod as its interface counts them: one may stand for many on the wire.
             # TYPE podnet_transmit_packets_total counter
             podnet_transmit_packets_total{namespace="shop",pod="web",transport="tcp"} 3
+            podnet_transmit_packets_total{namespace="shop",pod="web",transport="udp"} 0
+            podnet_transmit_packets_total{namespace="shop",pod="data\"base\\",transport="icmp"} 0
             # HELP podnet_receive_packets_total Packets delivered to the pod as its interface counts them: one may stand for many on the wire.
             # TYPE podnet_receive_packets_total counter
+            podnet_receive_packets_total{namespace="shop",pod="web",transport="tcp"} 0
             podnet_receive_packets_total{namespace="shop",pod="web",transport="udp"} 1
             podnet_receive_packets_total{namespace="shop",pod="data\"base\\",transport="icmp"} 1
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Exporter.Accounts;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
@@ -26,11 +27,13 @@ internal static class MetricsText
         foreach (var level in plan.Levels)
         {
             Line(text, $"At most {level.Lines} sample lines for each {Name(level.Level)}: {string.Join(", ", level.Families.Select(family => $"{family.Lines} of `{family.Name}`"))}.");
+            Line(text, $"They come in blocks, each with the first count in it: {string.Join(", ", level.Blocks.ToArray().GroupBy(block => block.Name).Select(CostOf))}.");
         }
         Line(
             text,
             $"Of the {plan.MaxSeries} of `Metrics:MaxSeries`, {plan.FixedLines} are set aside for the host and for what is folded, {plan.NamespaceLines} are for what is folded by namespace, "
-                + $"and {plan.PodLines} have room for {plan.Capacity}, if all need all.");
+                + $"and {plan.PodLines} are room for {plan.Capacity} {Name(options.Metrics.Aggregation)}s that use everything, or for {plan.CapacityOf(DemoPods.Mix)} that are a third each like the three of `make demo`: "
+                + $"{string.Join("; ", DemoPods.Mix.Select(kinds => string.Join(", ", kinds)))}.");
         Line(text, "## The exporter");
         foreach (var family in AllFamilies.OfExporter(options.Signals))
         {
@@ -63,6 +66,8 @@ internal static class MetricsText
         }
         text.Append(CultureInfo.InvariantCulture, $"\n```promql\n{family.Query}\n```\n\n");
     }
+
+    private static string CostOf(IGrouping<string, Block> kind) => kind.Count() == 1 ? $"{kind.First().Lines} of `{kind.Key}`" : $"{kind.Count()} times {kind.First().Lines} of `{kind.Key}`";
 
     private static string Name(SeriesLevel level) => EnumText.Lower(level);
 

@@ -106,8 +106,7 @@ internal sealed partial class Adoption(InterfaceContext context, InterfaceRecord
     /// <param name="restored">Oldest first.</param>
     private void Restore(IReadOnlyList<PodInterface> restored, Dictionary<int, (Link Link, LinkIdentity Identity)> links)
     {
-        // Pods with series go before pods that had no room.
-        foreach (var owner in restored.OrderBy(owner => owner.Pod is { } pod && context.Accounts.HasSeries(pod) ? 0 : 1))
+        foreach (var owner in restored)
         {
             owner.Counts = owner.Pod is { } pod ? context.Accounts.Acquire(pod) : null;
         }
