@@ -37,7 +37,7 @@ public sealed class OptionChangeTests : IDisposable
             Publish("""{"Metrics": {"PodLabels": "pod"}}""");
             await exporter.ScrapeUntilAsync(samples => samples.All.Any(sample => sample.Key.StartsWith("podnet_transmit_bytes_total{pod=", StringComparison.Ordinal)));
             Publish("""{"Metrics": {"MaxPods": "0"}}""");
-            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_series_folded"] == 2);
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_series_folded{block=\"udp\"}"] == 2);
         }
         await exporter.ScrapeUntilAsync(samples => Total(samples, "transmit") == one.ReadCounters().TransmittedPackets + other.ReadCounters().TransmittedPackets);
         await exporter.ScrapeUntilAsync(samples => Total(samples, "receive") == Received(one.ReadCounters()) + Received(other.ReadCounters()));

@@ -90,7 +90,7 @@ internal sealed class AccountMetrics
         new MetricLabel("block", [.. signals.SelectMany(signal => signal.Blocks)]))
     {
         Query = "sum by (instance, block) (podnet_exporter_series_folded) > 0",
-        Details = "A block is admitted as a whole: see [How many series](#how-many-series).",
+        Details = "A block is admitted as a whole: [How many series there are](#how-many-series-there-are) lists them.",
     };
 
     private static MetricDefinition UnheldOf(IReadOnlyList<SignalTotals> signals) => new(
