@@ -506,6 +506,32 @@ public sealed class SeriesBudgetTests : IDisposable
     }
 
     [Fact]
+    public void Adding_and_settling_allocate_nothing_once_every_block_has_been_counted()
+    {
+        var node = Node(pods: 2, namespaces: 1);
+        var accounts = Enumerable.Range(1, 6).Select(i => node.Acquire(new($"ns{i % 2}", $"web-{i}"))).ToList();
+        var traffic = Counted.Both(Counted.Both(Counted.Sent(1, 100, 1), Counted.Delivered(1, 100, 1, Transport.Udp)), new() { Receive = Counted.Sizes((1, 60)) });
+        Round();
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 100; i++)
+        {
+            Round();
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+
+        void Round()
+        {
+            foreach (var account in accounts)
+            {
+                account.Add(traffic);
+            }
+            node.Pods.Settle();
+        }
+    }
+
+    [Fact]
     public async Task A_budget_that_is_used_to_the_full_is_kept()
     {
         var node = Node(pods: 20, namespaces: 2);

@@ -110,7 +110,8 @@ internal sealed partial class PodAccounts
     }
 
     /// <summary>
-    /// Expires the series of pods that are gone for longer than the retention, and gives their lines to blocks that wait. Called once for each drain.
+    /// Expires the series of pods that are gone for longer than the retention, and gives their lines to blocks that wait. Called once for each drain, and allocates
+    /// only when something changes.
     /// </summary>
     internal void Settle()
     {
@@ -125,9 +126,9 @@ internal sealed partial class PodAccounts
             AdmitWaiting(GroupRoom.Namespaces);
             AdmitWaiting(GroupRoom.Pods);
             _ledger.Commit();
-            foreach (var (kind, gauge) in _metrics.SeriesFolded)
+            for (var kind = 0; kind < _metrics.SeriesFolded.Count; kind++)
             {
-                folded += ShowWaiting(kind, gauge);
+                folded += ShowWaiting(_metrics.SeriesFolded[kind].Kind, _metrics.SeriesFolded[kind].Gauge);
             }
             _metrics.Series.Set(CountLines());
             Volatile.Write(ref _rounds, _rounds + 1);
