@@ -33,7 +33,7 @@ public sealed class SeriesBudgetTests
         // Pods with series are among those that leave, and others take their place.
         veths.Remove(Leaving);
         samples = await exporter.ScrapeUntilAsync(samples =>
-            samples.Sum("podnet_exporter_series_folded") < folded && samples.Sum("podnet_exporter_retired_packets_total") > 0 && samples["podnet_exporter_interfaces{state=\"attached\"}"] == Pods - Leaving);
+            samples.Sum("podnet_exporter_series_folded") < folded && samples.Sum("podnet_exporter_retired_packets_total") > 0);
         Assert.Equal(Pods * FramesPerPod, Received(samples, "packets") + samples["podnet_exporter_retired_packets_total{direction=\"receive\"}"]);
         Assert.Equal(Pods * FramesPerPod * FrameBytes, Received(samples, "bytes") + samples["podnet_exporter_retired_bytes_total{direction=\"receive\"}"]);
 

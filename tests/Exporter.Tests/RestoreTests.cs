@@ -246,6 +246,34 @@ public sealed partial class RestoreTests : IDisposable
         AssertAllThere(after, before);
     }
 
+    /// <summary>They have what the others of namespaces do not need of their share, too.</summary>
+    [Fact]
+    public async Task Where_the_budget_is_the_same_pods_that_have_all_of_it_keep_all_of_it()
+    {
+        (string, string?)[] settings = [.. Settings, ("Metrics:MaxSeries", "1000")];
+        _node = Begin(new CountingNode(settings));
+        for (var round = 0; round < 2; round++)
+        {
+            for (var i = 0; i < 200; i++)
+            {
+                if (round == 0)
+                {
+                    _node.Join((ulong)(7 + i), new("shop", $"web-{i}"));
+                }
+                _node.Count(7 + i, Counted.Sent(1, 100, 1));
+            }
+            _node.Pods.Settle();
+        }
+        var before = await _node.ScrapeAsync();
+        var plan = _node.Options.CreatePlan();
+        Assert.InRange(before.CountPodSamples(), plan.PodLines + plan.NamespaceLines - 5, plan.PodLines + plan.NamespaceLines);
+
+        Restart(settings);
+
+        AssertGoesOn(before, await _node.ScrapeAsync());
+        Assert.Equal(before.CountPodSamples(), _node.Pods.Lines);
+    }
+
     public static TheoryData<string, string, string, bool> Changes => new()
     {
         // Whether the pods' packets are shown on.

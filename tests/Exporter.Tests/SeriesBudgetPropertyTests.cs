@@ -98,6 +98,22 @@ public sealed partial class SeriesBudgetPropertyTests
             },
             iter: 250);
 
+    [Fact]
+    public Task While_a_block_waits_for_lines_fewer_are_free_than_the_largest_block_has() =>
+        (from settings in Settings from crowds in Gen.Int[1, 40].Array[2, 4] select (settings, crowds)).SampleAsync(
+            async drawn =>
+            {
+                using var history = new History(drawn.settings);
+                foreach (var namespaces in drawn.crowds)
+                {
+                    history.Replace(namespaces);
+                    history.Settle();
+                    var scrape = await history.Node.ScrapeCommittedAsync();
+                    history.CheckUse(scrape, [.. scrape.Samples.Where(sample => PodFamily().IsMatch(sample))]);
+                }
+            },
+            iter: 250);
+
     private static Gen<string> OneOf(params string[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);
 
     private static (string, string?)[] WithBudget(int spare, params (string Key, string? Value)[] settings)
@@ -309,8 +325,8 @@ public sealed partial class SeriesBudgetPropertyTests
             CheckGroups(samples.Keys);
         }
 
-        /// <summary>While a block waits for lines, fewer are free than the largest block has.</summary>
-        private void CheckUse(ScrapedText scrape, IEnumerable<string> samples)
+        /// <summary>If a block waits for lines, fewer are free than the largest block has.</summary>
+        internal void CheckUse(ScrapedText scrape, IEnumerable<string> samples)
         {
             var waits = scrape.Samples.Where(sample => sample.StartsWith("podnet_exporter_series_folded", StringComparison.Ordinal)).Any(sample => scrape[sample] > 0);
             if (_hasSettled && waits && Node.Options.Metrics.MaxPods == Unlimited)
