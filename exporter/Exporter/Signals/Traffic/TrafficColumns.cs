@@ -1,5 +1,4 @@
 using Exporter.Accounts;
-using Exporter.Bpf;
 using Exporter.Metrics;
 using Exporter.Pods;
 using static Exporter.Metrics.MetricType;
