@@ -88,7 +88,7 @@ internal static class Continuity
         using var mount = new PinnedNode();
         using var pins = PinDirectory.Open(mount.Pins);
         using var ledger = Ledger.Open(pins);
-        var entries = Enumerable.Range(0, Pods).Select(pod => ledger.Open(RecordKind.Group, RecordKey.Of((ulong)pod), null)).ToList();
+        var entries = Enumerable.Range(0, Pods).Select(pod => ledger.Open(RecordKind.Group, RecordKey.Of("", (ulong)pod), null)).ToList();
         TrafficValue traffic = default;
         traffic.Transmit.Transports[0] = new(1, 2, 3);
         var times = new List<double>();

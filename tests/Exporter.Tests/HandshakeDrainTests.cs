@@ -308,7 +308,7 @@ public sealed class HandshakeDrainTests : IDisposable
         // Nothing is kept of those that are gone.
         _node.Commit();
         var next = _node.StartAgain();
-        Assert.Equal([200ul], next.Ledger.FindRestored(RecordKind.MissedChanges).Select(entry => RecordKey.ReadNumber(entry.Key)));
+        Assert.Equal([200ul], next.Ledger.FindRestored(RecordKind.OfSignal).Select(entry => RecordKey.ReadNumber(entry.Key)));
         next.Dispose();
     }
 

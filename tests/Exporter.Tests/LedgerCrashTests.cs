@@ -141,7 +141,7 @@ public sealed class LedgerCrashTests
             var record = (RecordKind.Group, key);
             if (!_open.TryGetValue(record, out var entry))
             {
-                _open[record] = entry = _ledger.Open(RecordKind.Group, RecordKey.Of((ulong)key), null);
+                _open[record] = entry = _ledger.Open(RecordKind.Group, RecordKey.Of("", (ulong)key), null);
             }
             lock (_ledger.Lock)
             {
@@ -188,7 +188,7 @@ public sealed class LedgerCrashTests
             }
             var after = _committed.Copy();
             after.Records[record] = _next.Records[record] = 0;
-            Commit(() => _open[record] = _ledger.OpenNow(RecordKind.Interface, RecordKey.Of((ulong)key)), after);
+            Commit(() => _open[record] = _ledger.OpenNow(RecordKind.Interface, RecordKey.Of("", (ulong)key)), after);
         }
 
         internal void Forget(int pair)
@@ -337,7 +337,7 @@ public sealed class LedgerCrashTests
             }
             _ledger.ForgetOthers([.. _pairs.Select(pair => pair.Id)]);
             _shown = [.. Enumerable.Range(0, Keys).Select(_ => new Shown())];
-            _entries = [.. _shown.Select((shown, key) => _ledger.Open(RecordKind.Group, RecordKey.Of((ulong)key), shown))];
+            _entries = [.. _shown.Select((shown, key) => _ledger.Open(RecordKind.Group, RecordKey.Of("", (ulong)key), shown))];
             _drain = Drain().GetEnumerator();
             CheckShown();
         }

@@ -484,7 +484,7 @@ public sealed class LedgerTests
     public void What_nobody_asks_for_is_found_stays_and_is_not_shown()
     {
         Open(One).Add(Counted.Sent(3, 0));
-        _ledger.Open(RecordKind.HeldTraffic, One, null).Add(Counted.Sent(5, 0));
+        _ledger.Open(RecordKind.Held, One, null).Add(Counted.Sent(5, 0));
         Open(Two).Add(Counted.Sent(7, 0));
         Commit();
 
@@ -495,7 +495,7 @@ public sealed class LedgerTests
         var found = Assert.Single(_ledger.FindRestored(RecordKind.Group));
         Assert.Equal(One, found.Key);
         Assert.Equal(3, Packets(found.Committed));
-        Assert.Equal(5, Packets(Assert.Single(_ledger.FindRestored(RecordKind.HeldTraffic)).Committed));
+        Assert.Equal(5, Packets(Assert.Single(_ledger.FindRestored(RecordKind.Held)).Committed));
         Assert.Empty(_ledger.FindRestored(RecordKind.Interface));
         Assert.Equal([("1", 3), ("2", 7)], Reopened());
     }
@@ -507,7 +507,7 @@ public sealed class LedgerTests
         Commit();
 
         Restart();
-        var held = _ledger.Open(RecordKind.HeldTraffic, One, null);
+        var held = _ledger.Open(RecordKind.Held, One, null);
 
         Assert.Equal(0, Packets(held.Committed));
         Assert.Single(_ledger.FindRestored(RecordKind.Group));

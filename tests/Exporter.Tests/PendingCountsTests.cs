@@ -2,7 +2,6 @@ using Exporter.Bpf;
 using Exporter.Pods;
 using Exporter.Signals;
 using Exporter.Signals.Traffic;
-using Exporter.State;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Time.Testing;
 
@@ -18,7 +17,7 @@ public sealed class PendingCountsTests : IDisposable
     private readonly List<long> _credited = [];
     private readonly List<long> _givenUp = [];
 
-    public PendingCountsTests() => _held = new(_node.Ledger, RecordKind.HeldTraffic, TrafficValue.Fields, owner => (ulong)owner, _time, Wait);
+    public PendingCountsTests() => _held = new(_node.Ledger, TrafficValue.Fields, owner => (ulong)owner, _time, Wait);
 
     public void Dispose() => _node.Dispose();
 
@@ -89,7 +88,7 @@ public sealed class PendingCountsTests : IDisposable
     [Fact]
     public void Without_room_for_another_owner_nothing_is_held_for_it_and_the_others_are_held_on()
     {
-        var held = new PendingCounts<int>(_node.Ledger, RecordKind.HeldHandshakes, TrafficValue.Fields, owner => (ulong)owner, _time, Wait, room: 2);
+        var held = new PendingCounts<int>(_node.Ledger, TrafficValue.Fields, owner => (ulong)owner, _time, Wait, room: 2);
 
         Assert.NotNull(held.TryHold(1));
         Assert.NotNull(held.TryHold(2));

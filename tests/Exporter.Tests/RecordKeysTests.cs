@@ -103,8 +103,12 @@ public sealed class RecordKeysTests
         });
 
     [Fact]
-    public void The_number_of_what_is_held_is_read_as_it_was_written() =>
-        Gen.ULong.Sample(number => Assert.Equal(number, RecordKey.ReadNumber(RecordKey.Of(number))));
+    public void A_signal_and_a_number_are_read_as_they_were_written() =>
+        Gen.Select(Gen.String.AlphaNumeric, Gen.ULong).Sample((signal, number) =>
+        {
+            var key = RecordKey.Of(signal, number);
+            Assert.Equal((signal, number), (RecordKey.ReadSignal(key), RecordKey.ReadNumber(key)));
+        });
 
     /// <summary>Kubernetes' namespaces have up to 63 characters, its pods' names up to 253.</summary>
     [Fact]

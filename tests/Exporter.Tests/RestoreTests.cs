@@ -416,7 +416,7 @@ public sealed partial class RestoreTests : IDisposable
         Assert.Equal(411, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
         Restart();
         Assert.Equal(411, (await _node.ScrapeAsync()).Of("podnet_transmit_bytes_total", CountingNode.Web, "tcp"));
-        Assert.Empty(_node.Ledger.FindRestored(State.RecordKind.HeldTraffic));
+        Assert.Empty(_node.Ledger.FindRestored(State.RecordKind.Held));
     }
 
     [Fact]

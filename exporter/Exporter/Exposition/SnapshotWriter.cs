@@ -61,7 +61,7 @@ internal sealed class SnapshotWriter(PodAccounts accounts)
 
     private static void Write(ArrayBufferWriter<byte> output, byte[] labels, FamilyText.ColumnText column, ReadOnlySpan<ulong> row)
     {
-        if (column.Column is CounterColumn counter)
+        if (column.Column is FieldColumn counter)
         {
             Write(output, labels, column.Lines[0], row[counter.Field], 0);
             return;

@@ -6,12 +6,11 @@ namespace Exporter.Signals;
 
 /// <summary>Counts of owners whose pods are not identified yet, kept until they are or until the wait is over. Used with the ledger's lock.</summary>
 /// <typeparam name="TOwner">Identifies the owner.</typeparam>
-/// <param name="kind">Of its records.</param>
 /// <param name="fields">Of the rows that are held.</param>
 /// <param name="number">What the owner's record is found by.</param>
 /// <param name="room">The most owners whose counts are held: each takes a record of the ledger, some KiB.</param>
 internal sealed class PendingCounts<TOwner>(
-    Ledger ledger, RecordKind kind, RowFields fields, Func<TOwner, ulong> number, TimeProvider time, TimeSpan wait, int room = 4096)
+    Ledger ledger, RowFields fields, Func<TOwner, ulong> number, TimeProvider time, TimeSpan wait, int room = 4096)
     where TOwner : notnull
 {
     private readonly Dictionary<TOwner, Held> _held = [];
@@ -30,7 +29,7 @@ internal sealed class PendingCounts<TOwner>(
     {
         if (!_held.TryGetValue(owner, out var held))
         {
-            _held[owner] = held = new(ledger.Open(kind, RecordKey.Of(number(owner)), null), time.GetTimestamp());
+            _held[owner] = held = new(ledger.Open(RecordKind.Held, RecordKey.Of(fields.Name, number(owner)), null), time.GetTimestamp());
         }
         return held.Entry;
     }

@@ -86,16 +86,15 @@ internal abstract class SignalDrain(RowFields fields, TimeSpan interval)
 /// <typeparam name="TKey">The key of a row.</typeparam>
 /// <typeparam name="TValue">A row: 64-bit counters only.</typeparam>
 /// <typeparam name="TOwner">Identifies the owner that counts are held for until its pod is known.</typeparam>
-/// <param name="kind">Of the records of counts that are held.</param>
 /// <param name="fit">Puts a row that was counted with earlier settings in the ranges of these; null: nothing depends on settings.</param>
 internal abstract class SignalDrain<TKey, TValue, TOwner>(
-    RowFields fields, IRowSource<TKey, TValue> source, IRowOwners<TKey, TOwner> owners, RecordKind kind, SessionContext context, Action<Span<ulong>>? fit = null)
+    RowFields fields, IRowSource<TKey, TValue> source, IRowOwners<TKey, TOwner> owners, SessionContext context, Action<Span<ulong>>? fit = null)
     : SignalDrain(fields, context.Interval)
     where TKey : unmanaged
     where TValue : unmanaged
     where TOwner : notnull
 {
-    private readonly PendingCounts<TOwner> _pending = new(context.Ledger, kind, fields, owners.NumberOf, context.Time, context.HoldFor);
+    private readonly PendingCounts<TOwner> _pending = new(context.Ledger, fields, owners.NumberOf, context.Time, context.HoldFor);
     private readonly ulong[] _row = new ulong[fields.Count];
     private readonly Func<TOwner, IPodAccount?> _findAccount = owners.FindAccount;
     private PendingCounts<TOwner>.Crediter? _credit;
@@ -117,7 +116,7 @@ internal abstract class SignalDrain<TKey, TValue, TOwner>(
     {
         lock (context.Ledger.Lock)
         {
-            foreach (var entry in context.Ledger.FindRestored(kind))
+            foreach (var entry in context.Ledger.FindRestored(RecordKind.Held, Fields))
             {
                 if (owners.TryRestore(RecordKey.ReadNumber(entry.Key), restored, out var owner))
                 {
@@ -126,7 +125,7 @@ internal abstract class SignalDrain<TKey, TValue, TOwner>(
                 else
                 {
                     context.Accounts.Unattributed.Add(entry, Fields);
-                    context.Ledger.Open(kind, entry.Key, null).Remove();
+                    context.Ledger.Open(RecordKind.Held, entry.Key, null).Remove();
                 }
             }
             context.Ledger.Commit();

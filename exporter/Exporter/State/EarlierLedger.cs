@@ -95,7 +95,8 @@ internal sealed class EarlierLedger : IDisposable
             RoundUp(row, "client");
             RoundUp(row, "server");
         }
-        return (kind, kind != RecordKind.Group ? key : IsFirst ? EarlierGroupKey.TranslateFirst(key) : EarlierGroupKey.Translate(key), row);
+        var (translated, translatedKey) = IsFirst ? EarlierKeys.TranslateFirst(kind, key) : EarlierKeys.Translate(kind, key);
+        return (translated, translatedKey, row);
     }
 
     /// <summary>

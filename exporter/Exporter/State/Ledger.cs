@@ -169,6 +169,10 @@ internal sealed class Ledger : IDisposable
     /// <summary>Records of one kind that a previous process has left, and that nothing has opened.</summary>
     internal IReadOnlyList<LedgerEntry> FindRestored(RecordKind kind) => [.. _restored.Where(entry => entry.Kind == kind)];
 
+    /// <summary>The same of one signal.</summary>
+    internal IReadOnlyList<LedgerEntry> FindRestored(RecordKind kind, RowFields signal) =>
+        [.. FindRestored(kind).Where(entry => RecordKey.ReadSignal(entry.Key) == signal.Name)];
+
     /// <summary>
     /// The record of this key: one that a previous process has left, whose rows are shown at once, or a new one, which is there with the next
     /// commit. Two that are open at once have different keys.

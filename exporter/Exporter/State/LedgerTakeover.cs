@@ -50,7 +50,7 @@ internal static class LedgerTakeover
         using var other = ReadSignals(memory, layout) is { } signals ? Ledger.TryRead(memory, signals, layout.Settings) : null;
         if (other is not null)
         {
-            Take(ledger, other.Restored.Select(entry => (entry.Kind, ReadKey(layout, entry), ReadRows(other, entry))), other.CommittedMaps);
+            Take(ledger, other.Restored.Select(entry => (Key: ReadKey(layout, entry), Rows: ReadRows(other, entry))).Select(record => (record.Key.Kind, record.Key.Key, record.Rows)), other.CommittedMaps);
         }
     }
 
@@ -70,10 +70,10 @@ internal static class LedgerTakeover
         return [.. signals];
     }
 
-    private static byte[] ReadKey(MapLayout layout, LedgerEntry entry) =>
-        entry.Kind == RecordKind.Group && layout.Settings == FirstTables ? EarlierGroupKey.Translate(entry.Key) : entry.Key;
+    private static (RecordKind Kind, byte[] Key) ReadKey(MapLayout layout, LedgerEntry entry) =>
+        layout.Settings == FirstTables ? EarlierKeys.Translate(entry.Kind, entry.Key) : (entry.Kind, entry.Key);
 
-    /// <summary>By the counters' names, which no two signals share.</summary>
+    /// <summary>By the names of signal and counter.</summary>
     private static Dictionary<string, ulong> ReadRows(Ledger other, LedgerEntry entry)
     {
         var counters = new Dictionary<string, ulong>();
@@ -81,7 +81,7 @@ internal static class LedgerTakeover
         {
             var row = new ulong[signal.Count];
             entry.ReadTotal(signal, row);
-            foreach (var (name, count) in Name(signal.Names, row))
+            foreach (var (name, count) in Name([.. signal.Names.Select(name => NameOf(signal, name))], row))
             {
                 counters[name] = count;
             }
@@ -89,10 +89,12 @@ internal static class LedgerTakeover
         return counters;
     }
 
+    private static string NameOf(RowFields signal, string counter) => $"{signal.Name}{SignalEnd}{counter}";
+
     private static Dictionary<string, ulong> Name(IReadOnlyList<string> names, ulong[] row) =>
         names.Zip(row).Where(counter => counter.Second > 0).ToDictionary(counter => counter.First, counter => counter.Second);
 
-    /// <summary>Adds each counter to that of the same name.</summary>
+    /// <summary>Adds each counter to that of the same name. The first ledgers have no names of signals, and no name of a counter twice.</summary>
     private static void Take(Ledger ledger, IEnumerable<(RecordKind Kind, byte[] Key, Dictionary<string, ulong> Counters)> records, ReadOnlySpan<CommittedMap> maps)
     {
         lock (ledger.Lock)
@@ -102,7 +104,7 @@ internal static class LedgerTakeover
                 var entry = ledger.Open(kind, key, null);
                 foreach (var signal in ledger.Signals)
                 {
-                    ulong[] row = [.. signal.Names.Select(name => counters.GetValueOrDefault(name))];
+                    ulong[] row = [.. signal.Names.Select(name => counters.TryGetValue(NameOf(signal, name), out var count) || counters.TryGetValue(name, out count) ? count : 0)];
                     if (row.Any(count => count > 0))
                     {
                         entry.Add(signal, row);

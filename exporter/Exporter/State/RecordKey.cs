@@ -1,12 +1,17 @@
+using System.Text;
+
 namespace Exporter.State;
 
 /// <summary>How keys are written.</summary>
 internal static class RecordKey
 {
-    /// <summary>Of what is held for an interface or a namespace.</summary>
-    internal static byte[] Of(ulong number) => BitConverter.GetBytes(number);
+    /// <summary>The key of a record of one signal.</summary>
+    internal static byte[] Of(string signal, ulong number) => [.. BitConverter.GetBytes(number), .. Encoding.UTF8.GetBytes(signal)];
 
     internal static ulong ReadNumber(byte[] key) => BitConverter.ToUInt64(key);
+
+    /// <summary>The signal in a key of <see cref="Of"/>.</summary>
+    internal static string ReadSignal(byte[] key) => Encoding.UTF8.GetString(key.AsSpan(sizeof(ulong)));
 
     internal static byte[] Write(Action<BinaryWriter> write)
     {

@@ -12,12 +12,9 @@ internal enum RecordKind
     /// <summary>An interface, and whose it is. It counts what its pod's group counts too.</summary>
     Interface = 3,
 
-    /// <summary>Traffic of an interface whose pod is not known yet.</summary>
-    HeldTraffic = 4,
+    /// <summary>Counts of one signal that wait for their pod to be known. Its key has the signal and the number of the owner.</summary>
+    Held = 7,
 
-    /// <summary>Handshakes of a network namespace whose pod is not known yet.</summary>
-    HeldHandshakes = 5,
-
-    /// <summary>How many misses of one generation of handshake programs are in the total of them.</summary>
-    MissedChanges = 6,
+    /// <summary>A record that only one signal uses. Its key has the signal and a number.</summary>
+    OfSignal = 8,
 }

@@ -83,6 +83,13 @@ internal sealed partial class ExporterProcess : IDisposable
     /// <summary>Starts it and waits for nothing.</summary>
     internal static ExporterProcess Launch(int port, params string[] options) => new(port, [Binary, .. CommonOptions(port), .. options]);
 
+    /// <summary>As <see cref="Launch"/>, with a command in the place of the binary.</summary>
+    internal static ExporterProcess LaunchInstead(string[] command, params string[] options)
+    {
+        var port = FreePort();
+        return new(port, [.. command, .. CommonOptions(port), .. options]);
+    }
+
     /// <summary>As <see cref="Launch"/>, with a command that becomes the binary, as ip netns exec does.</summary>
     internal static ExporterProcess LaunchBehind(int port, string[] command, params string[] options) => new(port, [.. command, Binary, .. CommonOptions(port), .. options]);
 

@@ -67,10 +67,10 @@ internal static class HandshakeColumns
     }
 
     private static Block RoleBlock(string role, RangesColumn durations) =>
-        new(role, CountsOf(role), [durations, new CounterColumn(Retransmits, FieldOf($"{role}.resent"), role)]);
+        new(role, CountsOf(role), [durations, new FieldColumn(Retransmits, FieldOf($"{role}.resent"), role)]);
 
     private static Block FailureBlock(string role, string reason) =>
-        new(FailuresOf(role), [FieldOfReason(role, reason)], [new CounterColumn(Failures, FieldOfReason(role, reason), role, reason)]);
+        new(FailuresOf(role), [FieldOfReason(role, reason)], [new FieldColumn(Failures, FieldOfReason(role, reason), role, reason)]);
 
     private static string FailuresOf(string role) => $"{role}_failures";
 

@@ -1,5 +1,4 @@
 using Exporter.Bpf;
-using Exporter.State;
 
 namespace Exporter.Signals.Handshakes;
 
@@ -10,7 +9,6 @@ internal sealed class HandshakeDrain(
         HandshakeValue.Fields,
         source,
         new NamespaceRows<HandshakeKey>(context.Pods, static key => key.Netns),
-        RecordKind.HeldHandshakes,
         context,
         row => HandshakeValue.Regroup(row, bounds))
 {

@@ -13,9 +13,9 @@ internal sealed class MissedHandshakes(Ledger ledger, LedgerCounter total)
     /// <summary>Continues with what a previous process has added. Called with the ledger's lock.</summary>
     internal void Restore()
     {
-        foreach (var entry in ledger.FindRestored(RecordKind.MissedChanges))
+        foreach (var entry in ledger.FindRestored(RecordKind.OfSignal, HandshakeValue.Fields))
         {
-            _counted[RecordKey.ReadNumber(entry.Key)] = ledger.Open(RecordKind.MissedChanges, entry.Key, null);
+            _counted[RecordKey.ReadNumber(entry.Key)] = ledger.Open(RecordKind.OfSignal, entry.Key, null);
         }
     }
 
@@ -31,7 +31,7 @@ internal sealed class MissedHandshakes(Ledger ledger, LedgerCounter total)
             {
                 continue;
             }
-            counted ??= _counted[generation] = ledger.Open(RecordKind.MissedChanges, RecordKey.Of(generation), null);
+            counted ??= _counted[generation] = ledger.Open(RecordKind.OfSignal, RecordKey.Of(HandshakeValue.Fields.Name, generation), null);
             LedgerCounter.Add(counted, count - before);
             total.Add(count - before);
         }

@@ -111,7 +111,7 @@ internal static class TrafficColumns
         .. Transport.Values.Select(transport => new Block(
             transport,
             [.. SharedLabels.Direction.Values.Select(direction => FieldOf($"{direction}.{transport}.{weight}"))],
-            [.. counters.Select(counter => new CounterColumn(counter.Family, FieldOf($"{counter.Direction}.{transport}.{counter.Unit}"), transport))])),
+            [.. counters.Select(counter => new FieldColumn(counter.Family, FieldOf($"{counter.Direction}.{transport}.{counter.Unit}"), transport))])),
     ];
 
     private static RangesColumn Sizes(string direction) =>

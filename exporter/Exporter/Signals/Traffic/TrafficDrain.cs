@@ -1,13 +1,12 @@
 using Exporter.Bpf;
 using Exporter.Pods;
-using Exporter.State;
 
 namespace Exporter.Signals.Traffic;
 
 /// <summary>The drain of traffic. Beside the pods' accounts, each interface has totals of its own, which are compared with the kernel's.</summary>
 internal sealed class TrafficDrain(IRowSource<TrafficKey, TrafficValue> source, Func<LossReason, Loss> readLoss, TrafficLosses losses, SessionContext context)
     : SignalDrain<TrafficKey, TrafficValue, PodInterface>(
-        TrafficValue.Fields, source, new InterfaceRows<TrafficKey>(context.Pods, static key => key.Ifindex), RecordKind.HeldTraffic, context)
+        TrafficValue.Fields, source, new InterfaceRows<TrafficKey>(context.Pods, static key => key.Ifindex), context)
 {
     private static readonly LossReason[] LossReasons = Enum.GetValues<LossReason>();
 

@@ -2,9 +2,9 @@ using Exporter.Metrics;
 
 namespace Exporter.Accounts;
 
-/// <summary>A field that is a counter.</summary>
+/// <summary>A field that is one line: a counter, or a gauge.</summary>
 /// <param name="number">Its number in the row.</param>
-internal sealed class CounterColumn(MetricDefinition family, int number, params IReadOnlyList<string> labels) : Column(family, labels)
+internal sealed class FieldColumn(MetricDefinition family, int number, params IReadOnlyList<string> labels) : Column(family, labels)
 {
     /// <summary>The number of the field in the row.</summary>
     internal int Field => number;
