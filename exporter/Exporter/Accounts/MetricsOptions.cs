@@ -36,10 +36,10 @@ internal sealed record MetricsOptions(
             30_000,
             1,
             10_000_000,
-            "Most sample lines of the pods' families together; pods that do not fit are counted under __other__.",
+            "Most sample lines of the pods' families together; blocks of series that do not fit are counted under __other__.",
             isLive: true),
         reader.Number(
-            "Metrics:MaxPods", 1000, 0, 65536, "Most pods (workloads, namespaces) with series of their own; the others are counted under __other__.", isLive: true),
+            "Metrics:MaxPods", 1000, 0, 65536, "Most pods (workloads, namespaces) with any series of their own; the others are counted under __other__.", isLive: true),
         reader.Choice(
             "Metrics:Aggregation",
             SeriesLevel.Pod,
