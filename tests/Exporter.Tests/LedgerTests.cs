@@ -229,7 +229,7 @@ public sealed class LedgerTests
     [Fact]
     public void A_segment_that_no_table_has_is_used_by_the_next_that_needs_one()
     {
-        _memory.Create(Ledger.Layout, FirstSegments, Ledger.SegmentPages);
+        _memory.Create(Ledger.Layout, FirstSegments, LedgerSegments.Pages);
         Restart();
         Fill(300);
 

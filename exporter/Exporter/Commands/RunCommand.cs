@@ -18,16 +18,7 @@ internal static partial class RunCommand
     /// </summary>
     private const int MinThreads = 8;
 
-    /// <summary>Between two looks at the directory of pins: at its lock, or at whether somebody wants it removed.</summary>
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
-
-    /// <summary>How long detaching may take at the end, less than Kubernetes waits; the rest goes with the process.</summary>
-    private static readonly TimeSpan DetachBudget = TimeSpan.FromSeconds(10);
-
-    /// <summary>How long the API server may take at the end to say whether the DaemonSet was deleted: with detaching, less than Kubernetes waits.</summary>
-    private static readonly TimeSpan DaemonSetPatience = TimeSpan.FromSeconds(5);
-
-    /// <summary>How long another exporter has to take the lock after this one has unpinned everything: it tries after each <see cref="Pause"/>.</summary>
+    /// <summary>How long another exporter has to take the lock after this one has unpinned everything: it tries after each <see cref="SessionLoop.Pause"/>.</summary>
     private static readonly TimeSpan SuccessorPatience = TimeSpan.FromSeconds(2);
 
     /// <param name="signals">Read options of signals again when they change; null: of <see cref="AllSignals"/>.</param>
@@ -83,7 +74,7 @@ internal static partial class RunCommand
             server.ShowStandby(StandbyReason.Waiting, $"another exporter has the lock of {pins.Path}; this one waits until that ends");
             while (!pins.IsRemoved && !PinnedState.TryTake(pins))
             {
-                if (!await TryWaitAsync(server.Stopping))
+                if (!await SessionLoop.TryWaitAsync(server.Stopping))
                 {
                     return ExitCode.Success;
                 }
@@ -105,61 +96,32 @@ internal static partial class RunCommand
         using var statistics = bpf.RunStatistics ? TryEnableStatistics(server.Logger) : null;
         await using var state = new NodeState(live.CurrentValue, kernel, api, server.Own, server.LoggerFactory);
         await state.StartAsync();
-        var outcome = Outcome.OptionsChanged;
-        NodeSession? previous = null;
-        while (outcome == Outcome.OptionsChanged)
+        var outcome = await SessionLoop.RunAsync(server, live, state, looking, pins, errors);
+        if (outcome == SessionOutcome.Failed)
         {
-            using var changed = new CancellationTokenSource();
-            // Not Cancel(), which would go on here with what waits for it, and in the midst of that remove the listener that is being called.
-            using var listening = live.OnChange((_, _) => _ = changed.CancelAsync());
-            var session = await NodeSession.StartAsync(live.CurrentValue, state);
-            server.Content.Set(session.Content);
-            LogCounting(server.Logger, kernel.Attacher.Name, session.PodSource);
-            outcome = await WaitAsync(session, looking, pins, server.Stopping, changed.Token);
-            if (outcome == Outcome.End && kernel.Pins is not null)
-            {
-                outcome = await FindEndAsync(state, kernel.Pins, server.Logger);
-            }
-            await session.StopAsync(outcome switch
-            {
-                Outcome.Remove => TimeSpan.MaxValue,
-                Outcome.Unpin or Outcome.UnpinForSuccessor => DetachBudget,
-                Outcome.OptionsChanged => null,
-                _ => kernel.Pins is null or { IsLost: true } ? DetachBudget : null,
-            });
-            if (outcome == Outcome.Failed)
-            {
-                return Fail(ExitCode.Failure, errors, (looking.Exception ?? await session.Failure).ToString());
-            }
-            kernel.Ledger.Restart();
-            // A request that came just before may still be in this one, so it is disposed one change later.
-            if (previous is not null)
-            {
-                await previous.DisposeAsync();
-            }
-            previous = session;
+            return ExitCode.Failure;
         }
         await watching.CancelAsync();
         await looking;
-        if (outcome is Outcome.Remove or Outcome.Unpin or Outcome.UnpinForSuccessor)
+        if (outcome is SessionOutcome.Remove or SessionOutcome.Unpin or SessionOutcome.UnpinForSuccessor)
         {
             kernel.Detach();
             await RemoveAsync(outcome, pins!);
         }
-        return outcome == Outcome.Remove ? await StandByUninstalledAsync(server) : ExitCode.Success;
+        return outcome == SessionOutcome.Remove ? await StandByUninstalledAsync(server) : ExitCode.Success;
     }
 
     /// <summary>
     /// Removes what outlives the process. After an uninstall nobody in this namespace counts. The end of one DaemonSet says nothing about an
     /// exporter that waits, of the DaemonSet that replaces it or of another release: that one takes the lock of the empty folder.
     /// </summary>
-    private static async Task RemoveAsync(Outcome outcome, PinDirectory pins)
+    private static async Task RemoveAsync(SessionOutcome outcome, PinDirectory pins)
     {
         using var client = new TcClient();
-        if (outcome != Outcome.Remove)
+        if (outcome != SessionOutcome.Remove)
         {
             PinnedState.Clear(pins, client);
-            if (outcome == Outcome.UnpinForSuccessor)
+            if (outcome == SessionOutcome.UnpinForSuccessor)
             {
                 return;
             }
@@ -173,64 +135,14 @@ internal static partial class RunCommand
         PinnedState.Remove(pins, client);
     }
 
-    /// <summary>
-    /// What is to be done at the end: unpin where the DaemonSet was deleted. Without an answer all stays: what is pinned by mistake can be removed
-    /// later, and what is removed by mistake is lost.
-    /// </summary>
-    private static async Task<Outcome> FindEndAsync(NodeState state, PinDirectory pins, ILogger logger)
-    {
-        if (await state.FindDaemonSetAsync(DaemonSetPatience) is not var (daemonSet, found, reason))
-        {
-            return Outcome.End;
-        }
-        switch (found)
-        {
-            case DaemonSetState.Present:
-                return Outcome.End;
-            case DaemonSetState.Unknown:
-                LogFateUnknown(logger, daemonSet.Namespace, daemonSet.Name, reason, pins.Path);
-                return Outcome.End;
-            default:
-                LogUnpinning(logger, daemonSet.Namespace, daemonSet.Name, EnumText.Lower(found), pins.Path);
-                return found == DaemonSetState.Replaced ? Outcome.UnpinForSuccessor : Outcome.Unpin;
-        }
-    }
-
     private static async Task<int> StandByUninstalledAsync(ServerHost server)
     {
         LogUninstalled(server.Logger);
         server.ShowStandby(StandbyReason.Uninstalled);
-        while (await TryWaitAsync(server.Stopping))
+        while (await SessionLoop.TryWaitAsync(server.Stopping))
         {
         }
         return ExitCode.Success;
-    }
-
-    private static async Task<Outcome> WaitAsync(NodeSession session, Task looking, PinDirectory? pins, CancellationToken stopping, CancellationToken changed)
-    {
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(stopping, changed);
-        while (true)
-        {
-            if (session.Failure.IsCompleted || looking.IsFaulted)
-            {
-                return Outcome.Failed;
-            }
-            if (!await TryWaitAsync(either.Token))
-            {
-                return stopping.IsCancellationRequested ? Outcome.End : Outcome.OptionsChanged;
-            }
-            if (pins is not null && PinnedState.IsRemovalAskedFor(pins))
-            {
-                return Outcome.Remove;
-            }
-        }
-    }
-
-    /// <summary>Waits a little. Returns false at once when it is cancelled.</summary>
-    private static async Task<bool> TryWaitAsync(CancellationToken cancelled)
-    {
-        await Task.Delay(Pause, cancelled).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return !cancelled.IsCancellationRequested;
     }
 
     private static void LogState(ILogger logger, NodeKernel kernel, string unpinned)
@@ -286,9 +198,6 @@ internal static partial class RunCommand
     [LoggerMessage(29, LogLevel.Warning, "Left the ledger of a later version in {Directory} untouched; counting from zero until that version runs again")]
     private static partial void LogLater(ILogger logger, string directory);
 
-    [LoggerMessage(36, LogLevel.Information, "Counting by {Hook}; pods are identified by {Source}")]
-    private static partial void LogCounting(ILogger logger, string hook, string source);
-
     [LoggerMessage(35, LogLevel.Information, "Running without pins ({Reason}): counters reset at a restart, and traffic between two runs is not counted")]
     private static partial void LogUnpinned(ILogger logger, string reason);
 
@@ -298,12 +207,6 @@ internal static partial class RunCommand
     [LoggerMessage(34, LogLevel.Warning, "Uninstalled on request: all programs and pins are removed. Restart this process to count again")]
     private static partial void LogUninstalled(ILogger logger);
 
-    [LoggerMessage(90, LogLevel.Warning, "The API server did not say whether DaemonSet {Namespace}/{Name} was deleted ({Reason}): the programs on this node keep counting, and {Directory} stays. If it was deleted for good, run 'podnet-exporter uninstall' on this node")]
-    private static partial void LogFateUnknown(ILogger logger, string @namespace, string name, string reason, string directory);
-
-    [LoggerMessage(91, LogLevel.Information, "DaemonSet {Namespace}/{Name} is {State}: detaching from every interface and removing what is in {Directory}")]
-    private static partial void LogUnpinning(ILogger logger, string @namespace, string name, string state, string directory);
-
     [LoggerMessage(31, LogLevel.Warning, "Bpf:RunStatistics has no effect: it needs CAP_SYS_ADMIN, or the sysctl kernel.bpf_stats_enabled set to 1: {Reason}")]
     private static partial void LogNoStatistics(ILogger logger, string reason);
 
@@ -311,27 +214,5 @@ internal static partial class RunCommand
     {
         errors.WriteLine(message);
         return exitCode;
-    }
-
-    /// <summary>Why counting has ended.</summary>
-    private enum Outcome
-    {
-        /// <summary>Options have changed.</summary>
-        OptionsChanged,
-
-        /// <summary>The process is to end.</summary>
-        End,
-
-        /// <summary>The process is to end, and its DaemonSet was deleted: nothing may outlive it.</summary>
-        Unpin,
-
-        /// <summary>The same, and another DaemonSet of its name is there, whose exporter counts here next.</summary>
-        UnpinForSuccessor,
-
-        /// <summary>Somebody wants everything removed.</summary>
-        Remove,
-
-        /// <summary>A loop has failed.</summary>
-        Failed,
     }
 }

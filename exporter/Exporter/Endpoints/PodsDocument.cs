@@ -34,26 +34,32 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
             labels.Names.Zip(pod.Labels.Values).ToDictionary(pair => pair.First, pair => pair.Second),
             pod.IsExcluded,
             [.. folded[(pod.Namespace, pod.Name)].SelectMany(kinds => kinds).Distinct()],
-            known?.Phase,
             known?.HostNetwork ?? false,
-            known is null ? null : [.. known.Addresses.Select(address => address.ToString())],
-            [.. interfaces[(pod.Namespace, pod.Name)]]);
+            [.. interfaces[(pod.Namespace, pod.Name)]])
+        {
+            Phase = known?.Phase,
+            Addresses = known is null ? null : [.. known.Addresses.Select(address => address.ToString())],
+        };
     }
 }
 
 /// <param name="Labels">The labels of its series.</param>
 /// <param name="Folded">The kinds of its blocks of series that the budget has no room for, and that are counted under <c>__other__</c>.</param>
-/// <param name="Phase">From the API server, as <paramref name="Addresses"/>; null if the API server does not have the pod, or no longer.</param>
 internal sealed record PodEntry(
     string Namespace,
     string Pod,
     IReadOnlyDictionary<string, string> Labels,
     bool Excluded,
     IReadOnlyList<string> Folded,
-    string? Phase,
     bool HostNetwork,
-    IReadOnlyList<string>? Addresses,
-    IReadOnlyList<InterfaceEntry> Interfaces);
+    IReadOnlyList<InterfaceEntry> Interfaces)
+{
+    /// <summary>From the API server; null if that does not have the pod, or no longer.</summary>
+    public string? Phase { get; init; }
+
+    /// <inheritdoc cref="Phase"/>
+    public IReadOnlyList<string>? Addresses { get; init; }
+}
 
 /// <param name="Addresses">The addresses in its peer namespace.</param>
 internal sealed record InterfaceEntry(

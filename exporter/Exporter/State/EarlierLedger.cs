@@ -21,7 +21,7 @@ internal sealed class EarlierLedger : IDisposable
     private const ulong RoundingDivisor = 500_000_000_000;
 
     private readonly MapLayout _layout;
-    private readonly List<Ledger.Segment> _segments = [];
+    private readonly List<LedgerSegment> _segments = [];
 
     private EarlierLedger(MapLayout layout) => _layout = layout;
 

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Exporter.Bpf;
 
 namespace Exporter.State;
@@ -11,39 +10,29 @@ namespace Exporter.State;
 /// </summary>
 internal sealed class Ledger : IDisposable
 {
-    internal const int SegmentBytes = SegmentPages * MappedArray.ElementBytes;
-
     /// <summary>The number of the format of tables and keys, which is one more whenever that changes.</summary>
     internal const string Format = "keys=3";
 
-    internal const int SegmentPages = 32;
-
-    /// <summary>Every segment but the first begins with the number of the table whose records it has, plus one; 0: it has none yet.</summary>
-    private const int SegmentHeadBytes = 64;
-
     private const int ShortKeyBytes = 464;
 
-    private readonly ILedgerMemory _memory;
     private readonly MapLayout _layout;
 
     /// <summary>Those of short keys and of long ones, and then one for each signal.</summary>
     private readonly LedgerTable[] _tables;
 
-    private readonly List<Segment> _segments = [];
-
-    /// <summary>Segments that no table has records in.</summary>
-    private readonly Stack<int> _spareSegments = [];
+    private readonly LedgerSegments _segments;
 
     private readonly List<LedgerEntry> _changed = [];
     private readonly List<LedgerEntry> _restored = [];
 
     /// <summary>Records of which a part got no place in the memory, and lives in the process's own until there is one.</summary>
-    private readonly List<LedgerEntry> _unplaced = [];
+    private readonly UnplacedRecords _unplaced = new();
 
     private Ledger(ILedgerMemory memory, IReadOnlyList<RowFields> signals, string format = Format)
     {
-        (_memory, Signals, _layout) = (memory, signals, LayoutOf(signals) with { Settings = format });
+        (Signals, _layout) = (signals, LayoutOf(signals) with { Settings = format });
         _tables = [new(this, null, ShortKeyBytes), new(this, null, KeyRoom), .. signals.Select(signal => new LedgerTable(this, signal, 0))];
+        _segments = new(memory, _layout, _tables);
     }
 
     /// <summary>
@@ -69,8 +58,6 @@ internal sealed class Ledger : IDisposable
     /// <summary>How large a record's key can be, in bytes: a page has a long key, its head and its copies.</summary>
     internal static int KeyRoom => MappedArray.ElementBytes - 48;
 
-    private static int HeadBytes => MappedArray.ElementBytes;
-
     /// <summary>Opens the ledger that is pinned, in whatever layout, or makes one.</summary>
     /// <param name="pins">Null: it ends with the process.</param>
     /// <param name="signals">The signals that have rows in it.</param>
@@ -81,7 +68,7 @@ internal sealed class Ledger : IDisposable
     internal static Ledger OpenIn(ILedgerMemory memory, IReadOnlyList<RowFields> signals)
     {
         var ledger = new Ledger(memory, signals);
-        if (!ledger.TryOpenSegments())
+        if (!ledger._segments.TryOpen())
         {
             foreach (var signal in signals)
             {
@@ -92,7 +79,7 @@ internal sealed class Ledger : IDisposable
             {
                 if (table != 1)
                 {
-                    ledger.AddSegment(table);
+                    ledger._segments.Add(table);
                 }
             }
         }
@@ -105,7 +92,7 @@ internal sealed class Ledger : IDisposable
     internal static Ledger? TryRead(ILedgerMemory memory, IReadOnlyList<RowFields> signals, string format)
     {
         var ledger = new Ledger(memory, signals, format);
-        if (!ledger.TryOpenSegments())
+        if (!ledger._segments.TryOpen())
         {
             return null;
         }
@@ -127,7 +114,7 @@ internal sealed class Ledger : IDisposable
             _changed.Clear();
             _restored.Clear();
             ReadRecords();
-            ReopenUnplaced();
+            _unplaced.Reopen(_restored);
         }
     }
 
@@ -247,10 +234,7 @@ internal sealed class Ledger : IDisposable
         {
             entry.Write(LastCommit + 1);
         }
-        for (var i = _unplaced.Count - 1; i >= 0; i--)
-        {
-            Place(_unplaced[i]);
-        }
+        _unplaced.Place(LastCommit + 1);
         foreach (var map in maps)
         {
             Head.Add(map, LastCommit);
@@ -263,7 +247,7 @@ internal sealed class Ledger : IDisposable
         _changed.Clear();
     }
 
-    public void Dispose() => _segments.ForEach(segment => segment.Dispose());
+    public void Dispose() => _segments.Dispose();
 
     internal void Touch(LedgerEntry entry) => _changed.Add(entry);
 
@@ -282,9 +266,9 @@ internal sealed class Ledger : IDisposable
 
     /// <summary>A place for a key, or null where there is none.</summary>
     internal LedgerTable.Slot? TryTakeKey(int length) =>
-        length <= ShortKeyBytes ? TryTake(0) : length <= KeyRoom ? TryTake(1) : null;
+        length <= ShortKeyBytes ? _segments.TryTake(0) : length <= KeyRoom ? _segments.TryTake(1) : null;
 
-    internal LedgerTable.Slot? TryTakeRow(int signal) => TryTake(TableOf(signal));
+    internal LedgerTable.Slot? TryTakeRow(int signal) => _segments.TryTake(TableOf(signal));
 
     /// <summary>A place for a row: in the memory, or where that has no room in the process's own.</summary>
     internal LedgerTable.Slot TakeRow(int signal, LedgerEntry entry)
@@ -293,50 +277,15 @@ internal sealed class Ledger : IDisposable
         {
             return slot;
         }
-        if (!_unplaced.Contains(entry))
-        {
-            _unplaced.Add(entry);
-        }
+        _unplaced.Add(entry);
         return MakeOwnRow(signal);
     }
 
     internal LedgerTable.Slot MakeOwnRow(int signal) => _tables[TableOf(signal)].MakeOwn();
 
-    private ref LedgerHead Head => ref MemoryMarshal.AsRef<LedgerHead>(_segments[0].Bytes);
+    private ref LedgerHead Head => ref _segments.Head;
 
     private static int TableOf(int signal) => 2 + signal;
-
-    /// <summary>What was committed of these is in the process's own memory, and is left to the next session as the others are.</summary>
-    private void ReopenUnplaced()
-    {
-        var previous = _unplaced.ToArray();
-        _unplaced.Clear();
-        foreach (var entry in previous)
-        {
-            // One whose key has a place was read with the others, without the rows that have none.
-            _restored.RemoveAll(read => read.Kind == entry.Kind && read.Key.AsSpan().SequenceEqual(entry.Key));
-            if (entry.Reopen() is { } reopened)
-            {
-                _unplaced.Add(reopened);
-                _restored.Add(reopened);
-            }
-        }
-    }
-
-    /// <summary>
-    /// Called after the changed entries were written, so that all that this commit puts in force is in the place with it, or not at all.
-    /// </summary>
-    private void Place(LedgerEntry entry)
-    {
-        if (!entry.IsRemoved)
-        {
-            entry.Place(LastCommit + 1);
-            if (entry.HasPlace)
-            {
-                _unplaced.Remove(entry);
-            }
-        }
-    }
 
     /// <summary>What was written of it is in force.</summary>
     private void Finish(LedgerEntry entry)
@@ -351,91 +300,22 @@ internal sealed class Ledger : IDisposable
     /// <summary>A store of eight bytes, after all others: a process that is killed has done it, or has not.</summary>
     private void Flip() => Volatile.Write(ref Head.Commit, ++LastCommit);
 
-    private LedgerTable.Slot? TryTake(int table)
-    {
-        try
-        {
-            if (!_tables[table].HasFree)
-            {
-                AddSegment(table);
-            }
-            return _tables[table].Take();
-        }
-        catch (BpfException)
-        {
-            return null;
-        }
-    }
-
-    private void AddSegment(int table)
-    {
-        if (!_spareSegments.TryPop(out var number))
-        {
-            number = _segments.Count;
-            _segments.Add(_memory.Create(_layout, number, SegmentPages));
-        }
-        if (number > 0)
-        {
-            MemoryMarshal.Write(_segments[number].Bytes, (ulong)table + 1);
-        }
-        foreach (var slot in SlotsOf(number, _tables[table]).Reverse())
-        {
-            _tables[table].Return(slot);
-        }
-    }
-
-    private IEnumerable<LedgerTable.Slot> SlotsOf(int segment, LedgerTable table)
-    {
-        // The head is in the first segment, and its slots are numbered from one on.
-        var beginning = segment == 0 ? HeadBytes : SegmentHeadBytes;
-        return Enumerable.Range(0, (SegmentBytes - beginning) / table.RecordBytes)
-            .Select(index => new LedgerTable.Slot(table, _segments[segment], beginning + (index * table.RecordBytes), ((ulong)segment << 32) + (ulong)index + 1));
-    }
-
-    /// <summary>Opens what there is in the memory.</summary>
-    private bool TryOpenSegments()
-    {
-        while (_memory.Open(_layout, _segments.Count, SegmentPages) is { } segment)
-        {
-            _segments.Add(segment);
-        }
-        return _segments.Count > 0;
-    }
-
     private void ReadRecords()
     {
         LastCommit = Head.Commit;
         Head.ForgetUnfinished();
-        _spareSegments.Clear();
-        Array.ForEach(_tables, table => table.ForgetFree());
         var keys = new Dictionary<ulong, LedgerEntry>();
         var rows = new List<(int Signal, LedgerTable.Slot Slot)>();
-        for (var number = _segments.Count - 1; number >= 0; number--)
+        foreach (var (table, slot) in _segments.Read())
         {
-            var table = number == 0 ? 0 : (int)MemoryMarshal.Read<ulong>(_segments[number].Bytes) - 1;
-            if (table < 0)
+            if (table < TableOf(0))
             {
-                // A process was killed before it had a record in there.
-                _segments[number].Bytes.Clear();
-                _spareSegments.Push(number);
-                continue;
+                var key = slot.Key[..(int)Math.Min(slot.Head[1], (ulong)slot.Table.KeyBytes)].ToArray();
+                keys[slot.Number] = new(this, slot, (RecordKind)slot.Head[0], key);
             }
-            foreach (var slot in SlotsOf(number, _tables[table]).Reverse())
+            else
             {
-                slot.Table.ForgetUnfinished(slot);
-                if (!slot.Table.IsUsed(slot))
-                {
-                    slot.Table.Return(slot);
-                }
-                else if (table < TableOf(0))
-                {
-                    var key = slot.Key[..(int)Math.Min(slot.Head[1], (ulong)slot.Table.KeyBytes)].ToArray();
-                    keys[slot.Number] = new(this, slot, (RecordKind)slot.Head[0], key);
-                }
-                else
-                {
-                    rows.Add((table - TableOf(0), slot));
-                }
+                rows.Add((table - TableOf(0), slot));
             }
         }
         foreach (var (signal, slot) in rows)
@@ -443,13 +323,5 @@ internal sealed class Ledger : IDisposable
             keys.GetValueOrDefault(slot.Head[0])?.Restore(signal, slot);
         }
         _restored.AddRange(keys.Values);
-    }
-
-    /// <summary>A stretch of the memory.</summary>
-    internal abstract class Segment : IDisposable
-    {
-        internal abstract Span<byte> Bytes { get; }
-
-        public abstract void Dispose();
     }
 }

@@ -11,11 +11,11 @@ internal interface ILedgerMemory
 
     /// <summary>Null where there is none.</summary>
     /// <param name="pages">As many as it was made with.</param>
-    Ledger.Segment? Open(MapLayout layout, int segment, int pages);
+    LedgerSegment? Open(MapLayout layout, int segment, int pages);
 
     /// <summary>One more, all of it zero.</summary>
     /// <exception cref="BpfException">There is no room, as <see cref="PinException"/>.</exception>
-    Ledger.Segment Create(MapLayout layout, int segment, int pages);
+    LedgerSegment Create(MapLayout layout, int segment, int pages);
 
     /// <summary>A text that was written for a ledger; null where there is none.</summary>
     string? ReadNote(MapLayout layout, string name);
@@ -32,9 +32,9 @@ internal sealed class OwnMemory : ILedgerMemory
 {
     public IReadOnlyList<MapLayout> Layouts => [];
 
-    public Ledger.Segment? Open(MapLayout layout, int segment, int pages) => null;
+    public LedgerSegment? Open(MapLayout layout, int segment, int pages) => null;
 
-    public Ledger.Segment Create(MapLayout layout, int segment, int pages) => new OwnSegment(pages * MappedArray.ElementBytes);
+    public LedgerSegment Create(MapLayout layout, int segment, int pages) => new OwnSegment(pages * MappedArray.ElementBytes);
 
     public string? ReadNote(MapLayout layout, string name) => null;
 
@@ -47,7 +47,7 @@ internal sealed class OwnMemory : ILedgerMemory
     }
 }
 
-internal sealed class OwnSegment(int bytes) : Ledger.Segment
+internal sealed class OwnSegment(int bytes) : LedgerSegment
 {
     private readonly byte[] _bytes = new byte[bytes];
 
@@ -74,10 +74,10 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
             .Select(note => note.Layout!),
     ];
 
-    public Ledger.Segment? Open(MapLayout layout, int segment, int pages) =>
+    public LedgerSegment? Open(MapLayout layout, int segment, int pages) =>
         MappedArray.Open(pins, Name(layout, segment), pages) is { } array ? new PinnedSegment(array) : null;
 
-    public Ledger.Segment Create(MapLayout layout, int segment, int pages)
+    public LedgerSegment Create(MapLayout layout, int segment, int pages)
     {
         if (segment == 0)
         {
@@ -111,7 +111,7 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
     private static string Name(MapLayout layout, int segment) => $"{Prefix(layout)}_{segment.ToString(CultureInfo.InvariantCulture)}";
 }
 
-internal sealed class PinnedSegment(MappedArray array) : Ledger.Segment
+internal sealed class PinnedSegment(MappedArray array) : LedgerSegment
 {
     internal override Span<byte> Bytes => array.Bytes;
 

@@ -101,7 +101,7 @@ internal sealed class LedgerTable(Ledger ledger, RowFields? fields, int keyBytes
 
     /// <summary>The place of a record.</summary>
     /// <param name="Number">Of the place in the ledger, which is never 0; 0: the record is in memory that ends with the process.</param>
-    internal sealed record Slot(LedgerTable Table, Ledger.Segment Segment, int Offset, ulong Number)
+    internal sealed record Slot(LedgerTable Table, LedgerSegment Segment, int Offset, ulong Number)
     {
         internal Span<ulong> AllWords => MemoryMarshal.Cast<byte, ulong>(Segment.Bytes.Slice(Offset, Table.RecordBytes));
 

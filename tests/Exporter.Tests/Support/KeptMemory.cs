@@ -33,7 +33,7 @@ internal sealed class KeptMemory : ILedgerMemory
         {
             memory.WriteNote(layout, signal.Split('=')[0], ReadLine(ref rest));
         }
-        memory._ledgers[layout.Text] = [.. rest.ToArray().Chunk(hasTables ? Ledger.SegmentBytes : EarlierSegmentBytes)];
+        memory._ledgers[layout.Text] = [.. rest.ToArray().Chunk(hasTables ? LedgerSegments.Bytes : EarlierSegmentBytes)];
         return memory;
 
         static string ReadLine(ref Span<byte> rest)
@@ -47,10 +47,10 @@ internal sealed class KeptMemory : ILedgerMemory
 
     public IReadOnlyList<MapLayout> Layouts => [.. _ledgers.Keys.Select(MapLayout.Parse)];
 
-    public Ledger.Segment? Open(MapLayout layout, int segment, int pages) =>
+    public LedgerSegment? Open(MapLayout layout, int segment, int pages) =>
         _ledgers.TryGetValue(layout.Text, out var segments) && segment < segments.Count ? new KeptSegment(this, segments[segment]) : null;
 
-    public Ledger.Segment Create(MapLayout layout, int segment, int pages)
+    public LedgerSegment Create(MapLayout layout, int segment, int pages)
     {
         Assert.InRange(Encoding.UTF8.GetByteCount(layout.Text), 0, 4095);
         if (Segments >= Room)
@@ -187,7 +187,7 @@ internal sealed class KeptMemory : ILedgerMemory
         }
     }
 
-    private sealed class KeptSegment(KeptMemory memory, byte[] bytes) : Ledger.Segment
+    private sealed class KeptSegment(KeptMemory memory, byte[] bytes) : LedgerSegment
     {
         internal override Span<byte> Bytes
         {
