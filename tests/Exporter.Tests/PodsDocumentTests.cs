@@ -124,7 +124,7 @@ public sealed partial class PodsDocumentTests
     {
         const string Hostile = "<script>alert(\"1\")</script>&'";
         var found = new InterfaceEntry(Hostile, 1, Hostile, Start, [Hostile], new(1, 2), new(3, 4));
-        var document = new PodsDocument(Hostile, Hostile, Start, [new(Hostile, Hostile, new Dictionary<string, string>(), false, [Hostile], false, [found])], [found]);
+        var document = new PodsDocument(Hostile, Hostile, Start, [new() { Namespace = Hostile, Pod = Hostile, Labels = new Dictionary<string, string>(), Folded = [Hostile], Interfaces = [found] }], [found]);
 
         var page = LandingPage.Write(document);
 

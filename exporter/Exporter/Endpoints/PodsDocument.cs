@@ -28,37 +28,44 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
         }
         return new(source.Name, attacher.Name, time.GetUtcNow(), [.. pods.Values], [.. interfaces[default]]);
 
-        void Add(PodIdentity pod, KnownPod? known) => pods[(pod.Namespace, pod.Name)] = new(
-            pod.Namespace,
-            pod.Name,
-            labels.Names.Zip(pod.Labels.Values).ToDictionary(pair => pair.First, pair => pair.Second),
-            pod.IsExcluded,
-            [.. folded[(pod.Namespace, pod.Name)].SelectMany(kinds => kinds).Distinct()],
-            known?.HostNetwork ?? false,
-            [.. interfaces[(pod.Namespace, pod.Name)]])
+        void Add(PodIdentity pod, KnownPod? known) => pods[(pod.Namespace, pod.Name)] = new()
         {
+            Namespace = pod.Namespace,
+            Pod = pod.Name,
+            Labels = labels.Names.Zip(pod.Labels.Values).ToDictionary(pair => pair.First, pair => pair.Second),
+            Excluded = pod.IsExcluded,
+            Folded = [.. folded[(pod.Namespace, pod.Name)].SelectMany(kinds => kinds).Distinct()],
             Phase = known?.Phase,
+            HostNetwork = known?.HostNetwork ?? false,
             Addresses = known is null ? null : [.. known.Addresses.Select(address => address.ToString())],
+            Interfaces = [.. interfaces[(pod.Namespace, pod.Name)]],
         };
     }
 }
 
-/// <param name="Labels">The labels of its series.</param>
-/// <param name="Folded">The kinds of its blocks of series that the budget has no room for, and that are counted under <c>__other__</c>.</param>
-internal sealed record PodEntry(
-    string Namespace,
-    string Pod,
-    IReadOnlyDictionary<string, string> Labels,
-    bool Excluded,
-    IReadOnlyList<string> Folded,
-    bool HostNetwork,
-    IReadOnlyList<InterfaceEntry> Interfaces)
+/// <summary>A pod of this node.</summary>
+internal sealed record PodEntry
 {
-    /// <summary>From the API server; null if that does not have the pod, or no longer.</summary>
+    public required string Namespace { get; init; }
+
+    public required string Pod { get; init; }
+
+    /// <summary>The labels of its series.</summary>
+    public required IReadOnlyDictionary<string, string> Labels { get; init; }
+
+    public bool Excluded { get; init; }
+
+    /// <summary>The kinds of its blocks of series that the budget has no room for, and that are counted under <c>__other__</c>.</summary>
+    public IReadOnlyList<string> Folded { get; init; } = [];
+
+    /// <summary>From the API server, as <see cref="Addresses"/>; null if the API server does not have the pod, or no longer.</summary>
     public string? Phase { get; init; }
 
-    /// <inheritdoc cref="Phase"/>
+    public bool HostNetwork { get; init; }
+
     public IReadOnlyList<string>? Addresses { get; init; }
+
+    public required IReadOnlyList<InterfaceEntry> Interfaces { get; init; }
 }
 
 /// <param name="Addresses">The addresses in its peer namespace.</param>
