@@ -48,10 +48,10 @@
 {{- end -}}
 {{- $pins := include "podnet.pinDirectory" . -}}
 {{- if and $pins (not (hasPrefix "/sys/fs/bpf/" $pins)) -}}
-{{- fail "options.Bpf.PinDirectory: has to be below /sys/fs/bpf, which is what is mounted, or empty" -}}
+{{- fail "options.Bpf.PinDirectory: has to be below /sys/fs/bpf, which the chart mounts, or empty" -}}
 {{- end -}}
 {{- if and .Values.bpfObjects.existingConfigMap (hasKey (.Values.options.Bpf | default dict) "ObjectDirectory") -}}
-{{- fail "options.Bpf.ObjectDirectory: is that of bpfObjects.existingConfigMap; leave one of the two out" -}}
+{{- fail "options.Bpf.ObjectDirectory: bpfObjects.existingConfigMap sets it; remove one of the two" -}}
 {{- end -}}
 {{- $urls := (.Values.options.Server | default dict).Urls | default list | toJson -}}
 {{- if and .Values.tls.existingSecret (contains "http://" $urls) -}}
@@ -64,7 +64,7 @@
 {{- fail "serviceMonitor.enabled: a ServiceMonitor needs the Service; set service.enabled as well, or use podMonitor.enabled" -}}
 {{- end -}}
 {{- if and .Values.auth.existingSecret (not .Values.auth.bearerTokenKey) (not .Values.auth.basicAuthKey) -}}
-{{- fail "auth.existingSecret: say what is in it with auth.bearerTokenKey or auth.basicAuthKey" -}}
+{{- fail "auth.existingSecret: name its key with auth.bearerTokenKey or auth.basicAuthKey" -}}
 {{- end -}}
 {{- if and (or .Values.auth.bearerTokenKey .Values.auth.basicAuthKey) (not .Values.auth.existingSecret) -}}
 {{- fail "auth.bearerTokenKey, auth.basicAuthKey: set auth.existingSecret, the Secret that has the key" -}}

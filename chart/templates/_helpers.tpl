@@ -63,7 +63,7 @@ app.kubernetes.io/name: {{ include "podnet.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
-{{/* The chart's own labels win over those of the values. */}}
+{{/* The chart's own labels win over the labels of the values. */}}
 {{- define "podnet.labels" -}}
 {{- include "podnet.labelsWith" (list . dict) -}}
 {{- end -}}
@@ -204,7 +204,7 @@ off
 {{- dig "Bpf" "PinDirectory" "/sys/fs/bpf/podnet" .Values.options -}}
 {{- end -}}
 
-{{/* Whether an exporter that ends can ask for its DaemonSet, and removes what is pinned where that was deleted: "true", or nothing. */}}
+{{/* Whether an exporter that ends can ask for its DaemonSet, and removes its pins where that was deleted: "true", or nothing. */}}
 {{- define "podnet.unpins" -}}
 {{- if and .Values.rbac.create (include "podnet.usesServiceAccount" .) (include "podnet.pinDirectory" .) -}}
 true
@@ -408,7 +408,7 @@ container.apparmor.security.beta.kubernetes.io/{{ index . 1 }}: {{ get $words $p
 {{- $count -}}
 {{- end -}}
 
-{{/* The hook's pods are none of the Service's and the monitors'. */}}
+{{/* The Service and the monitors do not select the hook's pods. */}}
 {{- define "podnet.uninstallName" -}}
 {{- include "podnet.name" . | trunc 53 | trimSuffix "-" }}-uninstall
 {{- end -}}
@@ -456,7 +456,7 @@ scrapeProtocols:
 port: metrics
 path: /metrics
 scheme: {{ include "podnet.scheme" $root }}
-# The labels namespace and pod are those of the measured pod.
+# The labels namespace and pod name the measured pod.
 honorLabels: true
 {{- with .monitor.interval }}
 interval: {{ . }}
@@ -498,7 +498,7 @@ params:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 relabelings:
-  # Of the exporter's own pod nothing may be left: a measured series that has no such label, as those of a workload have none named pod, would get
+  # Of the exporter's own pod nothing may be left: a measured series that has no such label, as series of a workload have none named pod, would get
   # it from here. The node stays, as node and as instance, and the job is the same whatever the release is called.
   - action: labeldrop
     regex: container|endpoint|namespace|pod|service

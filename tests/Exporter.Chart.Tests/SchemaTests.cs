@@ -78,7 +78,7 @@ public sealed class SchemaTests
 
     [Theory]
     [InlineData("serviceMonitor.enabled: a ServiceMonitor needs the Service", "serviceMonitor.enabled=true", "service.enabled=false")]
-    [InlineData("auth.existingSecret: say what is in it", "auth.existingSecret=s")]
+    [InlineData("auth.existingSecret: name its key", "auth.existingSecret=s")]
     [InlineData("auth.bearerTokenKey, auth.basicAuthKey: set auth.existingSecret", "auth.bearerTokenKey=token")]
     [InlineData("options.Server.Urls: has http, and there is a certificate", "options.Server.Urls={https://*:1,http://*:2}", "tls.existingSecret=s")]
     [InlineData("options.Server.Urls: has https, and there is no certificate", "options.Server.Urls=https://*:9969")]
