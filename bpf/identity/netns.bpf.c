@@ -36,7 +36,7 @@ static __always_inline const struct net *find_network(const struct net *own, __u
 	unsigned char shift;
 
 	id -= BPF_CORE_READ(own, netns_ids.idr_base);
-	/* A tree whose only entry is that of id 0 has no node. */
+	/* A tree whose only entry is id 0's has no node. */
 	if ((entry & XA_TYPE_MASK) != XA_NODE)
 		return id ? NULL : (const void *)entry;
 	for (int level = 0; level < XA_LEVELS; level++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What could not be counted is counted here. The reasons are shared with user
- * space (exporter/Exporter/Signals/Loss.cs).
+ * Packets and handshakes that could not be counted are counted here. The
+ * reasons are shared with user space (exporter/Exporter/Signals/Loss.cs).
  */
 #ifndef PODNET_LOSS_H
 #define PODNET_LOSS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Reads a packet's headers as far as they go. It never changes the packet:
- * what is not in the linear part is copied out with bpf_skb_load_bytes()
+ * bytes beyond the linear part are copied out with bpf_skb_load_bytes()
  * instead of being pulled in.
  */
 #ifndef PODNET_PACKET_H
@@ -22,7 +22,7 @@
 #define SCTP_COMMON_HLEN     12
 #define IPV6_FRAGMENT_OFFSET 0xfff8
 
-/* Longer chains of extension headers are legal, and nobody sends them. */
+/* Longer chains of extension headers are legal, and not seen in practice. */
 #define IPV6_EXTENSIONS_MAX 8
 
 #ifndef IPPROTO_SCTP

@@ -62,7 +62,7 @@
 #define NSEC_PER_USEC 1000ULL
 #define NSEC_PER_MSEC 1000000ULL
 
-/* Upper bounds of the ranges of durations, in nanoseconds, ascending; what is not used is the greatest number. */
+/* Upper bounds of the ranges of durations, in nanoseconds, ascending; unused ones are the greatest number. */
 const volatile __u64 handshake_bounds[HANDSHAKE_DURATIONS - 1] SEC(".rodata.bounds") = {};
 
 /* While programs take the place of others both are attached; those count whose number is in handshakes_current. */
@@ -182,7 +182,7 @@ static __always_inline struct handshake_flow flow_of(bool typed, const struct so
 
 static __always_inline struct handshake_flow socket_flow(bool typed, const struct sock *sk, const struct tcp_sock *tp)
 {
-	/* skc_num is zero by the time that the tracepoint tells of TCP_CLOSE: the port has been given back. */
+	/* skc_num is zero by the time that the tracepoint reports TCP_CLOSE: the port has been given back. */
 	return flow_of(typed, &sk->__sk_common, bpf_ntohs(load(typed, tp, inet_conn.icsk_inet.inet_sport)));
 }
 
@@ -236,8 +236,8 @@ static __always_inline bool came_through_loopback(bool typed, const struct sock 
  * elsewhere: netfilter has redirected the SYN to a proxy in the same
  * namespace, as service meshes do it, and changed the route of the packet only.
  * At this moment the socket does not know yet where the SYN-ACK came in. But
- * the server has announced the MSS of the route that the SYN-ACK took, and
- * that of lo is greater than any network's.
+ * the server has announced the MSS of the route that the SYN-ACK took, and the
+ * MSS of lo is greater than any network's.
  */
 static __always_inline bool answered_on_loopback(bool typed, const struct sock *sk, const struct tcp_sock *tp)
 {
@@ -260,7 +260,7 @@ static __always_inline bool answered_on_loopback(bool typed, const struct sock *
  * Whether a client's SYN, still in its queue, has last gone out through lo,
  * although its own route leads elsewhere: then it was redirected, as above.
  * What goes out is a clone, which is allocated together with the SYN and passes
- * lo as it is; also when it is freed, it tells where it was.
+ * lo as it is; also when it is freed, it shows where it was.
  */
 static __always_inline bool syn_on_loopback(const struct sock *sk)
 {
@@ -276,7 +276,7 @@ static __always_inline bool syn_on_loopback(const struct sock *sk)
 	return dev && BPF_CORE_READ(dev, ifindex) == LOOPBACK_IFINDEX;
 }
 
-/* Whether both ends are in one namespace: its own addresses, whose route is lo, and what was redirected to it. */
+/* Whether both ends are in one namespace: its own addresses, whose route is lo, and redirected connections. */
 static __always_inline bool is_loopback(bool typed, const struct sock *sk, const struct tcp_sock *tp)
 {
 	const struct dst_entry *dst = load(typed, sk, sk_dst_cache);
@@ -285,7 +285,7 @@ static __always_inline bool is_loopback(bool typed, const struct sock *sk, const
 
 	if (dev)
 		return load(typed, dev, ifindex) == LOOPBACK_IFINDEX || came_through_loopback(typed, sk, tp);
-	/* A client that nobody answers gives up its route. */
+	/* A client that gets no answer gives up its route. */
 	flow = socket_flow(typed, sk, tp);
 	return is_loopback_flow(&flow);
 }
@@ -470,8 +470,8 @@ static __always_inline int syn_unanswered(const struct sock *sk)
 
 /*
  * Step: a client's connection is reset, which takes the SYN out of its queue
- * before it is closed. If that was redirected, the failure is none of the
- * network's.
+ * before it is closed. If that was redirected, the network did not cause the
+ * failure.
  */
 static __always_inline int connection_reset(const struct sock *sk)
 {
@@ -496,7 +496,7 @@ static __always_inline void state_changed(bool typed, const struct sock *sk, con
 		syn_unanswered(sk);
 }
 
-/* Most changes of state are none of a handshake's. */
+/* Most changes of state do not belong to a handshake. */
 static __always_inline bool is_in_handshake(int from)
 {
 	return from == TCP_SYN_SENT || from == TCP_SYN_RECV;
@@ -554,9 +554,9 @@ static __always_inline int synack_resent(const struct request_sock *req)
 }
 
 /*
- * Fast Open has no request that waits: there is a socket from the start, whose
- * state tells. By the time that its request is freed nothing tells it from
- * others, but the listener does it.
+ * Fast Open has no request that waits: there is a socket from the start, and
+ * its state is seen. By the time that its request is freed only the listener
+ * distinguishes it from others.
  */
 static __always_inline bool may_be_fast_open(const struct request_sock *req)
 {
@@ -567,7 +567,7 @@ static __always_inline bool may_be_fast_open(const struct request_sock *req)
 
 /*
  * Step: a request is freed. It failed if it was answered and no connection came
- * of it. A SYN cookie is no request that somebody waits for.
+ * of it. A SYN cookie is not a request that waits.
  */
 static __always_inline int request_freed(const struct request_sock *req)
 {
@@ -705,7 +705,7 @@ int BPF_PROG(podnet_tp_state2, const struct sock *sk, const int from, const int 
 	return traced_state(sk, from, to, true);
 }
 
-/* Newer kernels also tell of what could not be sent. */
+/* Newer kernels also report segments that could not be sent. */
 SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(podnet_tp_syn, const struct sock *sk)
 {

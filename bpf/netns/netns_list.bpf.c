@@ -63,7 +63,7 @@ int podnet_find_netns(void *ctx)
 	}
 	number_at -= bpf_core_field_offset(own->list);
 	/*
-	 * The list is a ring. Its head is in no namespace: what is read there is
+	 * The list is a ring. Its head is in no namespace: the number read there is
 	 * another variable of the kernel, and if that happens to be the wanted
 	 * number, something is kept that could have been removed.
 	 */

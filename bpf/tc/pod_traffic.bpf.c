@@ -7,7 +7,7 @@
  * space, only the pod's view exists.
  *
  * The programs count and never decide: they return TCX_NEXT (-1, the same
- * value as TC_ACT_UNSPEC), so that whoever comes later in the chain still runs.
+ * value as TC_ACT_UNSPEC), so that programs later in the chain still run.
  *
  * Plain additions are enough, although a hash value's copy for this CPU is not
  * otherwise protected: both hooks run with bottom halves disabled, so on one
@@ -80,9 +80,9 @@ struct load {
  * __netif_receive_skb_core() takes an 802.1Q tag that stands in the frame out
  * of it before TC runs, so the frame is four bytes shorter here than it was
  * when the interface counted it. A tag that travelled in the skb's metadata,
- * as VLAN devices send it, never was in the frame. What tells them apart is
- * what skb_reorder_vlan_header() leaves in front of the frame when it moves
- * the addresses over the tag: the first four bytes of the destination.
+ * as VLAN devices send it, never was in the frame. They differ by the bytes
+ * that skb_reorder_vlan_header() leaves in front of the frame when it moves the
+ * addresses over the tag: the first four bytes of the destination.
  */
 static __always_inline bool tag_was_in_frame(struct __sk_buff *ctx)
 {
@@ -131,7 +131,7 @@ static __always_inline bool device_lacks_gso(struct __sk_buff *ctx)
  * Whether validate_xmit_vlan() will put the tag from the skb's metadata into
  * the frame after TC has seen it: where the device does not take it beside the
  * frame. Its feature bit for 802.1ad tags comes behind the GSO types, whose
- * number differs from kernel to kernel, so only 802.1Q is told.
+ * number differs from kernel to kernel, so only 802.1Q is recognized.
  */
 static __always_inline bool tag_comes_into_frame(struct __sk_buff *ctx)
 {
@@ -297,7 +297,7 @@ static __noinline int count_first(struct __sk_buff *skb, bool transmit)
 	return count_any(skb, transmit ? &value->transmit : &value->receive, 0, transmit);
 }
 
-/* The map comes first: behind it no call keeps what was read out of the registers. */
+/* The map comes first: no call after it forces values out of the registers. */
 static __always_inline int count_packet(struct __sk_buff *skb, bool transmit)
 {
 	struct traffic_key key = { .ifindex = skb->ifindex };

@@ -21,7 +21,7 @@
 /*
  * Upper bounds of a segment's length in bytes, Ethernet header included: the
  * minimal frame, four doublings, a full Ethernet frame with one VLAN tag, a
- * jumbo frame. What is longer falls into the eighth bucket.
+ * jumbo frame. Longer frames fall into the eighth bucket.
  */
 #define TRAFFIC_SIZE_BOUNDS                                                                                            \
 	{                                                                                                              \
