@@ -15,7 +15,7 @@ public class BpfException : KernelException
     private protected BpfException(string message)
         : base(message, errno: 0) => (Operation, Log) = ("", "");
 
-    /// <param name="operation">What was tried, in words that fit behind "cannot".</param>
+    /// <param name="operation">The operation that failed, in words that fit behind "cannot".</param>
     public BpfException(string operation, int errno, string log = "")
         : base(Compose(operation, errno, log), errno)
     {
@@ -24,7 +24,7 @@ public class BpfException : KernelException
         IsOfVerifier = VerifierLines(log).Length > 0;
     }
 
-    /// <summary>What was tried, in words that fit behind "cannot".</summary>
+    /// <summary>The operation that failed, in words that fit behind "cannot".</summary>
     public string Operation { get; }
 
     /// <summary>What libbpf said meanwhile, the verifier's log included; empty where it said nothing.</summary>

@@ -35,7 +35,7 @@ public sealed class BpfObject : IDisposable
     /// <summary>Parses an object. Nothing reaches the kernel yet.</summary>
     /// <param name="name">The object's name, which libbpf puts before the names of its data maps.</param>
     /// <param name="elf">The file's content; libbpf keeps a copy.</param>
-    /// <exception cref="BpfException">The content is no BPF object that libbpf understands.</exception>
+    /// <exception cref="BpfException">The content is not a BPF object that libbpf understands.</exception>
     public static unsafe BpfObject Open(string name, ReadOnlySpan<byte> elf)
     {
         var (handle, log) = Capture(name, elf);
@@ -79,13 +79,13 @@ public sealed class BpfObject : IDisposable
         }
     }
 
-    /// <summary>Has a program left out when the object is loaded; before <see cref="Load"/>.</summary>
+    /// <summary>Excludes a program from the load of the object; called before <see cref="Load"/>.</summary>
     public void Omit(string program)
     {
         var error = Libbpf.bpf_program__set_autoload(FindProgram(program), 0);
         if (error < 0)
         {
-            throw new BpfException($"leave out the program {program}", -error);
+            throw new BpfException($"exclude the program {program}", -error);
         }
     }
 

@@ -1,6 +1,6 @@
 namespace Exporter.Bpf;
 
-/// <summary>What can refuse bpf(2) to this process although it has the capabilities.</summary>
+/// <summary>Security mechanisms that can refuse bpf(2) to this process although it has the capabilities.</summary>
 /// <param name="Modules">The kernel's security modules, as in lockdown,capability,selinux; null where the kernel does not list them.</param>
 /// <param name="SeLinuxContext">The process's SELinux context; null without SELinux, or where it only reports what its policy does not allow.</param>
 /// <param name="AppArmorProfile">The AppArmor profile that is enforced on the process; null without one.</param>
@@ -48,7 +48,7 @@ public sealed record Confinement(string? Modules, string? SeLinuxContext, string
         {
             suspects.Add(
                 $"SELinux is enforced, and this process is {SeLinuxContext}: its policy has to allow it map_create, map_read, map_write, prog_load and prog_run of the class bpf. " +
-                "'ausearch -m AVC -c podnet-exporter' shows what was refused. In Kubernetes set securityContext.seLinuxOptions.type to a type that may, such as spc_t " +
+                "'ausearch -m AVC -c podnet-exporter' shows the refusals. In Kubernetes set securityContext.seLinuxOptions.type to a type that may, such as spc_t " +
                 "(the chart's seLinuxOptions).");
         }
         if (AppArmorProfile is not null)

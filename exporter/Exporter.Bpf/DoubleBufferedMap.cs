@@ -4,7 +4,7 @@ namespace Exporter.Bpf;
 
 /// <summary>
 /// A pair of hash maps, per CPU or not, behind the one slot of a BPF_MAP_TYPE_ARRAY_OF_MAPS: programs count into the active one while
-/// the idle one is read and emptied at rest, so that no increment is lost. A drain is: <see cref="Read"/>, keep what was read, <see cref="Clear"/>.
+/// the idle one is read and emptied at rest, so that no increment is lost. A drain is: <see cref="Read"/>, commit the rows, <see cref="Clear"/>.
 /// Which step an earlier process has come to is seen from the slot and from the map that was last kept. Used by one thread at a time.
 /// </summary>
 /// <typeparam name="TValue">64-bit counters only.</typeparam>
@@ -30,7 +30,7 @@ public sealed class DoubleBufferedMap<TKey, TValue>
         _isReread = rereads && _stage == Stage.Kept;
 
     /// <param name="slot">The array of maps, with one of the two in its slot.</param>
-    /// <param name="kept">Whether what is in the map of this id is kept already, by an earlier process.</param>
+    /// <param name="kept">Whether an earlier process has already committed the content of the map with this id.</param>
     /// <param name="fields">Of the type; null: all are sums.</param>
     /// <param name="sources">Where the fields are in maps that are laid out otherwise; null: as in the type.</param>
     internal DoubleBufferedMap(BpfMap slot, BpfMap one, BpfMap other, Func<int, bool>? kept = null, RowFields? fields = null, int[]? sources = null)
@@ -51,7 +51,7 @@ public sealed class DoubleBufferedMap<TKey, TValue>
         /// <summary>The idle map is empty: the maps may be swapped.</summary>
         Empty,
 
-        /// <summary>The idle map has rows that nobody has kept.</summary>
+        /// <summary>The idle map has rows that no process has committed.</summary>
         Unread,
 
         /// <summary>The idle map may have rows that are kept.</summary>
@@ -71,7 +71,7 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     public int ReadFrom => _idle.Id;
 
     /// <summary>
-    /// Whether this process has swapped the maps. Until then a read returns what an earlier process has left at rest, and not what was counted
+    /// Whether this process has swapped the maps. Until then a read returns the rows that an earlier process has left at rest, and not the counts
     /// since.
     /// </summary>
     public bool HasSwapped { get; private set; }

@@ -12,7 +12,7 @@ public static unsafe class FileDescriptorLimit
         if (Libc.getrlimit(Libc.RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max)
         {
             limit.rlim_cur = limit.rlim_max;
-            // If it is refused after all, attaching tells when there are too few.
+            // If it is refused after all, attaching fails when there are too few.
             _ = Libc.setrlimit(Libc.RLIMIT_NOFILE, &limit);
         }
     }

@@ -10,8 +10,8 @@ public static unsafe class FileOwner
 
     /// <summary>Why the file, behind symbolic links, is not in the hands of root or of this user alone; null where it is.</summary>
     /// <param name="isReadOnlyEnough">
-    /// Whether the right to write is none where it is mounted read-only: the kubelet makes the directory of a ConfigMap with mode 0777, where nobody
-    /// else comes.
+    /// Whether a read-only mount is enough, whatever the mode: the kubelet makes the directory of a ConfigMap with mode 0777, which no other process
+    /// reaches.
     /// </param>
     public static string? FindProblem(string path, bool isReadOnlyEnough = false)
     {

@@ -1,6 +1,6 @@
 namespace Exporter.Bpf;
 
-/// <summary>A digest that tells texts apart, and needs no library for cryptography.</summary>
+/// <summary>A digest by which texts differ, and that needs no library for cryptography.</summary>
 public static class Fnv1a
 {
     /// <summary>FNV-1a over the text's characters.</summary>

@@ -89,7 +89,7 @@ internal sealed class HashReader<TKey, TValue>
         return _rows.AsSpan(0, _count);
     }
 
-    /// <summary>Takes out of the map what was last read of it.</summary>
+    /// <summary>Deletes the rows of the last read from the map.</summary>
     /// <exception cref="BpfException">Some of it is still there; it has to be read again before this is tried again.</exception>
     internal unsafe void Clear(BpfMap map)
     {

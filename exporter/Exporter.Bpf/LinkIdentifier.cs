@@ -37,11 +37,11 @@ public sealed unsafe class LinkIdentifier(NetNamespaces? namespaces)
     /// </summary>
     private static ulong FindBirth(Link link)
     {
-        // A name that is none of a file's is none of an interface's (net/core/dev.c, dev_valid_name).
+        // A name that a file cannot have, an interface cannot have either (net/core/dev.c, dev_valid_name).
         var path = $"{Directory}/{link.Name}";
         try
         {
-            // The file system may be that of another namespace.
+            // The file system may belong to another namespace.
             if (!int.TryParse(File.ReadAllText($"{path}/ifindex"), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out var ifindex) || ifindex != link.Ifindex)
             {
                 return 0;

@@ -20,9 +20,9 @@ public sealed record MapLayout(string Settings, IReadOnlyList<string> Counters)
     /// <summary>The digest, as names of pins have it.</summary>
     public string Name => Digest.ToString("x16", CultureInfo.InvariantCulture);
 
-    public static MapLayout Parse(string text) => TryParse(text) ?? throw new FormatException($"'{text}' is no layout");
+    public static MapLayout Parse(string text) => TryParse(text) ?? throw new FormatException($"'{text}' is not a layout");
 
-    /// <summary>Null where the text is none, or there is none. Whether it is that of a pin is told by its <see cref="Name"/>.</summary>
+    /// <summary>Null without a text, or if the text is not a layout; its <see cref="Name"/> shows whether it is the pin's.</summary>
     public static MapLayout? TryParse(string? text) =>
         text?.IndexOf(End, StringComparison.Ordinal) is >= 0 and var end ? new(text[..end], text[(end + 1)..].Split(Separator)) : null;
 

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Exporter.Bpf;
 
 /// <summary>
-/// Maps of one object, which programs come and go on: while one program takes the place of another, and with pins also from one process
+/// Maps of one object, which outlive programs: while one program takes the place of another, and with pins also from one process
 /// to the next. Pinned maps are used again only where they are laid out as new ones would be; a set that is laid out otherwise is a
 /// previous one, whose counts are still to be read.
 /// </summary>

@@ -4,5 +4,5 @@ namespace Exporter.Bpf;
 /// <param name="Kind">What the set's pins are named after; no two sets have one.</param>
 /// <param name="Layout">The counters of its values, and the settings that it is made with.</param>
 /// <param name="Maps">The names of its maps in the object.</param>
-/// <param name="MaxEntries">How many entries some of them have, by their names; the others have those of the object.</param>
+/// <param name="MaxEntries">How many entries some of them have, by their names; the others have as many as in the object.</param>
 public sealed record MapSetPlan(string Kind, MapLayout Layout, IReadOnlyList<string> Maps, IReadOnlyDictionary<string, int> MaxEntries);

@@ -4,8 +4,8 @@ using Exporter.Bpf.Native;
 namespace Exporter.Bpf;
 
 /// <summary>
-/// Memory that outlives the process: a BPF_MAP_TYPE_ARRAY with BPF_F_MMAPABLE (Linux 5.5), mapped into this process. What is stored there is
-/// in the map at once, however the process ends. Owns the mapping; a pin keeps the memory.
+/// Memory that outlives the process: a BPF_MAP_TYPE_ARRAY with BPF_F_MMAPABLE (Linux 5.5), mapped into this process. A store is in the map at once,
+/// however the process ends. Owns the mapping; a pin keeps the memory.
 /// </summary>
 public sealed unsafe class MappedArray : IDisposable
 {

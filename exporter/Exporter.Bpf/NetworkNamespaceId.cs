@@ -16,7 +16,7 @@ public sealed record NetworkNamespaceId(ulong Number, bool IsInode)
     /// <summary>As the name of a folder.</summary>
     public string Name => (IsInode ? InodePrefix : "") + Number.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>Null for a name that is not that of a namespace.</summary>
+    /// <summary>Null for a name that is not a namespace's.</summary>
     public static NetworkNamespaceId? TryParse(string name)
     {
         var isInode = name.StartsWith(InodePrefix, StringComparison.Ordinal);

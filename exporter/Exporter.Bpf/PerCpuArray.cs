@@ -3,8 +3,7 @@ using Exporter.Bpf.Native;
 namespace Exporter.Bpf;
 
 /// <summary>
-/// A BPF_MAP_TYPE_PERCPU_ARRAY whose values consist of 64-bit counters. The counters only grow; reading is exact for what was
-/// written before.
+/// A BPF_MAP_TYPE_PERCPU_ARRAY whose values consist of 64-bit counters. The counters only grow; reading is exact for all that was counted before.
 /// </summary>
 public sealed class PerCpuArray<TValue>
     where TValue : unmanaged

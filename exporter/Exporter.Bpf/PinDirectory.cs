@@ -4,9 +4,9 @@ using Exporter.Bpf.Native;
 namespace Exporter.Bpf;
 
 /// <summary>
-/// A directory in a BPF file system. What is pinned there lives on without a process, until it is removed or the machine stops. Only its
-/// owner may change it: whoever could exchange a map would decide what is counted. The directory of the option has a folder for each network
-/// namespace, since several nodes on one machine may share the file system.
+/// A directory in a BPF file system. Pinned objects live on without a process, until they are removed or the machine stops. Only its owner may change
+/// it: a process that could exchange a map could forge counts. The directory of the option has a folder for each network namespace, since several
+/// nodes on one machine may share the file system.
 /// </summary>
 public sealed unsafe class PinDirectory : IDisposable
 {
@@ -114,7 +114,7 @@ public sealed unsafe class PinDirectory : IDisposable
     }
 
     /// <summary>
-    /// Whether the path does not lead to this directory any more: it was removed, or another file system is mounted over it. What this process
+    /// Whether the path names this directory no more: it was removed, or another file system is mounted over it. What this process
     /// pins is then found by no other.
     /// </summary>
     public bool IsLost
@@ -129,10 +129,10 @@ public sealed unsafe class PinDirectory : IDisposable
     }
 
     /// <summary>
-    /// Takes the lock of the directory, which ends with the process at the latest (flock(2)): who has it is the only one that attaches, drains
-    /// and pins here.
+    /// Takes the lock of the directory, which ends with the process at the latest (flock(2)): only the process that has it attaches, drains and pins
+    /// here.
     /// </summary>
-    /// <returns>Whether nobody else has it.</returns>
+    /// <returns>Whether this process has it now.</returns>
     public bool TryLock() => Libc.flock(_directory, Libc.LOCK_EX | Libc.LOCK_NB) == 0;
 
     /// <summary>Takes the lock together with others who take it so.</summary>
@@ -142,7 +142,7 @@ public sealed unsafe class PinDirectory : IDisposable
     /// <summary>Gives the lock back.</summary>
     public void Unlock() => _ = Libc.flock(_directory, Libc.LOCK_UN);
 
-    /// <summary>The names of what is pinned, of directories and of notes, in a part of it.</summary>
+    /// <summary>The names of pins, of directories and of notes, in a part of it.</summary>
     /// <param name="part">The name of a directory; empty for this one.</param>
     public IReadOnlyList<string> List(string part = "")
     {
@@ -165,7 +165,7 @@ public sealed unsafe class PinDirectory : IDisposable
     /// <summary>Null where there is none.</summary>
     public string? ReadNote(string name) => new FileInfo(Resolve(name)).LinkTarget;
 
-    /// <summary>Removes a pin, a note, or a directory with all that is in it; none is no error.</summary>
+    /// <summary>Removes a pin, a note, or a directory with all that is in it. No error if it does not exist.</summary>
     public void Remove(string name)
     {
         var path = Resolve(name);
@@ -230,7 +230,7 @@ public sealed unsafe class PinDirectory : IDisposable
     /// <inheritdoc cref="Pin(int, string)"/>
     public void Pin(BpfLink link, string name) => Pin(link.Fd, name);
 
-    /// <summary>Pins a map, program or link; what has this name already is replaced.</summary>
+    /// <summary>Pins a map, program or link, and replaces a pin of the same name.</summary>
     /// <exception cref="PinException">The kernel refused.</exception>
     internal void Pin(int fd, string name)
     {
@@ -247,7 +247,7 @@ public sealed unsafe class PinDirectory : IDisposable
         }
     }
 
-    /// <summary>What is pinned there, or null.</summary>
+    /// <summary>Returns a descriptor of the pinned object, or null.</summary>
     /// <exception cref="BpfException">The kernel refused.</exception>
     /// <exception cref="PinException">It belongs to somebody else.</exception>
     internal FileDescriptor? Get(string name)

@@ -33,7 +33,7 @@ public sealed class RowFields(string name, IReadOnlyList<string> names, IReadOnl
         throw new ArgumentException($"{name} has no field {field}", nameof(field));
     }
 
-    /// <summary>Differs from that of every other signal, and of another version's fields.</summary>
+    /// <summary>Differs from the name of every other signal, and of another version's fields.</summary>
     public MapLayout Layout => new(name, names);
 
     /// <summary>The counters of a value that consists of nothing else.</summary>
@@ -74,7 +74,7 @@ public sealed class RowFields(string name, IReadOnlyList<string> names, IReadOnl
         regrouped.CopyTo(ranges);
     }
 
-    /// <summary>Adds each field of a row to that of another, by its kind.</summary>
+    /// <summary>Adds each field of a row to the same field of another, by its kind.</summary>
     public void Merge(Span<ulong> total, ReadOnlySpan<ulong> row)
     {
         if (_kinds is null)
@@ -88,7 +88,7 @@ public sealed class RowFields(string name, IReadOnlyList<string> names, IReadOnl
         }
     }
 
-    /// <summary>Adds each counter of a row to that of another of the same length, where all are sums.</summary>
+    /// <summary>Adds each counter of a row to the same counter of another of the same length, where all are sums.</summary>
     public static void Add(Span<ulong> sums, ReadOnlySpan<ulong> row)
     {
         var i = 0;

@@ -16,7 +16,7 @@ namespace Exporter.Bpf.Attach;
 /// <param name="pins">Null: programs are not pinned.</param>
 public sealed class ClsactAttacher(ProgramPair programs, TcClient client, ushort priority, PinDirectory? pins = null) : TcAttacher, IDisposable
 {
-    /// <summary>"pn" in ASCII; any number would do that nobody else is likely to use.</summary>
+    /// <summary>"pn" in ASCII; any number would do that other programs are unlikely to use.</summary>
     private const uint FirstHandle = 0x706e;
 
     private const int Attempts = 16;

@@ -41,7 +41,7 @@ internal sealed record FilterName(string Program, int ProgramId, string? Owner)
             return Unpinned;
         }
         const int Room = 64;
-        // A path that does not fit is shortened to what still tells directories apart.
+        // A path that does not fit is replaced by its digest, by which directories still differ.
         return Pinned + (Encoding.UTF8.GetByteCount(path) <= MaxBytes - Room ? path : $"#{Fnv1a.Of(path):x16}");
     }
 

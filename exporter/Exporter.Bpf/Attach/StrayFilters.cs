@@ -4,7 +4,7 @@ using Exporter.Bpf.Netlink;
 namespace Exporter.Bpf.Attach;
 
 /// <summary>
-/// Filters of exporters that do not run any more: they count into maps that nobody reads, or a second time. A filter of an exporter that
+/// Filters of exporters that do not run any more: they count into maps that no process reads, or a second time. A filter of an exporter that
 /// runs, of another pin directory or of another program is never touched.
 /// </summary>
 public static class StrayFilters

@@ -37,13 +37,13 @@ public abstract class TcAttacher
     /// <returns>How many were removed.</returns>
     public abstract int RemoveStrays();
 
-    /// <summary>Leaves attachments to who comes next in this process.</summary>
+    /// <summary>Leaves attachments to the next session in this process.</summary>
     public void Leave(IEnumerable<TcAttachment> attachments) => _left = [.. attachments];
 
-    /// <summary>What was left, once; null where nobody has come before.</summary>
+    /// <summary>Takes over the attachments that a previous session left, once; null where there was none.</summary>
     public IReadOnlyList<TcAttachment>? TakeLeft() => Interlocked.Exchange(ref _left, null);
 
-    /// <summary>All attachments are renewed: what was kept for the former programs is given up.</summary>
+    /// <summary>Ends the renewal of all attachments: releases claims and pins of the previous programs.</summary>
     public virtual void EndRenewal()
     {
     }

@@ -3,8 +3,8 @@ using Exporter.Bpf.Netlink;
 namespace Exporter.Bpf.Attach;
 
 /// <summary>
-/// One of the programs, attached to an interface. Disposing detaches it. Without that, what is pinned goes on, and everything else ends with
-/// the process.
+/// One of the programs, attached to an interface. Disposing detaches it. Without that, a pinned attachment stays, and any other ends with the
+/// process.
 /// </summary>
 public abstract class TcAttachment(int ifindex, TcDirection direction) : IDisposable
 {
@@ -16,7 +16,7 @@ public abstract class TcAttachment(int ifindex, TcDirection direction) : IDispos
     public string? PinProblem { get; init; }
 
     /// <summary>Puts the program that is loaded now in the place of the one that is attached, in one step: no packet is missed or seen by both.</summary>
-    /// <exception cref="BpfException">The kernel refused; the former goes on.</exception>
+    /// <exception cref="BpfException">The kernel refused; the previous program keeps running.</exception>
     public abstract void Renew();
 
     /// <summary>False where somebody has removed the pin; true where it is there, or none is to be made.</summary>

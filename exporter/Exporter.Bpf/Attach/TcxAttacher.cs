@@ -48,7 +48,7 @@ public sealed unsafe class TcxAttacher(ProgramPair programs, PinDirectory? pins 
     }
 
     /// <summary>
-    /// A link stays with its interface, so an index that a link has is that of the interface it was attached to; it has 0 when that is gone.
+    /// A link stays with its interface, so a link's index belongs to the interface it was attached to, and is 0 when that is gone.
     /// </summary>
     public override IEnumerable<TcAttachment> Adopt(ICollection<Exception> problems)
     {
@@ -86,7 +86,7 @@ public sealed unsafe class TcxAttacher(ProgramPair programs, PinDirectory? pins 
         };
     }
 
-    /// <summary>How many programs, whoever's, run there; 0 where the interface is gone.</summary>
+    /// <summary>Number of programs, of any process, that run there; 0 where the interface is gone.</summary>
     internal static int CountPrograms(int ifindex, TcDirection direction)
     {
         var count = 0u;

@@ -13,7 +13,7 @@ internal static unsafe partial class Libbpf
 {
     private const string Library = "libbpf";
 
-    /// <summary>struct bpf_object_open_opts, as far as it is used; <c>sz</c> tells libbpf how far that is.</summary>
+    /// <summary>struct bpf_object_open_opts, as far as it is used; <c>sz</c> says how far that is.</summary>
     [StructLayout(LayoutKind.Sequential)]
     internal struct bpf_object_open_opts
     {
@@ -229,7 +229,7 @@ internal static unsafe partial class Libbpf
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int bpf_obj_pin(int fd, string path);
 
-    /// <summary>Returns a descriptor of what is pinned there.</summary>
+    /// <summary>Returns a descriptor of the object that is pinned there.</summary>
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int bpf_obj_get(string path);
 

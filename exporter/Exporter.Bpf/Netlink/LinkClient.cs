@@ -92,7 +92,7 @@ public sealed class LinkClient : IDisposable
                     }
                 }
             });
-            // EINVAL: the file is no network namespace (any more).
+            // EINVAL: the file is not a network namespace (any more).
             return errno is 0 or Errno.EINVAL ? id : throw new NetlinkException("ask for a namespace's id", errno, reason);
         }
         finally

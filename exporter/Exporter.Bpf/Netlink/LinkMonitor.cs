@@ -93,8 +93,8 @@ public sealed unsafe class LinkMonitor : IDisposable
 
     /// <summary>
     /// Everything that waits in the socket, so that a burst is one wake-up. After an overrun the kernel drops every event, without
-    /// saying so again, until the socket is empty (net/netlink/af_netlink.c, NETLINK_S_CONGESTED). So it is emptied, and what is in
-    /// it is worth nothing: a list that is made afterwards is newer.
+    /// saying so again, until the socket is empty (net/netlink/af_netlink.c, NETLINK_S_CONGESTED). So it is emptied, and its events are dropped: a
+    /// list that is made afterwards is newer.
     /// </summary>
     private LinkWait ReceiveAll(List<LinkEvent> events)
     {

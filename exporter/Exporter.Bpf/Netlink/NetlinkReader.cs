@@ -25,7 +25,7 @@ internal readonly ref struct NetlinkMessage(ushort type, ushort flags, uint sequ
         where T : unmanaged => new(Payload[Math.Min(Payload.Length, Align(sizeof(T)))..]);
 }
 
-/// <summary>Walks over the messages of one datagram. Stops at what is cut short.</summary>
+/// <summary>Walks over the messages of one datagram. Stops at a truncated one.</summary>
 internal ref struct NetlinkMessages(ReadOnlySpan<byte> datagram)
 {
     private ReadOnlySpan<byte> _rest = datagram;
@@ -52,7 +52,7 @@ internal ref struct NetlinkMessages(ReadOnlySpan<byte> datagram)
     }
 }
 
-/// <summary>Walks over attributes. Stops at what is cut short.</summary>
+/// <summary>Walks over attributes. Stops at a truncated one.</summary>
 internal ref struct NetlinkAttributes(ReadOnlySpan<byte> attributes)
 {
     private ReadOnlySpan<byte> _rest = attributes;

@@ -39,7 +39,7 @@ public sealed class TcClient : IDisposable
         {
             return errno;
         }
-        // What is there may be a qdisc of the other kind, which has the same handle.
+        // The existing qdisc may be of the other kind, which has the same handle.
         // Without NLM_F_ECHO the kernel only notifies others of the answer (net/sched/sch_api.c, qdisc_get_notify).
         writer = _channel.Begin(RTM_GETQDISC, NLM_F_ECHO | NLM_F_ACK);
         writer.Body(new TcMessage { Ifindex = ifindex, Parent = TC_H_CLSACT });
