@@ -11,7 +11,7 @@ namespace Exporter.Accounts;
 /// <param name="isHost">Whether it is the host's alone, which has fewer blocks.</param>
 internal sealed class Account(LabelValues labels, GroupRoom room, bool isHost)
 {
-    /// <summary>By the number of the block: the weight of what was counted while it waited.</summary>
+    /// <summary>By the number of the block: the weight of the counts while it waited.</summary>
     private ulong[] _weights = [];
 
     internal LabelValues Labels => labels;
@@ -41,7 +41,7 @@ internal sealed class Account(LabelValues labels, GroupRoom room, bool isHost)
     /// <summary>When it last lost one.</summary>
     internal long ReleasedAt { get; set; }
 
-    /// <summary>What was committed of a signal: all zero where nothing was counted.</summary>
+    /// <summary>The committed counts of a signal: all zero where nothing was counted.</summary>
     internal ReadOnlySpan<ulong> ReadCommitted(LevelPlan.SignalPlan signal)
     {
         var row = Entry is null ? default : Entry.ReadCommitted(signal.Fields);

@@ -5,7 +5,7 @@ using Prometheus;
 
 namespace Exporter.Accounts;
 
-/// <summary>The families about the pods' accounts: how many lines they have, and what is in none of them.</summary>
+/// <summary>The families about the pods' accounts: how many lines they have, and the counts that are in none of them.</summary>
 internal sealed class AccountMetrics
 {
     private static readonly MetricDefinition SeriesFamily = new(MetricType.Gauge, "podnet_exporter_series", "sample lines", "Sample lines of the pods' families.")
@@ -59,10 +59,10 @@ internal sealed class AccountMetrics
     /// <summary>Counts of pods that are to have no series.</summary>
     internal Totals Excluded { get; }
 
-    /// <summary>What is counted under <c>__other__</c>, for which there was no room.</summary>
+    /// <summary>Counts under <c>__other__</c>, for which there was no room.</summary>
     internal Totals Folded { get; }
 
-    /// <summary>What was counted in series that have left.</summary>
+    /// <summary>Counts of series that were removed since.</summary>
     internal Totals Retired { get; }
 
     internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<SignalTotals> signals) =>

@@ -106,7 +106,8 @@ internal sealed class LevelAccounts(
         }
     }
 
-    /// <summary>Gives room to blocks that wait: those of one kind by their weight. A block that does not fit does not stop a smaller one of another kind.</summary>
+    /// <summary>Gives room to blocks that wait: blocks of one kind by their weight. A block that does not fit does not stop a smaller one of another
+    /// kind.</summary>
     internal void AdmitWaiting(GroupRoom room)
     {
         var waiting = 0ul;
@@ -149,7 +150,7 @@ internal sealed class LevelAccounts(
         return true;
     }
 
-    /// <summary>Gives the account those of these blocks that have room. They begin at zero.</summary>
+    /// <summary>Gives the account the ones of these blocks that have room. They begin at zero.</summary>
     /// <returns>Whether it has got one.</returns>
     private bool TryAdmit(Account account, ulong blocks, bool isWaiting)
     {

@@ -45,7 +45,7 @@ internal sealed partial class PodAccounts
         Restore();
     }
 
-    /// <summary>How often <see cref="Settle"/> has ended: what is counted changes from one to the next.</summary>
+    /// <summary>How often <see cref="Settle"/> has ended: committed counts change from one to the next.</summary>
     internal long Rounds => Volatile.Read(ref _rounds);
 
     /// <summary>How many sample lines the pods' series have.</summary>
@@ -122,7 +122,7 @@ internal sealed partial class PodAccounts
             {
                 level.Expire();
             }
-            // Before the pods, which can have what is left of the share.
+            // Before the pods, which can have the rest of the share.
             AdmitWaiting(GroupRoom.Namespaces);
             AdmitWaiting(GroupRoom.Pods);
             _ledger.Commit();

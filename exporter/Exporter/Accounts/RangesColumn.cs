@@ -7,7 +7,7 @@ namespace Exporter.Accounts;
 /// <param name="first">The number of the first range's count in the row; its sum follows, and then the next range.</param>
 /// <param name="ranges">How many ranges the row has: one for each bound, one above, and some that are not used.</param>
 /// <param name="bounds">The upper bounds in the unit of the sums, inclusive, ascending.</param>
-/// <param name="decimals">The family's unit is this many powers of ten greater than that of the sums.</param>
+/// <param name="decimals">The family's unit is this many powers of ten greater than the sums' unit.</param>
 internal sealed class RangesColumn(
     MetricDefinition family, int first, int ranges, IReadOnlyList<ulong> bounds, int decimals, params IReadOnlyList<string> labels) : Column(family, labels)
 {

@@ -3,8 +3,8 @@ using Exporter.State;
 namespace Exporter.Accounts;
 
 /// <summary>
-/// The sample lines that are not set aside. A share is kept for the others of single namespaces, until a block of a pod waits: then it has what is left of the
-/// share. Lines come back only where <see cref="PodAccounts.Settle"/> gives them to blocks that wait; so no other block can overtake these.
+/// The sample lines that are not set aside. A share is kept for the others of single namespaces, until a block of a pod waits: then it has the rest
+/// of the share. Lines come back only where <see cref="PodAccounts.Settle"/> gives them to blocks that wait; so no other block can overtake these.
 /// </summary>
 internal sealed class SeriesPool(SeriesPlan plan)
 {

@@ -10,7 +10,7 @@ namespace Exporter.Accounts;
 internal sealed record SignalTotals(RowFields Fields, IReadOnlyList<TotalUnit> Units, IReadOnlyList<string> Blocks, string Unattributed, string? Details = null);
 
 /// <summary>One family of each total.</summary>
-/// <param name="Name">Of what is counted, in the families' names.</param>
+/// <param name="Name">Of the counted things, in the families' names.</param>
 /// <param name="Help">With {0} for which they are, and {1} for the name of the total.</param>
 /// <param name="Label">Has a series for each of its values.</param>
 /// <param name="IsByLabel">Whether the example asks for each value.</param>

@@ -7,7 +7,7 @@ using Prometheus;
 
 namespace Exporter.Accounts;
 
-/// <summary>One total of what was counted, beside the pods' series. It continues after a restart.</summary>
+/// <summary>One total of counts, beside the pods' series. It continues after a restart.</summary>
 internal sealed class Totals : IPodAccount, ILedgerView
 {
     private readonly LedgerEntry _entry;

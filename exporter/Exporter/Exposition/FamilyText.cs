@@ -5,7 +5,7 @@ using Exporter.Metrics;
 
 namespace Exporter.Exposition;
 
-/// <summary>A family of pods as it is written: its head, and what is the same in all lines of each of its columns. Immutable.</summary>
+/// <summary>A family of pods as it is written: its head, and the constant parts of the lines of each of its columns. Immutable.</summary>
 internal sealed class FamilyText
 {
     private const string TotalEnd = "_total";
@@ -71,7 +71,7 @@ internal sealed class FamilyText
 
         internal ulong Block { get; }
 
-        /// <summary>A counter has one; a histogram those of its buckets, of the infinite one, of its sum and of its count.</summary>
+        /// <summary>A counter has one; a histogram has one for each bucket, for the infinite one, for its sum and for its count.</summary>
         internal Line[] Lines { get; }
 
         private static string WriteBound(double bound, ExpositionFormat format)

@@ -4,7 +4,8 @@ using Exporter.Accounts;
 
 namespace Exporter.Exposition;
 
-/// <summary>Writes the pods' families from what was committed to their accounts: all lines are of one moment. Allocates nothing for a line.</summary>
+/// <summary>Writes the pods' families from the committed counts of their accounts: all lines are of one moment. Allocates nothing for a
+/// line.</summary>
 internal sealed class SnapshotWriter(PodAccounts accounts)
 {
     private const int LongestNumber = 20;

@@ -6,8 +6,8 @@ using Exporter.Pods;
 namespace Exporter.Interfaces;
 
 /// <summary>
-/// Finds the addresses in the namespace that an interface leads to. Without CAP_NET_BROADCAST the kernel tells nobody of addresses in
-/// other namespaces, so it is asked: often at first, since an interface gets its address within milliseconds, and then ever less.
+/// Finds the addresses in an interface's peer namespace. Without CAP_NET_BROADCAST the kernel sends no events of addresses in other namespaces, so it
+/// is asked: often at first, since an interface gets its address within milliseconds, and then ever less.
 /// </summary>
 internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
 {

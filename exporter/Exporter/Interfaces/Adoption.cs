@@ -112,7 +112,7 @@ internal sealed partial class Adoption(InterfaceContext context, InterfaceRecord
         }
         var proven = FindProven(restored, links);
         context.Watcher.Links.Restore([.. proven.Values], restored[^1].Generation);
-        // A number that may have come back is not taken for that of a namespace unless the interface is known to be the same.
+        // A number that may have come back is not taken for a namespace's unless the interface is known to be the same.
         var located = restored.Where(owner => owner.Identity.PeerNamespace != 0 && (context.HasCookies || proven.ContainsKey(owner))).ToList();
         foreach (var same in located.GroupBy(owner => owner.Identity.PeerNamespace))
         {

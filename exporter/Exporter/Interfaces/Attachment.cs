@@ -81,7 +81,7 @@ internal sealed class Attachment(PodInterface owner, TimeProvider time)
         _retryAfter = _retry.Next();
     }
 
-    /// <summary>What was attached, which it has no more.</summary>
+    /// <summary>Takes its attachments from it.</summary>
     internal IReadOnlyList<TcAttachment> TakeHandles()
     {
         TcAttachment[] handles = [.. Handles];

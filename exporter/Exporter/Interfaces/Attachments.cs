@@ -245,8 +245,8 @@ internal sealed partial class Attachments(InterfaceContext context, InterfaceRec
     }
 
     /// <summary>
-    /// Counts the packets that an interface has carried since its programs were last there, or since it was made, without those of the moment in which programs
-    /// are being attached to it. Called when everything that its programs have counted is read.
+    /// Counts the packets that an interface has carried since its programs were last there, or since it was made, except while programs are being
+    /// attached to it. Called when everything that its programs have counted is read.
     /// </summary>
     private void CountMissed(PodInterface owner, TcDirection direction)
     {

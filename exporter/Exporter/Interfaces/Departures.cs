@@ -57,7 +57,7 @@ internal sealed class Departures(InterfaceContext context, PinCheck pinCheck)
         return false;
     }
 
-    /// <summary>What was attached to this index is detached now. Returns whether nothing is left.</summary>
+    /// <summary>Detaches the programs of departed interfaces with this index. Returns whether none stays attached.</summary>
     internal bool TryDetach(int ifindex)
     {
         _attached.RemoveAll(departure => departure.Ifindex == ifindex && departure.IsDue && TryDetach(departure));

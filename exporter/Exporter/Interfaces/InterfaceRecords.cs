@@ -4,7 +4,7 @@ using Exporter.State;
 namespace Exporter.Interfaces;
 
 /// <summary>
-/// Whose each interface is and what it is known by, in the ledger: so that what is counted while no exporter runs has an owner, also where the
+/// Records of the owner and the identity of each interface, in the ledger: so counts from while no exporter runs have an owner, also where the
 /// interface is gone by then. For the reconciler alone.
 /// </summary>
 internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
@@ -25,7 +25,7 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
                 var open = ledger.Open(RecordKind.Interface, record.Entry.Key, null);
                 if (record.Entry != entry)
                 {
-                    // An earlier version has written the counts with the commit after that of the record.
+                    // An earlier version has written the counts one commit after the record.
                     Move(open, entry);
                 }
             }
@@ -43,23 +43,23 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
         return [.. _records.Keys.OrderBy(owner => owner.Generation)];
     }
 
-    /// <summary>Writes what is known of an interface now; it is there at once.</summary>
+    /// <summary>Writes the owner and the identity of an interface, at once.</summary>
     internal void Save(PodInterface owner)
     {
-        var former = _records.GetValueOrDefault(owner);
+        var previous = _records.GetValueOrDefault(owner);
         var key = new InterfaceKey(owner.Generation, owner.Link, owner.SeenAt, owner.Identity.PeerNamespace, labels.Names, owner.Pod)
         {
             Birth = owner.Identity.Birth,
             Uncounted = owner.Uncounted,
             BornAfter = owner.BornAfter,
         }.Write();
-        if (former?.Key.AsSpan().SequenceEqual(key) == true)
+        if (previous?.Key.AsSpan().SequenceEqual(key) == true)
         {
             return;
         }
         lock (ledger.Lock)
         {
-            owner.Record = _records[owner] = ledger.OpenNow(RecordKind.Interface, key, former);
+            owner.Record = _records[owner] = ledger.OpenNow(RecordKind.Interface, key, previous);
         }
     }
 

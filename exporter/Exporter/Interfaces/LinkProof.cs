@@ -11,7 +11,7 @@ internal enum LinkProof
     /// <summary>It is another one, made since. The previous one is gone, and its programs with it: what they counted is its pod's.</summary>
     Another,
 
-    /// <summary>It is, but its other end is in another namespace now: what was counted meanwhile may be of either pod.</summary>
+    /// <summary>It is, but its other end is in another namespace now: counts since then may be of either pod.</summary>
     Moved,
 
     /// <summary>Nothing says so: it may be the same or another.</summary>

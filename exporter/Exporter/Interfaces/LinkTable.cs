@@ -4,8 +4,9 @@ using Exporter.Bpf.Netlink;
 namespace Exporter.Interfaces;
 
 /// <summary>An interface during one life of its index.</summary>
-/// <param name="Generation">Greater than that of every interface seen before.</param>
-/// <param name="IsNew">It came while the exporter runs, as an event told, or since a former process has ended, whose interfaces are known.</param>
+/// <param name="Generation">Greater than the generation of every interface seen before.</param>
+/// <param name="IsNew">It came while the exporter runs, as an event reported, or since a previous process has ended, whose interfaces are
+/// known.</param>
 /// <param name="SeenAt">When it was first seen; it is not younger than that.</param>
 /// <param name="BornAfter">It was not there before that time; null if it was there when the first list was made.</param>
 internal sealed record TrackedLink(Link Link, long Generation, bool IsNew, DateTimeOffset SeenAt, DateTimeOffset? BornAfter = null)

@@ -9,7 +9,7 @@ namespace Exporter.Interfaces;
 /// <summary>Keeps the table of interfaces up to date with the kernel, on a thread of its own that sleeps in it.</summary>
 /// <param name="monitor">Subscribed before the first list is made: what changes in between is an event.</param>
 /// <param name="identifier">Null: interfaces are known by what rtnetlink says of them.</param>
-/// <param name="pods">Gets the peer namespaces; null: nobody asks for them.</param>
+/// <param name="pods">Gets the peer namespaces; null: they are not needed.</param>
 internal sealed partial class LinkWatcher(
     LinkMonitor monitor,
     ChangeSignal changes,
@@ -24,7 +24,7 @@ internal sealed partial class LinkWatcher(
 
     private static readonly TimeSpan WakeUp = TimeSpan.FromSeconds(5);
 
-    /// <summary>Should the table ever be wrong, for this long at the most.</summary>
+    /// <summary>Longest time for which the table can be wrong.</summary>
     private static readonly TimeSpan RelistInterval = TimeSpan.FromMinutes(1);
 
     private static readonly TimeSpan RetryList = TimeSpan.FromSeconds(1);
@@ -133,7 +133,7 @@ internal sealed partial class LinkWatcher(
                 _table.Set(changed.Link, Identify(changed.Link));
                 break;
             case LinkRemoved removed when _table.Remove(removed.Link.Ifindex) is { } peer && _client.GetLink(peer.Ifindex) is { } link:
-                // One end of a pair was moved to another namespace. The kernel tells of that end only, but the other's
+                // One end of a pair was moved to another namespace. The kernel reports that end only, but the other's
                 // IFLA_LINK_NETNSID has changed.
                 _table.Set(link, Identify(link));
                 break;

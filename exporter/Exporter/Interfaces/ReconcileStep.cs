@@ -19,7 +19,7 @@ internal sealed class ReconcileStep(string name, TimeProvider time)
     internal bool IsFailing { get; private set; }
 
     /// <summary>Runs it if it is due. Returns whether it has run to its end.</summary>
-    /// <param name="failed">Called with what was wrong.</param>
+    /// <param name="failed">Called with the failure.</param>
     internal bool Try(Action action, Action<Exception> failed)
     {
         if (IsFailing && time.GetElapsedTime(_failedAt) < _pause)

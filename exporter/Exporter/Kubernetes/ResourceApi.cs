@@ -55,7 +55,7 @@ internal sealed class ResourceApi<T>(Func<HttpRequestMessage, CancellationToken,
             FormattableString.Invariant($"{_path}watch=true&allowWatchBookmarks=true&timeoutSeconds={(int)timeout.TotalSeconds}&resourceVersion={Uri.EscapeDataString(resourceVersion)}"),
             cancellationToken);
         heard();
-        // Events are lines. The reader hands out what has come so far, wherever chunks and characters were cut.
+        // Events are lines. The reader hands out the bytes that have come so far, wherever chunks and characters were cut.
         var reader = PipeReader.Create(await response.Content.ReadAsStreamAsync(cancellationToken));
         try
         {

@@ -38,7 +38,7 @@ internal sealed class BpfMetrics
     private readonly Dictionary<string, ProgramSeries> _series = [];
     private readonly Gauge.Child[] _entryGauges;
 
-    /// <param name="programs">Those of each object, which may be replaced.</param>
+    /// <param name="programs">The programs of each object, which may be replaced.</param>
     public BpfMetrics(IMetricFactory metrics, IReadOnlyList<Func<IReadOnlyList<BpfProgram>>> programs, IReadOnlyList<MapUsage> maps)
     {
         _programs = programs;
@@ -97,7 +97,7 @@ internal sealed class BpfMetrics
         series.Update(program.Id, program.ReadStatistics());
     }
 
-    /// <summary>A program's, and those of the programs that take its place.</summary>
+    /// <summary>Series of a program, and of the programs that take its place.</summary>
     private sealed class ProgramSeries(Counter.Child runs, Counter.Child runTime, Counter.Child misses)
     {
         private int _id;

@@ -17,7 +17,7 @@ internal sealed record MetricLabel(string Name, params IReadOnlyList<string> Val
 /// <summary>A family: what it is made of, and what the documentation says of it.</summary>
 /// <param name="Unit">What its values count.</param>
 /// <param name="Help">One sentence, for the exposition.</param>
-/// <param name="Labels">Those of its own; a pod's labels come before them.</param>
+/// <param name="Labels">Its own labels; a pod's labels come before them.</param>
 internal sealed record MetricDefinition(MetricType Type, string Name, string Unit, string Help, params IReadOnlyList<MetricLabel> Labels)
 {
     /// <summary>The upper bounds of a histogram, without the infinite one.</summary>

@@ -11,7 +11,7 @@ internal interface IPodSource
     {
     }
 
-    /// <summary>Brings what is known up to date; once for each round of <see cref="Identify"/>.</summary>
+    /// <summary>Brings the source up to date; once for each round of <see cref="Identify"/>.</summary>
     void Refresh();
 
     /// <summary>Whether it may, since this was last called, say something else of any interface, also of one whose pod was known.</summary>
@@ -21,7 +21,7 @@ internal interface IPodSource
     PodIdentity? Identify(PodInterface owner);
 
     /// <summary>
-    /// Whether the interface is not of the pod that it was said to be of, after <see cref="Identify"/> has found none: then it is nobody's.
+    /// Whether the interface is not of the pod that it was said to be of, after <see cref="Identify"/> has found none: then it has no pod.
     /// </summary>
     bool IsWrong(PodInterface owner) => false;
 

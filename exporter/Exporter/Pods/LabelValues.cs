@@ -61,7 +61,7 @@ internal sealed class LabelValues(params string[] values) : IEquatable<LabelValu
         return true;
     }
 
-    /// <summary>What can be read of it, and a digest of all of it.</summary>
+    /// <summary>The beginning of the value, and a digest of all of it.</summary>
     private static string Shorten(string value)
     {
         var digest = $"~{Fnv1a.Of(value):x16}";

@@ -12,6 +12,6 @@ internal sealed record PodDescription(string Namespace, string Name)
     /// <summary>The pod's own labels.</summary>
     internal IReadOnlyDictionary<string, string>? Labels { get; init; }
 
-    /// <summary>Whether the pod itself asks to be left out.</summary>
+    /// <summary>Whether the pod's annotation excludes it.</summary>
     internal bool IsOptedOut { get; init; }
 }

@@ -7,7 +7,7 @@ namespace Exporter.Pods;
 /// An interface that is counted, during one life of its index. Written by the reconciler, read by anybody.
 /// </summary>
 /// <param name="link">As it was when it was first seen.</param>
-/// <param name="generation">Tells apart owners of an index that came back: greater than that of every interface before.</param>
+/// <param name="generation">Distinguishes owners of an index that came back: greater than the generation of every interface before.</param>
 /// <param name="seenAt">When it was first seen: it is not younger than that.</param>
 internal sealed class PodInterface(Link link, long generation, DateTimeOffset seenAt)
 {
@@ -55,7 +55,7 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
         set => Volatile.Write(ref _counts, value);
     }
 
-    /// <summary>In the namespace that it leads to, those aside that say nothing of whose it is; empty until they are known.</summary>
+    /// <summary>Addresses in the peer namespace, without loopback and link-local ones; empty until they are known.</summary>
     internal IReadOnlyList<IPAddress> Addresses
     {
         get => Volatile.Read(ref _addresses);
@@ -71,7 +71,7 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
         set => _state = value;
     }
 
-    /// <summary>Of the interfaces that lead to the same namespace, the one that was there before the others.</summary>
+    /// <summary>Of the interfaces with the same peer namespace, the one that was there first.</summary>
     internal PodInterface First => Sibling?.First ?? this;
 
     /// <summary>An older interface whose peer namespace is the same; null where there is none. Set before the interface is published.</summary>
@@ -80,7 +80,7 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
     /// <summary>When it was found to be gone; null while it is there. For the reconciler alone.</summary>
     internal DateTimeOffset? GoneAt { get; set; }
 
-    /// <summary>What was counted on it, by previous processes too.</summary>
+    /// <summary>Counts of the interface, by previous processes too.</summary>
     internal InterfaceTotals Totals { get; } = new();
 
     /// <summary>Keeps its totals for the next process; null: nothing does. It belongs to the ledger's lock.</summary>

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Exporter.Pods;
 
-/// <summary>How pods are shown: the labels of their series, and who is left out.</summary>
+/// <summary>How pods are shown: the labels of their series, and which pods are excluded.</summary>
 internal sealed class PodLabels
 {
     /// <summary>In place of what only pods have.</summary>
@@ -62,7 +62,7 @@ internal sealed class PodLabels
 /// <summary>The labels of one level, chosen from all.</summary>
 internal sealed class LabelSet(PodLabel[] all, IReadOnlyList<PodLabel> chosen)
 {
-    /// <summary>What is folded, and not worth a name.</summary>
+    /// <summary>Label value of everything that is folded.</summary>
     private const string Other = "__other__";
 
     private readonly int[] _indexes = [.. chosen.Select(label => Array.IndexOf(all, label))];
@@ -99,7 +99,7 @@ internal sealed record PodLabel(string Name, string? Key = null)
 
     private static readonly string[] Words = [Namespace, Pod, Workload, WorkloadKind, Node];
 
-    /// <exception cref="FormatException">It is none.</exception>
+    /// <exception cref="FormatException">The text is not a label.</exception>
     internal static PodLabel Parse(string text)
     {
         if (Words.Contains(text))

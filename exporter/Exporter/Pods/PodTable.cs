@@ -21,7 +21,7 @@ internal interface IInterfaceRecord
 }
 
 /// <summary>
-/// What was counted on one interface, from the pod's point of view. Written by the drain, read by anybody: a
+/// Counts of one interface, from the pod's point of view. Written by the drain, read by any thread: a
 /// reader may see one drain's numbers half added, and sees them whole the next time.
 /// </summary>
 internal sealed class InterfaceTotals

@@ -3,7 +3,7 @@ using Exporter.Bpf.Netlink;
 namespace Exporter.Pods;
 
 /// <summary>
-/// Without Kubernetes: a pod is a network namespace, named as the file that keeps it, or else as the interface that leads to it.
+/// Without Kubernetes: a pod is a network namespace, named as the file that keeps it, or else as its interface.
 /// </summary>
 internal sealed class StandalonePodSource(LinkClient client, PodLabels labels, IReadOnlyList<string> directories) : IPodSource
 {
@@ -17,7 +17,7 @@ internal sealed class StandalonePodSource(LinkClient client, PodLabels labels, I
     public string Name => Namespace;
 
     /// <summary>
-    /// Asks for every file's namespace anew, some microseconds each: names and ids both come back for other namespaces.
+    /// Asks for every file's namespace again, some microseconds each: names and ids both come back for other namespaces.
     /// </summary>
     public void Refresh()
     {
@@ -52,7 +52,7 @@ internal sealed class StandalonePodSource(LinkClient client, PodLabels labels, I
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Not there, or not for this user: then nobody keeps namespaces there that could be named.
+            // Not there, or not for this user: then no namespaces are kept there that could be named.
             return [];
         }
     }

@@ -38,7 +38,7 @@ internal sealed class ObjectDirectory(BpfOptions options)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // It is being exchanged; or it cannot be read, which is told once.
+            // It is being exchanged; or it cannot be read, which is logged once.
             bytes = [];
         }
         if (_seen.TryGetValue(name, out var seen) && seen.AsSpan().SequenceEqual(bytes))
@@ -51,7 +51,7 @@ internal sealed class ObjectDirectory(BpfOptions options)
         return true;
     }
 
-    /// <summary>What was taken was not used: it is new when this is next asked.</summary>
+    /// <summary>Forgets an object that was offered and not used, so that it is offered again.</summary>
     internal void Forget(string name) => _seen.Remove(name);
 
     private string? FindProblem(string path, byte[] bytes)
@@ -60,7 +60,7 @@ internal sealed class ObjectDirectory(BpfOptions options)
         {
             return $"{path} cannot be read, is empty, or is larger than {MostBytes} bytes";
         }
-        // Whoever can exchange the directory can exchange the file.
+        // A process that can exchange the directory can exchange the file.
         if ((FileOwner.FindProblem(options.ObjectDirectory, isReadOnlyEnough: true) ?? FileOwner.FindProblem(path)) is { } problem)
         {
             return problem;
@@ -70,6 +70,6 @@ internal sealed class ObjectDirectory(BpfOptions options)
             return null;
         }
         var hash = Convert.ToHexStringLower(SHA256.HashData(bytes));
-        return options.ObjectHashes.Contains(hash) ? null : $"{path} has the SHA-256 {hash}, which is none of Bpf:ObjectHashes";
+        return options.ObjectHashes.Contains(hash) ? null : $"{path} has the SHA-256 {hash}, which is not in Bpf:ObjectHashes";
     }
 }

@@ -12,7 +12,7 @@ namespace Exporter.Replacement;
 /// <param name="Refusal">Why the last one was refused, with the verifier's log where there is one; null: none was, since the last replacement.</param>
 internal sealed record ObjectStatus(string Name, string? Source = null, DateTimeOffset? ReplacedAt = null, string? Refusal = null, DateTimeOffset? RefusedAt = null);
 
-/// <summary>What is loaded of each object, for whoever asks. Written by the loop that replaces them.</summary>
+/// <summary>The loaded file of each object, for requests. Written by the loop that replaces them.</summary>
 internal sealed class ObjectStatusBoard
 {
     private const string Replaced = "replaced";
@@ -36,7 +36,7 @@ internal sealed class ObjectStatusBoard
 
     internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<Signal> signals) => [ReplacementsOf(signals)];
 
-    /// <summary>What is there to replace them; remembers what it has offered.</summary>
+    /// <summary>The directory of new objects; remembers the ones that it has offered.</summary>
     internal ObjectDirectory Directory { get; }
 
     internal IReadOnlyList<ObjectStatus> Status => Volatile.Read(ref _status);
