@@ -11,7 +11,7 @@ using Exporter.State;
 
 namespace Exporter.Commands;
 
-/// <summary>The families about the exporter itself, room by room. Those of pods are in the plan of series.</summary>
+/// <summary>The families about the exporter itself, room by room. The pods' families are in the plan of series.</summary>
 internal static class AllFamilies
 {
     /// <summary>The families that there are always.</summary>

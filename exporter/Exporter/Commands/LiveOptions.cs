@@ -69,7 +69,7 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
         }
     }
 
-    /// <summary>Applies what has changed since the last call.</summary>
+    /// <summary>Applies the changes since the last call.</summary>
     internal void Look()
     {
         lock (_looking)
@@ -89,7 +89,7 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
         IReadOnlyList<string> errors = files.Error is { } error ? [error] : [];
         if (errors.Count == 0)
         {
-            // As the next start will read them, which must not fail later for what is written now.
+            // As the next start will read them, which must not fail later because of this change.
             var reader = new OptionReader(files.Configuration);
             _ = ExporterOptions.Read(reader, _signals);
             errors = reader.Errors;

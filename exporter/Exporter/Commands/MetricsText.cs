@@ -48,7 +48,7 @@ internal static class MetricsText
         return text.ToString().TrimEnd();
     }
 
-    /// <param name="level">Null: it is no family of pods.</param>
+    /// <param name="level">Null: it is not a family of pods.</param>
     private static void Write(StringBuilder text, MetricDefinition family, IReadOnlyList<string> podLabels, SeriesLevel? level)
     {
         Line(text, $"### `{family.Name}`");

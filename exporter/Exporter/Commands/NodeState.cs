@@ -8,8 +8,8 @@ using Exporter.Replacement;
 namespace Exporter.Commands;
 
 /// <summary>
-/// State that lives from the first session to the last, whatever options are changed to: what is in the kernel, the pods that the API server has
-/// reported with the loop that follows them, health and readiness, and the exporter's own metrics.
+/// State that lives from the first session to the last, whatever options are changed to: programs and maps in the kernel, the pods that the API
+/// server has reported with the loop that follows them, health and readiness, and the exporter's own metrics.
 /// </summary>
 internal sealed class NodeState : IAsyncDisposable
 {

@@ -7,10 +7,10 @@ using Exporter.Pods;
 
 namespace Exporter.Commands;
 
-/// <summary>What has to be there before anything is loaded.</summary>
+/// <summary>Requirements to be met before anything is loaded.</summary>
 internal static class Prerequisites
 {
-    /// <summary>What is missing and what to do about it, a sentence each; empty is good.</summary>
+    /// <summary>Finds requirements that are not met, with a remedy, a sentence each; empty is good.</summary>
     internal static IReadOnlyList<string> FindMissing()
     {
         var missing = new List<string>();

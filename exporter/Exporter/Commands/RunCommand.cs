@@ -9,7 +9,8 @@ using Exporter.State;
 
 namespace Exporter.Commands;
 
-/// <summary>podnet-exporter run: serves from its start to its end; counts while nobody else does, and nobody asks for everything to be removed.</summary>
+/// <summary>podnet-exporter run: runs the server until stopped; counts while this process holds the pin directory's lock and no uninstall is
+/// requested.</summary>
 internal static partial class RunCommand
 {
     /// <summary>
@@ -59,7 +60,7 @@ internal static partial class RunCommand
         }
         catch (Exception e) when (e is IOException or SocketException or NetlinkException)
         {
-            // Kestrel: the address is taken, is none of this machine's, or is not for this user.
+            // Kestrel: the address is taken, does not belong to this machine, or is not for this user.
             return Fail(ExitCode.Failure, errors, e.Message);
         }
     }
@@ -112,8 +113,8 @@ internal static partial class RunCommand
     }
 
     /// <summary>
-    /// Removes what outlives the process. After an uninstall nobody in this namespace counts. The end of one DaemonSet says nothing about an
-    /// exporter that waits, of the DaemonSet that replaces it or of another release: that one takes the lock of the empty folder.
+    /// Removes pins and programs that outlive the process. After an uninstall no process in this namespace counts. The end of one DaemonSet says
+    /// nothing about an exporter that waits, of the DaemonSet that replaces it or of another release: that one takes the lock of the empty folder.
     /// </summary>
     private static async Task RemoveAsync(SessionOutcome outcome, PinDirectory pins)
     {

@@ -17,7 +17,7 @@ internal sealed class ServerHost : IAsyncDisposable
     /// <summary>The request line's limit, as other servers have it.</summary>
     private const int MaxRequestLine = 8192;
 
-    /// <summary>How long running requests may go on when the process ends, less than what Kubernetes waits.</summary>
+    /// <summary>How long running requests may continue when the process ends, less than Kubernetes waits.</summary>
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(5);
 
     private readonly WebApplication _app;
@@ -55,7 +55,7 @@ internal sealed class ServerHost : IAsyncDisposable
     internal CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
 
     /// <summary>Binds the port, and serves.</summary>
-    /// <exception cref="FormatException">The certificate, or what is wanted to be shown, cannot be used.</exception>
+    /// <exception cref="FormatException">The certificate, the token or the passwords cannot be used.</exception>
     /// <exception cref="IOException">The port cannot be had.</exception>
     internal static async Task<ServerHost> StartAsync(ServerOptions options, IConfiguration configuration, TimeProvider? time = null)
     {

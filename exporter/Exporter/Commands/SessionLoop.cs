@@ -70,8 +70,8 @@ internal static partial class SessionLoop
     }
 
     /// <summary>
-    /// What is to be done at the end: unpin where the DaemonSet was deleted. Without an answer all stays: what is pinned by mistake can be removed
-    /// later, and what is removed by mistake is lost.
+    /// Decides how to end: unpin where the DaemonSet was deleted. Without an answer all stays: pins that stay by mistake can be removed later, and
+    /// pins that are removed by mistake are lost.
     /// </summary>
     private static async Task<SessionOutcome> FindEndAsync(NodeState state, PinDirectory pins, ILogger logger)
     {

@@ -14,7 +14,7 @@ internal static class UninstallCommand
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>How long a running exporter may take to remove everything; that of a node with many interfaces, where each waits for the kernel.</summary>
+    /// <summary>How long a running exporter may take to remove everything, on a node with many interfaces, where each waits for the kernel.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     internal static async Task<int> RunAsync(ExporterOptions options, bool all, TextWriter output, TextWriter errors)

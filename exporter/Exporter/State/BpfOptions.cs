@@ -2,7 +2,7 @@ using Exporter.Options;
 
 namespace Exporter.State;
 
-/// <summary>What is loaded into the kernel, and what of it outlives the process.</summary>
+/// <summary>Options of the BPF objects and of the state that outlives the process.</summary>
 /// <param name="PinDirectory">Empty: nothing is pinned.</param>
 /// <param name="ObjectDirectory">Empty: there is none.</param>
 /// <param name="ObjectHashes">In lower case; empty: any.</param>

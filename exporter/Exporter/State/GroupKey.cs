@@ -15,8 +15,8 @@ internal enum GroupRoom : byte
 
 /// <summary>The key of a group's record.</summary>
 /// <param name="Totals">
-/// The names of the signals whose counts go to the totals where they leave the record: those of other signals are in records of another level, too. Null: the
-/// first ledgers do not say it. Then these are the signals of the level, where there is such a level, else all.
+/// The names of the signals whose counts go to the totals where they leave the record: counts of other signals are in records of another level, too.
+/// Null: the first ledgers do not say it. Then these are the signals of the level, where there is such a level, else all.
 /// </param>
 /// <param name="IsHost">Whether it is the record of the host's own network namespace.</param>
 internal sealed record GroupKey(SeriesLevel Level, IReadOnlyList<string> LabelNames, GroupRoom Room, IReadOnlyList<string>? Totals, bool IsHost, LabelValues Labels)

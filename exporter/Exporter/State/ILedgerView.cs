@@ -2,7 +2,7 @@ using Exporter.Bpf;
 
 namespace Exporter.State;
 
-/// <summary>Shows what was committed.</summary>
+/// <summary>Shows committed counts.</summary>
 internal interface ILedgerView
 {
     /// <summary>Called with the row that a commit has added, when it is in force.</summary>

@@ -6,7 +6,7 @@ namespace Exporter.State;
 /// All that was counted, so that it survives the process: memory that is pinned (without pins it is the process's own, and ends with it). A record
 /// is a key, and a row for each signal that was added to it; keys and rows are in tables. Each has two copies, each with the number of the commit
 /// that it came with. A commit writes the copy that is not in force of all that has changed, and then one number: from that store on all of it is
-/// in force, before it nothing. ADR 6 has the argument. What is shown to a scrape is what was committed.
+/// in force, before it nothing. ADR 6 has the argument. A scrape shows committed counts.
 /// </summary>
 internal sealed class Ledger : IDisposable
 {
@@ -17,7 +17,7 @@ internal sealed class Ledger : IDisposable
 
     private readonly MapLayout _layout;
 
-    /// <summary>Those of short keys and of long ones, and then one for each signal.</summary>
+    /// <summary>Tables of short keys and of long ones, and then one for each signal.</summary>
     private readonly LedgerTable[] _tables;
 
     private readonly LedgerSegments _segments;
@@ -287,7 +287,7 @@ internal sealed class Ledger : IDisposable
 
     private static int TableOf(int signal) => 2 + signal;
 
-    /// <summary>What was written of it is in force.</summary>
+    /// <summary>Ends a commit of the entry: its written copies are in force.</summary>
     private void Finish(LedgerEntry entry)
     {
         entry.Finish();

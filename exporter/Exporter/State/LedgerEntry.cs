@@ -130,7 +130,7 @@ internal sealed class LedgerEntry : IInterfaceRecord
     /// <summary>A row that was found in the memory. For the ledger, as all that follow.</summary>
     internal void Restore(int signal, LedgerTable.Slot slot) => _rows[signal] = new(slot);
 
-    /// <summary>The record that continues in this process with what was committed to memory that ends with it; null: nothing was.</summary>
+    /// <summary>The record that continues in this process with the counts committed to memory that ends with it; null: there are none.</summary>
     internal LedgerEntry? Reopen()
     {
         if (_keyPart.ForgetUnfinished() is not { } key)

@@ -6,7 +6,7 @@ namespace Exporter.State;
 /// <summary>Where ledgers are: each is a row of segments, known by the layout of its counters.</summary>
 internal interface ILedgerMemory
 {
-    /// <summary>Those of the ledgers that are there.</summary>
+    /// <summary>The layouts of the ledgers that are there.</summary>
     IReadOnlyList<MapLayout> Layouts { get; }
 
     /// <summary>Null where there is none.</summary>
@@ -58,7 +58,7 @@ internal sealed class OwnSegment(int bytes) : LedgerSegment
     }
 }
 
-/// <summary>Pinned arrays, and beside those of each ledger a note of its layout.</summary>
+/// <summary>Pinned arrays, and beside each ledger's arrays a note of its layout.</summary>
 internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
 {
     private const string Beginning = "ledger_";
@@ -69,7 +69,7 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
         .. pins.List()
             .Where(name => name.StartsWith(Beginning, StringComparison.Ordinal) && name.EndsWith(NoteEnd, StringComparison.Ordinal))
             .Select(name => (Name: name, Layout: MapLayout.TryParse(pins.ReadNote(name))))
-            // One that is none of ours has another name than its layout's.
+            // A foreign note's name does not match the digest of its content.
             .Where(note => note.Layout is { } layout && note.Name == Prefix(layout) + NoteEnd)
             .Select(note => note.Layout!),
     ];
@@ -93,7 +93,7 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
 
     public void Remove(MapLayout layout)
     {
-        // The note last: who is killed before that finds what is left.
+        // The note last: after a kill before that, the next process finds the rest.
         foreach (var name in pins.List().Where(name => name.StartsWith(Prefix(layout) + "_", StringComparison.Ordinal)).OrderBy(name => name.EndsWith(NoteEnd, StringComparison.Ordinal)))
         {
             pins.Remove(name);

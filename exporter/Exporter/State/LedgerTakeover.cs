@@ -14,7 +14,7 @@ internal static class LedgerTakeover
     /// <summary>The format of ledgers with the tables of today whose keys of groups are those before.</summary>
     private const string FirstTables = "keys=2";
 
-    /// <returns>Whether the ledger starts from zero beside that of a later version.</returns>
+    /// <returns>Whether the ledger starts from zero beside a later version's.</returns>
     internal static bool Run(Ledger ledger, ILedgerMemory memory)
     {
         var hasLater = false;
@@ -54,7 +54,7 @@ internal static class LedgerTakeover
         }
     }
 
-    /// <summary>The signals of a ledger; null where what is noted of them is not theirs.</summary>
+    /// <summary>The signals of a ledger; null where a note does not match its signal's digest.</summary>
     private static RowFields[]? ReadSignals(ILedgerMemory memory, MapLayout layout)
     {
         var signals = new List<RowFields>();

@@ -84,7 +84,7 @@ internal static class PinnedState
     /// <summary>Whether somebody has asked the process that has the lock to remove everything.</summary>
     internal static bool IsRemovalAskedFor(PinDirectory pins) => pins.ReadNote(RemovalNote) is not null;
 
-    /// <summary>Called again and again, until it is done: whoever comes to have the lock forgets what was asked for before.</summary>
+    /// <summary>Requests the removal. Called again and again until it is done: a process that gets the lock forgets earlier requests.</summary>
     internal static void AskForRemoval(PinDirectory pins)
     {
         try
@@ -100,14 +100,14 @@ internal static class PinnedState
         }
     }
 
-    /// <summary>Nobody waits for it any more; or whoever does asks again.</summary>
+    /// <summary>Forgets a requested removal; a process that still waits for it requests it again.</summary>
     internal static void ForgetRemoval(PinDirectory pins) => pins.Remove(RemovalNote);
 
     /// <summary>
     /// Removes every link, filter, map and pin of this network namespace, its folder, and the directory if nothing else is in it. Called with the
     /// lock.
     /// </summary>
-    /// <param name="unmarkedToo">Also filters that do not say whose they are, as those of earlier versions.</param>
+    /// <param name="unmarkedToo">Also filters that do not say whose they are, as filters of earlier versions.</param>
     /// <returns>How many programs were attached.</returns>
     /// <exception cref="PinException">Something cannot be removed.</exception>
     internal static int Remove(PinDirectory pins, TcClient client, bool unmarkedToo = false)
@@ -185,7 +185,7 @@ internal static class PinnedState
         }
         if (!pins.IsOfEarlierVersion && pins.List().Any(name => name != RemovalNote))
         {
-            // After this version an earlier one has run for a while, beside what was left here. That goes on, with the greater totals.
+            // After this version an earlier one has run for a while, beside the folder left here. The folder's totals, which are greater, continue.
             RemoveFlat(root);
             pins.IsOfEarlierVersion = true;
             return false;

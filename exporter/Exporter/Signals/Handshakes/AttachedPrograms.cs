@@ -42,6 +42,6 @@ internal sealed class AttachedPrograms(BpfObject loaded, ulong generation) : IDi
         Programs = [.. Programs, .. programs];
     }
 
-    /// <summary>Detaches what is not pinned.</summary>
+    /// <summary>Detaches programs that are not pinned.</summary>
     public void Dispose() => _links.ForEach(attached => attached.Link.Dispose());
 }

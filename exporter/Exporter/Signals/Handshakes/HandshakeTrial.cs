@@ -81,7 +81,7 @@ internal static class HandshakeTrial
         }
         catch (SocketException e)
         {
-            // That is no fault of the hook's: it counts, and is tried later.
+            // The hook is not at fault: it counts, and is tried later.
             untried = e.Message;
         }
         catch (BpfException e)
@@ -96,7 +96,7 @@ internal static class HandshakeTrial
         return null;
     }
 
-    /// <summary>Whether the kernel takes the hook's programs without what is pinned, which may be of another hook.</summary>
+    /// <summary>Whether the kernel takes the hook's programs without the pinned objects, which may be of another hook.</summary>
     private static bool CanLoad(HandshakeAttachType hook, HandshakeOptions options, BpfOptions bpfOptions)
     {
         try

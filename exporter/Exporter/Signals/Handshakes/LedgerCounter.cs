@@ -5,7 +5,7 @@ using Prometheus;
 
 namespace Exporter.Signals.Handshakes;
 
-/// <summary>A counter of the exporter's own that continues after a restart: what is shown is what the ledger has.</summary>
+/// <summary>A counter of the exporter's own that continues after a restart: it shows the ledger's count.</summary>
 internal sealed class LedgerCounter : ILedgerView
 {
     private readonly Counter.Child _shown;

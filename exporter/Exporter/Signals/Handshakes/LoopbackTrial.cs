@@ -18,7 +18,7 @@ internal static class LoopbackTrial
     private const int Attempts = 3;
 
     /// <param name="seen">What the programs have seen, indexed by <see cref="LoopbackStep"/>.</param>
-    /// <returns>What was not seen; empty is good.</returns>
+    /// <returns>The steps that were not seen; empty is good.</returns>
     /// <exception cref="SocketException">No connection can be made on the loopback interface, which says nothing about the programs.</exception>
     internal static string FindUnseen(PerCpuArray<ulong> seen) => FindUnseenAsync(seen, CancellationToken.None).GetAwaiter().GetResult();
 

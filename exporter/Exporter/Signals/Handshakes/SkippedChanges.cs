@@ -83,7 +83,7 @@ internal sealed class SkippedChanges(PinDirectory? pins, Action<string> pin)
     }
 
     /// <summary>Attaches the second program if the kernel has skipped the first, and reads the misses from before.</summary>
-    /// <returns>Also those of earlier programs that <see cref="Forget"/> was not called for; valid until the next call.</returns>
+    /// <returns>Misses, also of earlier programs that <see cref="Forget"/> was not called for; valid until the next call.</returns>
     /// <exception cref="BpfException">The kernel refused, or the second cannot be pinned; the next call tries that again.</exception>
     internal ReadOnlySpan<MissedChanges> Read()
     {
@@ -104,7 +104,7 @@ internal sealed class SkippedChanges(PinDirectory? pins, Action<string> pin)
         return _last;
     }
 
-    /// <summary>The misses that were read last are committed: those of programs that count no more need not be read again.</summary>
+    /// <summary>The misses that were read last are committed: misses of programs that count no more need not be read again.</summary>
     /// <exception cref="PinException">They stay pinned.</exception>
     internal void Forget()
     {

@@ -5,7 +5,7 @@ namespace Exporter.Signals.Objects;
 /// <summary>A loaded BPF object whose place another can take while it counts.</summary>
 internal interface IReplaceable
 {
-    /// <summary>The object's name, and that of its file without the ending.</summary>
+    /// <summary>The object's name, which is also its file's name without the ending.</summary>
     string Name { get; }
 
     /// <summary>The programs that are loaded now.</summary>

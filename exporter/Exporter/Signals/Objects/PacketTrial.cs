@@ -6,7 +6,7 @@ namespace Exporter.Signals.Objects;
 /// <summary>Whether an object's programs can be trusted with packets: loaded on maps of their own, where nothing else sees them.</summary>
 internal static class PacketTrial
 {
-    /// <summary>TCX_NEXT, which is TC_ACT_UNSPEC: the packet goes on.</summary>
+    /// <summary>TCX_NEXT, which is TC_ACT_UNSPEC: the packet continues.</summary>
     private const int Next = -1;
 
     /// <summary>Nothing after the Ethernet header, and IPv4 and IPv6 with nothing but zeros in them.</summary>
