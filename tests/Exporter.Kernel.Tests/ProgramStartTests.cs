@@ -167,7 +167,7 @@ public sealed class ProgramStartTests : IDisposable
         Assert.Matches("(?m)^BTF +yes$", output);
         Assert.Matches("(?m)^programs +accepted by the kernel$", output);
         Assert.Matches("(?m)^hook +clsact will be used$", output);
-        Assert.Matches("(?m)^series +30000 sample lines, room for 254 pods that use everything, or 391 like those of the demo$", output);
+        Assert.Matches("(?m)^series +30000 sample lines, room for 254 pods that use everything, or 391 like the demo's$", output);
     }
 
     [Fact]

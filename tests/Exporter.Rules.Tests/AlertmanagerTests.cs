@@ -19,7 +19,7 @@ public sealed class AlertmanagerTests
     [Theory]
     [InlineData("pager", "alertname=PodnetNamespaceHandshakesSlow", "severity=critical")]
     [InlineData("tickets", "alertname=PodnetHandshakeSlow", "severity=warning")]
-    [InlineData("nobody", "alertname=PodnetNothingAttached", "severity=info")]
+    [InlineData("none", "alertname=PodnetNothingAttached", "severity=info")]
     [InlineData("tickets", "alertname=NodeFilesystemFull", "severity=critical")]
     public void An_alert_goes_where_its_severity_says(string receiver, params string[] labels)
     {

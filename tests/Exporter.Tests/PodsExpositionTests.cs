@@ -49,7 +49,7 @@ public sealed class PodsExpositionTests : IDisposable
             Families("bytes", "packets"));
         Assert.Equal(
             """
-            # HELP podnet_tcp_handshake_duration_seconds Durations of the pod's completed TCP handshakes, what was sent again included: the client's from its SYN to the SYN-ACK, the server's from its SYN-ACK to the ACK.
+            # HELP podnet_tcp_handshake_duration_seconds Durations of the pod's completed TCP handshakes, including retransmissions: the client's from its SYN to the SYN-ACK, the server's from its SYN-ACK to the ACK.
             # TYPE podnet_tcp_handshake_duration_seconds histogram
             podnet_tcp_handshake_duration_seconds_bucket{namespace="shop",pod="web",role="client",le="5e-05"} 2
             podnet_tcp_handshake_duration_seconds_bucket{namespace="shop",pod="web",role="client",le="1"} 2

@@ -63,7 +63,7 @@ internal static class CheckCommand
         var identity = await AskForPodsAsync(options);
         Line("identity", identity.Answer);
         var plan = options.CreatePlan();
-        Line("series", $"{plan.MaxSeries} sample lines, room for {plan.Capacity} {EnumText.Lower(options.Metrics.Aggregation)}s that use everything, or {plan.CapacityOf(DemoPods.Mix)} like those of the demo");
+        Line("series", $"{plan.MaxSeries} sample lines, room for {plan.Capacity} {EnumText.Lower(options.Metrics.Aggregation)}s that use everything, or {plan.CapacityOf(DemoPods.Mix)} like the demo's");
         foreach (var problem in missing)
         {
             output.WriteLine(problem);

@@ -44,7 +44,7 @@ internal sealed record ExporterOptions(
         reader.Require(
             plan.FixedLines <= options.Metrics.MaxSeries,
             "Metrics:MaxSeries",
-            $"is less than the {plan.FixedLines} sample lines that have to be set aside for the host and for what is folded; raise it, or count less per pod");
+            $"is less than the {plan.FixedLines} sample lines that have to be set aside for the host and for folded blocks; raise it, or count less per pod");
         return options;
     }
 }

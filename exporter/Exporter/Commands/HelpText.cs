@@ -9,16 +9,16 @@ internal static class HelpText
     internal static string Write(IEnumerable<OptionDescription> options)
     {
         var text = new StringBuilder("""
-            Counts what every pod of this node sends and receives, and serves it to Prometheus.
+            Counts the traffic of every pod on this node, and serves it to Prometheus.
 
             podnet-exporter [run]     counts and serves until it is stopped
-            podnet-exporter check     says what this kernel offers and what would be used
+            podnet-exporter check     reports the kernel's features and the choices that run would make
             podnet-exporter metrics   lists the metrics, and how many sample lines a pod costs with these options
             podnet-exporter options [--schema]
                                       lists the options, as docs/options.md does; with --schema as the chart's
                                       values.schema.json does
             podnet-exporter uninstall [--all]
-                                      removes what outlives the exporter in this network namespace: programs, filters, maps,
+                                      removes the state that outlives the exporter in this network namespace: programs, filters, maps,
                                       pins; with --all in every network namespace that uses this Bpf:PinDirectory
             podnet-exporter help      this text
             podnet-exporter version   the version

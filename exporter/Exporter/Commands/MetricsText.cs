@@ -31,8 +31,8 @@ internal static class MetricsText
         }
         Line(
             text,
-            $"Of the {plan.MaxSeries} of `Metrics:MaxSeries`, {plan.FixedLines} are set aside for the host and for what is folded, {plan.NamespaceLines} are for what is folded by namespace, "
-                + $"and {plan.PodLines} are room for {plan.Capacity} {Name(options.Metrics.Aggregation)}s that use everything, or for {plan.CapacityOf(DemoPods.Mix)} that are a third each like the three of `make demo`: "
+            $"Of the {plan.MaxSeries} of `Metrics:MaxSeries`, {plan.FixedLines} are set aside for the host and for folded blocks, {plan.NamespaceLines} are for blocks that are folded by namespace, "
+                + $"and {plan.PodLines} are room for {plan.Capacity} {Name(options.Metrics.Aggregation)}s that use everything, or for {plan.CapacityOf(DemoPods.Mix)}, a third of them like each of the three pods of `make demo`: "
                 + $"{string.Join("; ", DemoPods.Mix.Select(kinds => string.Join(", ", kinds)))}.");
         Line(text, "## The exporter");
         foreach (var family in AllFamilies.OfExporter(options.Signals))

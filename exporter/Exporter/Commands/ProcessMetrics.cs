@@ -31,7 +31,7 @@ internal static class ProcessMetrics
     };
 
     internal static readonly MetricDefinition Ready = new(
-        MetricType.Gauge, "podnet_exporter_ready", "0 or 1", "1 once this process has listed the node's interfaces and, with Kubernetes, its pods. /readyz says what is missing.")
+        MetricType.Gauge, "podnet_exporter_ready", "0 or 1", "1 once this process has listed the node's interfaces and, with Kubernetes, its pods. /readyz names the missing parts.")
     {
         Query = "podnet_exporter_ready == 0",
         Details = "It stays 1 afterwards; other metrics report later failures.",

@@ -118,6 +118,6 @@ internal static partial class SessionLoop
     [LoggerMessage(90, LogLevel.Warning, "The API server did not say whether DaemonSet {Namespace}/{Name} was deleted ({Reason}): the programs on this node keep counting, and {Directory} stays. If it was deleted for good, run 'podnet-exporter uninstall' on this node")]
     private static partial void LogFateUnknown(ILogger logger, string @namespace, string name, string reason, string directory);
 
-    [LoggerMessage(91, LogLevel.Information, "DaemonSet {Namespace}/{Name} is {State}: detaching from every interface and removing what is in {Directory}")]
+    [LoggerMessage(91, LogLevel.Information, "DaemonSet {Namespace}/{Name} is {State}: detaching from every interface and removing the pins in {Directory}")]
     private static partial void LogUnpinning(ILogger logger, string @namespace, string name, string state, string directory);
 }

@@ -42,7 +42,7 @@ internal sealed class DrainMetrics
         MetricType.Counter, "podnet_exporter_drain_errors_total", "drains", "Drains that failed; the counters stay in the kernel for the next drain.", new MetricLabel("signal", [.. NamesOf(signals), Statistics]))
     {
         Query = "increase(podnet_exporter_drain_errors_total[1h]) > 0",
-        Details = "statistics: those of BPF programs and maps could not be read.",
+        Details = "statistics: the statistics of BPF programs and maps could not be read.",
     };
 
     private static IEnumerable<string> NamesOf(IReadOnlyList<RowFields> signals) => signals.Select(signal => signal.Name);

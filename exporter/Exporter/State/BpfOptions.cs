@@ -49,7 +49,7 @@ internal sealed record BpfOptions(int MaxInterfaces, bool RunStatistics, string 
     {
         const int Digits = 64;
         return texts.FirstOrDefault(text => text.Length != Digits || !text.All(char.IsAsciiHexDigit)) is { } wrong
-            ? throw new FormatException($"has '{wrong}', which is no SHA-256: that has {Digits} hexadecimal digits, as sha256sum prints them")
+            ? throw new FormatException($"has '{wrong}', which is not a SHA-256 digest of {Digits} hexadecimal digits, as sha256sum prints it")
             : [.. texts.Select(text => text.ToLowerInvariant())];
     }
 }

@@ -44,7 +44,7 @@ internal static class HandshakeColumns
         ],
         [.. SharedLabels.Role.Values, .. SharedLabels.Role.Values.Select(FailuresOf)],
         "in a network namespace whose pod was not identified in time, or that is not the peer of any interface",
-        "In time is within `Identity:HoldFor`. A namespace that is not the peer of any host interface is one inside a pod, such as that of a rootless container or a browser's sandbox.");
+        "In time is within `Identity:HoldFor`. A namespace that is not the peer of any host interface is one inside a pod, such as a rootless container's or a browser sandbox's.");
 
     /// <summary>A block for each role, and one for each reason of failure of a role.</summary>
     /// <param name="level">Null: they are not shown.</param>
@@ -81,7 +81,7 @@ internal static class HandshakeColumns
         Histogram,
         "podnet_tcp_handshake_duration_seconds",
         "seconds",
-        "Durations of the pod's completed TCP handshakes, what was sent again included: the client's from its SYN to the SYN-ACK, the server's from its SYN-ACK to the ACK.",
+        "Durations of the pod's completed TCP handshakes, including retransmissions: the client's from its SYN to the SYN-ACK, the server's from its SYN-ACK to the ACK.",
         SharedLabels.Role)
     {
         Bounds = [.. bounds.Select(bound => bound / NanosecondsPerSecond)],
