@@ -38,7 +38,7 @@ image: build deps-image ## artifacts/podnet-exporter-image.tar, the image as an 
 chart: deps-chart ## artifacts/podnet-exporter-VERSION.tgz, the Helm chart as a package
 	@scripts/chart.sh artifacts
 
-lint: deps-build deps-lint ## formatting and warnings
+lint: deps-build deps-lint ## formatting, warnings, and phrases that are hard to read
 	@scripts/lint.sh
 
 docs: build ## the parts of docs/metrics.md, docs/options.md and chart/values.schema.json that the program itself knows
