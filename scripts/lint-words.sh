@@ -19,7 +19,7 @@ git ls-files -- "${texts[@]}" "${code[@]}" | grep -E '\.(md|ya?ml|json|txt|tpl|c
 		["nobody",                                         "no program, no process, no client"],
 		["whoever|(?:^|[.:;] |(?:by|for|from|of|on|than|to|with) )who", "the process, the client, the pod"],
 		["former",                                         "previous"],
-		["tells|(is|are|was|were|be|been|being) told",     "reports, logs, says"],
+		["tells?|telling|told",                            "reports, logs, says, distinguishes"],
 		["(that|those) of",                                "repeat the noun"],
 		["(go|goes|going|went|gone) on",                   "continues, resumes"],
 		["anew",                                           "again, from zero, recreated"],

@@ -208,7 +208,7 @@ static __always_inline bool is_same_address(const struct handshake_address *a, c
 	       a->words[0] == b->words[0];
 }
 
-/* Whether both ends are in one namespace, as far as the addresses tell. */
+/* Whether both ends are in one namespace, as far as the addresses show it. */
 static __always_inline bool is_loopback_flow(const struct handshake_flow *flow)
 {
 	return is_loopback_address(&flow->remote) || is_loopback_address(&flow->local) ||
@@ -378,7 +378,7 @@ static __always_inline void established(bool typed, const struct sock *sk, const
 	if (is_loopback(typed, sk, tp) || (role == HANDSHAKE_CLIENT && answered_on_loopback(typed, sk, tp))) {
 		increment(&handshake_steps,
 			  role == HANDSHAKE_CLIENT ? HANDSHAKE_STEP_CONNECTED : HANDSHAKE_STEP_ACCEPTED);
-		/* A request's addresses alone do not always tell that it is one. */
+		/* A request's addresses alone do not always show that it is one. */
 		if (retransmits) {
 			flow = socket_flow(typed, sk, tp);
 			bpf_map_delete_elem(&handshakes_late, &flow);

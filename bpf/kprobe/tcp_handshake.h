@@ -44,7 +44,8 @@
 #define HANDSHAKE_LOSS_UNTIMED	 4 /* completed, and the kernel does not say since when */
 #define HANDSHAKE_LOSSES	 5
 
-/* Loopback connections that were seen, which do not count: they tell whether a hook works. */
+/* Loopback connections that were seen, which do not count: they show whether a
+hook works. */
 #define HANDSHAKE_STEP_CONNECTED 0
 #define HANDSHAKE_STEP_ACCEPTED	 1
 #define HANDSHAKE_STEP_FAILED	 2

@@ -94,7 +94,7 @@ public sealed class SchemaTests
     [InlineData("liveOptions.Identity.Source: the pods are made by it", "liveOptions.Identity.Source=standalone")]
     [InlineData("options.Options.File: has another file than liveOptions", "liveOptions.Drain.Interval=00:00:05", "options.Options.File=/f")]
     [InlineData("options.Bpf.PinDirectory: has to be below /sys/fs/bpf", "options.Bpf.PinDirectory=/run/podnet")]
-    [InlineData("options.Bpf.ObjectDirectory: is that of bpfObjects.existingConfigMap", "options.Bpf.ObjectDirectory=/d", "bpfObjects.existingConfigMap=c")]
+    [InlineData("options.Bpf.ObjectDirectory: bpfObjects.existingConfigMap sets it", "options.Bpf.ObjectDirectory=/d", "bpfObjects.existingConfigMap=c")]
     public void Values_that_do_not_go_together_are_refused_with_what_to_do(string message, params string[] values) =>
         Assert.Contains(message, Helm.Refuse([.. Helm.Set(values)]), StringComparison.Ordinal);
 

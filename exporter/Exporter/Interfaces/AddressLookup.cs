@@ -30,7 +30,7 @@ internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
             : _pause - time.GetElapsedTime(_lookedAt) is { Ticks: > 0 } rest ? rest : TimeSpan.Zero;
 
     /// <param name="now">Whether there is reason to, before it is due: an address that is not known yet may be wanted.</param>
-    /// <exception cref="NetlinkException">The kernel does not tell.</exception>
+    /// <exception cref="NetlinkException">The kernel refused.</exception>
     internal void Look(LinkClient client, bool now)
     {
         var isDue = Due == TimeSpan.Zero || (now && owner is { GoneAt: null, Addresses.Count: 0 });

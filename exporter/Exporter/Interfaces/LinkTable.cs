@@ -14,7 +14,7 @@ internal sealed record TrackedLink(Link Link, long Generation, bool IsNew, DateT
     internal LinkIdentity Identity { get; init; }
 }
 
-/// <summary>The interfaces as events and lists tell of them. Written by one thread; readers take <see cref="Current"/> once.</summary>
+/// <summary>The interfaces as events and lists report them. Written by one thread; readers take <see cref="Current"/> once.</summary>
 internal sealed class LinkTable(TimeProvider time)
 {
     private ImmutableDictionary<int, TrackedLink> _current = ImmutableDictionary<int, TrackedLink>.Empty;
@@ -103,7 +103,7 @@ internal sealed class LinkTable(TimeProvider time)
         return identity.Birth != 0 && known.Identity.Birth != 0 ? true : known.Link with { Name = link.Name } == Complete(known, link);
     }
 
-    /// <summary>Whether its other end has moved from the namespace where it was, as far as ids tell, which come back.</summary>
+    /// <summary>Whether its other end has moved from the namespace where it was, as far as ids show it, which come back.</summary>
     private static bool HasLeft(TrackedLink known, Link link, LinkIdentity identity) =>
         known.Link.PeerNamespaceId is { } before
         && !link.IsPeerNamespaceGoing

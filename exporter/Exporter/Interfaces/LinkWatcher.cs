@@ -104,7 +104,7 @@ internal sealed partial class LinkWatcher(
     }
 
     /// <summary>
-    /// Events that came after the socket was last emptied tell of changes before or after the list is made; applied after it, in
+    /// Events that came after the socket was last emptied report changes before or after the list is made; applied after it, in
     /// their order, they end in the same table.
     /// </summary>
     private void List()

@@ -59,7 +59,7 @@ internal sealed class BpfMetrics
     /// <param name="maps">The names of the maps whose use is shown.</param>
     internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<string> maps) => [ProgramRuns, ProgramRunTime, ProgramMisses, EntriesOf(maps), MaxEntriesOf(maps)];
 
-    /// <exception cref="BpfException">The kernel does not tell.</exception>
+    /// <exception cref="BpfException">The kernel refused.</exception>
     internal void Update()
     {
         for (var list = 0; list < _programs.Count; list++)

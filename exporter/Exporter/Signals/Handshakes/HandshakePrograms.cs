@@ -12,7 +12,7 @@ namespace Exporter.Signals.Handshakes;
 /// </summary>
 internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDisposable
 {
-    /// <summary>As many bounds as the programs can tell apart.</summary>
+    /// <summary>Most bounds that the programs can distinguish.</summary>
     internal const int MaxBounds = 31;
 
     internal const string ObjectName = "tcp_handshake";

@@ -5,7 +5,7 @@ using Exporter.Bpf;
 // The types of bpf/tc/pod_traffic.h, field by field. ContractTests compares them with the BTF of the built object.
 namespace Exporter.Signals.Traffic;
 
-/// <summary>TRAFFIC_*: the transport protocols told apart.</summary>
+/// <summary>TRAFFIC_*: the transport protocols that are counted apart.</summary>
 public enum Transport
 {
     Tcp,
