@@ -64,6 +64,26 @@ public sealed partial class HouseTests
         Assert.Empty(backwards);
     }
 
+    /// <summary>The picture has a line for each folder: its name, and the folders that it uses.</summary>
+    [Fact]
+    public void The_picture_of_the_folders_in_ARCHITECTURE_is_that_of_the_compiled_code()
+    {
+        var text = File.ReadAllText(Path.Combine(Repository.Root, "ARCHITECTURE.md"));
+        var picture = Picture().Match(text).Groups[1].Value;
+
+        var arrows = Uses().Select(use => (From: Short(use.From), To: Short(use.To))).ToLookup(use => use.From, use => use.To);
+        var width = FoldersInOrder.Max(folder => Short(folder).Length);
+        var compiled = FoldersInOrder.Select(Short)
+            .Select(folder => $"{folder.PadRight(width)} -> {string.Join(", ", FoldersInOrder.Select(Short).Where(arrows[folder].Contains))}".TrimEnd(' ', '-', '>'));
+
+        Assert.Equal(string.Join('\n', compiled) + '\n', picture);
+
+        static string Short(string folder) => folder == nameof(Exporter) ? "(root)" : folder.Replace("Exporter.", "", StringComparison.Ordinal);
+    }
+
+    [GeneratedRegex("```arrows\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex Picture();
+
     [Fact]
     public void Every_folder_has_a_place_in_the_order() =>
         Assert.Equal(FoldersInOrder.Order(), Uses().SelectMany(use => (string[])[use.From, use.To]).Distinct().Order());
