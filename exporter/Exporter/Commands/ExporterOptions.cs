@@ -23,7 +23,7 @@ internal sealed record ExporterOptions(
     /// <summary>How pods are labelled with these options.</summary>
     internal PodLabels CreateLabels() => new(Metrics.Labels, CreatePlan().Levels.Select(level => level.Level).Append(Metrics.Aggregation).Distinct().Order(), Kubernetes.NodeOrHost);
 
-    /// <summary>Which columns of all signals there are, and how the budget is divided.</summary>
+    /// <summary>Makes the plan of series: the columns of all signals, and how the budget is divided.</summary>
     internal SeriesPlan CreatePlan() => SeriesPlan.Create(Metrics, [.. Signals.Select(signal => signal.Columns)]);
 
     /// <summary>Reads every option; an option that is wrong is noted in the reader, and has its default in the result.</summary>

@@ -33,7 +33,7 @@ internal sealed class NodeKernel : IDisposable
 
     internal PacketObject Packets { get; }
 
-    /// <summary>In the order of the options' signals.</summary>
+    /// <summary>The loaded signals, in the order of the options' signals.</summary>
     internal IReadOnlyList<LoadedSignal> Signals { get; }
 
     /// <summary>Null where the kernel refuses to say which network namespace is which.</summary>

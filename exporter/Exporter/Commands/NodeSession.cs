@@ -22,7 +22,7 @@ internal sealed class NodeSession : IAsyncDisposable
     private readonly IPodSource _pods;
     private readonly InterfaceReconciler _reconciler;
 
-    /// <summary>In the order in which they start. They stop in the reverse of it: the last drains follow the detaching.</summary>
+    /// <summary>The loops, in the order in which they start. They stop in the reverse order: the last drains follow the detaching.</summary>
     private readonly List<BackgroundService> _loops = [];
 
     private NodeSession(ExporterOptions options, NodeState state)

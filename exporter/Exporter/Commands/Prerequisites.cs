@@ -36,12 +36,12 @@ internal static class Prerequisites
         return missing;
     }
 
-    /// <summary>What the kernel said when it refused the programs, and what to do about it where that is known.</summary>
+    /// <summary>Describes why the kernel refused the programs, with a remedy where one is known.</summary>
     internal static string Explain(BpfException refusal) => refusal is { ErrorNumber: Errno.EPERM or Errno.EACCES, IsOfVerifier: false }
         ? $"{refusal.Message}\n{ExplainRefusal(refusal.ErrorNumber)}"
         : refusal.Message;
 
-    /// <summary>What may have refused bpf(2) to a process that has the capabilities, a line each.</summary>
+    /// <summary>Names the mechanisms that may have refused bpf(2) to a process that has the capabilities, a line each.</summary>
     private static string ExplainRefusal(int errno)
     {
         var suspects = Confinement.Read().Suspects(reachesKernel: KernelSupport.RefusalOfBpf == 0);

@@ -41,7 +41,7 @@ internal sealed class ServerHost : IAsyncDisposable
 
     internal ConnectionGate Gate { get; }
 
-    /// <summary>Has this called too when SIGHUP asks for files to be read again; the certificate and credentials are read by then.</summary>
+    /// <summary>Registers an action for SIGHUP, which asks for files to be read again; the certificate and credentials are read by then.</summary>
     internal void OnHangup(Action read) => ((SignalLifetime)_app.Services.GetRequiredService<IHostLifetime>()).ReadFiles += read;
 
     /// <summary>The addresses that it listens on, with the ports that the kernel chose.</summary>

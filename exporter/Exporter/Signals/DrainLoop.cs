@@ -5,9 +5,9 @@ using Exporter.Health;
 namespace Exporter.Signals;
 
 /// <summary>Drains the signals of one interval at every tick, and once more when the program stops. Signals with other intervals have loops of their own.</summary>
-/// <param name="name">Of the loop, in what /livez reports.</param>
+/// <param name="name">The loop's name, as /healthz reports it.</param>
 /// <param name="drains">Each is tried, whatever becomes of the others.</param>
-/// <param name="statistics">What else is read from the kernel at each tick.</param>
+/// <param name="statistics">Reads statistics from the kernel at each tick.</param>
 internal sealed partial class DrainLoop(
     string name,
     IReadOnlyList<SignalDrain> drains,

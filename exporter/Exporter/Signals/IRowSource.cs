@@ -21,7 +21,7 @@ internal interface IRowSource<TKey, TValue>
     void EndPrevious();
 }
 
-/// <summary>What rows were read.</summary>
+/// <summary>Which rows were read.</summary>
 /// <param name="Map">To be committed with them.</param>
 /// <param name="IsPrevious">Whether a previous process had them counted with other settings.</param>
 /// <param name="IsCommitted">Whether a previous process has committed them: they are credited to no account again.</param>

@@ -4,7 +4,7 @@ using Exporter.State;
 
 namespace Exporter.Signals;
 
-/// <summary>What a signal's programs are loaded with.</summary>
+/// <summary>Everything that a signal needs to load its programs.</summary>
 /// <param name="Packets">The object whose programs see each packet of a pod.</param>
 /// <param name="Pins">Null: nothing is pinned.</param>
 /// <param name="IsCommitted">Whether the rows in the map of this id are in the ledger.</param>

@@ -6,8 +6,8 @@ namespace Exporter.Signals;
 
 /// <summary>Counts of owners whose pods are not identified yet, kept until they are or until the wait is over. Used with the ledger's lock.</summary>
 /// <typeparam name="TOwner">Identifies the owner.</typeparam>
-/// <param name="fields">Of the rows that are held.</param>
-/// <param name="number">What the owner's record is found by.</param>
+/// <param name="fields">The fields of held rows.</param>
+/// <param name="number">The number that the owner's record is found by.</param>
 /// <param name="room">The most owners whose counts are held: each takes a record of the ledger, some KiB.</param>
 internal sealed class PendingCounts<TOwner>(
     Ledger ledger, RowFields fields, Func<TOwner, ulong> number, TimeProvider time, TimeSpan wait, int room = 4096)
@@ -24,7 +24,7 @@ internal sealed class PendingCounts<TOwner>(
     /// <summary>The record that is added to, which is there with the next commit; null where there is no room for another.</summary>
     internal LedgerEntry? TryHold(TOwner owner) => _held.Count < room || _held.ContainsKey(owner) ? Restore(owner) : null;
 
-    /// <summary>Also where there is no room: what a previous process holds is held until the wait is over.</summary>
+    /// <summary>Holds the rows of a previous process until their wait is over, also where there is no room.</summary>
     internal LedgerEntry Restore(TOwner owner)
     {
         if (!_held.TryGetValue(owner, out var held))

@@ -5,7 +5,7 @@ using Prometheus;
 
 namespace Exporter.Signals;
 
-/// <summary>What the drains of one session work with.</summary>
+/// <summary>Everything that the drains of one session use.</summary>
 /// <param name="Accounts">The totals of counts that no pod has.</param>
 /// <param name="HoldFor">How long counts wait for their pod to be identified.</param>
 /// <param name="Interval">Between two drains, unless the signal has an interval of its own.</param>

@@ -2,6 +2,6 @@ using System.Runtime.InteropServices;
 
 namespace Exporter.State;
 
-/// <summary>Of a pair of maps, known by the id of its slot, the one whose content is in the ledger.</summary>
+/// <summary>The map of a pair whose content is in the ledger; the pair is known by the id of its slot.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal record struct CommittedMap(int Pair, int Map);

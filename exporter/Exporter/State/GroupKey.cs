@@ -3,7 +3,7 @@ using Exporter.Pods;
 
 namespace Exporter.State;
 
-/// <summary>Which part of the budget the lines of a group are from.</summary>
+/// <summary>The part of the budget that the lines of a group are from.</summary>
 internal enum GroupRoom : byte
 {
     /// <summary>Set aside for it.</summary>

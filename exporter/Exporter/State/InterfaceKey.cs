@@ -3,9 +3,9 @@ using Exporter.Pods;
 
 namespace Exporter.State;
 
-/// <summary>What the record of an interface says.</summary>
+/// <summary>The key of an interface's record.</summary>
 /// <param name="Network">The peer namespace, by the number that the BPF programs know it by; 0 where that is not known.</param>
-/// <param name="LabelNames">Those that <paramref name="Pod"/> has values of.</param>
+/// <param name="LabelNames">The labels that <paramref name="Pod"/> has values of.</param>
 /// <param name="Pod">Null: not known.</param>
 internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset SeenAt, ulong Network, IReadOnlyList<string> LabelNames, PodIdentity? Pod)
 {

@@ -12,7 +12,7 @@ internal sealed class LedgerEntry : IInterfaceRecord
     private readonly Ledger _ledger;
     private readonly Part _keyPart;
 
-    /// <summary>By the number of the signal; null where nothing was added.</summary>
+    /// <summary>Rows by the number of the signal; null where nothing was added.</summary>
     private readonly Part?[] _rows;
 
     private bool _isChanged;
@@ -246,7 +246,7 @@ internal sealed class LedgerEntry : IInterfaceRecord
     {
         internal LedgerTable.Slot Slot { get; private set; } = slot;
 
-        /// <summary>What the next commit adds, where <see cref="IsChanged"/>.</summary>
+        /// <summary>The counts that the next commit adds, where <see cref="IsChanged"/>.</summary>
         internal ulong[] Pending { get; } = slot.Table.Words == 0 ? [] : new ulong[slot.Table.Words];
 
         internal bool IsChanged { get; set; }

@@ -22,7 +22,7 @@ internal struct LedgerHead
         return inForce.Maps;
     }
 
-    /// <summary>With the next commit, the content of this map is in the ledger too, in the place of what there was of its pair.</summary>
+    /// <summary>Has the next commit record that the content of this map is in the ledger too, in place of the other map of its pair.</summary>
     internal void Add(CommittedMap map, ulong lastCommit)
     {
         ref var next = ref Prepare(lastCommit);
@@ -39,7 +39,7 @@ internal struct LedgerHead
         maps[index] = map;
     }
 
-    /// <summary>With the next commit, the contents of these maps and of no others are in the ledger.</summary>
+    /// <summary>Has the next commit record that the contents of these maps, and of no others, are in the ledger.</summary>
     internal void Write(ReadOnlySpan<CommittedMap> maps, ulong lastCommit)
     {
         ref var next = ref Prepare(lastCommit);

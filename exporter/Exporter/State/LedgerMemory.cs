@@ -3,7 +3,7 @@ using Exporter.Bpf;
 
 namespace Exporter.State;
 
-/// <summary>Where ledgers are: each is a row of segments, known by the layout of its counters.</summary>
+/// <summary>Memory of ledgers: each is a row of segments, known by the layout of its counters.</summary>
 internal interface ILedgerMemory
 {
     /// <summary>The layouts of the ledgers that are there.</summary>

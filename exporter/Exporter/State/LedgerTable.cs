@@ -8,13 +8,13 @@ namespace Exporter.State;
 /// key. Each copy is the number of the commit that it came with, whether the record is in use, and the row. The copy of the latest commit is in force.
 /// </summary>
 /// <param name="ledger">Knows the number of the last commit.</param>
-/// <param name="fields">Of a row; null: keys have none.</param>
+/// <param name="fields">The fields of a row; null: keys have none.</param>
 /// <param name="keyBytes">How many bytes a key can have; rows have none.</param>
 internal sealed class LedgerTable(Ledger ledger, RowFields? fields, int keyBytes)
 {
     private const int HeadWords = 2;
 
-    /// <summary>What a copy begins with.</summary>
+    /// <summary>The beginning of a copy.</summary>
     private const int CopyHeadWords = 2;
 
     private readonly Stack<Slot> _free = [];
@@ -100,7 +100,7 @@ internal sealed class LedgerTable(Ledger ledger, RowFields? fields, int keyBytes
     private Span<ulong> Copy(Slot slot, int index) => slot.AllWords.Slice(HeadWords + (index * (CopyHeadWords + Words)), CopyHeadWords + Words);
 
     /// <summary>The place of a record.</summary>
-    /// <param name="Number">Of the place in the ledger, which is never 0; 0: the record is in memory that ends with the process.</param>
+    /// <param name="Number">The number of the place in the ledger, which is never 0; 0: the record is in memory that ends with the process.</param>
     internal sealed record Slot(LedgerTable Table, LedgerSegment Segment, int Offset, ulong Number)
     {
         internal Span<ulong> AllWords => MemoryMarshal.Cast<byte, ulong>(Segment.Bytes.Slice(Offset, Table.RecordBytes));

@@ -1,6 +1,6 @@
 namespace Exporter.State;
 
-/// <summary>What a start has found and done in the directory of pins (<see cref="PinnedState.TakeOver"/>).</summary>
+/// <summary>Findings and changes of a start in the directory of pins (<see cref="PinnedState.TakeOver"/>).</summary>
 /// <param name="HasMoved">The state of an earlier version was moved into the folder of this network namespace.</param>
 /// <param name="Removed">Folders that were removed, since their network namespaces are gone.</param>
 /// <param name="Undecided">Folders that were kept, since the kernel does not say whether their network namespaces exist.</param>

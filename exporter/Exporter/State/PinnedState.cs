@@ -12,10 +12,11 @@ internal static class PinnedState
 {
     private const string RemovalNote = "uninstall";
 
-    /// <summary>In the directory: which namespace an earlier version used it for. An earlier version removes everything where it reads another one.</summary>
+    /// <summary>A note in the directory: the namespace that an earlier version used it for. An earlier version removes everything where it reads
+    /// another one.</summary>
     private const string NetworkNote = "network";
 
-    /// <summary>What the names began with that earlier versions pinned in the directory itself.</summary>
+    /// <summary>The beginnings of names that earlier versions pinned in the directory itself.</summary>
     private static readonly string[] EarlierNames = ["links", "filters", "ledger_", "traffic_", "handshakes_", "handshake_links"];
 
     /// <summary>Opens the folder of this process's network namespace, and makes it where there is none.</summary>
@@ -289,7 +290,7 @@ internal static class PinnedState
         }
     }
 
-    /// <summary>What an earlier version has left in the directory itself. Other names there are not ours.</summary>
+    /// <summary>Pins of an earlier version in the directory itself. Other names there are not ours.</summary>
     private static List<string> FindFlat(PinDirectory root) =>
         [.. root.List().Where(name => EarlierNames.Any(earlier => name.StartsWith(earlier, StringComparison.Ordinal)))];
 

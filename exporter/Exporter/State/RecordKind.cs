@@ -1,6 +1,6 @@
 namespace Exporter.State;
 
-/// <summary>What a record is of. The numbers are in ledgers that outlive the program.</summary>
+/// <summary>The kind of a record's owner. The numbers are in ledgers that outlive the program.</summary>
 internal enum RecordKind
 {
     /// <summary>One total beside the pods' series.</summary>

@@ -85,10 +85,10 @@ internal struct HandshakeRole
 [StructLayout(LayoutKind.Sequential)]
 internal struct HandshakeValue
 {
-    /// <summary>Of those who sent a SYN.</summary>
+    /// <summary>Handshakes of clients, which sent a SYN.</summary>
     public HandshakeRole Client;
 
-    /// <summary>Of those who answered one.</summary>
+    /// <summary>Handshakes of servers, which answered one.</summary>
     public HandshakeRole Server;
 
     /// <summary>HANDSHAKE_DURATIONS.</summary>

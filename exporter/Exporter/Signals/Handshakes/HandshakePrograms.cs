@@ -79,7 +79,7 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
 
     public string Name => ObjectName;
 
-    /// <summary>Those that are attached.</summary>
+    /// <summary>The attached programs.</summary>
     public IReadOnlyList<BpfProgram> Programs => Volatile.Read(ref _attached).Programs;
 
     internal HandshakeAttachType AttachType { get; }

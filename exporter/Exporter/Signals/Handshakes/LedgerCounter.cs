@@ -11,7 +11,7 @@ internal sealed class LedgerCounter : ILedgerView
     private readonly Counter.Child _shown;
     private readonly LedgerEntry _entry;
 
-    /// <param name="name">Of its record; the same in every version.</param>
+    /// <param name="name">The name of its record; the same in every version.</param>
     internal LedgerCounter(Counter.Child shown, string name, Ledger ledger)
     {
         _shown = shown;

@@ -20,7 +20,7 @@ internal sealed class MissedHandshakes(Ledger ledger, LedgerCounter total)
     }
 
     /// <summary>With the next commit. Called with the ledger's lock.</summary>
-    /// <param name="missed">Of all programs that there are.</param>
+    /// <param name="missed">The misses of all existing programs.</param>
     internal void Add(ReadOnlySpan<MissedChanges> missed)
     {
         foreach (var (generation, count) in missed)
@@ -41,7 +41,7 @@ internal sealed class MissedHandshakes(Ledger ledger, LedgerCounter total)
         }
     }
 
-    /// <summary>Of programs that are gone.</summary>
+    /// <summary>Misses of programs that are gone.</summary>
     private void RemoveOthers(ReadOnlySpan<MissedChanges> missed)
     {
         foreach (var (generation, entry) in _counted)
