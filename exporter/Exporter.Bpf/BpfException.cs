@@ -27,13 +27,13 @@ public class BpfException : KernelException
     /// <summary>The operation that failed, in words that fit behind "cannot".</summary>
     public string Operation { get; }
 
-    /// <summary>What libbpf said meanwhile, the verifier's log included; empty where it said nothing.</summary>
+    /// <summary>The lines that libbpf logged meanwhile, the verifier's log included; empty without any.</summary>
     public string Log { get; }
 
     /// <summary>Whether the verifier refused a program, rather than the kernel the operation.</summary>
     public bool IsOfVerifier { get; }
 
-    /// <summary>What libbpf finds wrong with an object (libbpf.h, enum libbpf_errno).</summary>
+    /// <summary>Describes an error of libbpf about an object (libbpf.h, enum libbpf_errno).</summary>
     private static unsafe string Describe(int errno)
     {
         const int Room = 128;

@@ -33,10 +33,10 @@ public sealed class BpfMap : IDisposable
     /// <summary>The kernel's number of this map: no two have one, and none comes back.</summary>
     public int Id { get; }
 
-    /// <summary>In bytes.</summary>
+    /// <summary>The size of a key in bytes.</summary>
     public int KeySize { get; }
 
-    /// <summary>In bytes, of one CPU's value where the map has one for each.</summary>
+    /// <summary>The size of a value in bytes; of one CPU's value where the map has one for each.</summary>
     public int ValueSize { get; }
 
     public int MaxEntries { get; }

@@ -5,7 +5,7 @@ using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
 
-/// <summary>What the kernel says of a program's runs since it was loaded.</summary>
+/// <summary>The kernel's statistics of a program's runs since it was loaded.</summary>
 /// <param name="Runs">0 unless somebody has switched the kernel's BPF statistics on.</param>
 /// <param name="RunTime">As <paramref name="Runs"/>.</param>
 /// <param name="Misses">

@@ -1,6 +1,6 @@
 namespace Exporter.Bpf;
 
-/// <summary>What this process may do.</summary>
+/// <summary>The capabilities of this process.</summary>
 public static class Capabilities
 {
     private const int SysAdmin = 21;

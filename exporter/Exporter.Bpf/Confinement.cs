@@ -33,7 +33,7 @@ public sealed record Confinement(string? Modules, string? SeLinuxContext, string
         }
     }
 
-    /// <summary>What refused, as far as it can be known, and what to do about it, a sentence or two each.</summary>
+    /// <summary>Names the mechanism that refused, as far as it can be known, with a remedy, a sentence or two each.</summary>
     /// <param name="reachesKernel">Whether bpf(2) itself answers, <see cref="KernelSupport.RefusalOfBpf"/>: a seccomp filter did not refuse it.</param>
     public IReadOnlyList<string> Suspects(bool reachesKernel)
     {

@@ -64,7 +64,7 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     /// <summary>How many rows were last read.</summary>
     public int Entries { get; private set; }
 
-    /// <summary>What the pair is known by: the id of the map that has the slot.</summary>
+    /// <summary>The pair's identity: the id of the map that has the slot.</summary>
     public int Pair => _slot.Id;
 
     /// <summary>The id of the map that was last read.</summary>

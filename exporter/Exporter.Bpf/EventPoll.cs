@@ -30,7 +30,7 @@ public sealed unsafe class EventPoll : IDisposable
     /// <summary>A socket that is closed is removed by that.</summary>
     public void Remove(SafeHandle socket) => Control(Libc.EPOLL_CTL_DEL, socket, 0, 0);
 
-    /// <summary>From now on every call of <see cref="Wait"/> returns at once: for the end.</summary>
+    /// <summary>Makes every further call of <see cref="Wait"/> return at once: for the end.</summary>
     public void Wake()
     {
         ulong one = 1;

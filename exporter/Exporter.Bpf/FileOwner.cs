@@ -3,7 +3,7 @@ using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
 
-/// <summary>Who may change a file.</summary>
+/// <summary>Checks which users may change a file.</summary>
 public static unsafe class FileOwner
 {
     private const int GroupOrOthersMayWrite = 0x12;

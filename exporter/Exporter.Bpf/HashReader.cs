@@ -29,7 +29,7 @@ internal sealed class HashReader<TKey, TValue>
     private int _count;
 
     /// <param name="map">One that is as those to be read.</param>
-    /// <param name="fields">Of its values; null: nothing of them is added up.</param>
+    /// <param name="fields">The fields of its values; null: values are not added up.</param>
     /// <param name="sources">Where in the map's values each field is, as <see cref="MapLayout.Find"/> has it; null: as in the type.</param>
     internal unsafe HashReader(BpfMap map, RowFields? fields = null, int[]? sources = null)
     {

@@ -4,14 +4,14 @@ using Exporter.Bpf.Netlink;
 
 namespace Exporter.Bpf;
 
-/// <summary>What the running kernel offers and allows, found out by asking it rather than by its version.</summary>
+/// <summary>Features that the running kernel has and allows, found out by asking it rather than by its version.</summary>
 public static class KernelSupport
 {
     private const string BtfFile = "/sys/kernel/btf/vmlinux";
     private const string LockdownFile = "/sys/kernel/security/lockdown";
     private const int LoopbackIfindex = 1;
 
-    /// <summary>What there is to say and to do where <see cref="HasBpfClassifier"/> is not.</summary>
+    /// <summary>The message where <see cref="HasBpfClassifier"/> is false, with a remedy.</summary>
     public const string NoBpfClassifier =
         "Missing: the classifier bpf, with which clsact runs programs. It is in the kernel's module cls_bpf (CONFIG_NET_CLS_BPF): load it on the node " +
         "with 'modprobe cls_bpf', install the package that has it (kernel-modules-extra, linux-modules-extra), or use Linux 6.6 or newer with Attach:Hook=tcx.";

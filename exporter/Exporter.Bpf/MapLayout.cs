@@ -6,8 +6,8 @@ namespace Exporter.Bpf;
 /// What the values of a map consist of: 64-bit counters, each with a name that keeps its meaning from one version to the next; and what else
 /// decides whether a map can be used as it is.
 /// </summary>
-/// <param name="Settings">What the map was made with, like its number of entries.</param>
-/// <param name="Counters">In the order of the value.</param>
+/// <param name="Settings">Parameters that the map was made with, like its number of entries.</param>
+/// <param name="Counters">Names of the counters, in the order of the value.</param>
 public sealed record MapLayout(string Settings, IReadOnlyList<string> Counters)
 {
     private const char End = '|';

@@ -6,8 +6,8 @@ namespace Exporter.Bpf;
 /// <summary>
 /// The 64-bit fields that a signal's rows consist of. Maps, the ledger and accounts handle rows by these alone, whatever they count.
 /// </summary>
-/// <param name="name">Of the signal.</param>
-/// <param name="names">In the order of the row. A name keeps its meaning from one version to the next.</param>
+/// <param name="name">The signal's name.</param>
+/// <param name="names">Names of the fields, in the order of the row. A name keeps its meaning from one version to the next.</param>
 /// <param name="kinds">The kinds of fields that are not sums, by their names; null: all are sums.</param>
 public sealed class RowFields(string name, IReadOnlyList<string> names, IReadOnlyDictionary<string, FieldKind>? kinds = null)
 {

@@ -5,10 +5,10 @@ namespace Exporter;
 /// <summary>Reasons of exceptions for people who have not written the program.</summary>
 internal static class PlainWords
 {
-    /// <summary>What .NET adds behind a reason: fields and positions in JSON, counted from 0, and names of its own parameters.</summary>
+    /// <summary>Parts that .NET adds behind a reason: fields and positions in JSON, counted from 0, and names of its own parameters.</summary>
     private static readonly string[] Additions = [" Path: ", " LineNumber: ", " (Parameter '"];
 
-    /// <summary>The reason without that, and without a full stop. Of JSON it begins with the place.</summary>
+    /// <summary>The reason without these, and without a full stop. For JSON it begins with the place.</summary>
     internal static string Reason(Exception failure)
     {
         var reason = failure.Message;

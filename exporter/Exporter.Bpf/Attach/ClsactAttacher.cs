@@ -24,7 +24,7 @@ public sealed class ClsactAttacher(ProgramPair programs, TcClient client, ushort
     private readonly ProgramPair _programs = programs;
     private readonly TcClient _client = client;
 
-    /// <summary>By their names (<see cref="FilterName.Claim"/>). Null: another process has the name.</summary>
+    /// <summary>Claimed names by name (<see cref="FilterName.Claim"/>). Null: another process has the name.</summary>
     private readonly Dictionary<string, Socket?> _claims = [];
 
     public override string Name => "clsact";

@@ -23,7 +23,7 @@ internal sealed record FilterName(string Program, int ProgramId, string? Owner)
     /// <summary>The programs of the exporter that filters run: filters of any other are not touched.</summary>
     private static readonly string[] Programs = ["podnet_transmit", "podnet_receive"];
 
-    /// <summary>What the filter is called.</summary>
+    /// <summary>The filter's full name.</summary>
     internal string Text => Owner is null ? Claim : $"{Claim} {Owner}";
 
     /// <summary>The name of the socket that shows that the process which attached the filter lives (<see cref="FilterClaim"/>).</summary>

@@ -13,7 +13,7 @@ public sealed record LinkChanged(Link Link) : LinkEvent;
 /// <summary>An interface of this namespace is gone: deleted, or moved to another namespace.</summary>
 public sealed record LinkRemoved(Link Link) : LinkEvent;
 
-/// <summary>What ended a wait for events.</summary>
+/// <summary>The reason why a wait for events ended.</summary>
 public enum LinkWait
 {
     Events,

@@ -13,14 +13,14 @@ internal readonly ref struct NetlinkMessage(ushort type, ushort flags, uint sequ
 
     internal uint Sequence { get; } = sequence;
 
-    /// <summary>What follows the header.</summary>
+    /// <summary>The bytes after the header.</summary>
     internal ReadOnlySpan<byte> Payload { get; } = payload;
 
     /// <summary>The fixed part, such as struct ifinfomsg; zeros where the message is too short to have it.</summary>
     internal T Body<T>()
         where T : unmanaged => MemoryMarshal.TryRead<T>(Payload, out var body) ? body : default;
 
-    /// <summary>What follows the fixed part.</summary>
+    /// <summary>The bytes after the fixed part.</summary>
     internal unsafe NetlinkAttributes Attributes<T>()
         where T : unmanaged => new(Payload[Math.Min(Payload.Length, Align(sizeof(T)))..]);
 }

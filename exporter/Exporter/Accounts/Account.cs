@@ -7,11 +7,11 @@ namespace Exporter.Accounts;
 /// Pods that share series at one level: the blocks that they have, whose counts are in a record of the ledger, and the blocks that wait, which another account
 /// counts. Counts stay where they were counted. <see cref="LevelAccounts"/> decides; all of it is used with the ledger's lock.
 /// </summary>
-/// <param name="room">Where its lines come from.</param>
+/// <param name="room">The part of the budget that its lines come from.</param>
 /// <param name="isHost">Whether it is the host's alone, which has fewer blocks.</param>
 internal sealed class Account(LabelValues labels, GroupRoom room, bool isHost)
 {
-    /// <summary>By the number of the block: the weight of the counts while it waited.</summary>
+    /// <summary>Weights of blocks by their numbers: their counts while they waited.</summary>
     private ulong[] _weights = [];
 
     internal LabelValues Labels => labels;
@@ -29,7 +29,7 @@ internal sealed class Account(LabelValues labels, GroupRoom room, bool isHost)
     /// <summary>The account that counts the blocks that wait; null where none does.</summary>
     internal Account? Other { get; set; }
 
-    /// <summary>Has the counts of its blocks; null before the first.</summary>
+    /// <summary>The record with the counts of its blocks; null before the first.</summary>
     internal LedgerEntry? Entry { get; set; }
 
     /// <summary>Its labels as an exposition has them; null until it is written.</summary>
@@ -38,7 +38,7 @@ internal sealed class Account(LabelValues labels, GroupRoom room, bool isHost)
     /// <summary>Interfaces of its pods, or accounts whose waiting blocks it counts.</summary>
     internal int Users { get; set; }
 
-    /// <summary>When it last lost one.</summary>
+    /// <summary>When it last lost a user.</summary>
     internal long ReleasedAt { get; set; }
 
     /// <summary>The committed counts of a signal: all zero where nothing was counted.</summary>

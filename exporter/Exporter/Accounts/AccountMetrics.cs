@@ -50,7 +50,7 @@ internal sealed class AccountMetrics
 
     internal Gauge SeriesLimit { get; }
 
-    /// <summary>By the kind of block.</summary>
+    /// <summary>Numbers of folded blocks by their kind.</summary>
     internal IReadOnlyList<(string Kind, Gauge.Child Gauge)> SeriesFolded { get; }
 
     /// <summary>Counts whose pod was not identified in time.</summary>

@@ -1,6 +1,6 @@
 namespace Exporter.Accounts;
 
-/// <summary>What series of some families stand for, where that differs from all others.</summary>
+/// <summary>The level that series of some families stand for, where it differs from the others'.</summary>
 internal enum FamilyLevel
 {
     Same,

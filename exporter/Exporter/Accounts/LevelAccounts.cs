@@ -303,7 +303,8 @@ internal sealed class LevelAccounts(
         return true;
     }
 
-    /// <summary>What this level continues to show of a record, which may have had other columns: all zero where the signal's totals were elsewhere.</summary>
+    /// <summary>The counts of a record that this level continues to show; the record may have had other columns: all zero where the signal's totals
+    /// were elsewhere.</summary>
     private static ulong[] ReadShown(LevelPlan.SignalPlan signal, GroupKey key, LedgerEntry entry)
     {
         var row = new ulong[signal.Fields.Count];

@@ -103,7 +103,7 @@ internal sealed class LevelPlan
 
         private readonly Block[] _blocks;
 
-        /// <summary>By the number of the field: the number of its block at this level.</summary>
+        /// <summary>The number of each field's block at this level, by the number of the field.</summary>
         private readonly sbyte[] _blockOf;
         private readonly ulong[] _nothing;
 

@@ -3,7 +3,7 @@ using Exporter.Pods;
 
 namespace Exporter.Accounts;
 
-/// <summary>Which series there are, how many, and for how long.</summary>
+/// <summary>Options of the pods' series: their labels, number and retention.</summary>
 /// <param name="MaxSeries">Sample lines.</param>
 internal sealed record MetricsOptions(
     TimeSpan Retention,

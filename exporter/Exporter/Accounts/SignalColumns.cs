@@ -2,5 +2,5 @@ using Exporter.Bpf;
 
 namespace Exporter.Accounts;
 
-/// <summary>What the rows of a signal are shown as.</summary>
+/// <summary>The columns that show a signal's rows.</summary>
 internal sealed record SignalColumns(RowFields Fields, IReadOnlyList<ColumnGroup> Groups);

@@ -6,13 +6,13 @@ namespace Exporter.Accounts;
 /// <summary>How a signal's rows are added up where they have no series of their own.</summary>
 /// <param name="Blocks">The names of all kinds of blocks that the signal can have.</param>
 /// <param name="Unattributed">Which rows no pod gets, as the end of a sentence.</param>
-/// <param name="Details">What more there is to know of those.</param>
+/// <param name="Details">Details about the unattributed rows, for the documentation.</param>
 internal sealed record SignalTotals(RowFields Fields, IReadOnlyList<TotalUnit> Units, IReadOnlyList<string> Blocks, string Unattributed, string? Details = null);
 
 /// <summary>One family of each total.</summary>
-/// <param name="Name">Of the counted things, in the families' names.</param>
-/// <param name="Help">With {0} for which they are, and {1} for the name of the total.</param>
-/// <param name="Label">Has a series for each of its values.</param>
+/// <param name="Name">The counted things, as the families' names have them.</param>
+/// <param name="Help">The help text, with {0} for the kind of counts, and {1} for the name of the total.</param>
+/// <param name="Label">The label of the family, which has a series for each of its values.</param>
 /// <param name="IsByLabel">Whether the example asks for each value.</param>
 /// <param name="FieldsOf">The numbers of the fields whose sum a value's series is.</param>
 internal sealed record TotalUnit(string Name, string Help, MetricLabel Label, bool IsByLabel, Func<string, int[]> FieldsOf);

@@ -17,7 +17,7 @@ internal sealed partial class Adoption(InterfaceContext context, InterfaceRecord
     /// <summary>Interfaces that were counted before, until the first round.</summary>
     private readonly List<PodInterface> _restored = [];
 
-    /// <summary>What keeps a program from being taken over, in the order in which it was found.</summary>
+    /// <summary>Problems that keep programs from being taken over, in the order in which they were found.</summary>
     private readonly List<Exception> _problems = [];
 
     private IEnumerator<TcAttachment>? _left;

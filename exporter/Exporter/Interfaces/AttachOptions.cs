@@ -3,7 +3,7 @@ using Exporter.Options;
 
 namespace Exporter.Interfaces;
 
-/// <summary>Which interfaces programs are attached to, and how.</summary>
+/// <summary>Options of the interfaces that programs are attached to, and of the way.</summary>
 /// <param name="Include">Null: every name.</param>
 /// <param name="Exclude">Null: no name.</param>
 internal sealed record AttachOptions(TcAttachOption Hook, Regex? Include, Regex? Exclude, ushort Priority, TimeSpan CoverageInterval)

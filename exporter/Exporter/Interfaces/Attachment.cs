@@ -32,7 +32,7 @@ internal sealed class Attachment(PodInterface owner, TimeProvider time)
     /// <summary>Whether its owner is published, so that rows of its index find it.</summary>
     internal bool IsPrepared { get; set; }
 
-    /// <summary>What keeps the programs attached; null where they are not yet.</summary>
+    /// <summary>The handles that keep the programs attached; null where they are not yet.</summary>
     internal TcAttachment? Ingress { get; private set; }
 
     internal TcAttachment? Egress { get; private set; }

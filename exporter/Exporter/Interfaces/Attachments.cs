@@ -20,7 +20,7 @@ internal sealed partial class Attachments(InterfaceContext context, InterfaceRec
 
     internal IReadOnlyCollection<Attachment> All => _attachments.Values;
 
-    /// <summary>Those whose owner is published.</summary>
+    /// <summary>Attachments whose owner is published.</summary>
     internal IEnumerable<Attachment> Prepared => _attachments.Values.Where(attachment => attachment.IsPrepared);
 
     internal IEnumerable<TcAttachment> Handles => _attachments.Values.SelectMany(attachment => attachment.Handles);

@@ -2,7 +2,7 @@ using Exporter.Bpf.Netlink;
 
 namespace Exporter.Interfaces;
 
-/// <summary>Which interfaces are the host's ends of pods.</summary>
+/// <summary>Decides which interfaces are the host's ends of pods.</summary>
 internal static class InterfaceFilter
 {
     /// <summary>A veth or netkit whose other end is in another namespace, and whose name the options allow.</summary>

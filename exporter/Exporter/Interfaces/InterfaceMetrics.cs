@@ -10,7 +10,7 @@ internal sealed class InterfaceMetrics
 {
     private static readonly MetricLabel AttachReasons = new("reason", "eperm", "einval", "emfile", "enomem", "enospc", "eopnotsupp", "removed", "pin", "other");
 
-    /// <summary>By <see cref="Pods.InterfaceState"/>.</summary>
+    /// <summary>The label of states, with its values in the order of <see cref="Pods.InterfaceState"/>.</summary>
     private static readonly MetricLabel States = new("state", "pending", "attached", "failed", "shadowed");
 
     private static readonly MetricDefinition InterfacesFamily = new(MetricType.Gauge, "podnet_exporter_interfaces", "interfaces", "Interfaces of pods, by their state.", States)

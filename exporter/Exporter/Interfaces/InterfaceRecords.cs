@@ -63,7 +63,7 @@ internal sealed class InterfaceRecords(Ledger ledger, PodLabels labels)
         }
     }
 
-    /// <summary>With the next commit.</summary>
+    /// <summary>Removes the interface's record with the next commit.</summary>
     internal void Remove(PodInterface owner)
     {
         if (_records.Remove(owner, out var record))

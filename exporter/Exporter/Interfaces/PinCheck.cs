@@ -12,7 +12,7 @@ internal sealed partial class PinCheck(PinDirectory? pins, InterfaceMetrics metr
     private readonly Trouble _detaching = new();
     private readonly Trouble _loss = new();
 
-    /// <summary>Where the directory itself is gone, nothing can be pinned again.</summary>
+    /// <summary>Pins attachments again whose pins were removed, unless the directory itself is gone.</summary>
     internal void Repair(IEnumerable<TcAttachment> attached)
     {
         if (pins is null)

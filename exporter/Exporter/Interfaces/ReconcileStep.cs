@@ -13,7 +13,7 @@ internal sealed class ReconcileStep(string name, TimeProvider time)
     private TimeSpan _pause;
     private long _failedAt;
 
-    /// <summary>What it does, for the log.</summary>
+    /// <summary>The name of the step, for the log.</summary>
     internal string Name => name;
 
     internal bool IsFailing { get; private set; }

@@ -13,7 +13,7 @@ internal sealed class ListRequests(string purpose, ChangeSignal requested, Func<
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ListWithin = TimeSpan.FromSeconds(2);
 
-    /// <summary>From a list that failed to the next try, and as much again at random; the watch continues meanwhile.</summary>
+    /// <summary>Time from a list that failed to the next try, and as much again at random; the watch continues meanwhile.</summary>
     private static readonly TimeSpan FailedPause = TimeSpan.FromSeconds(30);
 
     private bool _isRequested;

@@ -8,7 +8,7 @@ namespace Exporter.Kubernetes;
 /// </summary>
 internal sealed class PodQuestions(PodStore store, ClaimMatcher matcher, TimeProvider time, KubernetesMetrics? metrics)
 {
-    /// <summary>When the API server was asked because of an interface, by generation.</summary>
+    /// <summary>Times of the requests to the API server because of an interface, by generation.</summary>
     private readonly Dictionary<long, DateTimeOffset> _askedAt = [];
 
     /// <summary>The generations of interfaces that were counted as undecided.</summary>

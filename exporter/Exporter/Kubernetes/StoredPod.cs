@@ -18,7 +18,7 @@ internal sealed class StoredPod(string key, PodState state)
     /// <summary>Whether the pod is over or is being deleted.</summary>
     internal bool IsEnding => _isEnding;
 
-    /// <summary>When its last event came.</summary>
+    /// <summary>Time of its last event.</summary>
     internal DateTimeOffset ChangedAt => new(Volatile.Read(ref _changedAt), TimeSpan.Zero);
 
     /// <summary>The version of its object. Used by the store only.</summary>

@@ -15,7 +15,7 @@ internal enum MetricType
 internal sealed record MetricLabel(string Name, params IReadOnlyList<string> Values);
 
 /// <summary>A family: what it is made of, and what the documentation says of it.</summary>
-/// <param name="Unit">What its values count.</param>
+/// <param name="Unit">The unit of its values.</param>
 /// <param name="Help">One sentence, for the exposition.</param>
 /// <param name="Labels">Its own labels; a pod's labels come before them.</param>
 internal sealed record MetricDefinition(MetricType Type, string Name, string Unit, string Help, params IReadOnlyList<MetricLabel> Labels)
@@ -23,7 +23,7 @@ internal sealed record MetricDefinition(MetricType Type, string Name, string Uni
     /// <summary>The upper bounds of a histogram, without the infinite one.</summary>
     internal IReadOnlyList<double> Bounds { get; init; } = [];
 
-    /// <summary>What more there is to know, for the documentation.</summary>
+    /// <summary>Details for the documentation.</summary>
     internal string? Details { get; init; }
 
     /// <summary>An example in PromQL, which asks what the family is there for.</summary>

@@ -3,7 +3,7 @@ namespace Exporter.Pods;
 /// <summary>Says which pod an interface belongs to. Asked by the reconciler only.</summary>
 internal interface IPodSource
 {
-    /// <summary>Where it has it from, as the options call it.</summary>
+    /// <summary>The name of the source, as the options call it.</summary>
     string Name { get; }
 
     /// <summary>Options have changed, and these objects stand for interfaces that may be known already, by the same generations.</summary>

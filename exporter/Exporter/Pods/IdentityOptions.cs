@@ -2,7 +2,7 @@ using Exporter.Options;
 
 namespace Exporter.Pods;
 
-/// <summary>Where pods are known from, and how long counts wait for them.</summary>
+/// <summary>The source of pods, and how long counts wait for them.</summary>
 internal sealed record IdentityOptions(IdentityChoice Source, TimeSpan HoldFor)
 {
     internal static IdentityOptions Read(OptionReader reader) => new(

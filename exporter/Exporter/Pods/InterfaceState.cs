@@ -1,6 +1,6 @@
 namespace Exporter.Pods;
 
-/// <summary>What the exporter does with an interface of a pod.</summary>
+/// <summary>The state of an interface of a pod: whether programs are attached, and see its packets.</summary>
 internal enum InterfaceState
 {
     /// <summary>Found, not attached yet.</summary>

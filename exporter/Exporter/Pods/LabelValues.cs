@@ -9,7 +9,7 @@ internal sealed class LabelValues(params string[] values) : IEquatable<LabelValu
     /// <summary>As long as the name of a pod can be.</summary>
     private const int MaxLength = 253;
 
-    /// <summary>What values begin with that only the exporter gives: __host__, __other__.</summary>
+    /// <summary>The beginning of values that only the exporter gives: __host__, __other__.</summary>
     private const string Reserved = "__";
 
     private readonly string[] _values = values;

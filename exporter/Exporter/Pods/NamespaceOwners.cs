@@ -14,7 +14,7 @@ internal sealed class NamespaceOwners
     private List<(PodInterface Owner, ulong Namespace)> _owners = [];
 
     /// <param name="hostNamespace">The host's, by the number that the BPF programs know it by.</param>
-    /// <param name="hostCounts">Where its counts go.</param>
+    /// <param name="hostCounts">The account of the host's own namespace.</param>
     public NamespaceOwners(PodTable table, ulong hostNamespace, IPodAccount hostCounts)
     {
         (_table, _hostNamespace) = (table, hostNamespace);

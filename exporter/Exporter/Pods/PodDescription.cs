@@ -1,9 +1,9 @@
 namespace Exporter.Pods;
 
-/// <summary>What there is to know of a pod that its series can show.</summary>
+/// <summary>Properties of a pod that its series can show.</summary>
 internal sealed record PodDescription(string Namespace, string Name)
 {
-    /// <summary>What the pod is one of many of; empty where it stands for itself.</summary>
+    /// <summary>The workload that the pod belongs to; empty where it stands for itself.</summary>
     internal string Workload { get; init; } = "";
 
     /// <summary>Deployment, StatefulSet, DaemonSet, CronJob and the like; empty as <see cref="Workload"/>.</summary>

@@ -35,20 +35,20 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
 
     internal string Name => Link.Name;
 
-    /// <summary>What proves over time that it is this interface. For the reconciler alone.</summary>
+    /// <summary>The identity that proves over time that it is this interface. For the reconciler alone.</summary>
     internal LinkIdentity Identity { get; set; }
 
-    /// <summary>What it has carried by its own counters and was not counted. For the reconciler alone.</summary>
+    /// <summary>Packets that it has carried by its own counters and that were not counted. For the reconciler alone.</summary>
     internal UncountedPackets Uncounted { get; set; }
 
-    /// <summary>Whose it is; null until that is known.</summary>
+    /// <summary>The pod that it belongs to; null until that is known.</summary>
     internal PodIdentity? Pod
     {
         get => Volatile.Read(ref _pod);
         set => Volatile.Write(ref _pod, value);
     }
 
-    /// <summary>Where its traffic goes; null until it is known whose it is.</summary>
+    /// <summary>The account that its traffic is added to; null until its pod is known.</summary>
     internal IPodAccount? Counts
     {
         get => Volatile.Read(ref _counts);

@@ -5,14 +5,14 @@ namespace Exporter.Pods;
 /// <summary>How pods are shown: the labels of their series, and which pods are excluded.</summary>
 internal sealed class PodLabels
 {
-    /// <summary>In place of what only pods have.</summary>
+    /// <summary>The host's value of labels that only pods have.</summary>
     internal const string HostName = "__host__";
 
     private readonly PodLabelOptions _options;
     private readonly string _node;
     private readonly PodLabel[] _labels;
 
-    /// <param name="levels">Those that there are series at.</param>
+    /// <param name="levels">The levels that have series.</param>
     /// <param name="node">As the label of that name shows it.</param>
     internal PodLabels(PodLabelOptions options, IEnumerable<SeriesLevel> levels, string node)
     {
@@ -36,7 +36,7 @@ internal sealed class PodLabels
     /// <summary>The labels that series of this level have.</summary>
     internal LabelSet At(SeriesLevel level) => new(_labels, [.. LabelsAt(level)]);
 
-    /// <summary>In place of a pod stands its workload, and of a namespace's pods all that is left is the namespace.</summary>
+    /// <summary>The labels at a level: a pod is replaced by its workload, and a namespace's pods by their namespace.</summary>
     private IEnumerable<PodLabel> LabelsAt(SeriesLevel level) => level switch
     {
         SeriesLevel.Pod => _options.PodLabels,
@@ -72,11 +72,11 @@ internal sealed class LabelSet(PodLabel[] all, IReadOnlyList<PodLabel> chosen)
     /// <summary>The values of a pod that series of this level have.</summary>
     internal LabelValues Select(LabelValues pod) => new([.. _indexes.Select(index => pod.Values[index])]);
 
-    /// <summary>Of all that are folded together with the others of this one's namespace; null where that says nothing more, or nothing less.</summary>
+    /// <summary>Labels of the namespace's __other__ series; null if the level has no namespace label, or no other.</summary>
     internal LabelValues? FoldInNamespace(LabelValues own) =>
         Names.All(name => name is PodLabel.Namespace or PodLabel.Node) || !Names.Contains(PodLabel.Namespace) ? null : Fold(own, PodLabel.Namespace);
 
-    /// <summary>Of all that are folded.</summary>
+    /// <summary>Labels of the __other__ series of all namespaces.</summary>
     internal LabelValues Fold(LabelValues own) => Fold(own, kept: null);
 
     /// <summary>The node is the same for all, and folds nothing.</summary>

@@ -9,7 +9,7 @@ internal sealed class StandalonePodSource(LinkClient client, PodLabels labels, I
 {
     internal const string Namespace = "standalone";
 
-    /// <summary>Where iproute2 and Docker keep their namespaces' files.</summary>
+    /// <summary>Directories in which iproute2 and Docker keep their namespaces' files.</summary>
     internal static readonly IReadOnlyList<string> DefaultDirectories = ["/run/netns", "/run/docker/netns"];
 
     private Dictionary<int, string> _names = [];

@@ -7,7 +7,7 @@ namespace Exporter.Replacement;
 /// <summary>The directory of BPF objects that take the place of those that are built in.</summary>
 internal sealed class ObjectDirectory(BpfOptions options)
 {
-    /// <summary>What an object is called behind its name, as the build has it.</summary>
+    /// <summary>The ending of an object's file, as the build writes it.</summary>
     private const string Ending = ".bpf.o";
 
     /// <summary>Ours have some ten thousand bytes.</summary>
