@@ -1,6 +1,6 @@
 using Exporter.Metrics;
-using Exporter.Security;
 using Exporter.Server;
+using Exporter.Server.Security;
 using Exporter.Tests.Support;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Time.Testing;

@@ -13,8 +13,7 @@ public sealed partial class HouseTests
     private static readonly string[] FoldersInOrder =
     [
         "Exporter.Commands",
-        "Exporter.Endpoints",
-        "Exporter.Security",
+        "Exporter.Server.Security",
         "Exporter.Server",
         "Exporter.Replacement",
         "Exporter.Interfaces",

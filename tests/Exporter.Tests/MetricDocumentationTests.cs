@@ -4,8 +4,8 @@ using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Replacement;
-using Exporter.Security;
 using Exporter.Server;
+using Exporter.Server.Security;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -32,7 +32,7 @@ public sealed partial class MetricDocumentationTests
         _ = new ObjectStatusBoard(node.Options.Bpf, node.Factory, node.Options.Signals);
         _ = new ServerRefusals(node.Factory);
         ProcessMetrics.ShowHooks(node.Factory, node.Options.Signals, "tcx", []);
-        new Health.Readiness(ProcessMetrics.Ready.CreateGauge(node.Factory)).Has("pods");
+        new Health.Readiness(ProcessMetrics.Ready.CreateGauge(node.Factory)).MarkReady("pods");
         _ = new SecretFiles(node.Factory, node.Time, new RecordingLogger<SecretFiles>()).Open("tls", "Server:KeyFile", [], texts => texts);
         _ = new LiveOptions(OptionFiles.Read(new Dictionary<string, string?>()), node.Options, node.Time, node.Factory, new RecordingLogger<LiveOptions>());
         var exposition = node.WritePods() + await ScrapedText.WriteAsync(node.Registry);

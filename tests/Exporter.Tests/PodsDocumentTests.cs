@@ -3,8 +3,8 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
-using Exporter.Endpoints;
 using Exporter.Pods;
+using Exporter.Server;
 using Exporter.Tests.Support;
 using static Exporter.Tests.Support.JoiningNode;
 

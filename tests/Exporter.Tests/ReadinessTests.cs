@@ -25,9 +25,9 @@ public sealed class ReadinessTests
         _readiness.WaitFor("reconcile", "the interfaces are not known yet");
         _readiness.WaitFor("pods", "the pods are not known yet");
 
-        _readiness.Has("pods");
+        _readiness.MarkReady("pods");
         Assert.Equal(["the interfaces are not known yet"], _readiness.Reasons);
-        _readiness.Has("reconcile");
+        _readiness.MarkReady("reconcile");
         Assert.Empty(_readiness.Reasons);
     }
 
@@ -40,9 +40,9 @@ public sealed class ReadinessTests
 
         readiness.WaitFor("reconcile", "the interfaces are not known yet");
         readiness.WaitFor("pods", "the pods are not known yet");
-        readiness.Has("reconcile");
+        readiness.MarkReady("reconcile");
         Assert.Equal(0, await ReadAsync());
-        readiness.Has("pods");
+        readiness.MarkReady("pods");
         Assert.Equal(1, await ReadAsync());
         readiness.WaitFor("pods", "the options have changed");
         Assert.Equal(1, await ReadAsync());
@@ -60,7 +60,7 @@ public sealed class ReadinessTests
     public void What_was_there_once_is_not_waited_for_again()
     {
         _readiness.WaitFor("reconcile", "the interfaces are not known yet");
-        _readiness.Has("reconcile");
+        _readiness.MarkReady("reconcile");
 
         _readiness.WaitFor("reconcile", "the interfaces are not known yet");
 
@@ -81,7 +81,7 @@ public sealed class ReadinessTests
     {
         _readiness.WaitFor("pods", "the pods are not known yet");
 
-        _readiness.Has("reconcile");
+        _readiness.MarkReady("reconcile");
 
         Assert.Single(_readiness.Reasons);
     }

@@ -1,4 +1,4 @@
-using Exporter.Security;
+using Exporter.Server.Security;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Time.Testing;
 using Prometheus;

@@ -4,8 +4,8 @@ using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Replacement;
-using Exporter.Security;
 using Exporter.Server;
+using Exporter.Server.Security;
 using Exporter.Signals;
 using Exporter.State;
 

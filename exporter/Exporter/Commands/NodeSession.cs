@@ -1,11 +1,11 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
-using Exporter.Endpoints;
 using Exporter.Exposition;
 using Exporter.Interfaces;
 using Exporter.Pods;
 using Exporter.Replacement;
+using Exporter.Server;
 using Exporter.Signals;
 using Exporter.State;
 

@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using System.Net;
-using Exporter.Endpoints;
 using Exporter.Metrics;
-using Exporter.Security;
 using Exporter.Server;
+using Exporter.Server.Security;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
@@ -123,7 +122,7 @@ internal sealed class ServerHost : IAsyncDisposable
         }
         else
         {
-            readiness.Has("standby");
+            readiness.MarkReady("standby");
         }
         Content.Set(new(Own.Registry, new(TimeProvider.System), readiness));
     }

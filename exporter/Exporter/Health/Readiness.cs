@@ -23,7 +23,7 @@ internal sealed class Readiness(Gauge? gauge = null)
     }
 
     /// <summary>Notes that a condition is met.</summary>
-    internal void Has(string what)
+    internal void MarkReady(string what)
     {
         _missing[what] = null;
         Show();

@@ -170,7 +170,7 @@ internal sealed partial class InterfaceReconciler : BackgroundService, IInterfac
         }
         if (_round.Try(_attaching, () => pending = _attachments.AttachNew(_adoption.MayAttach, stoppingToken)) && _adoption.HasEnded)
         {
-            _readiness.Has(LoopName);
+            _readiness.MarkReady(LoopName);
         }
         _round.Try(_identifying, () => _attribution.IdentifyAll([.. _attachments.Prepared], _departures.All));
         hasMore |= _departures.DetachSome(Slice);

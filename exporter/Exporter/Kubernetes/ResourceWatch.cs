@@ -155,7 +155,7 @@ internal sealed partial class ResourceWatch<T>(
         OnAnswered();
         requests?.Complete(askedAt);
         _isListed = true;
-        readiness.Has(_name);
+        readiness.MarkReady(_name);
     }
 
     /// <summary>Watches until the watch has ended, as it does from time to time, or a requested list is due.</summary>

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 
-namespace Exporter.Endpoints;
+namespace Exporter.Server;
 
 /// <summary>The page for browsers: links, and a table of pods.</summary>
 internal static class LandingPage

@@ -1,8 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using Exporter.Server;
 
-namespace Exporter.Endpoints;
+namespace Exporter.Server;
 
 /// <summary>The paths that the server answers.</summary>
 internal static class ExporterEndpoints

@@ -3,7 +3,7 @@ using Exporter.Bpf.Attach;
 using Exporter.Options;
 using Exporter.Pods;
 
-namespace Exporter.Endpoints;
+namespace Exporter.Server;
 
 /// <summary>The document /api/v1/pods: pods and interfaces with their totals.</summary>
 /// <param name="Source">The source of pods, as Identity:Source names it.</param>

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using Exporter.Metrics;
 using Prometheus;
 
-namespace Exporter.Security;
+namespace Exporter.Server.Security;
 
 /// <summary>Opens the server's certificate and credential files, and counts failed reloads.</summary>
 internal sealed partial class SecretFiles(IMetricFactory metrics, TimeProvider time, ILogger<SecretFiles> logger)

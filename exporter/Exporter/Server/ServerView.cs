@@ -1,9 +1,8 @@
 using Exporter.Exposition;
 using Exporter.Health;
-using Exporter.Server;
 using Prometheus;
 
-namespace Exporter.Endpoints;
+namespace Exporter.Server;
 
 /// <summary>The content of all pages during one session, or while nothing is counted. The server stays while sessions come and go.</summary>
 /// <param name="own">The exporter's own families, of the whole process.</param>

@@ -1,6 +1,6 @@
 using Exporter.Health;
 
-namespace Exporter.Security;
+namespace Exporter.Server.Security;
 
 /// <summary>
 /// The content of one or more files that belong together, at most about a second old. If new content cannot be used, the previous content stays in

@@ -1,4 +1,4 @@
-namespace Exporter.Endpoints;
+namespace Exporter.Server;
 
 /// <summary>Holds the current view; requests before the first one wait, as at a start.</summary>
 internal sealed class CurrentView

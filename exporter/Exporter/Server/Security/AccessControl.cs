@@ -2,9 +2,8 @@ using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
-using Exporter.Server;
 
-namespace Exporter.Security;
+namespace Exporter.Server.Security;
 
 /// <summary>Requires a bearer token or basic credentials for everything but the probes.</summary>
 /// <param name="tokens">Valid tokens as clients send them, in UTF-8; null: tokens are not accepted.</param>

@@ -1,10 +1,9 @@
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using Exporter.Server;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 
-namespace Exporter.Security;
+namespace Exporter.Server.Security;
 
 /// <summary>The server's certificate, from files that may change while it runs.</summary>
 internal sealed class ServerCertificate(SecretFile<SslStreamCertificateContext> file)

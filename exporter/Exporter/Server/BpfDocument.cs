@@ -4,7 +4,7 @@ using Exporter.Bpf.Attach;
 using Exporter.Replacement;
 using Exporter.Signals.Objects;
 
-namespace Exporter.Endpoints;
+namespace Exporter.Server;
 
 /// <summary>The document /api/v1/bpf: the loaded BPF objects, and the last refusals.</summary>
 /// <param name="Hook">The hook that programs are attached to: tcx or clsact.</param>
