@@ -1,9 +1,9 @@
-using Exporter.Signals.Objects;
 using System.Diagnostics;
 using Exporter.Bpf;
 using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Signals.Objects;
 using Exporter.Signals.Traffic;
 using Exporter.State;
 using Exporter.Tests.Support;

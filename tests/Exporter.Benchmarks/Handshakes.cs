@@ -1,11 +1,11 @@
-using Exporter.Tests.Support;
-using Exporter.Signals.Handshakes;
 using System.Diagnostics;
 using System.Net.Sockets;
 using Exporter.Bpf;
 using Exporter.Commands;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Options;
+using Exporter.Signals.Handshakes;
+using Exporter.Tests.Support;
 using Microsoft.Extensions.Configuration;
 
 namespace Exporter.Benchmarks;

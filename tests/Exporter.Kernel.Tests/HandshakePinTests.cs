@@ -1,6 +1,6 @@
-using Exporter.Signals.Handshakes;
 using Exporter.Bpf;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Signals.Handshakes;
 
 namespace Exporter.Kernel.Tests;
 

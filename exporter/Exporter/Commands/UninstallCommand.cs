@@ -1,7 +1,7 @@
 using Exporter.Bpf;
+using Exporter.Bpf.Attach;
 using Exporter.Bpf.Native;
 using Exporter.Bpf.Netlink;
-using Exporter.Bpf.Attach;
 using Exporter.State;
 
 namespace Exporter.Commands;

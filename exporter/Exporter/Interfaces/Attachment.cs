@@ -1,5 +1,5 @@
-using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Attach;
+using Exporter.Bpf.Netlink;
 using Exporter.Health;
 using Exporter.Pods;
 using Exporter.Signals;

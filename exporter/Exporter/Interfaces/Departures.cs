@@ -1,6 +1,6 @@
 using Exporter.Bpf;
-using Exporter.Bpf.Native;
 using Exporter.Bpf.Attach;
+using Exporter.Bpf.Native;
 using Exporter.Health;
 
 namespace Exporter.Interfaces;

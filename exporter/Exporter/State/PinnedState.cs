@@ -1,6 +1,6 @@
 using Exporter.Bpf;
-using Exporter.Bpf.Netlink;
 using Exporter.Bpf.Attach;
+using Exporter.Bpf.Netlink;
 
 namespace Exporter.State;
 

@@ -31,7 +31,8 @@ SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(podnet_test_state, const struct sock *sk, const int from, const int to)
 {
 	const struct net *net = sk->__sk_common.skc_net.net;
-	struct socket_states_key key = { .netns = bpf_core_field_exists(net->net_cookie) ? net->net_cookie : net->ns.inum };
+	struct socket_states_key key = { .netns = bpf_core_field_exists(net->net_cookie) ? net->net_cookie
+											 : net->ns.inum };
 	struct socket_states_value *value;
 	__u64 port = sk->__sk_common.skc_num;
 	int error = 0;

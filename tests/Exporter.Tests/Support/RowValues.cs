@@ -1,13 +1,13 @@
 using Exporter.Accounts;
-using Exporter.Options;
-using Microsoft.Extensions.Configuration;
 using Exporter.Bpf;
 using Exporter.Commands;
+using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Signals;
 using Exporter.Signals.Handshakes;
 using Exporter.Signals.Traffic;
 using Exporter.State;
+using Microsoft.Extensions.Configuration;
 
 namespace Exporter.Tests.Support;
 
