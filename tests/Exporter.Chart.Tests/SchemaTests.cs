@@ -249,7 +249,7 @@ public sealed class SchemaTests
         }
     }
 
-    private static IReadOnlyList<OptionDescription> ProgramOptions() => Read(new Dictionary<string, string?>()).Options;
+    internal static IReadOnlyList<OptionDescription> ProgramOptions() => Read(new Dictionary<string, string?>()).Options;
 
     private static OptionReader Read(IEnumerable<KeyValuePair<string, string?>> settings)
     {

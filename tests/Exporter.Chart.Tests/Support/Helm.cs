@@ -47,7 +47,10 @@ internal static class Helm
     /// <summary>What these values make, each written as after --set: <c>image.tag=1</c>.</summary>
     internal static Manifest RenderWith(params string[] values) => Render([.. Set(values)]);
 
-    /// <summary>The same for a version of Kubernetes.</summary>
+    /// <summary>What a file of values makes.</summary>
+    internal static Manifest RenderFile(string path) => Render("--values", path);
+
+    /// <summary>As <see cref="RenderWith"/>, for a version of Kubernetes.</summary>
     internal static Manifest RenderFor(string version, params string[] values) => Render(["--kube-version", version, .. Set(values)]);
 
     /// <summary>Arguments for these values.</summary>
