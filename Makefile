@@ -4,13 +4,16 @@ CONFIGURATION ?= Release
 ARCH := $(shell uname -m)
 RID := $(if $(filter aarch64,$(ARCH)),linux-arm64,linux-x64)
 BINARY := artifacts/podnet-exporter
+# The commit whose binary upgrades are tested with.
+EARLIER := 21bd558
+EARLIER_BINARY = $(CURDIR)/artifacts/earlier/$(EARLIER)/podnet-exporter
 SOURCES := $(shell find bpf exporter -type f -not -path '*/bin/*' -not -path '*/obj/*') Directory.Build.props Directory.Packages.props
 
 .DELETE_ON_ERROR:
-.PHONY: help build demo test vm-test bench image chart lint docs clean
+.PHONY: help build demo test vm-test upgrade-test bench image chart lint docs clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: deps-build $(BINARY) ## artifacts/podnet-exporter, the native binary
 
@@ -26,6 +29,14 @@ test: build deps-test deps-vm deps-image deps-chart deps-container ## every test
 
 vm-test: build deps-vm ## the same binary on Debian's kernels 5.10, 6.1, 6.12 and 7.x, in virtual machines
 	@tests/vm/test.sh
+
+upgrade-test: build deps-test deps-vm $(EARLIER_BINARY) ## from the binary of an earlier commit to this one and back, here and on those kernels; EARLIER=COMMIT for another
+	@dotnet build tests/Exporter.Kernel.Tests -c Release --nologo --verbosity quiet
+	@PODNET_EARLIER=$(EARLIER_BINARY) scripts/isolated.sh tests/Exporter.Kernel.Tests/bin/Release/net10.0/Exporter.Kernel.Tests -noColor -noLogo -class '*.UpgradeTests'
+	@PODNET_EARLIER=$(EARLIER_BINARY) tests/vm/test.sh --only=upgrade
+
+$(EARLIER_BINARY): | deps-build
+	scripts/earlier-binary.sh $(EARLIER) $@
 
 bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server for one
 	@dotnet build tests/Exporter.Benchmarks -c Release --nologo --verbosity quiet

@@ -4,12 +4,14 @@
 #
 # Usage: test.sh [--short | --only=FEATURE,...] [NAME...]
 # --short: one short list of features for each kernel, as `make test` runs it.
-# Environment: PODNET_VM_JOBS, the number of kernels that run at the same time (the number of CPUs; a kernel uses one)
+# Environment: PODNET_EARLIER, an earlier binary, with which `upgrade` is among the features (scripts/earlier-binary.sh builds one);
+# PODNET_VM_JOBS, the number of kernels that run at the same time (the number of CPUs; a kernel uses one)
 # Debian packages needed: those of boot.sh and fetch.sh, bpftool ethtool iperf3 util-linux gcc libc6-dev
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 exporter=$here/../../artifacts/podnet-exporter
+earlier=${PODNET_EARLIER:-}
 
 # The features of payload/run.sh, in its order.
 features=(
@@ -25,6 +27,7 @@ short_kills=6 short_connections=100
 programs=(bpftool ethtool iperf3 setpriv)
 
 main() {
+  [[ ! $earlier ]] || features+=(upgrade)
   case ${1:-} in
     --short) features=("${short_features[@]}") kills=$short_kills connections=$short_connections && shift ;;
     --only=*) IFS=, read -ra features <<<"${1#--only=}" && shift ;;
@@ -79,6 +82,7 @@ fill_payload() {
   payload=$work/payload
   mkdir "$payload"
   cp "$here/payload/run.sh" "$exporter" "$payload"
+  [[ ! $earlier ]] || cp "$earlier" "$payload/earlier-exporter"
   printf '%s\n' "${features[@]}" >"$payload/features"
   echo "$kills" >"$payload/kills"
   echo "$connections" >"$payload/connections"

@@ -44,6 +44,11 @@ internal sealed partial class PinnedNode
         _last = now;
     }
 
+    /// <summary>Gives the counters that were seen the names that they have in a later version.</summary>
+    internal void RenameSeen(IReadOnlyDictionary<string, string> families) => _last = _last.ToDictionary(
+        sample => sample.Key.Split('{') is [var family, .. var labels] && families.TryGetValue(family, out var name) ? string.Join('{', [name, .. labels]) : sample.Key,
+        sample => sample.Value);
+
     /// <summary>
     /// Gives what a stopped exporter has left the layout and the names that versions before the folders of namespaces used.
     /// </summary>
@@ -62,6 +67,6 @@ internal sealed partial class PinnedNode
         }
     }
 
-    [GeneratedRegex("^podnet_(transmit_|receive_|packet_size|tcp_handshake|exporter_(unattributed|excluded|folded|retired|lost)_)")]
+    [GeneratedRegex("^podnet_(transmit_|receive_|packet_size|tcp_handshake|exporter_(unattributed|excluded|folded|retired|lost|missed_packets|unattached_packets)_)")]
     private static partial Regex Lasting();
 }

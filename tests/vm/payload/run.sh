@@ -5,7 +5,7 @@ set -u
 
 # Its programs come before busybox's of the same names.
 export PATH=/payload/bin:$PATH
-exporter=/payload/podnet-exporter
+exporter=/payload/podnet-exporter earlier=/payload/earlier-exporter
 # shellcheck disable=SC2054 # the commas are setpriv's
 unprivileged=(/payload/bin/setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs
   --inh-caps=-all,+bpf,+perfmon,+net_admin --ambient-caps=-all,+bpf,+perfmon,+net_admin
@@ -72,6 +72,7 @@ main() {
   try continuity continuity "${hooks[0]}"
   try clock clock "${hooks[0]}"
   try unload on_each_hook unload
+  try upgrade on_each_hook upgrade
 }
 
 # try NAME COMMAND...: unless /payload/features lacks the name, runs the command, which prints the feature's detail and ends with ok, `fail` or `absent`.
@@ -136,12 +137,15 @@ start_exporter() {
   wait_for 20 fetch readyz || fail "not ready after 20 s"
 }
 
+# How often it compares itself with the interfaces; the earlier binary has another name for that.
+interval_option=--Attach:CoverageInterval
+
 # Without pins, unless they are asked for: all else ends with the process then.
 launch_exporter() {
   rm -f "$exit_code" "$pid"
   (
     status=0
-    "${unprivileged[@]}" "$exporter" --Drain:Interval=00:00:00.1 --Attach:CoverageInterval=00:00:01 --Bpf:PinDirectory= "$@" >>"$log" 2>&1 &
+    "${unprivileged[@]}" "$exporter" --Drain:Interval=00:00:00.1 "$interval_option=00:00:01" --Bpf:PinDirectory= "$@" >>"$log" 2>&1 &
     echo $! >"$pid"
     wait $! || status=$?
     echo "$status" >"$exit_code"
@@ -1238,7 +1242,7 @@ kill_and_restart() {
 
 # With pins: killed at any moment under load, every packet is counted once, and what was shown does not become less.
 continuity() {
-  local hook=$1 kills kill shown=(0 0 0 0) counted load index
+  local hook=$1 kills kill shown=(0 0 0 0) load
   kills=$(</payload/kills)
   pinned "$hook"
   add_pod veth
@@ -1254,12 +1258,7 @@ continuity() {
       continue
     fi
     pinned "$hook"
-    fetch metrics || fail "metrics cannot be read after SIGKILL $kill"
-    read -ra counted <<<"$(exporter_counted)"
-    for index in 0 1 2 3; do
-      ((counted[index] >= shown[index])) || fail "after SIGKILL $kill ${counted[*]}, before it ${shown[*]}"
-    done
-    shown=("${counted[@]}")
+    expect_onward "after SIGKILL $kill"
   done
   touch /tmp/enough
   wait "$load" || fail "$(</tmp/sent)"
@@ -1286,6 +1285,89 @@ clock() {
   done
   summary "$hook"
   uninstall
+}
+
+# With pins, from an earlier version to this one under load, back and to this one again. Totals equal the interface; rolled back, those of either
+# version are without what the other has counted.
+upgrade() {
+  local hook=$1 shown=(0 0 0 0) load between
+  [[ -x $earlier ]] || absent "there is no earlier binary"
+  pinned_earlier "$hook"
+  add_pod veth
+  rm -f /tmp/enough
+  keep_sending >/tmp/sent 2>&1 &
+  load=$!
+  wait_for 20 has_counted 1000 || fail "the earlier version counts $(exporter_counted) after 20 s"
+  expect_onward "by the earlier version"
+  kill_exporter
+  pinned "$hook"
+  expect_onward "after the upgrade"
+  touch /tmp/enough
+  wait "$load" || fail "$(</tmp/sent)"
+  expect_exact "$hook after the upgrade"
+  expect_onward "after the upgrade"
+  summary "$hook, upgraded,"
+  stop_exporter
+
+  # From here on the earlier version counts.
+  read -ra base <<<"$(interface_counted)"
+  both_ways 10.0.0. --bytes 1M
+  pinned_earlier "$hook"
+  grep -q 'warn: .*later version' "$log" || fail "no warning of a later version's totals"
+  both_ways 10.0.0. --bytes 1M
+  wait_for 5 is_all_counted || fail "$hook, rolled back: $(exporter_counted), unattributed $(unattributed), of the interface $(interface_counted)"
+  read -ra between <<<"$(interface_counted)"
+  echo "unattributed $(unattributed)"
+  kill_exporter
+  # The warning was expected.
+  : >"$log"
+
+  base=("${between[@]}")
+  both_ways 10.0.0. --bytes 1M
+  pinned "$hook"
+  expect_exact "$hook, upgraded again"
+  expect_onward "after the roll-back"
+  summary "$hook, upgraded again,"
+  uninstall
+  base=(0 0 0 0)
+}
+
+pinned_earlier() {
+  local exporter=$earlier interval_option=--Attach:CheckInterval
+  pinned "$1"
+}
+
+# The earlier version has no record of the interface: the packets from before its first round have no pod.
+is_all_counted() {
+  local counted unattributed
+  fetch metrics
+  read -ra counted <<<"$(exporter_counted)"
+  read -ra unattributed <<<"$(unattributed)"
+  [[ "$((counted[0] + unattributed[0])) $((counted[1] + unattributed[1])) $((counted[2] + unattributed[2])) $((counted[3] + unattributed[3]))" == "$(interface_counted)" ]]
+}
+
+# As exporter_counted, of no pod.
+unattributed() {
+  awk '
+    /^podnet_exporter_unattributed_(packets|bytes)_total/ { counted[$1 ~ /transmit/, $1 ~ /packets/] += $NF }
+    END { printf "%.0f %.0f %.0f %.0f\n", counted[1, 1], counted[1, 0], counted[0, 1], counted[0, 0] }
+  ' "$page"
+}
+
+# has_counted PACKETS
+has_counted() {
+  fetch metrics && (($(total receive packets) >= $1))
+}
+
+# No total is less than when this was called before. Uses and sets $shown.
+expect_onward() {
+  local counted index
+  fetch metrics || fail "metrics cannot be read $*"
+  read -ra counted <<<"$(exporter_counted)"
+  for index in 0 1 2 3; do
+    ((counted[index] >= shown[index])) || fail "$* ${counted[*]}, before it ${shown[*]}"
+  done
+  shown=("${counted[@]}")
 }
 
 pinned() {
