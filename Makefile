@@ -38,9 +38,9 @@ upgrade-test: build deps-test deps-vm $(EARLIER_BINARY) ## from the binary of an
 $(EARLIER_BINARY): | deps-build
 	scripts/earlier-binary.sh $(EARLIER) $@
 
-bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server for one
+bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server for one; AGAINST=binary compares with another
 	@dotnet build tests/Exporter.Benchmarks -c Release --nologo --verbosity quiet
-	@scripts/isolated.sh dotnet tests/Exporter.Benchmarks/bin/Release/net10.0/Exporter.Benchmarks.dll $(BENCH)
+	@AGAINST=$(AGAINST) scripts/isolated.sh dotnet tests/Exporter.Benchmarks/bin/Release/net10.0/Exporter.Benchmarks.dll $(BENCH)
 
 image: build deps-image ## artifacts/podnet-exporter-image.tar, the image as an OCI archive, and its bill of materials
 	@scripts/image.sh $(BINARY) artifacts/podnet-exporter-image.tar
@@ -52,12 +52,13 @@ chart: deps-chart ## artifacts/podnet-exporter-VERSION.tgz, the Helm chart as a 
 lint: deps-build deps-lint ## formatting, warnings, and phrases that are hard to read
 	@scripts/lint.sh
 
-docs: build ## the parts of docs/metrics.md, docs/options.md and chart/values.schema.json that the program itself knows
+docs: build ## the parts of docs/metrics.md, docs/options.md, chart/values.schema.json and chart/options.yaml that the program itself knows
 	@for part in metrics options; do \
 		sed -i '/^<!-- From here on/q' docs/$$part.md && printf '\n' >>docs/$$part.md && $(BINARY) $$part >>docs/$$part.md || exit; \
 	done
 	@$(BINARY) options --schema >artifacts/options.schema
 	@sed -i -e '/^    "options": {$$/,/^    },$$/{/^    },$$/r artifacts/options.schema' -e 'd}' chart/values.schema.json
+	@scripts/chart-options.sh >chart/options.yaml
 
 deps-%:
 	@scripts/install-deps.sh $*

@@ -7,13 +7,7 @@
 
 {{/* What values.schema.json cannot say. */}}
 {{- define "podnet.check" -}}
-{{- $ranges := dict
-  "Attach.CoverageInterval" (list "00:00:01" "01:00:00")
-  "Drain.Interval" (list "00:00:00.1" "00:01:00")
-  "Identity.HoldFor" (list "00:00:00" "01:00:00")
-  "Server.HeaderTimeout" (list "00:00:01" "00:05:00")
-  "Metrics.Retention" (list "00:00:00" "1.00:00:00")
--}}
+{{- $ranges := (.Files.Get "options.yaml" | fromYaml).durations -}}
 {{- range $name := list "options" "liveOptions" -}}
 {{- range $key, $range := $ranges -}}
 {{- $path := splitList "." $key -}}

@@ -15,6 +15,16 @@ Nulls in options are dropped, and defaults that the templates need come back; wh
 {{- end -}}
 {{- include "podnet.dropNulls" .Values.options -}}
 {{- include "podnet.dropNulls" .Values.liveOptions -}}
+{{- /* YAML reads a bare off as false. */ -}}
+{{- range $option := (.Files.Get "options.yaml" | fromYaml).withOff -}}
+{{- $path := splitList "." $option -}}
+{{- range $values := list $.Values.options $.Values.liveOptions -}}
+{{- $section := get $values (first $path) -}}
+{{- if and (kindIs "map" $section) (kindIs "bool" (get $section (last $path))) -}}
+{{- $_ := set $section (last $path) "off" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Arguments: map, its defaults. */}}
@@ -151,22 +161,18 @@ true
 {{- toYaml $add -}}
 {{- end -}}
 
-{{/* An option's value as the program reads it, from the environment and from a file. Arguments: key, value. */}}
+{{/* An option's value as the program reads it, from the environment and from a file. */}}
 {{- define "podnet.text" -}}
-{{- $key := index . 0 -}}
-{{- $value := index . 1 -}}
+{{- $value := . -}}
 {{- if kindIs "slice" $value -}}
 {{- $parts := list -}}
 {{- range $value -}}
-{{- $parts = append $parts (include "podnet.text" (list $key .)) -}}
+{{- $parts = append $parts (include "podnet.text" .) -}}
 {{- end -}}
 {{- join ";" $parts -}}
 {{- else if kindIs "float64" $value -}}
 {{- /* Go writes small and large numbers with an exponent, which the program does not read. */ -}}
 {{- regexReplaceAll "[.]?0+$" (printf "%.9f" $value) "" -}}
-{{- else if and (has $key (list "Hook" "Segments" "PacketSizes" "Handshakes")) (kindIs "bool" $value) -}}
-{{- /* What YAML makes of a bare off. */ -}}
-off
 {{- else -}}
 {{- toString $value -}}
 {{- end -}}
@@ -179,7 +185,7 @@ off
 {{- if kindIs "map" $value -}}
 {{- $_ := set $texts $key (include "podnet.json" $value | fromJson) -}}
 {{- else -}}
-{{- $_ := set $texts $key (include "podnet.text" (list $key $value)) -}}
+{{- $_ := set $texts $key (include "podnet.text" $value) -}}
 {{- end -}}
 {{- end -}}
 {{- toPrettyJson $texts -}}
@@ -194,7 +200,7 @@ off
 {{- include "podnet.environment" (list $name $value) }}
 {{- else }}
 - name: {{ $name }}
-  value: {{ include "podnet.text" (list $key $value) | quote }}
+  value: {{ include "podnet.text" $value | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -1,6 +1,12 @@
 using Exporter.Benchmarks;
 
 // Prints the tables of docs/performance.md; with names, only those: packets, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server.
+if (Environment.GetEnvironmentVariable("AGAINST") is { Length: > 0 } other)
+{
+    await Comparison.RunAsync(Path.GetFullPath(other));
+    return;
+}
+
 bool Wanted(string name) => args.Length == 0 || args.Contains(name);
 
 if (Wanted("packets"))

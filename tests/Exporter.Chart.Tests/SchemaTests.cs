@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Exporter.Chart.Tests.Support;
 using Exporter.Commands;
+using Exporter.Kernel.Tests.Support;
 using Exporter.Options;
 using Microsoft.Extensions.Configuration;
 
@@ -138,6 +139,10 @@ public sealed class SchemaTests
         // What is left are durations, lists and texts, which have tests of their own.
         Assert.Equal(ProgramOptions().Count(option => Regex.IsMatch(option.Values, "^(true, false|[0-9]+ to [0-9]+|[a-z]+(, [a-z]+)+)$")), checkedOptions);
     }
+
+    [Fact]
+    public void The_options_that_the_templates_know_are_those_of_the_documentation() => Assert.Equal(
+        File.ReadAllText(Path.Combine(Repository.Root, "chart", "options.yaml")), Shell.Run(Path.Combine(Repository.Root, "scripts", "chart-options.sh")));
 
     [Theory]
     [MemberData(nameof(Durations))]

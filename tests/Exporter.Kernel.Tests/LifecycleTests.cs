@@ -142,7 +142,7 @@ public sealed class LifecycleTests
         {
             Shell.Ip($"link add {Veth} index {Ifindex.ToString(CultureInfo.InvariantCulture)} type veth peer name eth0 netns {ns.Name}");
             // The first's is of the same name.
-            await exporter.ScrapeUntilAsync(samples => samples.HasPod(ns.Name));
+            await exporter.GetPodsUntilAsync(pods => pods.Has(ns.Name));
             await exporter.WaitForAttachedAsync(Veth);
             Shell.Ip($"link set {Veth} addrgenmode none up");
             // The end that comes up last can send at once.
@@ -172,7 +172,7 @@ public sealed class LifecycleTests
         {
             Shell.Ip($"link set pntpeer netns {ns.Name}");
 
-            await exporter.ScrapeUntilAsync(samples => samples.HasPod(ns.Name));
+            await exporter.GetPodsUntilAsync(pods => pods.Has(ns.Name));
         }
         finally
         {
@@ -193,9 +193,9 @@ public sealed class LifecycleTests
         try
         {
             // The name at the time it was found stays the pod's name.
-            await exporter.ScrapeUntilAsync(samples => samples.HasPod(pod.Name) || samples.HasPod(pod.Interface));
+            await exporter.GetPodsUntilAsync(pods => pods.Has(pod.Name) || pods.Has(pod.Interface));
             using var unnamed = await ExporterProcess.StartAsync();
-            await unnamed.ScrapeUntilAsync(samples => samples.HasPod("pntrenamed"));
+            await unnamed.GetPodsUntilAsync(pods => pods.Has("pntrenamed"));
         }
         finally
         {
@@ -214,10 +214,10 @@ public sealed class LifecycleTests
         try
         {
             using var last = new Pod();
-            var samples = await exporter.ScrapeUntilAsync(samples => samples.HasPod(last.Name) && samples.HasPod(wanted.Name));
+            var pods = await exporter.GetPodsUntilAsync(pods => pods.Has(last.Name) && pods.Has(wanted.Name));
 
-            Assert.False(samples.HasPod(excluded.Name));
-            Assert.False(samples.HasPod(unwanted.Name));
+            Assert.False(pods.Has(excluded.Name));
+            Assert.False(pods.Has(unwanted.Name));
         }
         finally
         {

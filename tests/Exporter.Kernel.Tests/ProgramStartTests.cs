@@ -189,9 +189,9 @@ public sealed class ProgramStartTests : IDisposable
             ["env", "PODNET__Attach__Hook=clsact", "PODNET__Attach__Include=^nothing$", ExporterProcess.Binary], "--Attach:Include=^pntveth");
         using var pod = new Pod();
 
-        var samples = await exporter.ScrapeUntilAsync(samples => samples.HasPod(pod.Name));
+        await exporter.GetPodsUntilAsync(pods => pods.Has(pod.Name));
 
-        Assert.Equal(1, samples["podnet_exporter_hook_info{kind=\"traffic\",hook=\"clsact\"}"]);
+        Assert.Equal(1, (await exporter.ScrapeAsync())["podnet_exporter_hook_info{kind=\"traffic\",hook=\"clsact\"}"]);
     }
 
     /// <summary>A user that owns nothing, with just these capabilities, also over exec.</summary>

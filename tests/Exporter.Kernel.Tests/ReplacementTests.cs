@@ -130,13 +130,13 @@ public sealed class ReplacementTests : IDisposable
         using var exporter = await ExporterProcess.StartAsync($"--Bpf:ObjectDirectory={_variants.Target}", $"--Bpf:ObjectHashes={hash}");
 
         _variants.Publish(Traffic, BpfVariants.Compile("tc", Traffic, ["-O1"]));
-        await RefusedAsync(exporter, "is none of Bpf:ObjectHashes");
+        await RefusedAsync(exporter, "is not in Bpf:ObjectHashes");
         File.SetUnixFileMode(_variants.Target, (UnixFileMode)0b111_111_111);
         _variants.Publish(Traffic, good);
         await RefusedAsync(exporter, "can be changed by others");
         File.SetUnixFileMode(_variants.Target, (UnixFileMode)0b111_101_101);
         _variants.Publish(Traffic, BpfVariants.Compile("tc", Traffic, ["-O1"]));
-        await RefusedAsync(exporter, "is none of Bpf:ObjectHashes");
+        await RefusedAsync(exporter, "is not in Bpf:ObjectHashes");
         _variants.Publish(Traffic, good);
         await ReplacementsAsync(exporter, "replaced", 1);
     }

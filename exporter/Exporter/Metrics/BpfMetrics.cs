@@ -27,7 +27,7 @@ internal sealed class BpfMetrics
         MetricType.Counter, "podnet_exporter_bpf_program_misses_total", "runs", "Runs of a BPF program that the kernel skipped, as far as it reports them.", new MetricLabel("program"))
     {
         Query = "sum by (instance, program) (increase(podnet_exporter_bpf_program_misses_total[1h])) > 0",
-        Details = "For kprobes the kernel reports them since Linux 6.7. Once `podnet_tp_state2` is attached, it counts the changes that `podnet_tp_state` misses.",
+        Details = "For kprobes the kernel reports them since Linux 6.7.",
     };
 
     private readonly IReadOnlyList<Func<IReadOnlyList<BpfProgram>>> _programs;

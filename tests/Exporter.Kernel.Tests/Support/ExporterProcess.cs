@@ -321,6 +321,9 @@ internal sealed class ShownPods(string text)
     internal JsonElement Pod(string name) =>
         Root.GetProperty("pods").EnumerateArray().FirstOrDefault(pod => pod.GetProperty("pod").GetString() == name);
 
+    /// <summary>Whether the pod is known.</summary>
+    internal bool Has(string name) => Pod(name).ValueKind == JsonValueKind.Object;
+
     /// <summary>The names of its interfaces.</summary>
     internal IReadOnlyList<string> Interfaces(string name) => Pod(name) is { ValueKind: JsonValueKind.Object } pod
         ? [.. pod.GetProperty("interfaces").EnumerateArray().Select(found => found.GetProperty("name").GetString()!)]

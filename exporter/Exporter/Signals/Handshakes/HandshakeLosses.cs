@@ -15,7 +15,7 @@ internal sealed class HandshakeLosses
     {
         Query = "sum by (instance, reason) (increase(podnet_exporter_lost_handshakes_total[1h])) > 0",
         Details = "map_full: raise `Bpf:MaxInterfaces`; late_full: raise `Handshake:MaxRetransmitting` (it shows as untimed when it is completed); untimed: completed, and the kernel does not report when it began; "
-            + "unseen: retransmitted, and its end was missed; missed: changes of socket states for which the kernel skipped the program before a second one was attached, which is an upper bound. "
+            + "unseen: retransmitted, and its end was missed; missed: changes of socket states for which the kernel skipped `podnet_tp_state` before `podnet_tp_state2` was attached, which counts those that the first misses; this is an upper bound. "
             + "With `Handshake:Hook=kprobe` skipped runs are only in `podnet_exporter_bpf_program_misses_total`.",
     };
 

@@ -107,15 +107,16 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
         var copy = bounds.ToArray();
         var generation = 0ul;
         var loaded = LoadedObject.Load(ObjectName, [Plan(maxNamespaces, maxRetransmitting, copy)], pins, opened => generation = Prepare(opened, type, copy));
-        var attached = new AttachedPrograms(loaded.Current, generation);
+        AttachedPrograms? attached = null;
         try
         {
+            attached = new(loaded.Current, generation);
             attached.Attach(Hooks[type]);
             return new(type, copy, pins, loaded, attached, isCommitted ?? (_ => false));
         }
         catch
         {
-            attached.Dispose();
+            attached?.Dispose();
             loaded.Dispose();
             throw;
         }

@@ -68,6 +68,10 @@ internal sealed partial class LoadedHandshakes(
     internal LoadedHandshakes GiveUp(string problem)
     {
         Detach();
+        if (pins is not null)
+        {
+            HandshakePrograms.RemovePinned(pins);
+        }
         return new(null, option, seesRequests: false, [problem], "", pins);
     }
 

@@ -12,10 +12,11 @@ internal sealed class PacketObject : IReplaceable, IDisposable
     internal const string ObjectName = "pod_traffic";
 
     private readonly LoadedObject _object;
+    private readonly IReadOnlyList<MapSetPlan> _plans;
 
-    private PacketObject(LoadedObject loaded)
+    private PacketObject(LoadedObject loaded, IReadOnlyList<MapSetPlan> plans)
     {
-        _object = loaded;
+        (_object, _plans) = (loaded, plans);
         Pair = new(loaded.Current, "podnet_transmit", "podnet_receive");
     }
 
@@ -38,7 +39,7 @@ internal sealed class PacketObject : IReplaceable, IDisposable
         var loaded = LoadedObject.Load(ObjectName, plans, pins, elf: elf);
         try
         {
-            return new(loaded);
+            return new(loaded, plans);
         }
         catch
         {
@@ -49,7 +50,7 @@ internal sealed class PacketObject : IReplaceable, IDisposable
 
     public async Task ReplaceAsync(byte[] elf, IInterfacePrograms attached, CancellationToken cancellationToken)
     {
-        await Task.Run(() => PacketTrial.Run(elf), cancellationToken);
+        await Task.Run(() => PacketTrial.Run(elf, _plans), cancellationToken);
         await attached.ReplaceAsync(this, elf, cancellationToken);
     }
 

@@ -13,9 +13,10 @@ internal static class PacketTrial
     private static readonly byte[][] Packets = [Packet(14, 0), Packet(64, 0x0806), Packet(64, 0x0800), Packet(64, 0x86dd), Packet(1500, 0x0800)];
 
     /// <exception cref="BpfException">The kernel refuses it, or it does not let a packet pass.</exception>
-    internal static void Run(byte[] elf)
+    /// <param name="plans">The maps that the object is to have, which are made as small as they can be here.</param>
+    internal static void Run(byte[] elf, IReadOnlyList<MapSetPlan> plans)
     {
-        using var packets = PacketObject.Load([], elf: elf);
+        using var packets = PacketObject.Load([.. plans.Select(plan => plan with { MaxEntries = plan.MaxEntries.Keys.ToDictionary(map => map, _ => 1) })], elf: elf);
         foreach (var program in packets.Programs)
         {
             foreach (var packet in Packets)
