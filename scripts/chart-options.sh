@@ -4,10 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Prints key and values of each option, with a point for the colon in the key.
+# shellcheck disable=SC2016 # the table has code in backticks
 options() { sed -nE 's/^\| `([A-Za-z]+):([A-Za-z]+)` \| [^|]* \| ([^|]*) \| .*/\1.\2 \3/p' docs/options.md; }
 
 cat <<'HEAD'
-# Made by `make docs`.
+# Made by make docs.
 # Options with the value off, which YAML reads as false.
 withOff:
 HEAD
