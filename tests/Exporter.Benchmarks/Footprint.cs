@@ -21,7 +21,7 @@ internal static class Footprint
         using var exporter = await ExporterProcess.StartAsync("--Drain:Interval=00:00:01");
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == Interfaces);
         veths.SendFrames();
-        var series = Interfaces * (20 + (3 * 3));
+        var series = Interfaces * (20 + (3 * 6));
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_series"] >= series);
         for (var i = 0; i < Scrapes; i++)
         {

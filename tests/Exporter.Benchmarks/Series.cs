@@ -30,10 +30,10 @@ internal static class Series
         MeasureAdding(pods: 500, maxPods: 100, ", 400 of them folded");
     }
 
-    /// <summary>Received packets of five transports for each of so many pods.</summary>
+    /// <summary>Packets of five transports for each of so many pods: a block of six lines for each transport, and the one of sizes.</summary>
     private static async Task MeasureScrapesAsync()
     {
-        const int Interfaces = 572, Lines = Interfaces * (20 + (5 * 3));
+        const int Interfaces = 400, Lines = Interfaces * (20 + (5 * 6));
         using var veths = new Veths(Interfaces);
         veths.MakePods();
         // Every scrape is the first after a drain, and then none but the first.
