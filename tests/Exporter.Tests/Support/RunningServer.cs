@@ -82,7 +82,8 @@ internal sealed class RunningServer : IAsyncDisposable
     }
 
     /// <summary>Whether nothing has come, and it is open.</summary>
-    internal static bool IsOpen(Socket socket) => !socket.Poll(0, SelectMode.SelectRead);
+    /// <summary>The end can be read where nothing is left to read; the rest of an answer may still be there.</summary>
+    internal static bool IsOpen(Socket socket) => !socket.Poll(0, SelectMode.SelectRead) || socket.Available > 0;
 
     internal static async Task UntilAsync(Func<Task<bool>> wanted)
     {
