@@ -81,8 +81,7 @@ internal sealed class RunningServer : IAsyncDisposable
         return text.ToString();
     }
 
-    /// <summary>Whether nothing has come, and it is open.</summary>
-    /// <summary>The end can be read where nothing is left to read; the rest of an answer may still be there.</summary>
+    /// <summary>Whether the server has not closed it: the end can be read where nothing is left to read, and the rest of an answer may still be there.</summary>
     internal static bool IsOpen(Socket socket) => !socket.Poll(0, SelectMode.SelectRead) || socket.Available > 0;
 
     internal static async Task UntilAsync(Func<Task<bool>> wanted)
