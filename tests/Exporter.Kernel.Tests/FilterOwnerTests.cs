@@ -24,7 +24,7 @@ public sealed class FilterOwnerTests
             using var exporter = await node.StartAsync(more);
             var samples = await exporter.ScrapeUntilAsync(samples => samples[Failed] == 1);
             Assert.True(samples["podnet_exporter_attach_errors_total{reason=\"eopnotsupp\"}"] > 0);
-            Assert.Contains(exporter.Log, line => line.Contains("ingress, which has no egress", StringComparison.Ordinal));
+            await exporter.WaitForLogAsync("ingress, which has no egress");
             Assert.Equal(["podnet_transmit"], CountedPrograms(pod, TcDirection.Ingress));
             if (start == 0)
             {
