@@ -26,7 +26,8 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     /// <param name="kept">Whether the rows in the map of this id are kept already, by an earlier process.</param>
     /// <param name="rereads">Whether rows that are kept already are read once more (<see cref="HasKeptRows"/>).</param>
     public DoubleBufferedMap(MapSet maps, string name, RowFields fields, Func<int, bool> kept, bool rereads = false)
-        : this(maps[$"{name}_active"], maps[$"{name}_a"], maps[$"{name}_b"], maps.IsAdopted ? kept : null, fields, fields.Layout.Find(maps.Layout)) =>
+        : this(
+            maps[PairNames.Slot(name)], maps[PairNames.One(name)], maps[PairNames.Other(name)], maps.IsAdopted ? kept : null, fields, fields.Layout.Find(maps.Layout)) =>
         _isReread = rereads && _stage == Stage.Kept;
 
     /// <param name="slot">The array of maps, with one of the two in its slot.</param>

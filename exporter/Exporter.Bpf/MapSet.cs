@@ -46,15 +46,15 @@ public sealed class MapSet : IDisposable
         Dispose();
     }
 
-    /// <summary>The ids of the first map of each pinned set of a kind, while no object is loaded with them.</summary>
-    public static IReadOnlyList<int> FindPinned(PinDirectory pins, string kind, string firstMap)
+    /// <summary>The ids that the pairs of maps of a kind's pinned sets are known by, while no object is loaded with them.</summary>
+    public static IReadOnlyList<int> FindPairs(PinDirectory pins, string kind)
     {
-        var ids = new List<int>();
+        var (ids, slot) = (new List<int>(), PairNames.Slot(kind));
         foreach (var name in NamesOf(pins, kind))
         {
-            if (pins.Get($"{name}/{firstMap}") is { } descriptor)
+            if (pins.Get($"{name}/{slot}") is { } descriptor)
             {
-                using var map = new BpfMap(firstMap, descriptor);
+                using var map = new BpfMap(slot, descriptor);
                 ids.Add(map.Id);
             }
         }

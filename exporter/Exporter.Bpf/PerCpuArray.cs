@@ -33,7 +33,7 @@ public sealed class PerCpuArray<TValue>
     }
 
     /// <summary>Adds the counters of the first indexes of another array, which no program counts into.</summary>
-    public void Continue(PerCpuArray<TValue> previous, int count)
+    internal void Continue(PerCpuArray<TValue> previous, int count)
     {
         for (var index = 0; index < count; index++)
         {

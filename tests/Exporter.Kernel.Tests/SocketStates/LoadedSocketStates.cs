@@ -20,10 +20,9 @@ internal sealed class LoadedSocketStates : LoadedSignal, IReplaceable
     internal LoadedSocketStates(LoadContext context)
     {
         _pins = context.Pins;
-        string[] maps = ["socket_states_active", "socket_states_a", "socket_states_b"];
         _object = LoadedObject.Load(
             SocketStatesSignal.Name,
-            [new(SocketStatesSignal.Name, new("", SocketStatesValue.Fields.Names), maps, new Dictionary<string, int>())],
+            [MapSetPlan.OfPair(SocketStatesSignal.Name, new("", SocketStatesValue.Fields.Names), entries: null)],
             _pins,
             elf: ReadEmbedded());
         _maps = new(_object[SocketStatesSignal.Name], SocketStatesSignal.Name, SocketStatesValue.Fields, context.IsCommitted, rereads: true);

@@ -65,16 +65,11 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
     private HandshakePrograms(HandshakeAttachType type, ulong[] bounds, PinDirectory? pins, LoadedObject loaded, AttachedPrograms attached, Func<int, bool> isCommitted)
     {
         (AttachType, _bounds, _pins, _object, _attached) = (type, bounds, pins, loaded, attached);
-        _skipped = new(pins, program => TryPin(_attached.Links.First(link => link.Name == program)));
+        _skipped = new(pins, program => Pin(_attached.Links.Where(link => link.Name == program)));
         _maps = loaded[MapKind];
         Handshakes = new(_maps, MapKind, HandshakeValue.Fields, isCommitted);
         Retransmitting = new(_maps.Current[RetransmittingMap]);
-        Losses = new(_maps.Current[LossesMap]);
-        // Adopted maps have the losses of previous ones already: an earlier process was ended before it removed these.
-        foreach (var previous in _maps.Current.IsAdopted ? [] : _maps.Previous)
-        {
-            Losses.Continue(new(previous[LossesMap]), Enum.GetValues<HandshakeLoss>().Length);
-        }
+        Losses = _maps.Continue<ulong>(LossesMap, Enum.GetValues<HandshakeLoss>().Length);
     }
 
     public string Name => ObjectName;
@@ -123,7 +118,7 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
     }
 
     /// <summary>The ids of pinned pairs of maps, while no programs are loaded with them.</summary>
-    internal static IReadOnlyList<int> FindPairs(PinDirectory pins) => MapSet.FindPinned(pins, MapKind, $"{MapKind}_active");
+    internal static IReadOnlyList<int> FindPairs(PinDirectory pins) => MapSet.FindPairs(pins, MapKind);
 
     /// <summary>Removes pinned links, which detaches their programs.</summary>
     internal static void RemovePinned(PinDirectory pins)
@@ -151,14 +146,7 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
     internal void Activate()
     {
         var part = PartOf(_attached.Generation);
-        if (_pins is not null)
-        {
-            _pins.MakePart(part);
-            foreach (var attached in _attached.Links)
-            {
-                TryPin(attached);
-            }
-        }
+        Pin(_attached.Links);
         _skipped.Begin(_attached);
         foreach (var previous in _maps.Previous)
         {
@@ -265,11 +253,13 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
         _object.Dispose();
     }
 
-    private static MapSetPlan Plan(int maxNamespaces, int maxRetransmitting, ulong[] bounds) => new(
+    private static MapSetPlan Plan(int maxNamespaces, int maxRetransmitting, ulong[] bounds) => MapSetPlan.OfPair(
         MapKind,
         new(string.Create(CultureInfo.InvariantCulture, $"networks={maxNamespaces};late={maxRetransmitting};bounds={string.Join(' ', bounds)}"), HandshakeValue.Fields.Names),
-        [$"{MapKind}_active", $"{MapKind}_a", $"{MapKind}_b", RetransmittingMap, LossesMap, CurrentMap],
-        new Dictionary<string, int> { [$"{MapKind}_a"] = maxNamespaces, [$"{MapKind}_b"] = maxNamespaces, [RetransmittingMap] = maxRetransmitting });
+        maxNamespaces,
+        (RetransmittingMap, maxRetransmitting),
+        (LossesMap, null),
+        (CurrentMap, null));
 
     /// <summary>Sets the object's constants, before it is loaded. Returns the number that no other object has.</summary>
     private static ulong Prepare(BpfObject opened, HandshakeAttachType type, ReadOnlySpan<ulong> bounds)
@@ -296,18 +286,22 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
     private static void SetCurrent(MapSet maps, ulong generation) => new PerCpuArray<ulong>(maps[CurrentMap]).Write(0, generation);
 
     /// <summary>A link that the kernel cannot pin, such as of a kprobe before Linux 5.15, ends with the process.</summary>
-    private void TryPin((string Name, BpfLink Link) attached)
+    private void Pin(IEnumerable<(string Name, BpfLink Link)> attached)
     {
-        try
+        if (_pins is null)
         {
-            if (_pins is not null)
-            {
-                _pins.MakePart(PartOf(_attached.Generation));
-                _pins.Pin(attached.Link, PinOf(_attached.Generation, attached.Name));
-            }
+            return;
         }
-        catch (PinException e) when (e.ErrorNumber == Errno.EINVAL)
+        _pins.MakePart(PartOf(_attached.Generation));
+        foreach (var (name, link) in attached)
         {
+            try
+            {
+                _pins.Pin(link, PinOf(_attached.Generation, name));
+            }
+            catch (PinException e) when (e.ErrorNumber == Errno.EINVAL)
+            {
+            }
         }
     }
 }
