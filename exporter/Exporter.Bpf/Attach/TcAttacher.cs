@@ -11,10 +11,12 @@ public abstract class TcAttacher
     public abstract string Name { get; }
 
     /// <summary>
-    /// Whether attaching holds the RTNL lock for an RCU grace period. Somebody who attaches many in a row then has to leave the lock
-    /// to others in between.
+    /// Called between two that are attached, or detached, in a row: where each holds the RTNL lock for an RCU grace period, other processes may
+    /// wait for it, perhaps to make an interface that should come before the next one. Returns after a moment in which they can take it.
     /// </summary>
-    public virtual bool HoldsLockLong => false;
+    public virtual void LetOthersLock()
+    {
+    }
 
     /// <summary>Attaches one of the programs. Whatever others attached stays as it is.</summary>
     /// <returns>Null where the interface is gone.</returns>

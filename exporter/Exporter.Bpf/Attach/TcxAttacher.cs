@@ -20,13 +20,16 @@ public sealed unsafe class TcxAttacher(ProgramPair programs, PinDirectory? pins 
 
     private const string LinksPart = "links";
 
+    /// <summary>A pause in which others can take the kernel's lock.</summary>
+    private static readonly TimeSpan Courtesy = TimeSpan.FromMilliseconds(1);
+
     private readonly ProgramPair _programs = programs;
     private readonly PinDirectory? _pins = pins;
 
     public override string Name => "tcx";
 
-    /// <summary>kernel/bpf/tcx.c and include/net/tcx.h: tcx_entry_sync() is synchronize_rcu().</summary>
-    public override bool HoldsLockLong => true;
+    /// <summary>kernel/bpf/tcx.c and include/net/tcx.h: tcx_entry_sync() is synchronize_rcu(), for which the RTNL lock is held.</summary>
+    public override void LetOthersLock() => Thread.Sleep(Courtesy);
 
     /// <summary>Removes all pinned links, which detaches them.</summary>
     /// <returns>How many there were.</returns>

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using Exporter.Bpf.Attach;
 using Exporter.Bpf.Netlink;
 using Exporter.Pods;
@@ -11,9 +10,6 @@ namespace Exporter.Interfaces;
 /// </summary>
 internal sealed partial class Adoption(InterfaceContext context, InterfaceRecords records, Attachments attachments, Departures departures, PinCheck pinCheck, ILogger logger)
 {
-    /// <summary>How long programs may be taken over before everything else has its turn.</summary>
-    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
-
     /// <summary>Interfaces that were counted before, until the first round.</summary>
     private readonly List<PodInterface> _restored = [];
 
@@ -39,7 +35,7 @@ internal sealed partial class Adoption(InterfaceContext context, InterfaceRecord
     {
         var links = context.Client.GetLinks().Select(link => (Link: link, Identity: context.Identifier?.Identify(link) ?? default)).ToDictionary(entry => entry.Link.Ifindex);
         // Before the first drain, too: handshakes that come before their interface is published are held.
-        context.Table.PeerNamespaces = links.Values.Select(link => link.Identity.PeerNamespace).Where(number => number != 0).ToFrozenSet();
+        context.Table.PublishPeers(links.Values.Select(link => link.Identity));
         var restored = records.Restore();
         if (restored.Count > 0)
         {
@@ -67,14 +63,14 @@ internal sealed partial class Adoption(InterfaceContext context, InterfaceRecord
         try
         {
             var started = context.Time.GetTimestamp();
-            while (context.Time.GetElapsedTime(started) < Slice)
+            while (context.Time.GetElapsedTime(started) < ReconcileRound.Slice)
             {
                 if (!_left.MoveNext())
                 {
                     End();
                     return;
                 }
-                attachments.Adopted[(_left.Current.Ifindex, _left.Current.Direction)] = _left.Current;
+                attachments.Adopt(_left.Current);
             }
         }
         catch
@@ -90,7 +86,7 @@ internal sealed partial class Adoption(InterfaceContext context, InterfaceRecord
     {
         while (_left is not null && !_isFromPins && _left.MoveNext())
         {
-            attachments.Adopted[(_left.Current.Ifindex, _left.Current.Direction)] = _left.Current;
+            attachments.Adopt(_left.Current);
         }
         // Pins that were not all taken over are there for the next reconciler to take over.
         if (HasEnded || !_isFromPins)

@@ -12,9 +12,7 @@ internal sealed class Attachment(PodInterface owner, TimeProvider time)
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
 
-    private readonly Backoff _retry = new(FirstRetry, LongestRetry);
-    private TimeSpan _retryAfter;
-    private long _triedAt;
+    private readonly Retry _retry = new(FirstRetry, LongestRetry, time);
 
     internal PodInterface Owner => owner;
 
@@ -50,10 +48,8 @@ internal sealed class Attachment(PodInterface owner, TimeProvider time)
     /// <summary>The drains after which what it carried is with its pod.</summary>
     internal DrainMark Mark { get; set; }
 
-    internal bool IsRetryDue => time.GetElapsedTime(_triedAt) >= _retryAfter;
-
     /// <summary>Whether it is to be attached, now.</summary>
-    internal bool IsDue => Egress is null && IsRetryDue;
+    internal bool IsDue => Egress is null && _retry.IsDue;
 
     /// <summary>Takes over the first, and then the second.</summary>
     internal void Add(TcAttachment handle)
@@ -64,7 +60,7 @@ internal sealed class Attachment(PodInterface owner, TimeProvider time)
             return;
         }
         Egress = handle;
-        (_retryAfter, DetachedAt) = (default, null);
+        DetachedAt = null;
         _retry.Reset();
         State = InterfaceState.Attached;
     }
@@ -75,11 +71,7 @@ internal sealed class Attachment(PodInterface owner, TimeProvider time)
         RetryLater();
     }
 
-    internal void RetryLater()
-    {
-        _triedAt = time.GetTimestamp();
-        _retryAfter = _retry.Next();
-    }
+    internal void RetryLater() => _retry.Later();
 
     /// <summary>Takes its attachments from it.</summary>
     internal IReadOnlyList<TcAttachment> TakeHandles()

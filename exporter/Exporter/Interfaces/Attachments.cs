@@ -10,12 +10,6 @@ namespace Exporter.Interfaces;
 /// <summary>The interfaces that are counted, and those that are to be. For the reconciler alone.</summary>
 internal sealed partial class Attachments(InterfaceContext context, InterfaceRecords records, Attribution attribution, Departures departures, PinCheck pinCheck, ILogger logger)
 {
-    /// <summary>How long a backlog may be attached before everything else has its turn.</summary>
-    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
-
-    /// <summary>A pause in which others can take the kernel's lock.</summary>
-    private static readonly TimeSpan Courtesy = TimeSpan.FromMilliseconds(1);
-
     private readonly Dictionary<int, Attachment> _attachments = [];
 
     internal IReadOnlyCollection<Attachment> All => _attachments.Values;
@@ -30,6 +24,9 @@ internal sealed partial class Attachments(InterfaceContext context, InterfaceRec
 
     /// <summary>Indexes of interfaces of which it is not known whose packets they have carried before.</summary>
     internal HashSet<int> WithUnknownPast { get; } = [];
+
+    /// <summary>Keeps a program that is attached until an interface is given it.</summary>
+    internal void Adopt(TcAttachment handle) => Adopted[(handle.Ifindex, handle.Direction)] = handle;
 
     /// <summary>An interface that a previous process has counted.</summary>
     internal void Add(Attachment attachment) => _attachments[attachment.Owner.Ifindex] = attachment;
@@ -60,16 +57,15 @@ internal sealed partial class Attachments(InterfaceContext context, InterfaceRec
         {
             attribution.TryRefresh();
         }
-        while (wanted.TryPeek(out var link) && !stoppingToken.IsCancellationRequested && context.Time.GetElapsedTime(started) < Slice)
+        while (wanted.TryPeek(out var link) && !stoppingToken.IsCancellationRequested && context.Time.GetElapsedTime(started) < ReconcileRound.Slice)
         {
             if (!TryAttach(link) || !IsUnattached(link))
             {
                 wanted.Pop();
             }
-            if (wanted.Count > 0 && context.Attacher.HoldsLockLong)
+            if (wanted.Count > 0)
             {
-                // Another process may wait for the lock, perhaps to make an interface that should come before the next one here.
-                Thread.Sleep(Courtesy);
+                context.Attacher.LetOthersLock();
             }
             if (context.Watcher.Links.Current != links)
             {

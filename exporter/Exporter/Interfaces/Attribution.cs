@@ -1,15 +1,11 @@
 using Exporter.Bpf.Netlink;
 using Exporter.Pods;
-using Exporter.Signals;
 
 namespace Exporter.Interfaces;
 
 /// <summary>Finds the pod of each interface, and opens its account. For the reconciler alone.</summary>
-internal sealed partial class Attribution(InterfaceContext context, InterfaceRecords records, ReconcileRound round, ILogger logger)
+internal sealed partial class Attribution(InterfaceContext context, InterfaceRecords records, ReconcileRound round, AfterDrains afterDrains, ILogger logger)
 {
-    /// <summary>Accounts of pods that are shown otherwise now; a drain may still be adding to them.</summary>
-    private readonly List<(IPodAccount Account, DrainMark Mark)> _replaced = [];
-
     private readonly ReconcileStep _refreshing = new("look for the names of namespaces", context.Time);
 
     /// <summary>Whether the source knows the pods of now.</summary>
@@ -70,20 +66,10 @@ internal sealed partial class Attribution(InterfaceContext context, InterfaceRec
         attachment.Mark = context.Rounds.Now;
         if (before is not null)
         {
-            _replaced.Add((before, attachment.Mark));
+            // A drain may still be adding to it.
+            afterDrains.Add(() => context.Accounts.Release(before));
         }
     }
-
-    /// <summary>Releases accounts that no drain adds to any more.</summary>
-    internal void ReleaseReplaced() => _replaced.RemoveAll(replaced =>
-    {
-        var isOver = context.Rounds.HasPassed(replaced.Mark);
-        if (isOver)
-        {
-            context.Accounts.Release(replaced.Account);
-        }
-        return isOver;
-    });
 
     /// <summary>Nothing is counted on the interface any more.</summary>
     internal void Forget(PodInterface owner)

@@ -11,7 +11,8 @@ namespace Exporter.Interfaces;
 /// </summary>
 internal sealed class Departures(InterfaceContext context, PinCheck pinCheck)
 {
-    private static readonly TimeSpan Courtesy = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
 
     /// <summary>Programs are attached still.</summary>
     private readonly List<Departure> _attached = [];
@@ -40,7 +41,7 @@ internal sealed class Departures(InterfaceContext context, PinCheck pinCheck)
         for (var i = 0; i < _attached.Count;)
         {
             var departure = _attached[i];
-            if (!departure.IsDue)
+            if (!departure.Retry.IsDue)
             {
                 i++;
                 continue;
@@ -60,7 +61,7 @@ internal sealed class Departures(InterfaceContext context, PinCheck pinCheck)
     /// <summary>Detaches the programs of departed interfaces with this index. Returns whether none stays attached.</summary>
     internal bool TryDetach(int ifindex)
     {
-        _attached.RemoveAll(departure => departure.Ifindex == ifindex && departure.IsDue && TryDetach(departure));
+        _attached.RemoveAll(departure => departure.Ifindex == ifindex && departure.Retry.IsDue && TryDetach(departure));
         return !_attached.Exists(departure => departure.Ifindex == ifindex);
     }
 
@@ -74,11 +75,7 @@ internal sealed class Departures(InterfaceContext context, PinCheck pinCheck)
             try
             {
                 handle.Dispose();
-                if (context.Attacher.HoldsLockLong)
-                {
-                    // Others may be waiting for the kernel's lock.
-                    Thread.Sleep(Courtesy);
-                }
+                context.Attacher.LetOthersLock();
             }
             catch (PinException e)
             {
@@ -88,7 +85,7 @@ internal sealed class Departures(InterfaceContext context, PinCheck pinCheck)
             catch (KernelException e)
             {
                 pinCheck.OnDetachFailed(e);
-                departure.RetryLater();
+                departure.Retry.Later();
                 return false;
             }
             departure.Handles.Dequeue();
@@ -104,22 +101,12 @@ internal sealed class Departures(InterfaceContext context, PinCheck pinCheck)
     /// <param name="attachment">Null: the programs belong to no interface of a pod.</param>
     private sealed class Departure(Attachment? attachment, IEnumerable<TcAttachment> handles, int ifindex, TimeProvider time)
     {
-        private readonly Backoff _retry = new(TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(1));
-        private TimeSpan _retryAfter;
-        private long _triedAt;
-
         internal Attachment? Attachment => attachment;
 
         internal Queue<TcAttachment> Handles { get; } = new(handles);
 
         internal int Ifindex => ifindex;
 
-        internal bool IsDue => time.GetElapsedTime(_triedAt) >= _retryAfter;
-
-        internal void RetryLater()
-        {
-            _triedAt = time.GetTimestamp();
-            _retryAfter = _retry.Next();
-        }
+        internal Retry Retry { get; } = new(FirstRetry, LongestRetry, time);
     }
 }

@@ -14,9 +14,6 @@ internal sealed partial class InterfaceReconciler : BackgroundService, IInterfac
 {
     private const string LoopName = "reconcile";
 
-    /// <summary>How long a backlog may be detached before everything else has its turn.</summary>
-    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
-
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(1);
 
     /// <summary>After a round of which a part has failed, whatever else there is to do.</summary>
@@ -30,6 +27,7 @@ internal sealed partial class InterfaceReconciler : BackgroundService, IInterfac
     private readonly Readiness _readiness;
     private readonly ILogger _logger;
     private readonly ReconcileRound _round;
+    private readonly AfterDrains _afterDrains;
     private readonly PinCheck _pinCheck;
     private readonly Departures _departures;
     private readonly Attribution _attribution;
@@ -55,11 +53,12 @@ internal sealed partial class InterfaceReconciler : BackgroundService, IInterfac
         _round = new(logger);
         _pinCheck = new(context.Pins, context.Metrics, logger);
         _departures = new(context, _pinCheck);
-        _attribution = new(context, records, _round, logger);
+        _afterDrains = new(context.Rounds);
+        _attribution = new(context, records, _round, _afterDrains, logger);
         _attachments = new(context, records, _attribution, _departures, _pinCheck, logger);
         _adoption = new(context, records, _attachments, _departures, _pinCheck, logger);
         _coverage = new(context, _attachments, Beat, logger);
-        _exchange = new(context);
+        _exchange = new(context, _afterDrains);
         _adopting = new("take over programs of a previous process", context.Time);
         _sweeping = new("remove filters of an earlier run", context.Time);
         _attaching = new("attach", context.Time);
@@ -173,7 +172,7 @@ internal sealed partial class InterfaceReconciler : BackgroundService, IInterfac
             _readiness.MarkReady(LoopName);
         }
         _round.Try(_identifying, () => _attribution.IdentifyAll([.. _attachments.Prepared], _departures.All));
-        hasMore |= _departures.DetachSome(Slice);
+        hasMore |= _departures.DetachSome(ReconcileRound.Slice);
         ForgetClosed();
         if (_coverage.TryBegin())
         {
@@ -244,8 +243,7 @@ internal sealed partial class InterfaceReconciler : BackgroundService, IInterfac
             _attribution.Forget(owner);
             return true;
         });
-        _exchange.DisposePrevious();
-        _attribution.ReleaseReplaced();
+        _afterDrains.Run();
     }
 
     private void PublishStates(int pending)

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Health;
@@ -116,10 +115,7 @@ internal sealed partial class LinkWatcher(
 
     private void Publish()
     {
-        if (pods is not null)
-        {
-            pods.PeerNamespaces = _table.Current.Values.Select(link => link.Identity.PeerNamespace).Where(number => number != 0).ToFrozenSet();
-        }
+        pods?.PublishPeers(_table.Current.Values.Select(link => link.Identity));
         changes.Set();
     }
 

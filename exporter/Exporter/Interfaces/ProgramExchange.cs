@@ -1,17 +1,13 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Attach;
 using Exporter.Bpf.Native;
-using Exporter.Signals;
 using Exporter.Signals.Objects;
 
 namespace Exporter.Interfaces;
 
 /// <summary>Attaches the programs of another object in the place of the current ones, on every interface or on none. For the reconciler alone.</summary>
-internal sealed class ProgramExchange(InterfaceContext context)
+internal sealed class ProgramExchange(InterfaceContext context, AfterDrains afterDrains)
 {
-    /// <summary>Objects whose programs were replaced; a drain may still be reading their statistics.</summary>
-    private readonly List<(BpfObject Object, DrainMark Mark)> _previous = [];
-
     /// <exception cref="KernelException">It is refused; the current programs stay.</exception>
     internal void Replace(PacketObject packets, byte[] elf, IEnumerable<TcAttachment> attached)
     {
@@ -36,19 +32,9 @@ internal sealed class ProgramExchange(InterfaceContext context)
             throw;
         }
         context.Attacher.EndRenewal();
-        _previous.Add((previous, context.Rounds.Now));
+        // A drain may still be reading the statistics of its programs.
+        afterDrains.Add(previous.Dispose);
     }
-
-    /// <summary>Disposes objects that no drain reads any more.</summary>
-    internal void DisposePrevious() => _previous.RemoveAll(previous =>
-    {
-        var isOver = context.Rounds.HasPassed(previous.Mark);
-        if (isOver)
-        {
-            previous.Object.Dispose();
-        }
-        return isOver;
-    });
 
     /// <summary>An interface that cannot go back keeps the programs that were refused elsewhere, which count into the same maps.</summary>
     private void GoBack(TcAttachment attached)

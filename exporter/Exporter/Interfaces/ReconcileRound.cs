@@ -3,6 +3,9 @@ namespace Exporter.Interfaces;
 /// <summary>Runs the steps of each round: a step that fails is logged once and does not keep the others from being done.</summary>
 internal sealed partial class ReconcileRound(ILogger logger)
 {
+    /// <summary>How long one part of a round may work on a backlog before everything else has its turn.</summary>
+    internal static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Whether a step of this round has failed.</summary>
     internal bool HasFailed { get; private set; }
 

@@ -9,9 +9,7 @@ internal sealed class ReconcileStep(string name, TimeProvider time)
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
 
-    private readonly Backoff _pauses = new(FirstPause, LongestPause);
-    private TimeSpan _pause;
-    private long _failedAt;
+    private readonly Retry _retry = new(FirstPause, LongestPause, time);
 
     /// <summary>The name of the step, for the log.</summary>
     internal string Name => name;
@@ -22,7 +20,7 @@ internal sealed class ReconcileStep(string name, TimeProvider time)
     /// <param name="failed">Called with the failure.</param>
     internal bool Try(Action action, Action<Exception> failed)
     {
-        if (IsFailing && time.GetElapsedTime(_failedAt) < _pause)
+        if (!_retry.IsDue)
         {
             return false;
         }
@@ -33,11 +31,12 @@ internal sealed class ReconcileStep(string name, TimeProvider time)
         catch (KernelException e)
         {
             failed(e);
-            (IsFailing, _failedAt, _pause) = (true, time.GetTimestamp(), _pauses.Next());
+            IsFailing = true;
+            _retry.Later();
             return false;
         }
         IsFailing = false;
-        _pauses.Reset();
+        _retry.Reset();
         return true;
     }
 }

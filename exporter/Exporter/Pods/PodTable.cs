@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using Exporter.Bpf;
+using Exporter.Bpf.Netlink;
 
 namespace Exporter.Pods;
 
@@ -60,11 +61,11 @@ internal sealed class PodTable
         set => Volatile.Write(ref _current, value);
     }
 
-    /// <summary>The peer namespaces of all interfaces that there are, also of those that are not counted yet. Written by the watcher of interfaces.</summary>
+    /// <summary>The peer namespaces of all interfaces that there are, also of those that are not counted yet.</summary>
     internal FrozenSet<ulong> PeerNamespaces
     {
         get => Volatile.Read(ref _peerNamespaces);
-        set => Volatile.Write(ref _peerNamespaces, value);
+        private set => Volatile.Write(ref _peerNamespaces, value);
     }
 
     /// <summary>One interface of each network namespace that is known, by the number that the BPF programs know it by.</summary>
@@ -73,4 +74,8 @@ internal sealed class PodTable
         get => Volatile.Read(ref _byNamespace);
         set => Volatile.Write(ref _byNamespace, value);
     }
+
+    /// <summary>Publishes the peer namespaces of all interfaces that there are. Called by the watcher of interfaces, and once before it starts.</summary>
+    internal void PublishPeers(IEnumerable<LinkIdentity> interfaces) =>
+        PeerNamespaces = interfaces.Select(link => link.PeerNamespace).Where(number => number != 0).ToFrozenSet();
 }

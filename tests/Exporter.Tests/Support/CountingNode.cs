@@ -1,7 +1,7 @@
 using System.Buffers;
-using System.Collections.Frozen;
 using System.Text;
 using Exporter.Accounts;
+using Exporter.Bpf.Netlink;
 using Exporter.Commands;
 using Exporter.Exposition;
 using Exporter.Interfaces;
@@ -156,7 +156,7 @@ internal sealed class CountingNode : IDisposable
     }
 
     /// <summary>An interface leads to a network namespace.</summary>
-    internal void LeadTo(ulong network) => Table.PeerNamespaces = Table.PeerNamespaces.Append(network).ToFrozenSet();
+    internal void LeadTo(ulong network) => Table.PublishPeers(Table.PeerNamespaces.Append(network).Select(number => new LinkIdentity(number, Birth: 0)));
 
     /// <summary>A network namespace that no interface has to lead to had handshakes, and they are drained.</summary>
     internal void CountInside(ulong network, HandshakeValue handshakes)
