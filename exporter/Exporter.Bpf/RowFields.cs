@@ -102,6 +102,18 @@ public sealed class RowFields(string name, IReadOnlyList<string> names, IReadOnl
         }
     }
 
+    /// <summary>The sum of some of a row's counters.</summary>
+    /// <param name="fields">Their numbers.</param>
+    public static ulong Sum(ReadOnlySpan<ulong> row, IReadOnlyList<int> fields)
+    {
+        var sum = 0ul;
+        for (var i = 0; i < fields.Count; i++)
+        {
+            sum += row[fields[i]];
+        }
+        return sum;
+    }
+
     private static ulong Merge(FieldKind kind, ulong total, ulong value) => kind switch
     {
         FieldKind.Maximum => Math.Max(total, value),

@@ -76,7 +76,8 @@ internal sealed class AccountMetrics
 
     private static (string, Gauge.Child)[] CreateFolded(IMetricFactory metrics, IReadOnlyList<SignalTotals> signals)
     {
-        var (definition, family) = (FoldedOf(signals), FoldedOf(signals).CreateGauge(metrics));
+        var definition = FoldedOf(signals);
+        var family = definition.CreateGauge(metrics);
         var gauges = definition.Labels[0].Values.Select(kind => (kind, family.WithLabels(kind))).ToArray();
         Array.ForEach(gauges, gauge => gauge.Item2.Publish());
         return gauges;

@@ -1,4 +1,5 @@
 using System.Numerics;
+using Exporter.Bpf;
 
 namespace Exporter.Accounts;
 
@@ -13,15 +14,7 @@ internal sealed record Block(string Name, IReadOnlyList<int> Weight, IReadOnlyLi
     /// <summary>How many sample lines it has.</summary>
     internal int Lines { get; } = Columns.Sum(column => column.Lines);
 
-    internal ulong WeightOf(ReadOnlySpan<ulong> row)
-    {
-        var sum = 0ul;
-        for (var i = 0; i < Weight.Count; i++)
-        {
-            sum += row[Weight[i]];
-        }
-        return sum;
-    }
+    internal ulong WeightOf(ReadOnlySpan<ulong> row) => RowFields.Sum(row, Weight);
 
     /// <summary>Takes the number of one block out of a set, which has a bit for each.</summary>
     internal static int TakeFirst(ref ulong blocks)

@@ -11,7 +11,8 @@ namespace Exporter.Accounts;
 internal sealed class Totals : IPodAccount, ILedgerView
 {
     private readonly LedgerEntry _entry;
-    private readonly Dictionary<RowFields, Sum[]> _sums;
+    /// <summary>The counters of each signal, with the numbers of the fields that each adds up.</summary>
+    private readonly Dictionary<RowFields, (Counter.Child Counter, int[] Fields)[]> _sums;
 
     internal Totals(IMetricFactory metrics, TotalDefinition definition, IReadOnlyList<SignalTotals> signals, Ledger ledger)
     {
@@ -39,18 +40,18 @@ internal sealed class Totals : IPodAccount, ILedgerView
 
     void ILedgerView.Show(RowFields fields, ReadOnlySpan<ulong> row)
     {
-        foreach (var sum in _sums[fields])
+        foreach (var (counter, summed) in _sums[fields])
         {
-            sum.Counter.Inc(sum.Of(row));
+            counter.Inc(RowFields.Sum(row, summed));
         }
     }
 
     // Not Inc: in a later session of this process the counters show it already.
     void ILedgerView.Restore(RowFields fields, ReadOnlySpan<ulong> row)
     {
-        foreach (var sum in _sums[fields])
+        foreach (var (counter, summed) in _sums[fields])
         {
-            sum.Counter.IncTo(sum.Of(row));
+            counter.IncTo(RowFields.Sum(row, summed));
         }
     }
 
@@ -65,9 +66,9 @@ internal sealed class Totals : IPodAccount, ILedgerView
         };
     }
 
-    private static Sum[] Create(IMetricFactory metrics, TotalDefinition definition, SignalTotals signal)
+    private static (Counter.Child, int[])[] Create(IMetricFactory metrics, TotalDefinition definition, SignalTotals signal)
     {
-        var sums = new List<Sum>();
+        var sums = new List<(Counter.Child, int[])>();
         foreach (var unit in signal.Units)
         {
             var family = FamilyOf(definition, signal, unit).CreateCounter(metrics);
@@ -75,22 +76,9 @@ internal sealed class Totals : IPodAccount, ILedgerView
             {
                 var counter = family.WithLabels(value);
                 counter.Publish();
-                sums.Add(new(counter, unit.FieldsOf(value)));
+                sums.Add((counter, unit.FieldsOf(value)));
             }
         }
         return [.. sums];
-    }
-
-    private sealed record Sum(Counter.Child Counter, int[] Fields)
-    {
-        internal ulong Of(ReadOnlySpan<ulong> row)
-        {
-            var sum = 0ul;
-            foreach (var field in Fields)
-            {
-                sum += row[field];
-            }
-            return sum;
-        }
     }
 }

@@ -35,11 +35,11 @@ internal sealed record MetricDefinition(MetricType Type, string Name, string Uni
     /// </summary>
     internal int Lines => Labels.Aggregate(Type == MetricType.Histogram ? Bounds.Count + 3 : 1, (lines, label) => lines * label.Values.Count);
 
-    internal Counter CreateCounter(IMetricFactory metrics, params IEnumerable<string> podLabels) =>
-        metrics.CreateCounter(Name, Help, [.. podLabels, .. Labels.Select(label => label.Name)]);
+    internal Counter CreateCounter(IMetricFactory metrics) => metrics.CreateCounter(Name, Help, LabelNames);
 
-    internal Gauge CreateGauge(IMetricFactory metrics) => metrics.CreateGauge(Name, Help, [.. Labels.Select(label => label.Name)]);
+    internal Gauge CreateGauge(IMetricFactory metrics) => metrics.CreateGauge(Name, Help, LabelNames);
 
-    internal Histogram CreateHistogram(IMetricFactory metrics, params IEnumerable<string> podLabels) =>
-        metrics.CreateHistogram(Name, Help, [.. podLabels, .. Labels.Select(label => label.Name)], new HistogramConfiguration { Buckets = [.. Bounds] });
+    internal Histogram CreateHistogram(IMetricFactory metrics) => metrics.CreateHistogram(Name, Help, LabelNames, new HistogramConfiguration { Buckets = [.. Bounds] });
+
+    private string[] LabelNames => [.. Labels.Select(label => label.Name)];
 }

@@ -4,7 +4,7 @@ namespace Exporter.Metrics;
 
 /// <summary>
 /// The registry of the families about the exporter itself. It lives as long as the process, so that none of their counters goes back when options
-/// change; the pods' series are in a registry of each session.
+/// change. The pods' series are in no registry: they are written from the accounts.
 /// </summary>
 internal sealed class OwnMetrics
 {

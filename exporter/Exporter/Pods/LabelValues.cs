@@ -16,9 +16,6 @@ internal sealed class LabelValues(params string[] values) : IEquatable<LabelValu
 
     internal IReadOnlyList<string> Values => _values;
 
-    /// <summary>A series' values: the pod's, and then the family's own.</summary>
-    internal string[] With(params ReadOnlySpan<string> others) => [.. _values, .. others];
-
     /// <summary>
     /// The same, fit to be shown whatever somebody wrote there: none is longer than can be borne, none has characters that would break a line
     /// of text, and none passes for a value that has a meaning of its own. Those that differ still differ.

@@ -14,9 +14,8 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
     internal static PodsDocument Create(IPodSource source, PodTable table, PodLabels labels, TcAttacher attacher, TimeProvider time)
     {
         // Each owner is read once: its pod may change meanwhile.
-        var found = table.Current.Values.OrderBy(owner => owner.Generation).Select(owner => (owner.Pod, owner.Counts, Entry: InterfaceEntry.Of(owner))).ToList();
-        var folded = found.ToLookup(one => (one.Pod?.Namespace, one.Pod?.Name), one => one.Counts?.FindFolded() ?? []);
-        var interfaces = found.ToLookup(one => (one.Pod?.Namespace, one.Pod?.Name), one => one.Entry);
+        var found = table.Current.Values.OrderBy(owner => owner.Generation).Select(owner => (owner.Pod, Folded: owner.Counts?.FindFolded() ?? [], Entry: InterfaceEntry.Of(owner))).ToList();
+        var interfaces = found.ToLookup(one => (one.Pod?.Namespace, one.Pod?.Name));
         var pods = new SortedDictionary<(string Namespace, string Name), PodEntry>();
         foreach (var pod in found.Select(one => one.Pod).OfType<PodIdentity>())
         {
@@ -26,7 +25,7 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
         {
             Add(known.Identity, known);
         }
-        return new(source.Name, attacher.Name, time.GetUtcNow(), [.. pods.Values], [.. interfaces[default]]);
+        return new(source.Name, attacher.Name, time.GetUtcNow(), [.. pods.Values], [.. interfaces[default].Select(one => one.Entry)]);
 
         void Add(PodIdentity pod, KnownPod? known) => pods[(pod.Namespace, pod.Name)] = new()
         {
@@ -34,11 +33,11 @@ internal sealed record PodsDocument(string Source, string Hook, DateTimeOffset T
             Pod = pod.Name,
             Labels = labels.Names.Zip(pod.Labels.Values).ToDictionary(pair => pair.First, pair => pair.Second),
             Excluded = pod.IsExcluded,
-            Folded = [.. folded[(pod.Namespace, pod.Name)].SelectMany(kinds => kinds).Distinct()],
+            Folded = [.. interfaces[(pod.Namespace, pod.Name)].SelectMany(one => one.Folded).Distinct()],
             Phase = known?.Phase,
             HostNetwork = known?.HostNetwork ?? false,
             Addresses = known is null ? null : [.. known.Addresses.Select(address => address.ToString())],
-            Interfaces = [.. interfaces[(pod.Namespace, pod.Name)]],
+            Interfaces = [.. interfaces[(pod.Namespace, pod.Name)].Select(one => one.Entry)],
         };
     }
 }

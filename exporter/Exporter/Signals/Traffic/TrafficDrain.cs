@@ -40,8 +40,7 @@ internal sealed class TrafficDrain(IRowSource<TrafficKey, TrafficValue> source, 
     private protected override void Credit(IPodAccount account, ReadOnlySpan<ulong> row)
     {
         base.Credit(account, row);
-        ref readonly var traffic = ref RowFields.ValueOf<TrafficValue>(row);
-        var (transmitted, received) = (traffic.Transmit.Total, traffic.Receive.Total);
+        var (transmitted, received) = TotalsOf(row);
         Credited = (Credited.Packets + transmitted.Packets + received.Packets, Credited.Bytes + transmitted.Bytes + received.Bytes);
     }
 
@@ -53,10 +52,15 @@ internal sealed class TrafficDrain(IRowSource<TrafficKey, TrafficValue> source, 
         }
     }
 
-    private static void AddTotals(PodInterface owner, ReadOnlySpan<ulong> row)
+    private static (TrafficCount Transmitted, TrafficCount Received) TotalsOf(ReadOnlySpan<ulong> row)
     {
         ref readonly var traffic = ref RowFields.ValueOf<TrafficValue>(row);
-        var (transmitted, received) = (traffic.Transmit.Total, traffic.Receive.Total);
+        return (traffic.Transmit.Total, traffic.Receive.Total);
+    }
+
+    private static void AddTotals(PodInterface owner, ReadOnlySpan<ulong> row)
+    {
+        var (transmitted, received) = TotalsOf(row);
         owner.Totals.Add((transmitted.Packets, transmitted.Bytes), (received.Packets, received.Bytes));
     }
 }
