@@ -47,7 +47,7 @@ internal static class Comparison
         using var node = new PinnedNode();
         var started = Stopwatch.GetTimestamp();
         using var exporter = ExporterProcess.LaunchInstead([binary], [.. node.Options, "--Drain:Interval=00:00:01"]);
-        await WaitForScrapeAsync(exporter);
+        await Footprint.WaitForAnswerAsync(() => exporter.GetAsync("/metrics"));
         var start = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == Interfaces);
         veths.SendFrames();
@@ -68,26 +68,9 @@ internal static class Comparison
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == Interfaces);
         // Interfaces without addresses are asked for them often in their first half minute.
         await Task.Delay(TimeSpan.FromSeconds(40));
-        var before = Process.GetProcessById(exporter.Id).TotalProcessorTime;
+        var before = Footprint.CpuTime(exporter.Id);
         await Task.Delay(Idle);
-        return (Process.GetProcessById(exporter.Id).TotalProcessorTime - before).TotalSeconds;
-    }
-
-    /// <summary>The first scrapes fail until the port is bound.</summary>
-    private static async Task WaitForScrapeAsync(ExporterProcess exporter)
-    {
-        while (true)
-        {
-            try
-            {
-                await exporter.GetAsync("/metrics");
-                return;
-            }
-            catch (HttpRequestException)
-            {
-                await Task.Delay(1);
-            }
-        }
+        return (Footprint.CpuTime(exporter.Id) - before).TotalSeconds;
     }
 
     /// <summary>Bytes of the pinned maps that the ledger is in.</summary>

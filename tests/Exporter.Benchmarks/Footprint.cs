@@ -47,18 +47,7 @@ internal static class Footprint
             using var http = new HttpClient();
             var started = Stopwatch.GetTimestamp();
             using var process = Process.Start(new ProcessStartInfo(ExporterProcess.Binary, [$"--Server:Urls=http://127.0.0.1:{port}"]) { RedirectStandardOutput = true })!;
-            while (true)
-            {
-                try
-                {
-                    await http.GetStringAsync($"http://127.0.0.1:{port}/metrics");
-                    break;
-                }
-                catch (HttpRequestException)
-                {
-                    await Task.Delay(1);
-                }
-            }
+            await WaitForAnswerAsync(() => http.GetStringAsync($"http://127.0.0.1:{port}/metrics"));
             times.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
             process.Kill();
             await process.WaitForExitAsync();
@@ -66,9 +55,26 @@ internal static class Footprint
         Table.Row("start to the first scrape, median", Table.Median(times), " ms", most: 300);
     }
 
+    /// <summary>The first requests fail until the port is bound.</summary>
+    internal static async Task WaitForAnswerAsync(Func<Task> request)
+    {
+        while (true)
+        {
+            try
+            {
+                await request();
+                return;
+            }
+            catch (HttpRequestException)
+            {
+                await Task.Delay(1);
+            }
+        }
+    }
+
     internal static double ResidentKilobytes(int process) => double.Parse(
         File.ReadLines($"/proc/{process}/status").Single(line => line.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2],
         CultureInfo.InvariantCulture);
 
-    private static TimeSpan CpuTime(int process) => Process.GetProcessById(process).TotalProcessorTime;
+    internal static TimeSpan CpuTime(int process) => Process.GetProcessById(process).TotalProcessorTime;
 }

@@ -38,7 +38,7 @@ internal static class CheckCommand
         {
             try
             {
-                using var packets = PacketObject.Load([.. options.Signals.Select(signal => signal.PlanPacketMaps(options.Bpf)).OfType<MapSetPlan>()]);
+                using var packets = PacketObject.Load(options.PlanPacketMaps());
                 Line("programs", "accepted by the kernel");
                 var hook = Prerequisites.ChooseHook(options.Attach.Hook, out var problem);
                 if (problem is null && hook == TcAttachOption.Clsact && !KernelSupport.HasBpfClassifier)

@@ -1,4 +1,5 @@
 using Exporter.Accounts;
+using Exporter.Bpf;
 using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Options;
@@ -25,6 +26,9 @@ internal sealed record ExporterOptions(
 
     /// <summary>Makes the plan of series: the columns of all signals, and how the budget is divided.</summary>
     internal SeriesPlan CreatePlan() => SeriesPlan.Create(Metrics, [.. Signals.Select(signal => signal.Columns)]);
+
+    /// <summary>The maps that the signals have in the object whose programs see each packet.</summary>
+    internal IReadOnlyList<MapSetPlan> PlanPacketMaps() => [.. Signals.Select(signal => signal.PlanPacketMaps(Bpf)).OfType<MapSetPlan>()];
 
     /// <summary>Reads every option; an option that is wrong is noted in the reader, and has its default in the result.</summary>
     /// <param name="signals">Reads the options of each signal; null: of <see cref="AllSignals"/>.</param>

@@ -95,7 +95,7 @@ internal sealed class NodeKernel : IDisposable
     {
         var ledger = Ledger.Open(pins, [.. options.Signals.Select(signal => signal.Fields)]);
         var namespaces = Task.Run(NetNamespaces.Load);
-        var packets = Task.Run(() => PacketObject.Load([.. options.Signals.Select(signal => signal.PlanPacketMaps(options.Bpf)).OfType<MapSetPlan>()], pins));
+        var packets = Task.Run(() => PacketObject.Load(options.PlanPacketMaps(), pins));
         var context = new LoadContext(options.Bpf, packets, pins, ledger.IsCommitted, namespaces);
         List<Task<LoadedSignal>> loading = [.. options.Signals.Select(signal => Task.Run(() => signal.Load(context)))];
         try
