@@ -99,6 +99,35 @@ public sealed class OptionChangeTests : IDisposable
     }
 
     [Fact]
+    public async Task A_sandbox_that_is_made_again_after_a_change_of_options_is_the_pods()
+    {
+        await using var node = await KubernetesNode.StartAsync($"--Options:File={File}");
+        var first = await node.Exporter.AddPodAsync();
+        var (address, hostAddress) = (first.Address, first.HostAddress);
+        node.Run("shop", "web-0", $"{address}");
+        await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Contains(first.Interface));
+        Publish("""{"Metrics": {"MaxSeries": "20000"}}""");
+        await node.Exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_series_limit"] == 20000);
+        await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Contains(first.Interface));
+        first.Dispose();
+
+        using var second = new Pod();
+        await node.Exporter.WaitForAttachedAsync(second.Interface);
+        Shell.Ip($"addr add {hostAddress}/30 dev {second.Interface}");
+        Shell.Ip($"link set {second.Interface} up");
+        second.Namespace.Ip($"addr add {address}/30 dev eth0");
+        second.Namespace.Ip("link set eth0 up");
+        // Its containers have been started again.
+        node.Cluster.SetStatus("shop", "web-0", "Running", $"{address}");
+
+        await node.Exporter.GetPodsUntilAsync(pods =>
+        {
+            node.Cluster.Bookmark();
+            return pods.Interfaces("web-0").Contains(second.Interface);
+        });
+    }
+
+    [Fact]
     public async Task A_change_of_options_lists_no_pods_and_is_ready_all_the_time()
     {
         await using var node = await KubernetesNode.StartAsync($"--Options:File={File}");

@@ -42,6 +42,8 @@ internal sealed partial class Adoption(InterfaceContext context, InterfaceRecord
             Restore(restored, links);
             LogRestored(logger, restored.Count);
         }
+        // A source that lives on knows the interfaces by the objects of the previous session, which nothing brings up to date any more.
+        context.Pods.Resume(_restored);
         foreach (var drain in context.Rounds.Drains)
         {
             drain.Restore(_restored);
