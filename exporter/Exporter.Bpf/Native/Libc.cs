@@ -80,6 +80,44 @@ internal static unsafe partial class Libc
         internal short revents;
     }
 
+    internal const nuint SIOCETHTOOL = 0x8946;
+    internal const uint ETHTOOL_GDRVINFO = 0x03;
+    internal const uint ETHTOOL_GFLAGS = 0x25;
+    internal const uint ETH_FLAG_LRO = 1 << 15;
+    internal const int IFNAMSIZ = 16;
+
+    /// <summary>struct ifreq, netdevice(7), as far as it is used.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 40)]
+    internal struct ifreq
+    {
+        [FieldOffset(0)]
+        internal fixed byte ifr_name[IFNAMSIZ];
+
+        [FieldOffset(16)]
+        internal void* ifr_data;
+    }
+
+    /// <summary>struct ethtool_drvinfo (linux/ethtool.h), as far as it is used.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 196)]
+    internal struct ethtool_drvinfo
+    {
+        internal const int DriverLength = 32;
+
+        [FieldOffset(0)]
+        internal uint cmd;
+
+        [FieldOffset(4)]
+        internal fixed byte driver[DriverLength];
+    }
+
+    /// <summary>struct ethtool_value (linux/ethtool.h).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct ethtool_value
+    {
+        internal uint cmd;
+        internal uint data;
+    }
+
     internal const int RLIMIT_NOFILE = 7;
     internal const int F_DUPFD_CLOEXEC = 1030;
     internal const int O_RDONLY = 0;
@@ -194,6 +232,10 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int rename(string from, string to);
+
+    /// <summary>Has variable arguments, which are passed as other functions' are, on x86-64 and arm64.</summary>
+    [LibraryImport(Library, SetLastError = true)]
+    internal static partial int ioctl(FileDescriptor fd, nuint request, void* argument);
 
     [LibraryImport(Library, SetLastError = true)]
     internal static partial nint send(FileDescriptor fd, byte* buffer, nuint length, int flags);

@@ -40,11 +40,8 @@ public sealed record Link(int Ifindex, string Name, string Kind, ulong HardwareA
                 case IFLA_IFNAME:
                     name = attribute.Text;
                     break;
-                case IFLA_ADDRESS when attribute.Value.Length <= sizeof(ulong):
-                    foreach (var part in attribute.Value)
-                    {
-                        hardwareAddress = (hardwareAddress << 8) | part;
-                    }
+                case IFLA_ADDRESS:
+                    hardwareAddress = attribute.HardwareAddress;
                     break;
                 case IFLA_LINK:
                     peerIfindex = attribute.Int32 ?? 0;

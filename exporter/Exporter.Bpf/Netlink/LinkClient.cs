@@ -34,6 +34,26 @@ public sealed class LinkClient : IDisposable
         return errno is 0 or Errno.ENODEV ? link : throw new NetlinkException($"ask for interface {ifindex}", errno, reason);
     }
 
+    /// <summary>All interfaces of this namespace, with the facts that concern the node's own ones.</summary>
+    public List<NodeLink> GetNodeLinks()
+    {
+        var writer = _channel.Begin(RTM_GETLINK, NLM_F_DUMP);
+        writer.Body(default(IfInfoMessage));
+        writer.Attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+        return _channel.Dump(writer.Message, "list the node's interfaces", static (in NetlinkMessage message) => NodeLink.Parse(message));
+    }
+
+    /// <summary>One interface as <see cref="GetNodeLinks"/> lists it, or null where there is none of that index.</summary>
+    public NodeLink? GetNodeLink(int ifindex)
+    {
+        var writer = _channel.Begin(RTM_GETLINK, 0);
+        writer.Body(new IfInfoMessage { Ifindex = ifindex });
+        writer.Attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+        NodeLink? link = null;
+        var errno = _channel.Exchange(writer.Message, out var reason, (in NetlinkMessage message) => link = NodeLink.Parse(message));
+        return errno is 0 or Errno.ENODEV ? link : throw new NetlinkException($"ask for the node's interface {ifindex}", errno, reason);
+    }
+
     /// <summary>The counters of all interfaces of this namespace.</summary>
     public List<LinkStatistics> GetStatistics() => _channel.Dump(
         StatisticsRequest(NLM_F_DUMP, ifindex: 0),
@@ -46,6 +66,14 @@ public sealed class LinkClient : IDisposable
         LinkStatistics? statistics = null;
         var errno = _channel.Exchange(StatisticsRequest(0, ifindex), out var reason, (in NetlinkMessage message) => statistics = LinkStatistics.Parse(message));
         return errno is 0 or Errno.ENODEV ? statistics : throw new NetlinkException($"ask for the statistics of interface {ifindex}", errno, reason);
+    }
+
+    /// <summary>The packets that one interface received and that got no further, or null where there is none of that index.</summary>
+    public LinkDrops? GetDrops(int ifindex)
+    {
+        LinkDrops? drops = null;
+        var errno = _channel.Exchange(StatisticsRequest(0, ifindex), out var reason, (in NetlinkMessage message) => drops = LinkDrops.Parse(message));
+        return errno is 0 or Errno.ENODEV ? drops : throw new NetlinkException($"ask for the drops of interface {ifindex}", errno, reason);
     }
 
     /// <summary>

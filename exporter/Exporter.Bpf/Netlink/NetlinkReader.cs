@@ -88,5 +88,19 @@ internal readonly ref struct NetlinkAttribute(ushort type, ReadOnlySpan<byte> va
     /// <summary>Null where the value is too short: a kernel would not send it.</summary>
     internal int? Int32 => Value.Length >= sizeof(int) ? MemoryMarshal.Read<int>(Value) : null;
 
+    /// <summary>The bytes as a number, in the order of the wire; 0 where they do not fit into it.</summary>
+    internal ulong HardwareAddress
+    {
+        get
+        {
+            var address = 0ul;
+            foreach (var part in Value.Length <= sizeof(ulong) ? Value : default)
+            {
+                address = (address << 8) | part;
+            }
+            return address;
+        }
+    }
+
     internal string Text => Encoding.UTF8.GetString(Value.TrimEnd((byte)0));
 }

@@ -2,7 +2,7 @@ namespace Exporter.Bpf.Netlink;
 
 /// <summary>
 /// The numbers of rtnetlink(7) that are used, named as in linux/netlink.h, linux/rtnetlink.h, linux/if_link.h,
-/// linux/if_addr.h, linux/net_namespace.h and linux/pkt_cls.h.
+/// linux/if_addr.h, linux/net_namespace.h, linux/if.h and linux/pkt_cls.h.
 /// </summary>
 internal static class Rtnetlink
 {
@@ -37,13 +37,29 @@ internal static class Rtnetlink
 
     internal const ushort IFLA_ADDRESS = 1;
     internal const ushort IFLA_IFNAME = 3;
+    internal const ushort IFLA_MTU = 4;
     internal const ushort IFLA_LINK = 5;
+    internal const ushort IFLA_MASTER = 10;
     internal const ushort IFLA_LINKINFO = 18;
     internal const ushort IFLA_EXT_MASK = 29;
+    internal const ushort IFLA_NUM_RX_QUEUES = 32;
     internal const ushort IFLA_LINK_NETNSID = 37;
+    internal const ushort IFLA_XDP = 43;
+    internal const ushort IFLA_PERM_ADDRESS = 54;
     internal const ushort IFLA_INFO_KIND = 1;
+    internal const ushort IFLA_INFO_SLAVE_KIND = 4;
+    internal const ushort IFLA_XDP_ATTACHED = 2;
+    internal const ushort IFLA_XDP_PROG_ID = 4;
+    internal const ushort IFLA_XDP_DRV_PROG_ID = 5;
+    internal const ushort IFLA_XDP_SKB_PROG_ID = 6;
+    internal const byte XDP_ATTACHED_DRV = 1;
+    internal const byte XDP_ATTACHED_SKB = 2;
+    internal const byte XDP_ATTACHED_HW = 3;
+    internal const byte XDP_ATTACHED_MULTI = 4;
     internal const ushort IFLA_STATS_LINK_64 = 1;
     internal const uint RTEXT_FILTER_SKIP_STATS = 8;
+    internal const uint IFF_UP = 1;
+    internal const uint IFF_LOOPBACK = 8;
 
     internal const ushort IFA_ADDRESS = 1;
     internal const ushort IFA_LOCAL = 2;
