@@ -4,7 +4,7 @@ using static Exporter.Bpf.Netlink.Rtnetlink;
 
 namespace Exporter.Bpf.Netlink;
 
-/// <summary>An interface of this network namespace has changed.</summary>
+/// <summary>An interface or a route of this network namespace has changed.</summary>
 public abstract record LinkEvent;
 
 /// <summary>An interface of this namespace is new or has changed.</summary>
@@ -12,6 +12,14 @@ public sealed record LinkChanged(Link Link) : LinkEvent;
 
 /// <summary>An interface of this namespace is gone: deleted, or moved to another namespace.</summary>
 public sealed record LinkRemoved(Link Link) : LinkEvent;
+
+/// <summary>
+/// A default route, or a next-hop object that a route may use, is new in this namespace, has changed, or is gone: see
+/// <see cref="RouteClient.GetDefaultInterfaces"/>. The kernel sends no message for the IPv4 routes and next-hop objects that go with their interface
+/// when it is deleted or set down (net/ipv4/fib_frontend.c, fib_disable_ip; net/ipv4/nexthop.c, nexthop_flush_dev): <see cref="LinkChanged"/> and
+/// <see cref="LinkRemoved"/> stand for these.
+/// </summary>
+public sealed record RoutesChanged : LinkEvent;
 
 /// <summary>The reason why a wait for events ended.</summary>
 public enum LinkWait
@@ -44,7 +52,8 @@ public sealed unsafe class LinkMonitor : IDisposable
     private readonly byte[] _datagram = new byte[DatagramLength];
 
     /// <param name="receiveBuffer">How many bytes of events the kernel keeps for a reader that is late.</param>
-    public LinkMonitor(int receiveBuffer = 4 << 20)
+    /// <param name="withRoutes">Whether to receive <see cref="RoutesChanged"/> as well.</param>
+    public LinkMonitor(int receiveBuffer = 4 << 20, bool withRoutes = false)
     {
         _socket = NetlinkSocket.Open();
         _stop = Libc.eventfd(0, Libc.EFD_CLOEXEC);
@@ -56,6 +65,13 @@ public sealed unsafe class LinkMonitor : IDisposable
         }
         SetOption(Libc.SOL_SOCKET, Libc.SO_RCVBUFFORCE, receiveBuffer, "size the event buffer");
         Subscribe(RTNLGRP_LINK);
+        if (withRoutes)
+        {
+            Subscribe(RTNLGRP_IPV4_ROUTE);
+            Subscribe(RTNLGRP_IPV6_ROUTE);
+            // Before Linux 5.3 there are no next-hop objects, and there is no such group (net/netlink/af_netlink.c, netlink_setsockopt).
+            Subscribe(RTNLGRP_NEXTHOP, accepted: Errno.EINVAL);
+        }
     }
 
     /// <summary>Waits for events and appends them, in the order they happened.</summary>
@@ -156,15 +172,21 @@ public sealed unsafe class LinkMonitor : IDisposable
                 case RTM_DELLINK when Link.Parse(message) is { } link:
                     events.Add(new LinkRemoved(link));
                     break;
+                case RTM_NEWROUTE or RTM_DELROUTE when message.Body<RtMessage>().DestinationLength == 0:
+                case RTM_NEWNEXTHOP or RTM_DELNEXTHOP:
+                    events.Add(new RoutesChanged());
+                    break;
             }
         }
     }
 
-    private void Subscribe(int group) => SetOption(Libc.SOL_NETLINK, Libc.NETLINK_ADD_MEMBERSHIP, group, $"subscribe to group {group}");
+    private void Subscribe(int group, int accepted = 0) =>
+        SetOption(Libc.SOL_NETLINK, Libc.NETLINK_ADD_MEMBERSHIP, group, $"subscribe to group {group}", accepted);
 
-    private void SetOption(int level, int option, int value, string operation)
+    /// <param name="accepted">An errno that is not an error.</param>
+    private void SetOption(int level, int option, int value, string operation, int accepted = 0)
     {
-        if (NetlinkSocket.SetOption(_socket, level, option, value) is var errno and not 0)
+        if (NetlinkSocket.SetOption(_socket, level, option, value) is var errno and not 0 && errno != accepted)
         {
             Dispose();
             throw new NetlinkException(operation, errno);

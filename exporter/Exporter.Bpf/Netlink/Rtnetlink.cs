@@ -2,7 +2,7 @@ namespace Exporter.Bpf.Netlink;
 
 /// <summary>
 /// The numbers of rtnetlink(7) that are used, named as in linux/netlink.h, linux/rtnetlink.h, linux/if_link.h,
-/// linux/if_addr.h, linux/net_namespace.h, linux/if.h and linux/pkt_cls.h.
+/// linux/if_addr.h, linux/nexthop.h, linux/net_namespace.h, linux/if.h and linux/pkt_cls.h.
 /// </summary>
 internal static class Rtnetlink
 {
@@ -24,6 +24,9 @@ internal static class Rtnetlink
     internal const ushort RTM_DELLINK = 17;
     internal const ushort RTM_GETLINK = 18;
     internal const ushort RTM_GETADDR = 22;
+    internal const ushort RTM_NEWROUTE = 24;
+    internal const ushort RTM_DELROUTE = 25;
+    internal const ushort RTM_GETROUTE = 26;
     internal const ushort RTM_NEWQDISC = 36;
     internal const ushort RTM_DELQDISC = 37;
     internal const ushort RTM_GETQDISC = 38;
@@ -32,8 +35,14 @@ internal static class Rtnetlink
     internal const ushort RTM_GETTFILTER = 46;
     internal const ushort RTM_GETNSID = 90;
     internal const ushort RTM_GETSTATS = 94;
+    internal const ushort RTM_NEWNEXTHOP = 104;
+    internal const ushort RTM_DELNEXTHOP = 105;
+    internal const ushort RTM_GETNEXTHOP = 106;
 
     internal const int RTNLGRP_LINK = 1;
+    internal const int RTNLGRP_IPV4_ROUTE = 7;
+    internal const int RTNLGRP_IPV6_ROUTE = 11;
+    internal const int RTNLGRP_NEXTHOP = 32;
 
     internal const ushort IFLA_ADDRESS = 1;
     internal const ushort IFLA_IFNAME = 3;
@@ -65,6 +74,17 @@ internal static class Rtnetlink
     internal const ushort IFA_LOCAL = 2;
     internal const ushort IFA_TARGET_NETNSID = 10;
 
+    internal const ushort RTA_OIF = 4;
+    internal const ushort RTA_MULTIPATH = 9;
+    internal const ushort RTA_TABLE = 15;
+    internal const ushort RTA_NH_ID = 30;
+    internal const byte RTN_UNICAST = 1;
+    internal const byte RT_TABLE_MAIN = 254;
+
+    internal const ushort NHA_ID = 1;
+    internal const ushort NHA_GROUP = 2;
+    internal const ushort NHA_OIF = 5;
+
     internal const ushort NETNSA_NSID = 1;
     internal const ushort NETNSA_FD = 3;
 
@@ -82,6 +102,8 @@ internal static class Rtnetlink
     internal const ushort ETH_P_ALL = 3;
 
     internal const byte AF_UNSPEC = 0;
+    internal const byte AF_INET = 2;
+    internal const byte AF_INET6 = 10;
 
     internal const int MessageHeaderLength = 16;
     internal const int AttributeHeaderLength = 4;
