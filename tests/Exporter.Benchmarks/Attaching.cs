@@ -55,7 +55,7 @@ internal static class Attaching
         using (var programs = TrafficPrograms.Load(1024))
         using (var client = new TcClient())
         {
-            TcAttacher tc = hook == "tcx" ? new TcxAttacher(programs.Pair) : new ClsactAttacher(programs.Pair, client, 10);
+            TcAttacher tc = hook == "tcx" ? new TcxAttacher(programs.Pair) : new ClsactAttacher(programs.Pair, 10);
             var started = Stopwatch.GetTimestamp();
             var attachments = ifindexes.Select(tc.AttachBoth).ToList();
             bare = Stopwatch.GetElapsedTime(started).TotalMilliseconds;

@@ -64,8 +64,7 @@ internal static class Continuity
     {
         using var veths = new Veths(Interfaces);
         using var programs = TrafficPrograms.Load(1024);
-        using var client = new TcClient();
-        TcAttacher tc = hook == "tcx" ? new TcxAttacher(programs.Pair) : new ClsactAttacher(programs.Pair, client, 10);
+        TcAttacher tc = hook == "tcx" ? new TcxAttacher(programs.Pair) : new ClsactAttacher(programs.Pair, 10);
         var attachments = veths.Ifindexes
             .SelectMany(ifindex => new[] { tc.TryAttach(ifindex, TcDirection.Ingress)!, tc.TryAttach(ifindex, TcDirection.Egress)! }).ToList();
         var elf = BpfVariants.Compile("tc", PacketObject.ObjectName, ["-mcpu=v2"]);

@@ -84,8 +84,7 @@ internal static class PacketPath
         foreach (var (hook, length) in ((string, int)[])[("tcx", 18), ("clsact", 18)])
         {
             using var pod = new Pod().Up();
-            using var client = new Bpf.Netlink.TcClient();
-            TcAttacher tc = hook == "tcx" ? new TcxAttacher(programs.Pair) : new ClsactAttacher(programs.Pair, client, 10);
+            TcAttacher tc = hook == "tcx" ? new TcxAttacher(programs.Pair) : new ClsactAttacher(programs.Pair, 10);
             var (with, without) = (new List<double>(), new List<double>());
             for (var round = 0; round < Rounds; round++)
             {

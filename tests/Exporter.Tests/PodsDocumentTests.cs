@@ -201,6 +201,6 @@ public sealed partial class PodsDocumentTests
 
         public override int RemoveStrays() => 0;
 
-        public override bool IsAttached(int ifindex) => false;
+        public override bool IsAttached(int ifindex, TcDirection direction) => false;
     }
 }

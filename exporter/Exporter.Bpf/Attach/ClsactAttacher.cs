@@ -14,7 +14,7 @@ namespace Exporter.Bpf.Attach;
 /// </summary>
 /// <param name="priority">Lower runs earlier. Where another kind of classifier has it, the next free one is taken.</param>
 /// <param name="pins">Null: programs are not pinned.</param>
-public sealed class ClsactAttacher(ProgramPair programs, TcClient client, ushort priority, PinDirectory? pins = null) : TcAttacher, IDisposable
+public sealed class ClsactAttacher(ProgramPair programs, ushort priority, PinDirectory? pins = null) : TcAttacher, IDisposable
 {
     /// <summary>"pn" in ASCII; any number would do that other programs are unlikely to use.</summary>
     private const uint FirstHandle = 0x706e;
@@ -22,7 +22,7 @@ public sealed class ClsactAttacher(ProgramPair programs, TcClient client, ushort
     private const int Attempts = 16;
 
     private readonly ProgramPair _programs = programs;
-    private readonly TcClient _client = client;
+    private readonly TcClient _client = new();
 
     /// <summary>Claimed names by name (<see cref="FilterName.Claim"/>). Null: another process has the name.</summary>
     private readonly Dictionary<string, Socket?> _claims = [];
@@ -51,7 +51,7 @@ public sealed class ClsactAttacher(ProgramPair programs, TcClient client, ushort
     /// <summary>A filter stays with its interface; its program is known by its id, which does not come back.</summary>
     public override IEnumerable<TcAttachment> Adopt(ICollection<Exception> problems)
     {
-        var ids = StrayFilters.ReadPinned(pins);
+        var ids = StrayFilters.ReadPinned(pins, _programs.ProgramsPart);
         if (ids.Count > 0)
         {
             Claim();
@@ -66,15 +66,13 @@ public sealed class ClsactAttacher(ProgramPair programs, TcClient client, ushort
                 }
             }
         }
-        if (pins is not null)
-        {
-            TcxAttacher.RemovePinned(pins);
-        }
+        // An earlier process may have used tcx.
+        pins?.Remove(_programs.LinksPart);
     }
 
     public override int RemoveStrays()
     {
-        var removed = RemoveStrays(_client, pins, _programs.Ingress.Id, _programs.Egress.Id);
+        var removed = RemoveStrays(_client, pins, _programs, _programs.Ingress.Id, _programs.Egress.Id);
         ForgetPinned();
         return removed;
     }
@@ -90,7 +88,8 @@ public sealed class ClsactAttacher(ProgramPair programs, TcClient client, ushort
         ForgetPinned();
     }
 
-    public override bool IsAttached(int ifindex) => IsAttached(ifindex, TcDirection.Ingress) && IsAttached(ifindex, TcDirection.Egress);
+    public override bool IsAttached(int ifindex, TcDirection direction) =>
+        _client.GetFilters(ifindex, direction).Any(filter => filter.ProgramId == _programs.For(direction).Id);
 
     public void Dispose()
     {
@@ -99,6 +98,7 @@ public sealed class ClsactAttacher(ProgramPair programs, TcClient client, ushort
             claim?.Dispose();
         }
         _claims.Clear();
+        _client.Dispose();
     }
 
     /// <summary>
@@ -169,21 +169,21 @@ public sealed class ClsactAttacher(ProgramPair programs, TcClient client, ushort
     {
         if (!IsPinned(program))
         {
-            pins!.MakePart(StrayFilters.ProgramsPart);
+            pins!.MakePart(_programs.ProgramsPart);
             pins.Pin(program.Fd, PinName(program.Id));
         }
     }
 
     private bool IsPinned(BpfProgram program) => pins is null || pins.Has(PinName(program.Id)) || pins.IsLost;
 
-    private static string PinName(int program) => $"{StrayFilters.ProgramsPart}/{program.ToString(CultureInfo.InvariantCulture)}";
+    private string PinName(int program) => $"{_programs.ProgramsPart}/{program.ToString(CultureInfo.InvariantCulture)}";
 
     /// <summary>Takes away the pins of programs that no filter runs any more. A pin that cannot be removed is left to the next process.</summary>
     private void ForgetPinned()
     {
         try
         {
-            foreach (var id in StrayFilters.ReadPinned(pins).Where(id => id != _programs.Ingress.Id && id != _programs.Egress.Id))
+            foreach (var id in StrayFilters.ReadPinned(pins, _programs.ProgramsPart).Where(id => id != _programs.Ingress.Id && id != _programs.Egress.Id))
             {
                 pins!.Remove(PinName(id));
             }
@@ -192,9 +192,6 @@ public sealed class ClsactAttacher(ProgramPair programs, TcClient client, ushort
         {
         }
     }
-
-    private bool IsAttached(int ifindex, TcDirection direction) =>
-        _client.GetFilters(ifindex, direction).Any(filter => filter.ProgramId == _programs.For(direction).Id);
 
     private FilterName NameOf(BpfProgram program) => FilterName.Of(program, pins);
 

@@ -21,7 +21,7 @@ internal sealed record FilterName(string Program, int ProgramId, string? Owner)
     private const int MaxBytes = 255;
 
     /// <summary>The programs of the exporter that filters run: filters of any other are not touched.</summary>
-    private static readonly string[] Programs = ["podnet_transmit", "podnet_receive"];
+    private static readonly string[] Programs = ["podnet_transmit", "podnet_receive", "podnet_uplink_in", "podnet_uplink_out"];
 
     /// <summary>The filter's full name.</summary>
     internal string Text => Owner is null ? Claim : $"{Claim} {Owner}";

@@ -51,16 +51,20 @@ public abstract class TcAttacher
     }
 
     /// <summary>Whether both programs are (still) attached: somebody else may have removed them.</summary>
-    public abstract bool IsAttached(int ifindex);
+    public bool IsAttached(int ifindex) => IsAttached(ifindex, TcDirection.Ingress) && IsAttached(ifindex, TcDirection.Egress);
+
+    /// <summary>Whether the program of one direction is (still) attached.</summary>
+    public abstract bool IsAttached(int ifindex, TcDirection direction);
 
     /// <summary>
     /// Removes filters as <see cref="RemoveStrays()"/> does. Filters of earlier versions do not say whose they are: they belong to
     /// the directory that an earlier version has used.
     /// </summary>
-    protected static int RemoveStrays(TcClient client, PinDirectory? pins, params IReadOnlyCollection<int> current)
+    /// <param name="programs">Filters of programs with other names are another attacher's.</param>
+    protected static int RemoveStrays(TcClient client, PinDirectory? pins, ProgramPair programs, params IReadOnlyCollection<int> current)
     {
-        var isOfEarlierVersion = pins is { IsOfEarlierVersion: true };
-        var removed = StrayFilters.Remove(client, pins, unmarkedToo: isOfEarlierVersion, current);
+        var isOfEarlierVersion = programs.IsOfEarlierVersions && pins is { IsOfEarlierVersion: true };
+        var removed = StrayFilters.Remove(client, pins, programs, unmarkedToo: isOfEarlierVersion, current);
         if (isOfEarlierVersion)
         {
             pins!.IsOfEarlierVersion = false;

@@ -14,11 +14,11 @@ public sealed unsafe class TcxAttacher(ProgramPair programs, PinDirectory? pins 
     /// <summary>Before the program it is given relative to, and without one at the head (include/uapi/linux/bpf.h).</summary>
     internal const uint BPF_F_BEFORE = 1 << 3;
 
-
     /// <summary>More programs than the kernel allows on one hook (include/linux/bpf_mprog.h, BPF_MPROG_MAX).</summary>
     private const int MaxPrograms = 64;
 
-    private const string LinksPart = "links";
+    /// <summary>The end of the names of folders of pinned links.</summary>
+    internal const string LinksPart = "links";
 
     /// <summary>A pause in which others can take the kernel's lock.</summary>
     private static readonly TimeSpan Courtesy = TimeSpan.FromMilliseconds(1);
@@ -30,15 +30,6 @@ public sealed unsafe class TcxAttacher(ProgramPair programs, PinDirectory? pins 
 
     /// <summary>kernel/bpf/tcx.c and include/net/tcx.h: tcx_entry_sync() is synchronize_rcu(), for which the RTNL lock is held.</summary>
     public override void LetOthersLock() => Thread.Sleep(Courtesy);
-
-    /// <summary>Removes all pinned links, which detaches them.</summary>
-    /// <returns>How many there were.</returns>
-    public static int RemovePinned(PinDirectory pins)
-    {
-        var count = pins.List(LinksPart).Count;
-        pins.Remove(LinksPart);
-        return count;
-    }
 
     public override TcAttachment? TryAttach(int ifindex, TcDirection direction)
     {
@@ -55,9 +46,9 @@ public sealed unsafe class TcxAttacher(ProgramPair programs, PinDirectory? pins 
     /// </summary>
     public override IEnumerable<TcAttachment> Adopt(ICollection<Exception> problems)
     {
-        foreach (var file in _pins?.List(LinksPart) ?? [])
+        foreach (var file in _pins?.List(_programs.LinksPart) ?? [])
         {
-            if (TryAdopt($"{LinksPart}/{file}", problems) is { } attachment)
+            if (TryAdopt($"{_programs.LinksPart}/{file}", problems) is { } attachment)
             {
                 yield return attachment;
             }
@@ -68,13 +59,18 @@ public sealed unsafe class TcxAttacher(ProgramPair programs, PinDirectory? pins 
     public override int RemoveStrays()
     {
         using var client = new TcClient();
-        var removed = RemoveStrays(client, _pins);
-        _pins?.Remove(StrayFilters.ProgramsPart);
+        var removed = RemoveStrays(client, _pins, _programs);
+        _pins?.Remove(_programs.ProgramsPart);
         return removed;
     }
 
-    public override bool IsAttached(int ifindex) =>
-        IsAttached(ifindex, TcDirection.Ingress) && IsAttached(ifindex, TcDirection.Egress);
+    public override bool IsAttached(int ifindex, TcDirection direction)
+    {
+        var ids = stackalloc uint[MaxPrograms];
+        var count = (uint)MaxPrograms;
+        return Libbpf.bpf_prog_query(ifindex, AttachType(direction), 0, null, ids, &count) == 0
+            && new ReadOnlySpan<uint>(ids, (int)Math.Min(count, MaxPrograms)).Contains((uint)_programs.For(direction).Id);
+    }
 
     /// <summary>Null where the interface is gone.</summary>
     internal static FileDescriptor? TryLink(BpfProgram program, int ifindex, TcDirection direction, uint flags = BPF_F_BEFORE)
@@ -98,8 +94,8 @@ public sealed unsafe class TcxAttacher(ProgramPair programs, PinDirectory? pins 
 
     private static int AttachType(TcDirection direction) => direction == TcDirection.Ingress ? Libbpf.BPF_TCX_INGRESS : Libbpf.BPF_TCX_EGRESS;
 
-    private static string PinName(int ifindex, TcDirection direction) =>
-        $"{LinksPart}/{ifindex.ToString(CultureInfo.InvariantCulture)}_{direction.ToString().ToLowerInvariant()}";
+    private string PinName(int ifindex, TcDirection direction) =>
+        $"{_programs.LinksPart}/{ifindex.ToString(CultureInfo.InvariantCulture)}_{direction.ToString().ToLowerInvariant()}";
 
     private static int Fd(FileDescriptor descriptor) => (int)descriptor.DangerousGetHandle();
 
@@ -129,10 +125,10 @@ public sealed unsafe class TcxAttacher(ProgramPair programs, PinDirectory? pins 
     {
         Libbpf.bpf_link_info info = default;
         var size = (uint)sizeof(Libbpf.bpf_link_info);
-        if (Libbpf.bpf_obj_get_info_by_fd(Fd(link), &info, &size) == 0 && info.type == Libbpf.BPF_LINK_TYPE_TCX && info.tcx_ifindex != 0)
+        if (Libbpf.bpf_obj_get_info_by_fd(Fd(link), &info, &size) == 0 && info.type == Libbpf.BPF_LINK_TYPE_TCX && info.ifindex != 0)
         {
             var direction = info.tcx_attach_type == Libbpf.BPF_TCX_INGRESS ? TcDirection.Ingress : TcDirection.Egress;
-            var attachment = new Attachment(this, (int)info.tcx_ifindex, direction, link, name);
+            var attachment = new Attachment(this, (int)info.ifindex, direction, link, name);
             try
             {
                 attachment.Renew();
@@ -174,17 +170,9 @@ public sealed unsafe class TcxAttacher(ProgramPair programs, PinDirectory? pins 
     {
         if (_pins is { IsLost: false })
         {
-            _pins.MakePart(LinksPart);
+            _pins.MakePart(_programs.LinksPart);
             _pins.Pin(Fd(link), name);
         }
-    }
-
-    private bool IsAttached(int ifindex, TcDirection direction)
-    {
-        var ids = stackalloc uint[MaxPrograms];
-        var count = (uint)MaxPrograms;
-        return Libbpf.bpf_prog_query(ifindex, AttachType(direction), 0, null, ids, &count) == 0
-            && new ReadOnlySpan<uint>(ids, (int)Math.Min(count, MaxPrograms)).Contains((uint)_programs.For(direction).Id);
     }
 
     private sealed class Attachment(TcxAttacher attacher, int ifindex, TcDirection direction, FileDescriptor link, string pinName) : TcAttachment(ifindex, direction)

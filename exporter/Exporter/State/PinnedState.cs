@@ -134,7 +134,7 @@ internal static class PinnedState
             isEarlier |= FindFlat(root).Count > 0;
             links = RemoveFlat(root);
         }
-        var filters = StrayFilters.Remove(client, pins, unmarkedToo || isEarlier);
+        var filters = StrayFilters.Remove(client, pins, programs: null, unmarkedToo || isEarlier);
         return links + filters + RemoveContent(pins, pins.List());
     }
 
@@ -295,13 +295,17 @@ internal static class PinnedState
         [.. root.List().Where(name => EarlierNames.Any(earlier => name.StartsWith(earlier, StringComparison.Ordinal)))];
 
     /// <summary>Folders of links first: no program counts any more when the maps go.</summary>
+    /// <returns>How many links there were.</returns>
     private static int RemoveContent(PinDirectory pins, IReadOnlyList<string> names)
     {
-        var links = TcxAttacher.RemovePinned(pins);
-        foreach (var name in names.OrderBy(name => name.Contains("links", StringComparison.Ordinal) ? 0 : 1))
+        var (folders, others) = (names.Where(IsOfLinks).ToList(), names.Where(name => !IsOfLinks(name)));
+        var links = folders.Sum(folder => pins.List(folder).Count);
+        foreach (var name in folders.Concat(others))
         {
             pins.Remove(name);
         }
         return links;
+
+        static bool IsOfLinks(string name) => name.EndsWith("links", StringComparison.Ordinal);
     }
 }

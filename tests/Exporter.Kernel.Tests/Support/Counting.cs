@@ -1,5 +1,4 @@
 using Exporter.Bpf.Attach;
-using Exporter.Bpf.Netlink;
 using Exporter.Signals;
 using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
@@ -10,7 +9,6 @@ namespace Exporter.Kernel.Tests.Support;
 internal sealed class Counting : IDisposable
 {
     private readonly TrafficPrograms _programs = TrafficPrograms.Load(256);
-    private readonly TcClient _client = new();
     private readonly Dictionary<int, TrafficValue> _totals = [];
     private readonly ManualResetEventSlim _stop = new();
     private readonly Thread _thread;
@@ -18,7 +16,7 @@ internal sealed class Counting : IDisposable
 
     internal Counting(string hook)
     {
-        Hook = hook == "tcx" ? new TcxAttacher(_programs.Pair) : new ClsactAttacher(_programs.Pair, _client, 10);
+        Hook = hook == "tcx" ? new TcxAttacher(_programs.Pair) : new ClsactAttacher(_programs.Pair, 10);
         _thread = new Thread(() =>
         {
             while (!_stop.Wait(100))
@@ -65,7 +63,6 @@ internal sealed class Counting : IDisposable
         _stop.Dispose();
         _attachments.ForEach(attachment => attachment.Dispose());
         _programs.Dispose();
-        _client.Dispose();
     }
 
     private void Drain()
