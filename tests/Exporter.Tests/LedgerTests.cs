@@ -566,7 +566,7 @@ public sealed class LedgerTests
             "reordered" => [.. signal.Names.Reverse()],
             "with fewer counters" => [.. signal.Names.Where(name => !name.EndsWith("resent", StringComparison.Ordinal))],
             "of before half-open handshakes had a counter" => [.. signal.Names.Where(name => !name.EndsWith("halfopen", StringComparison.Ordinal))],
-            _ => [.. signal.Names.SelectMany(name => (string[])[$"{name}.new", name]).Take(230)],
+            _ => [.. signal.Names.SelectMany(name => (string[])[$"{name}.new", name]).Take(160)],
         }))];
         var counts = Counted.Sent(3, 300);
         Fill(200);

@@ -8,13 +8,13 @@ namespace Exporter.Accounts;
 /// <summary>The families about the pods' accounts: how many lines they have, and the counts that are in none of them.</summary>
 internal sealed class AccountMetrics
 {
-    private static readonly MetricDefinition SeriesFamily = new(MetricType.Gauge, "podnet_exporter_series", "sample lines", "Sample lines of the pods' families.")
+    private static readonly MetricDefinition SeriesFamily = new(MetricType.Gauge, "podnet_exporter_series", "sample lines", "Sample lines of the families of pods and of the node's interfaces.")
     {
         Query = "podnet_exporter_series / podnet_exporter_series_limit",
     };
 
     private static readonly MetricDefinition LimitFamily = new(
-        MetricType.Gauge, "podnet_exporter_series_limit", "sample lines", "Limit of sample lines of the pods' families.")
+        MetricType.Gauge, "podnet_exporter_series_limit", "sample lines", "Limit of sample lines of the families of pods and of the node's interfaces.")
     {
         Query = "sum(podnet_exporter_series_limit)",
         Details = "The option `Metrics:MaxSeries`.",
@@ -26,7 +26,7 @@ internal sealed class AccountMetrics
         "folded", "under __other__, for which the series budget has no room", "The series of `__other__` include them.");
 
     private static readonly TotalDefinition RetiredTotal = new(
-        "retired", "in series that were removed since", "The sum of the pods' series and of this is everything that was counted for pods.");
+        "retired", "in series that were removed since", "The sum of the series and of this is everything that was counted for them.", IsOfRetired: true);
 
     private readonly Counter _unheld;
 

@@ -56,6 +56,31 @@ internal sealed class LevelAccounts(
             : Acquire(host);
     }
 
+    /// <summary>
+    /// The account of an interface of the node, whose room is set aside. Where as many accounts as have room are there, the one that has been without a user for
+    /// longest is retired.
+    /// </summary>
+    internal Account AcquireInterface(LabelValues name)
+    {
+        if (!_accounts.ContainsKey(name) && _accounts.Count >= plan.Reserved
+            && _accounts.Where(entry => entry.Value.Users == 0).OrderBy(entry => entry.Value.ReleasedAt).FirstOrDefault() is { Value: { } unused } last)
+        {
+            Retire(unused);
+            _accounts.Remove(last.Key);
+        }
+        return Use(name, GroupRoom.Fixed);
+    }
+
+    /// <summary>Retires the account of an interface that nothing uses: another has its name now.</summary>
+    internal void RetireInterface(LabelValues name)
+    {
+        if (_accounts.TryGetValue(name, out var account) && account.Users == 0)
+        {
+            Retire(account);
+            _accounts.Remove(name);
+        }
+    }
+
     /// <summary>One user less. After the last nothing more is counted.</summary>
     internal void Release(Account account)
     {

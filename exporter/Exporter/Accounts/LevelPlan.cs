@@ -29,11 +29,18 @@ internal sealed class LevelPlan
         (_blocks, _signals) = ([.. blocks], [.. plans]);
         AllBlocks = _blocks.Length <= MaxBlocks ? SetOf(0, _blocks.Length) : throw new ArgumentException($"a level has at most {MaxBlocks} blocks", nameof(signals));
         (Lines, HostLines) = (CountLines(AllBlocks), CountLines(HostBlocks));
+        Reserved = signals.SelectMany(signal => signal.Groups).Where(group => group.Level == level).Max(group => (int?)group.Reserved) ?? 0;
         Totals = [.. _signals.Where(signal => signal.HasTotals).Select(signal => signal.Fields.Name)];
         Families = [.. _blocks.SelectMany(block => block.Columns).Select(column => column.Family).Distinct()];
     }
 
     internal SeriesLevel Level { get; }
+
+    /// <summary>Whether series stand for pods, together or each by itself.</summary>
+    internal bool IsOfPods => Level != SeriesLevel.Interface;
+
+    /// <summary>How many accounts have room for every block, whatever comes: of pods the account of all others.</summary>
+    internal int Reserved { get; }
 
     /// <summary>By their numbers.</summary>
     internal ReadOnlySpan<Block> Blocks => _blocks;
@@ -46,7 +53,7 @@ internal sealed class LevelPlan
     /// <summary>In the order of the ledger's.</summary>
     internal ReadOnlySpan<SignalPlan> Signals => _signals;
 
-    /// <summary>The sample lines of one pod, workload or namespace that has every block.</summary>
+    /// <summary>The sample lines of one pod, workload, namespace or interface that has every block.</summary>
     internal int Lines { get; }
 
     /// <summary>The most sample lines that the host can have.</summary>

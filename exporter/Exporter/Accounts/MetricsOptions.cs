@@ -44,5 +44,6 @@ internal sealed record MetricsOptions(
             "Metrics:Aggregation",
             SeriesLevel.Pod,
             "What series stand for: a pod, or together all pods of a workload, or of a namespace.",
-            isLive: true));
+            isLive: true,
+            values: [SeriesLevel.Pod, SeriesLevel.Workload, SeriesLevel.Namespace]));
 }

@@ -16,6 +16,7 @@ internal sealed partial class PodAccounts
     private readonly AccountMetrics _metrics;
     private readonly PodLabels _labels;
     private readonly LevelAccounts[] _levels;
+    private readonly LevelAccounts[] _podLevels;
     private readonly Ledger _ledger;
     private readonly ILogger<PodAccounts> _logger;
 
@@ -41,6 +42,7 @@ internal sealed partial class PodAccounts
             .. plan.Levels.Select(level => new LevelAccounts(
                 level, labels.At(level.Level), pool, options.Retention, time, ledger, metrics.Folded, metrics.Retired)),
         ];
+        _podLevels = [.. _levels.Where(level => level.Plan.IsOfPods)];
         metrics.SeriesLimit.Set(plan.MaxSeries);
         Restore();
     }
@@ -80,7 +82,7 @@ internal sealed partial class PodAccounts
         }
         lock (_ledger.Lock)
         {
-            return new PodAccount(_ledger, [.. _levels.Select(level => (level, level.Acquire(pod.Labels)))]);
+            return new PodAccount(_ledger, [.. _podLevels.Select(level => (level, level.Acquire(pod.Labels)))]);
         }
     }
 
@@ -89,7 +91,28 @@ internal sealed partial class PodAccounts
     {
         lock (_ledger.Lock)
         {
-            return new PodAccount(_ledger, [.. from level in _levels let host = level.AcquireHost(_labels.Host.Labels) where host is not null select (level, host)]);
+            return new PodAccount(_ledger, [.. from level in _podLevels let host = level.AcquireHost(_labels.Host.Labels) where host is not null select (level, host)]);
+        }
+    }
+
+    /// <summary>Opens the account of an interface of the node. Ends with <see cref="Release"/>.</summary>
+    internal IPodAccount AcquireInterface(string name)
+    {
+        lock (_ledger.Lock)
+        {
+            return new PodAccount(_ledger, [.. _levels.Where(level => !level.Plan.IsOfPods).Select(level => (level, level.AcquireInterface(new(name))))]);
+        }
+    }
+
+    /// <summary>Another interface has this name now: its series begin at zero.</summary>
+    internal void RetireInterface(string name)
+    {
+        lock (_ledger.Lock)
+        {
+            foreach (var level in _levels.Where(level => !level.Plan.IsOfPods))
+            {
+                level.RetireInterface(new(name));
+            }
         }
     }
 
@@ -212,6 +235,21 @@ internal sealed partial class PodAccounts
             lock (ledger.Lock)
             {
                 return [.. accounts.SelectMany(found => found.Level.Plan.KindsOf(found.Account.Waiting)).Distinct()];
+            }
+        }
+
+        public void Read(RowFields fields, Span<ulong> row)
+        {
+            row.Clear();
+            lock (ledger.Lock)
+            {
+                foreach (var (level, account) in accounts)
+                {
+                    if (level.Plan.PlanOf(fields) is { HasTotals: true } signal)
+                    {
+                        account.ReadCommitted(signal).CopyTo(row);
+                    }
+                }
             }
         }
 

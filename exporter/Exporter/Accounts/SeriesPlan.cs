@@ -3,8 +3,8 @@ using Exporter.Pods;
 namespace Exporter.Accounts;
 
 /// <summary>
-/// Which blocks there are at which level, and how the budget of sample lines is divided: what the host and the <c>__other__</c> of all can need is
-/// set aside, a share is for the others of single namespaces while no pod waits, and the rest is for pods.
+/// Which blocks there are at which level, and how the budget of sample lines is divided: what the host, the <c>__other__</c> of all and the node's own
+/// interfaces can need is set aside, a share is for the others of single namespaces while no pod waits, and the rest is for pods.
 /// </summary>
 internal sealed record SeriesPlan(IReadOnlyList<LevelPlan> Levels, int MaxSeries, int MaxPods)
 {
@@ -12,14 +12,14 @@ internal sealed record SeriesPlan(IReadOnlyList<LevelPlan> Levels, int MaxSeries
     private const int NamespaceShare = 16;
 
     /// <summary>Lines that have their place whatever comes.</summary>
-    internal int FixedLines => Levels.Sum(level => level.Lines + level.HostLines);
+    internal int FixedLines => Levels.Sum(level => (level.Reserved * level.Lines) + level.HostLines);
 
     internal int NamespaceLines => Math.Min(MaxSeries / NamespaceShare, MaxSeries - FixedLines);
 
     internal int PodLines => MaxSeries - FixedLines - NamespaceLines;
 
     /// <summary>How many pods, workloads or namespaces have room where each of them has every block.</summary>
-    internal int Capacity => Math.Min(MaxPods, PodLines / Levels.Sum(level => level.Lines));
+    internal int Capacity => Math.Min(MaxPods, PodLines / Levels.Where(level => level.IsOfPods).Sum(level => level.Lines));
 
     /// <summary>How many have room where they have the blocks of these, each as often as the others.</summary>
     /// <param name="mix">The kinds of blocks of each.</param>

@@ -15,4 +15,8 @@ internal sealed record SignalTotals(RowFields Fields, IReadOnlyList<TotalUnit> U
 /// <param name="Label">The label of the family, which has a series for each of its values.</param>
 /// <param name="IsByLabel">Whether the example asks for each value.</param>
 /// <param name="FieldsOf">The numbers of the fields whose sum a value's series is.</param>
-internal sealed record TotalUnit(string Name, string Help, MetricLabel Label, bool IsByLabel, Func<string, int[]> FieldsOf);
+internal sealed record TotalUnit(string Name, string Help, MetricLabel Label, bool IsByLabel, Func<string, int[]> FieldsOf)
+{
+    /// <summary>Whether only the total of removed series has it: nothing else can be without a series.</summary>
+    internal bool IsOfRetiredOnly { get; init; }
+}

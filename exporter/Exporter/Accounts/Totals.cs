@@ -25,7 +25,7 @@ internal sealed class Totals : IPodAccount, ILedgerView
 
     /// <summary>The families of a total.</summary>
     internal static IEnumerable<MetricDefinition> FamiliesOf(TotalDefinition definition, IReadOnlyList<SignalTotals> signals) =>
-        signals.SelectMany(signal => signal.Units.Select(unit => FamilyOf(definition, signal, unit)));
+        signals.SelectMany(signal => definition.UnitsOf(signal).Select(unit => FamilyOf(definition, signal, unit)));
 
     /// <summary>Adds a row with the next commit. Called with the ledger's lock.</summary>
     public void Add(RowFields fields, ReadOnlySpan<ulong> row) => _entry.Add(fields, row);
@@ -69,7 +69,7 @@ internal sealed class Totals : IPodAccount, ILedgerView
     private static (Counter.Child, int[])[] Create(IMetricFactory metrics, TotalDefinition definition, SignalTotals signal)
     {
         var sums = new List<(Counter.Child, int[])>();
-        foreach (var unit in signal.Units)
+        foreach (var unit in definition.UnitsOf(signal))
         {
             var family = FamilyOf(definition, signal, unit).CreateCounter(metrics);
             foreach (var value in unit.Label.Values)

@@ -108,13 +108,15 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         T Parse(string text) => parse(text.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
     }
 
-    internal T Choice<T>(string key, T byDefault, string description, bool isLive = false, string? previous = null)
+    /// <param name="values">The values that can be chosen; null: all.</param>
+    internal T Choice<T>(string key, T byDefault, string description, bool isLive = false, string? previous = null, IReadOnlyList<T>? values = null)
         where T : struct, Enum
     {
-        var values = string.Join(", ", Enum.GetValues<T>().Select(EnumText.Lower));
-        return Read(key, values, byDefault, EnumText.Lower(byDefault), description, OneOf(Enum.GetValues<T>().Select(EnumText.Lower)), text =>
-            Enum.GetValues<T>().Cast<T?>().FirstOrDefault(value => IsSame(value.ToString()!, text))
-                ?? throw new FormatException($"is not one of {values}"),
+        values ??= Enum.GetValues<T>();
+        var texts = string.Join(", ", values.Select(EnumText.Lower));
+        return Read(key, texts, byDefault, EnumText.Lower(byDefault), description, OneOf(values.Select(EnumText.Lower)), text =>
+            values.Cast<T?>().FirstOrDefault(value => IsSame(EnumText.Lower(value!.Value), text))
+                ?? throw new FormatException($"is not one of {texts}"),
             isLive,
             previous);
     }

@@ -17,7 +17,7 @@ internal sealed class PodLabels
     internal PodLabels(PodLabelOptions options, IEnumerable<SeriesLevel> levels, string node)
     {
         (_options, _node) = (options, node);
-        _labels = [.. levels.SelectMany(LabelsAt).Distinct()];
+        _labels = [.. levels.Where(level => level != SeriesLevel.Interface).SelectMany(LabelsAt).Distinct()];
         Names = [.. _labels.Select(label => label.Name)];
     }
 
@@ -34,7 +34,7 @@ internal sealed class PodLabels
         pod.IsOptedOut || _options.ExcludedNamespaces.Contains(pod.Namespace) || (_options.Namespaces.Count > 0 && !_options.Namespaces.Contains(pod.Namespace)));
 
     /// <summary>The labels that series of this level have.</summary>
-    internal LabelSet At(SeriesLevel level) => new(_labels, [.. LabelsAt(level)]);
+    internal LabelSet At(SeriesLevel level) => level == SeriesLevel.Interface ? LabelSet.OfInterfaces : new(_labels, [.. LabelsAt(level)]);
 
     /// <summary>The labels at a level: a pod is replaced by its workload, and a namespace's pods by their namespace.</summary>
     private IEnumerable<PodLabel> LabelsAt(SeriesLevel level) => level switch
@@ -65,6 +65,9 @@ internal sealed class LabelSet(PodLabel[] all, IReadOnlyList<PodLabel> chosen)
     /// <summary>Label value of everything that is folded.</summary>
     private const string Other = "__other__";
 
+    /// <summary>The label of series that stand for an interface of the node.</summary>
+    internal static LabelSet OfInterfaces { get; } = new([PodLabel.OfInterface], [PodLabel.OfInterface]);
+
     private readonly int[] _indexes = [.. chosen.Select(label => Array.IndexOf(all, label))];
 
     internal IReadOnlyList<string> Names { get; } = [.. chosen.Select(label => label.Name)];
@@ -94,6 +97,9 @@ internal sealed record PodLabel(string Name, string? Key = null)
     internal const string Workload = "workload";
     internal const string WorkloadKind = "workload_kind";
     internal const string Node = "node";
+
+    /// <summary>No option names it.</summary>
+    internal static PodLabel OfInterface { get; } = new("interface");
 
     private const string KeyPrefix = "label:";
 
