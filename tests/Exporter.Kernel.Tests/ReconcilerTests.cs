@@ -114,7 +114,7 @@ public sealed class ReconcilerTests
             var health = new LoopHealth(Time);
             _labels = options.CreateLabels();
             Pods = new(metrics, Time, _labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
-            Traffic = (TrafficDrain)_programs.Loaded.Open(options.Signals[0], new(Table, metrics, ledger, factory, Time, options.Identity.HoldFor, options.Drain.Interval));
+            Traffic = (TrafficDrain)_programs.Loaded.Open(options.Signals[0], new(Table, metrics, Pods, ledger, factory, Time, options.Identity.HoldFor, options.Drain.Interval));
             _watcher = new(_monitor, _changes, interfaces, health, Time, NullLogger<LinkWatcher>.Instance);
             Attacher = new TcxAttacher(_programs.Pair);
             _reconciler = new(

@@ -204,7 +204,7 @@ public sealed class ExporterMetricsTests
     [Fact]
     public async Task The_build_and_the_hook_are_told()
     {
-        ProcessMetrics.ShowHooks(_factory, EverySignal.Defaults, "tcx", []);
+        new HookMetrics(_factory, EverySignal.Defaults).Show("tcx", []);
 
         var scrape = await ScrapeAsync();
         Assert.Equal(1, scrape["podnet_exporter_hook_info{kind=\"traffic\",hook=\"tcx\"}"]);

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
+using Exporter.Bpf.Attach;
 using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Kubernetes.Access;
@@ -53,7 +54,7 @@ internal static class CheckCommand
                 {
                     missing = [problem];
                 }
-                CheckSignals(options, packets, Line);
+                CheckSignals(options, packets, programs => NodeKernel.Attach(options.Attach, hook, programs, pins: null), Line);
             }
             catch (BpfException e)
             {
@@ -74,14 +75,14 @@ internal static class CheckCommand
     }
 
     /// <summary>Loads each signal as the exporter would, and detaches it at once.</summary>
-    private static void CheckSignals(ExporterOptions options, PacketObject packets, Action<string, string> line)
+    private static void CheckSignals(ExporterOptions options, PacketObject packets, Func<ProgramPair, TcAttacher> attach, Action<string, string> line)
     {
         var namespaces = Task.Run(NetNamespaces.Load);
         Task.WhenAny(namespaces).Wait();
         using var found = namespaces.IsCompletedSuccessfully ? namespaces.Result : null;
         foreach (var signal in options.Signals)
         {
-            using var loaded = signal.Load(new(options.Bpf, Task.FromResult(packets), Pins: null, static _ => false, namespaces));
+            using var loaded = signal.Load(new(options.Bpf, Task.FromResult(packets), Pins: null, static _ => false, attach, namespaces));
             foreach (var (name, text) in loaded.CheckLines)
             {
                 line(name, text);

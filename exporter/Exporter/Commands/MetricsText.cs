@@ -16,24 +16,25 @@ internal static class MetricsText
         var labels = options.CreateLabels();
         var text = new StringBuilder();
         Line(text, "## Pods");
-        foreach (var level in plan.Levels)
+        foreach (var level in plan.Levels.Where(level => level.IsOfPods))
         {
-            foreach (var family in level.Families)
-            {
-                Write(text, family, labels.At(level.Level).Names, level.Level);
-            }
+            WriteFamilies(text, level, labels);
         }
         Line(text, "### What a pod costs");
-        foreach (var level in plan.Levels)
+        foreach (var level in plan.Levels.Where(level => level.IsOfPods))
         {
             Line(text, $"At most {level.Lines} sample lines for each {Name(level.Level)}: {string.Join(", ", level.Families.Select(family => $"{family.Lines} of `{family.Name}`"))}.");
             Line(text, $"They come in blocks, each with the first count in it: {string.Join(", ", level.Blocks.ToArray().GroupBy(block => block.Name).Select(CostOf))}.");
         }
         Line(
             text,
-            $"Of the {plan.MaxSeries} of `Metrics:MaxSeries`, {plan.FixedLines} are set aside for the host and for folded blocks, {plan.NamespaceLines} are for blocks that are folded by namespace, "
+            $"Of the {plan.MaxSeries} of `Metrics:MaxSeries`, {plan.FixedLines} are set aside for the host, for folded blocks and for the node's interfaces, {plan.NamespaceLines} are for blocks that are folded by namespace, "
                 + $"and {plan.PodLines} are room for {plan.Capacity} {Name(options.Metrics.Aggregation)}s that use everything, or for {plan.CapacityOf(DemoPods.Mix)}, a third of them like each of the three pods of `make demo`: "
                 + $"{string.Join("; ", DemoPods.Mix.Select(kinds => string.Join(", ", kinds)))}.");
+        var interfaces = new LevelPlan(SeriesLevel.Interface, [.. options.Signals.Select(signal => signal.Documented)]);
+        Line(text, "## The node's interfaces");
+        Line(text, $"Of the node's own interfaces there are these families, where options ask for them. Room for {interfaces.Reserved} interfaces with {interfaces.Lines} sample lines each is set aside then.");
+        WriteFamilies(text, interfaces, labels);
         Line(text, "## The exporter");
         foreach (var family in AllFamilies.OfExporter(options.Signals))
         {
@@ -48,7 +49,15 @@ internal static class MetricsText
         return text.ToString().TrimEnd();
     }
 
-    /// <param name="level">Null: it is not a family of pods.</param>
+    private static void WriteFamilies(StringBuilder text, LevelPlan level, PodLabels labels)
+    {
+        foreach (var family in level.Families)
+        {
+            Write(text, family, labels.At(level.Level).Names, level.Level);
+        }
+    }
+
+    /// <param name="level">Null: it is not a family of pods or interfaces.</param>
     private static void Write(StringBuilder text, MetricDefinition family, IReadOnlyList<string> podLabels, SeriesLevel? level)
     {
         Line(text, $"### `{family.Name}`");

@@ -1,6 +1,5 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Attach;
-using Exporter.Bpf.Netlink;
 using Exporter.Interfaces;
 using Exporter.Signals;
 using Exporter.Signals.Objects;
@@ -14,14 +13,8 @@ namespace Exporter.Commands;
 /// </summary>
 internal sealed class NodeKernel : IDisposable
 {
-    private readonly TcClient _client = new();
-
-    private NodeKernel(
-        AttachOptions attach, TcAttachOption hook, PinDirectory? pins, Ledger ledger, PacketObject packets, IReadOnlyList<LoadedSignal> signals, NetNamespaces? namespaces)
-    {
-        (Pins, Ledger, Packets, Signals, Namespaces) = (pins, ledger, packets, signals, namespaces);
-        Attacher = hook == TcAttachOption.Tcx ? new TcxAttacher(packets.Pair, pins) : new ClsactAttacher(packets.Pair, _client, attach.Priority, pins);
-    }
+    private NodeKernel(PinDirectory? pins, Ledger ledger, PacketObject packets, IReadOnlyList<LoadedSignal> signals, NetNamespaces? namespaces, TcAttacher attacher) =>
+        (Pins, Ledger, Packets, Signals, Namespaces, Attacher) = (pins, ledger, packets, signals, namespaces, attacher);
 
     /// <summary>Null where nothing is pinned.</summary>
     internal PinDirectory? Pins { get; }
@@ -66,6 +59,10 @@ internal sealed class NodeKernel : IDisposable
         return Load(options, hook, null);
     }
 
+    /// <summary>Makes the way that a pair of programs is attached to interfaces by.</summary>
+    internal static TcAttacher Attach(AttachOptions options, TcAttachOption hook, ProgramPair programs, PinDirectory? pins) =>
+        hook == TcAttachOption.Tcx ? new TcxAttacher(programs, pins) : new ClsactAttacher(programs, options.Priority, pins);
+
     /// <summary>Detaches all programs, also pinned ones, once the owner of attachments to interfaces has disposed them.</summary>
     internal void Detach()
     {
@@ -87,16 +84,15 @@ internal sealed class NodeKernel : IDisposable
         Packets.Dispose();
         Namespaces?.Dispose();
         Ledger.Dispose();
-        _client.Dispose();
     }
 
     /// <summary>libbpf reads the kernel's types for each object, which is most of a start's time: so all objects are loaded at once.</summary>
     private static NodeKernel Load(ExporterOptions options, TcAttachOption hook, PinDirectory? pins)
     {
-        var ledger = Ledger.Open(pins, [.. options.Signals.Select(signal => signal.Fields)]);
+        var ledger = Ledger.Open(pins, [.. options.Signals.Select(signal => signal.Fields)], [.. options.Signals.Where(signal => !signal.IsOn).Select(signal => signal.Fields)]);
         var namespaces = Task.Run(NetNamespaces.Load);
         var packets = Task.Run(() => PacketObject.Load(options.PlanPacketMaps(), pins));
-        var context = new LoadContext(options.Bpf, packets, pins, ledger.IsCommitted, namespaces);
+        var context = new LoadContext(options.Bpf, packets, pins, ledger.IsCommitted, Attach, namespaces);
         List<Task<LoadedSignal>> loading = [.. options.Signals.Select(signal => Task.Run(() => signal.Load(context)))];
         try
         {
@@ -104,7 +100,7 @@ internal sealed class NodeKernel : IDisposable
             Task.WhenAll([packets, .. loading]).GetAwaiter().GetResult();
             IReadOnlyList<LoadedSignal> signals = [.. loading.Select(task => task.Result)];
             ledger.ForgetOthers([.. signals.SelectMany(signal => signal.Pairs)]);
-            return new(options.Attach, hook, pins, ledger, packets.Result, signals, namespaces.IsCompletedSuccessfully ? namespaces.Result : null);
+            return new(pins, ledger, packets.Result, signals, namespaces.IsCompletedSuccessfully ? namespaces.Result : null, Attach(packets.Result.Pair));
         }
         catch
         {
@@ -117,6 +113,8 @@ internal sealed class NodeKernel : IDisposable
             ledger.Dispose();
             throw;
         }
+
+        TcAttacher Attach(ProgramPair programs) => NodeKernel.Attach(options.Attach, hook, programs, pins);
     }
 
     private static void Dispose<T>(Task<T> loading)

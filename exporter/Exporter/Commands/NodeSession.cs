@@ -32,7 +32,7 @@ internal sealed class NodeSession : IAsyncDisposable
         var table = new PodTable();
         var accountMetrics = new AccountMetrics(own, kernel.Ledger, [.. options.Signals.Select(signal => signal.Totals)]);
         var accounts = new PodAccounts(accountMetrics, time, labels, options.Metrics, options.CreatePlan(), kernel.Ledger, Logger<PodAccounts>());
-        var context = new SessionContext(table, accountMetrics, kernel.Ledger, own, time, options.Identity.HoldFor, options.Drain.Interval);
+        var context = new SessionContext(table, accountMetrics, accounts, kernel.Ledger, own, time, options.Identity.HoldFor, options.Drain.Interval) { Health = state.Health };
         var rounds = new DrainRounds([.. kernel.Signals.Zip(options.Signals, (loaded, signal) => loaded.Open(signal, context)).OfType<SignalDrain>()]);
         var interfaces = new InterfaceMetrics(own);
         var identifier = new LinkIdentifier(kernel.Namespaces);
@@ -57,11 +57,12 @@ internal sealed class NodeSession : IAsyncDisposable
         var stateMetrics = new StateMetrics(own);
         foreach (var (number, loop) in rounds.Drains.GroupBy(drain => drain.Interval).Index())
         {
-            IReadOnlyList<Action> statistics = number == 0 ? [state.Bpf.Update, () => stateMetrics.Update(kernel.Pins, kernel.Ledger)] : [];
+            IReadOnlyList<Action> statistics = number == 0 ? [state.Bpf.Update, () => stateMetrics.Update(kernel.Pins, kernel.Ledger), ShowHooks] : [];
             _loops.Add(new DrainLoop(number == 0 ? "drain" : $"drain_{loop.First().Fields.Name}", [.. loop], statistics, accounts, drains, state.Health, time, Logger<DrainLoop>()));
         }
         _loops.Add(watcher);
         _loops.Add(_reconciler);
+        _loops.AddRange(rounds.Drains.Select(drain => drain.Loop).OfType<BackgroundService>());
         if (options.Bpf.ObjectDirectory.Length > 0)
         {
             _loops.Add(new ReplacementLoop(state.Objects, kernel.Objects, _reconciler, state.Health, time, Logger<ReplacementLoop>()));
@@ -70,14 +71,17 @@ internal sealed class NodeSession : IAsyncDisposable
         {
             Pods = () => PodsDocument.Create(_pods, table, labels, kernel.Attacher, time),
             Bpf = () => BpfDocument.Create(kernel.Attacher, kernel.Pins, time, state.Objects, kernel.Objects),
+            OfSignals = kernel.Signals.Select(loaded => loaded.Document).OfType<(string Name, Func<byte[]> Write)>().ToDictionary(document => document.Name, document => document.Write),
         };
         stateMetrics.Update(kernel.Pins, kernel.Ledger);
         stateMetrics.UndecidedPins.Set(kernel.Layout.Undecided);
         ProcessMetrics.ShowBuild(own);
         ProcessMetrics.ShowStandby(own, null);
-        ProcessMetrics.ShowHooks(own, options.Signals, kernel.Attacher.Name, kernel.Signals.SelectMany(signal => signal.Hooks));
+        ShowHooks();
 
         ILogger<T> Logger<T>() => state.Logging.CreateLogger<T>();
+
+        void ShowHooks() => state.Hooks.Show(kernel.Attacher.Name, kernel.Signals.SelectMany(signal => signal.Hooks));
     }
 
     internal ServerView Content { get; }

@@ -27,6 +27,7 @@ internal sealed class NodeState : IAsyncDisposable
         Readiness = new(ProcessMetrics.Ready.CreateGauge(own.Factory));
         Bpf = new(own.Factory, [.. kernel.Objects.Select(loaded => (Func<IReadOnlyList<BpfProgram>>)(() => loaded.Programs))], [.. kernel.Signals.SelectMany(signal => signal.Maps)]);
         Objects = new(options.Bpf, own.Factory, options.Signals);
+        Hooks = new(own.Factory, options.Signals);
         if (api is not null)
         {
             _daemonSets = new(api.SendAsync, api.Server);
@@ -55,6 +56,9 @@ internal sealed class NodeState : IAsyncDisposable
     internal ChangeSignal Changes { get; } = new();
 
     internal BpfMetrics Bpf { get; }
+
+    /// <summary>How programs are attached.</summary>
+    internal HookMetrics Hooks { get; }
 
     /// <summary>Objects that have taken the place of others.</summary>
     internal ObjectStatusBoard Objects { get; }

@@ -6,15 +6,13 @@ using Prometheus;
 
 namespace Exporter.Commands;
 
-/// <summary>The families about this process: its version, why it counts nothing, how programs are attached, and its options.</summary>
+/// <summary>The families about this process: its version, why it counts nothing, and its options.</summary>
 internal static class ProcessMetrics
 {
     private static readonly MetricDefinition BuildInfo = new(MetricType.Gauge, "podnet_exporter_build_info", "1", "Always 1; the labels are the version and the architecture.", new("version"), new("arch"))
     {
         Query = "count by (version, arch) (podnet_exporter_build_info)",
     };
-
-    private static readonly HookKind InterfaceHooks = new("traffic", ": tcx, clsact");
 
     private static readonly MetricDefinition Standby = new(
         MetricType.Gauge, "podnet_exporter_standby", "0 or 1", "1 while this process counts nothing, for this reason.", new MetricLabel("reason", "waiting", "uninstalled"))
@@ -50,7 +48,7 @@ internal static class ProcessMetrics
         Query = "podnet_exporter_options_pending_restart > 0",
     };
 
-    internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<Signal> signals) => [BuildInfo, HooksOf(signals), Standby, Waiting, Ready, OptionErrors, OptionsPending];
+    internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<Signal> signals) => [BuildInfo, HookMetrics.FamilyOf(signals), Standby, Waiting, Ready, OptionErrors, OptionsPending];
 
     internal static void ShowBuild(IMetricFactory metrics) =>
         BuildInfo.CreateGauge(metrics).WithLabels(ProductVersion.Text, EnumText.Lower(RuntimeInformation.ProcessArchitecture)).Set(1);
@@ -64,31 +62,5 @@ internal static class ProcessMetrics
             standby.WithLabels(EnumText.Lower(one)).Set(one == reason ? 1 : 0);
         }
         Waiting.CreateGauge(metrics).Set(reason == StandbyReason.Waiting ? 1 : 0);
-    }
-
-    /// <param name="interfaces">How programs are attached to interfaces.</param>
-    internal static void ShowHooks(IMetricFactory metrics, IReadOnlyList<Signal> signals, string interfaces, IEnumerable<(string Kind, string Hook)> others)
-    {
-        var family = HooksOf(signals).CreateGauge(metrics);
-        foreach (var (kind, hook) in others.Prepend((InterfaceHooks.Kind, interfaces)))
-        {
-            family.WithLabels(kind, hook).Set(1);
-        }
-    }
-
-    private static MetricDefinition HooksOf(IReadOnlyList<Signal> signals)
-    {
-        IReadOnlyList<HookKind> kinds = [InterfaceHooks, .. signals.SelectMany(signal => signal.HookKinds)];
-        return new(
-            MetricType.Gauge,
-            "podnet_exporter_hook_info",
-            "1",
-            "Always 1; the label hook is how programs of this kind are attached.",
-            new("kind", [.. kinds.Select(kind => kind.Kind)]),
-            new("hook"))
-        {
-            Query = "count by (kind, hook) (podnet_exporter_hook_info)",
-            Details = $"For {string.Join("; for ", kinds.Select(kind => $"{kind.Kind}{kind.Values}"))}.",
-        };
     }
 }

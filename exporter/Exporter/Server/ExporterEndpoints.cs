@@ -25,6 +25,7 @@ internal static class ExporterEndpoints
         });
         Serve("/api/v1/pods", pages, static (view, context) => Write(context, view.Pods?.Invoke(), PodsDocumentContext.Default.PodsDocument));
         Serve("/api/v1/bpf", pages, static (view, context) => Write(context, view.Bpf?.Invoke(), BpfDocumentContext.Default.BpfDocument));
+        Serve("/api/v1/{signal}", pages, static (view, context) => Write(context, view.OfSignals.GetValueOrDefault((string)context.Request.RouteValues["signal"]!)?.Invoke()));
         Serve("/", pages, static (view, context) => ContentCoding.WriteAsync(context, () =>
         {
             context.Response.ContentType = "text/html; charset=utf-8";
@@ -54,6 +55,21 @@ internal static class ExporterEndpoints
         {
             context.Response.ContentType = "application/json; charset=utf-8";
             return JsonSerializer.SerializeAsync(context.Response.Body, document, type, context.RequestAborted);
+        });
+    }
+
+    /// <param name="json">Null: there is no such page, or the exporter does not count now, and the answer is 404.</param>
+    private static Task Write(HttpContext context, byte[]? json)
+    {
+        if (json is null)
+        {
+            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            return Task.CompletedTask;
+        }
+        return ContentCoding.WriteAsync(context, () =>
+        {
+            context.Response.ContentType = "application/json; charset=utf-8";
+            return context.Response.Body.WriteAsync(json, context.RequestAborted).AsTask();
         });
     }
 

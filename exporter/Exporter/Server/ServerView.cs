@@ -19,6 +19,9 @@ internal sealed class ServerView(CollectorRegistry own, LoopHealth health, Readi
     /// <summary>Makes /api/v1/bpf; null: nothing is counted.</summary>
     internal Func<BpfDocument>? Bpf { get; init; }
 
+    /// <summary>Writes /api/v1/NAME of signals that have a page, by its name.</summary>
+    internal IReadOnlyDictionary<string, Func<byte[]>> OfSignals { get; init; } = new Dictionary<string, Func<byte[]>>();
+
     /// <summary>Writes the pods' families and then the exporter's own, which end the exposition.</summary>
     /// <param name="refusals">Counts scrapes that are cut off.</param>
     internal async Task WriteMetricsAsync(HttpContext context, ServerRefusals refusals)

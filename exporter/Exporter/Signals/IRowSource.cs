@@ -22,8 +22,8 @@ internal interface IRowSource<TKey, TValue>
 }
 
 /// <summary>Which rows were read.</summary>
-/// <param name="Map">To be committed with them.</param>
+/// <param name="Map">To be committed with them; null: the source knows by records of its own which rows are committed.</param>
 /// <param name="IsPrevious">Whether a previous process had them counted with other settings.</param>
 /// <param name="IsCommitted">Whether a previous process has committed them: they are credited to no account again.</param>
 /// <param name="IsLast">Whether these are all; else another call follows.</param>
-internal readonly record struct RowsRead(CommittedMap Map, bool IsPrevious, bool IsCommitted, bool IsLast);
+internal readonly record struct RowsRead(CommittedMap? Map, bool IsPrevious, bool IsCommitted, bool IsLast);

@@ -1,4 +1,5 @@
 using Exporter.Accounts;
+using Exporter.Health;
 using Exporter.Pods;
 using Exporter.State;
 using Prometheus;
@@ -7,6 +8,11 @@ namespace Exporter.Signals;
 
 /// <summary>Everything that the drains of one session use.</summary>
 /// <param name="Accounts">The totals of counts that no pod has.</param>
+/// <param name="Series">The accounts that have series.</param>
 /// <param name="HoldFor">How long counts wait for their pod to be identified.</param>
 /// <param name="Interval">Between two drains, unless the signal has an interval of its own.</param>
-internal sealed record SessionContext(PodTable Pods, AccountMetrics Accounts, Ledger Ledger, IMetricFactory Metrics, TimeProvider Time, TimeSpan HoldFor, TimeSpan Interval);
+internal sealed record SessionContext(PodTable Pods, AccountMetrics Accounts, PodAccounts Series, Ledger Ledger, IMetricFactory Metrics, TimeProvider Time, TimeSpan HoldFor, TimeSpan Interval)
+{
+    /// <summary>For loops of signals; null: nothing asks.</summary>
+    internal LoopHealth? Health { get; init; }
+}

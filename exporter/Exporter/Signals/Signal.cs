@@ -11,6 +11,9 @@ namespace Exporter.Signals;
 /// </summary>
 internal abstract class Signal
 {
+    /// <summary>Whether its options want it; else it loads nothing, and no room is set aside for it in the ledger.</summary>
+    internal virtual bool IsOn => true;
+
     /// <summary>The counters of its rows. Their name is the signal's, in metrics, pins and the ledger.</summary>
     internal abstract RowFields Fields { get; }
 
@@ -19,6 +22,9 @@ internal abstract class Signal
 
     /// <summary>The columns that its rows are shown as with these options.</summary>
     internal abstract SignalColumns Columns { get; }
+
+    /// <summary>The columns for the documentation, also where these options want none.</summary>
+    internal virtual SignalColumns Documented => Columns;
 
     /// <summary>The families about the signal itself, such as its losses.</summary>
     internal abstract IReadOnlyList<MetricDefinition> OwnFamilies { get; }

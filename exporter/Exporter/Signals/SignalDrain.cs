@@ -27,6 +27,9 @@ internal abstract class SignalDrain(RowFields fields, TimeSpan interval)
     /// <summary>A sentence about all that the session has counted, for the log; null: none.</summary>
     internal virtual string? Summary => null;
 
+    /// <summary>A loop of the signal's own, from the session's start to its end; null: it has none.</summary>
+    internal virtual BackgroundService? Loop => null;
+
     /// <summary>
     /// How many drains have begun. Everything that was counted before this was read is with its pod once <see cref="Completed"/> is greater.
     /// </summary>
@@ -147,7 +150,7 @@ internal abstract class SignalDrain<TKey, TValue, TOwner>(
                 {
                     Credit(rows, read.IsPrevious);
                 }
-                context.Ledger.Commit([read.Map]);
+                context.Ledger.Commit(read.Map is { } map ? [map] : []);
             }
             Observe(rows, read);
             if (ReleasesLate && isLast)

@@ -61,11 +61,13 @@ internal sealed class Ledger : IDisposable
     /// <summary>Opens the ledger that is pinned, in whatever layout, or makes one.</summary>
     /// <param name="pins">Null: it ends with the process.</param>
     /// <param name="signals">The signals that have rows in it.</param>
+    /// <param name="unused">Those that are off: no room is set aside for them.</param>
     /// <exception cref="BpfException">The kernel has no room for it.</exception>
-    internal static Ledger Open(PinDirectory? pins, IReadOnlyList<RowFields> signals) => OpenIn(pins is null ? new OwnMemory() : new PinnedMemory(pins), signals);
+    internal static Ledger Open(PinDirectory? pins, IReadOnlyList<RowFields> signals, IReadOnlyCollection<RowFields>? unused = null) =>
+        OpenIn(pins is null ? new OwnMemory() : new PinnedMemory(pins), signals, unused);
 
     /// <summary>The same, in memory that is elsewhere.</summary>
-    internal static Ledger OpenIn(ILedgerMemory memory, IReadOnlyList<RowFields> signals)
+    internal static Ledger OpenIn(ILedgerMemory memory, IReadOnlyList<RowFields> signals, IReadOnlyCollection<RowFields>? unused = null)
     {
         var ledger = new Ledger(memory, signals);
         if (!ledger._segments.TryOpen())
@@ -77,7 +79,7 @@ internal sealed class Ledger : IDisposable
             // With room for a record of each kind, so that it is the start that fails where there is none.
             for (var table = 0; table < ledger._tables.Length; table++)
             {
-                if (table != 1)
+                if (table != 1 && (table < TableOf(0) || unused?.Contains(signals[table - TableOf(0)]) != true))
                 {
                     ledger._segments.Add(table);
                 }

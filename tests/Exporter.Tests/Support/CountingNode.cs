@@ -41,7 +41,7 @@ internal sealed class CountingNode : IDisposable
         ProcessMetrics.ShowStandby(Factory, null);
         Labels = Options.CreateLabels();
         Pods = new(Metrics, Time, Labels, Options.Metrics, plan ?? Options.CreatePlan(), Ledger, Logger);
-        var context = new SessionContext(Table, Metrics, Ledger, Factory, Time, Options.Identity.HoldFor, Options.Drain.Interval);
+        var context = new SessionContext(Table, Metrics, Pods, Ledger, Factory, Time, Options.Identity.HoldFor, Options.Drain.Interval);
         Traffic = new(Source, Source.ReadLoss, TrafficLosses, context);
         Handshakes = new(HandshakeSource, HandshakeSource, HandshakeLosses, Options.Signals.OfType<HandshakeSignal>().Single().Options.Buckets, context);
     }

@@ -27,6 +27,9 @@ internal static class EverySignal
 
     internal static IReadOnlyList<RowFields> Rows { get; } = [.. Defaults.Select(signal => signal.Fields)];
 
+    /// <summary>Of the signals that are off.</summary>
+    internal static IReadOnlyList<RowFields> Unused { get; } = [.. Defaults.Where(signal => !signal.IsOn).Select(signal => signal.Fields)];
+
     internal static IReadOnlyList<SignalTotals> Totals { get; } = [.. Defaults.Select(signal => signal.Totals)];
 }
 
@@ -129,9 +132,9 @@ internal static class RowValues
 
     extension(Ledger)
     {
-        internal static Ledger OpenIn(ILedgerMemory memory) => Ledger.OpenIn(memory, EverySignal.Rows);
+        internal static Ledger OpenIn(ILedgerMemory memory) => Ledger.OpenIn(memory, EverySignal.Rows, EverySignal.Unused);
 
-        internal static Ledger Open(PinDirectory? pins) => Ledger.Open(pins, EverySignal.Rows);
+        internal static Ledger Open(PinDirectory? pins) => Ledger.Open(pins, EverySignal.Rows, EverySignal.Unused);
 
         internal static MapLayout Layout => Ledger.LayoutOf(EverySignal.Rows);
     }
