@@ -102,6 +102,21 @@ public sealed unsafe class BpfProgram
         return program is null ? null : StatisticsOf(ReadInfo((int)program.DangerousGetHandle(), "that is pinned"));
     }
 
+    /// <summary>The name of a loaded program of any process, and the user that has loaded it; null where there is none, or this process may not ask
+    /// (CAP_SYS_ADMIN).</summary>
+    /// <param name="id">The kernel's number of it.</param>
+    public static (string Name, uint User)? TryDescribe(int id)
+    {
+        var fd = Libbpf.bpf_prog_get_fd_by_id((uint)id);
+        if (fd < 0)
+        {
+            return null;
+        }
+        using var program = new FileDescriptor(fd);
+        var info = ReadInfo(fd, $"{id}");
+        return (Marshal.PtrToStringUTF8((nint)info.name) ?? "", info.created_by_uid);
+    }
+
     /// <summary>Runs the program on a made-up packet (BPF_PROG_TEST_RUN).</summary>
     /// <param name="packet">From the Ethernet header on, at least 14 bytes.</param>
     /// <param name="context">A struct __sk_buff, or empty.</param>

@@ -9,6 +9,7 @@ using Exporter.Kernel.Tests.Support;
 using Exporter.Signals;
 using Exporter.Signals.Handshakes;
 using Exporter.Signals.Traffic;
+using Exporter.Signals.Uplinks;
 
 namespace Exporter.Kernel.Tests;
 
@@ -41,6 +42,10 @@ public sealed partial class ContractTests
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_late", typeof(RetransmittedHandshake)),
         ("identity/netns.h", "netns", "netns_found", typeof(NetnsFound)),
         ("netns/netns_list.h", "netns_list", "netns_search", typeof(NetnsSearch)),
+        ("xdp/uplink.h", "uplink", "uplink_count", typeof(UplinkCount)),
+        ("xdp/uplink.h", "uplink", "uplink_value", typeof(UplinkValue)),
+        ("xdp/uplink.h", "uplink", "uplink_identity", typeof(UplinkIdentity)),
+        ("xdp/uplink.h", "uplink", "uplink_slots", typeof(UplinkSlots)),
     ];
 
     /// <summary>The maps that user space reads through PerCpu.Sum, which adds up whatever it gets as 64-bit counters.</summary>
@@ -52,6 +57,7 @@ public sealed partial class ContractTests
         ("tcp_handshake", "handshakes_a", "handshake_value"),
         ("tcp_handshake", "handshakes_b", "handshake_value"),
         ("tcp_handshake", "handshakes_late", "handshake_late"),
+        ("uplink", "uplinks", "uplink_value"),
     ];
 
     public static TheoryData<string, string> Structures =>
@@ -182,6 +188,20 @@ public sealed partial class ContractTests
     }
 
     [Fact]
+    public void The_uplinks_classes_and_sizes_are_alike()
+    {
+        Assert.Equal(
+            Enum.GetValues<UplinkClass>().Select(one => $"UPLINK_{Word().Replace(one.ToString(), "_$0").TrimStart('_').ToUpperInvariant()}").Append("UPLINK_CLASSES"),
+            EnumeratedClass().Matches(Header("xdp/uplink.h")).Select(match => match.Groups[1].Value));
+        Assert.Equal(Enum.GetValues<UplinkClass>().Select(one => Word().Replace(one.ToString(), "_$0").TrimStart('_').ToLowerInvariant()), UplinkValue.ClassNames);
+        Assert.Equal(UplinkSlots.Count, Constants("xdp/uplink.h")["UPLINK_SLOTS"]);
+        Assert.Equal(UplinkValue.SizeBounds.Length + 1, Constants("xdp/uplink.h")["UPLINK_SIZES"]);
+        Assert.Equal(UplinkValue.SizeBounds.ToArray(), BoundsOf("xdp/uplink.h"));
+        Assert.All(Architectures, architecture => Assert.Equal(2 * UplinkSlots.Count, Btf.Read(architecture, "uplink").MapEntries("uplinks")));
+        Assert.Equal(UplinkRow.Fields.Count, Layout.Leaves(typeof(UplinkRow)).Count());
+    }
+
+    [Fact]
     public void The_loss_reasons_are_numbered_alike()
     {
         Assert.Equal(
@@ -193,8 +213,7 @@ public sealed partial class ContractTests
     [Fact]
     public void The_bounds_of_the_sizes_are_alike_and_ascend()
     {
-        var list = Bounds().Match(Header("tc/pod_traffic.h")).Groups[1].Value;
-        var bounds = Number().Matches(list).Select(bound => int.Parse(bound.Value, CultureInfo.InvariantCulture)).ToArray();
+        var bounds = BoundsOf("tc/pod_traffic.h");
 
         Assert.Equal(bounds, TrafficSize.Bounds.ToArray());
         Assert.Equal(bounds.Order(), bounds);
@@ -206,8 +225,11 @@ public sealed partial class ContractTests
     [GeneratedRegex(@"^#define (\w+)[ \t]+(\d+)\b", RegexOptions.Multiline)]
     private static partial Regex NumberDefinition();
 
-    [GeneratedRegex(@"#define TRAFFIC_SIZE_BOUNDS[^{]*\{([^}]*)\}")]
+    [GeneratedRegex(@"#define [A-Z]+_SIZE_BOUNDS[^{]*\{([^}]*)\}")]
     private static partial Regex Bounds();
+
+    [GeneratedRegex(@"^\t(UPLINK_\w+),", RegexOptions.Multiline)]
+    private static partial Regex EnumeratedClass();
 
     [GeneratedRegex(@"\d+")]
     private static partial Regex Number();
@@ -219,6 +241,9 @@ public sealed partial class ContractTests
     private static IEnumerable<(string Name, int Value)> Numbered<T>(string prefix)
         where T : struct, Enum =>
         Enum.GetValues<T>().Select((value, number) => (prefix + Word().Replace(value.ToString(), "_$0").ToUpperInvariant(), number));
+
+    private static int[] BoundsOf(string header) =>
+        [.. Number().Matches(Bounds().Match(Header(header)).Groups[1].Value).Select(bound => int.Parse(bound.Value, CultureInfo.InvariantCulture))];
 
     private static string Header(string name) => File.ReadAllText(Path.Combine(Repository.Root, "bpf", name));
 

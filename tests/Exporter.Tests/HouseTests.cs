@@ -21,6 +21,7 @@ public sealed partial class HouseTests
         "Exporter.Kubernetes.Access",
         "Exporter.Signals.Traffic",
         "Exporter.Signals.Handshakes",
+        "Exporter.Signals.Uplinks",
         "Exporter.Signals",
         "Exporter.Signals.Objects",
         "Exporter.Exposition",

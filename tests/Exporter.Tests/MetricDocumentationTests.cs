@@ -6,6 +6,7 @@ using Exporter.Options;
 using Exporter.Replacement;
 using Exporter.Server;
 using Exporter.Server.Security;
+using Exporter.Signals.Uplinks;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -31,7 +32,8 @@ public sealed partial class MetricDocumentationTests
         _ = new BpfMetrics(node.Factory, [], []);
         _ = new ObjectStatusBoard(node.Options.Bpf, node.Factory, node.Options.Signals);
         _ = new ServerRefusals(node.Factory);
-        ProcessMetrics.ShowHooks(node.Factory, node.Options.Signals, "tcx", []);
+        new HookMetrics(node.Factory, node.Options.Signals).Show("tcx", []);
+        _ = new UplinkMetrics(node.Factory);
         new Health.Readiness(ProcessMetrics.Ready.CreateGauge(node.Factory)).MarkReady("pods");
         _ = new SecretFiles(node.Factory, node.Time, new RecordingLogger<SecretFiles>()).Open("tls", "Server:KeyFile", [], texts => texts);
         _ = new LiveOptions(OptionFiles.Read(new Dictionary<string, string?>()), node.Options, node.Time, node.Factory, new RecordingLogger<LiveOptions>());

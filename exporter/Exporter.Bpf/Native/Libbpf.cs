@@ -81,6 +81,12 @@ internal static unsafe partial class Libbpf
         [FieldOffset(20)]
         internal uint xlated_prog_len;
 
+        [FieldOffset(48)]
+        internal uint created_by_uid;
+
+        [FieldOffset(64)]
+        internal fixed byte name[16];
+
         [FieldOffset(192)]
         internal ulong run_time_ns;
 
@@ -103,7 +109,7 @@ internal static unsafe partial class Libbpf
         internal uint map_flags;
     }
 
-    /// <summary>struct bpf_link_info (linux/bpf.h), as far as it is used: of a tcx link.</summary>
+    /// <summary>struct bpf_link_info (linux/bpf.h), as far as it is used: of a tcx or an XDP link.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 32)]
     internal struct bpf_link_info
     {
@@ -111,7 +117,7 @@ internal static unsafe partial class Libbpf
         internal uint type;
 
         [FieldOffset(16)]
-        internal uint tcx_ifindex;
+        internal uint ifindex;
 
         [FieldOffset(20)]
         internal uint tcx_attach_type;
@@ -132,7 +138,9 @@ internal static unsafe partial class Libbpf
 
     internal const int BPF_MAP_TYPE_ARRAY = 2;
     internal const uint BPF_F_MMAPABLE = 1 << 10;
+    internal const int BPF_LINK_TYPE_XDP = 6;
     internal const int BPF_LINK_TYPE_TCX = 11;
+    internal const int BPF_XDP = 37;
     internal const int BPF_TCX_INGRESS = 46;
     internal const int BPF_TCX_EGRESS = 47;
     internal const int BPF_MAP_TYPE_PERCPU_HASH = 5;
@@ -244,6 +252,10 @@ internal static unsafe partial class Libbpf
 
     [LibraryImport(Library)]
     internal static partial int bpf_link_create(int program, int target, int attachType, bpf_link_create_opts* opts);
+
+    /// <summary>Returns a descriptor of a loaded program; needs CAP_SYS_ADMIN (kernel/bpf/syscall.c, bpf_prog_get_fd_by_id).</summary>
+    [LibraryImport(Library)]
+    internal static partial int bpf_prog_get_fd_by_id(uint id);
 
     [LibraryImport(Library)]
     internal static partial int bpf_prog_query(

@@ -1,6 +1,7 @@
 using Exporter.Signals;
 using Exporter.Signals.Handshakes;
 using Exporter.Signals.Traffic;
+using Exporter.Signals.Uplinks;
 
 namespace Exporter.Commands;
 
@@ -8,5 +9,5 @@ namespace Exporter.Commands;
 internal static class AllSignals
 {
     /// <summary>Reads the options of each.</summary>
-    internal static IReadOnlyList<SignalReader> Readers { get; } = [TrafficSignal.Read, HandshakeSignal.Read];
+    internal static IReadOnlyList<SignalReader> Readers { get; } = [TrafficSignal.Read, HandshakeSignal.Read, UplinkSignal.Read];
 }

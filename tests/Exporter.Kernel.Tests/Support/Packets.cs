@@ -161,6 +161,14 @@ internal sealed class Packet
         return this;
     }
 
+    /// <summary>Changes a byte that is written already.</summary>
+    /// <param name="fromEnd">Where it is: -1 is the last one.</param>
+    internal Packet Set(int fromEnd, int value)
+    {
+        _bytes[Length + fromEnd] = (byte)value;
+        return this;
+    }
+
     /// <summary>Appends bytes until the whole frame is this long.</summary>
     internal Packet FillTo(int length) => Bytes(length - Length);
 

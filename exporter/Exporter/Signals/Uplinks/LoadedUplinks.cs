@@ -1,0 +1,249 @@
+using System.Text.Json;
+using Exporter.Bpf;
+using Exporter.Bpf.Native;
+using Exporter.Bpf.Netlink;
+using Exporter.Metrics;
+using Exporter.Signals.Objects;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Exporter.Signals.Uplinks;
+
+/// <summary>The programs of uplinks, loaded while the options want any, and the interfaces that they count.</summary>
+internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
+{
+    private readonly LoadContext _context;
+    private readonly TimeProvider _time = TimeProvider.System;
+
+    /// <summary>Held while programs are attached, detached or replaced.</summary>
+    private readonly Lock _lock = new();
+
+    private ILogger _logger = NullLogger.Instance;
+    private UplinkOptions _options;
+    private UplinkPrograms? _programs;
+    private UplinkTable? _table;
+    private UplinkAttaching? _attaching;
+    private UplinkLoop? _loop;
+    private string? _problem;
+
+    internal LoadedUplinks(LoadContext context, UplinkOptions options)
+    {
+        (_context, _options) = (context, options);
+        if (options.IsOn)
+        {
+            TryLoad();
+        }
+        else if (context.Pins is { } pins)
+        {
+            UplinkPrograms.RemovePinned(pins);
+        }
+    }
+
+    public string Name => UplinkPrograms.ObjectName;
+
+    public IReadOnlyList<BpfProgram> Programs => Volatile.Read(ref _programs)?.All ?? [];
+
+    internal override bool IsCounting => _programs is not null;
+
+    /// <summary>Its map only grows, and is read by records.</summary>
+    internal override IEnumerable<int> Pairs => [];
+
+    internal override IReadOnlyList<MapUsage> Maps => [];
+
+    internal override IReadOnlyList<(string Name, string Hook)> Hooks => !_options.IsOn ? [("uplink", "off")]
+        : _programs is null ? [("uplink", "unavailable")]
+        : [.. (_table?.All ?? []).Where(uplink => uplink.LeftAt is null).Select(uplink => _attaching?.NameOf(uplink)).OfType<string>().Distinct().Order(StringComparer.Ordinal).Select(hook => ("uplink", hook))];
+
+    internal override IReplaceable Object => this;
+
+    internal override (string Name, Func<byte[]> Write)? Document => ("uplinks", WriteDocument);
+
+    internal override IReadOnlyList<(string Name, string Text)> CheckLines => UplinkCheck.Describe(_options, _programs, _problem);
+
+    internal override SignalDrain? Open(Signal signal, SessionContext context)
+    {
+        lock (_lock)
+        {
+            (_options, _loop) = (((UplinkSignal)signal).Options, null);
+            if (!_options.IsOn)
+            {
+                Unload();
+                return null;
+            }
+            if (_programs is null && !TryLoad())
+            {
+                LogUnavailable(_logger, _problem!);
+                return null;
+            }
+            _attaching = new(_programs!, _table!, _options, _time, _logger);
+            var rows = new UplinkRows(_table!, _programs!, context.Ledger);
+            foreach (var uplink in _table!.All)
+            {
+                uplink.Account = context.Series.AcquireInterface(uplink.Link.Name);
+                rows.Begin(uplink, isNew: false);
+            }
+            rows.ForgetOthers();
+            var drain = new UplinkDrain(rows, _table, _programs!, context);
+            drain.Follow = _loop = new(_options, _table, rows, _attaching, drain, context, _logger, _lock);
+            return drain;
+        }
+    }
+
+    public Task ReplaceAsync(byte[] elf, IInterfacePrograms attached, CancellationToken cancellationToken) => Task.Run(
+        () =>
+        {
+            lock (_lock)
+            {
+                if (_programs is null)
+                {
+                    throw new BpfException($"replace the BPF object {Name}", Errno.ENOENT, "no uplink is counted: Uplinks:Interfaces is empty");
+                }
+                Replace(_programs, _programs.LoadNext(elf));
+            }
+        },
+        cancellationToken);
+
+    internal override void LogState(ILogger logger, TimeProvider time)
+    {
+        _logger = logger;
+        if (_problem is not null)
+        {
+            LogUnavailable(logger, _problem);
+        }
+    }
+
+    internal override void Detach()
+    {
+        lock (_lock)
+        {
+            DetachAll();
+        }
+    }
+
+    /// <summary>Leaves pinned programs attached.</summary>
+    public override void Dispose()
+    {
+        if (_context.Pins is null or { IsLost: true })
+        {
+            Detach();
+        }
+        _programs?.Dispose();
+    }
+
+    /// <summary>Loads the programs, and takes over what a previous process has left attached. Returns false where the kernel refused.</summary>
+    private bool TryLoad()
+    {
+        try
+        {
+            using var client = new LinkClient();
+            var programs = UplinkPrograms.Load(_context);
+            (_programs, _table, _problem) = (programs, new(programs.Slots), null);
+            var links = client.GetNodeLinks();
+            _table.Restore(links, _time.GetUtcNow());
+            Adopt(programs, links);
+            return true;
+        }
+        catch (KernelException e)
+        {
+            _problem = e.Message;
+            return false;
+        }
+    }
+
+    /// <summary>What cannot be taken over is attached again by the loop.</summary>
+    private void Adopt(UplinkPrograms programs, IReadOnlyList<NodeLink> links)
+    {
+        var problems = new List<Exception>();
+        var present = _table!.All.Where(uplink => uplink.LeftAt is null).ToDictionary(uplink => uplink.Link.Ifindex);
+        foreach (var attachment in programs.Tc.Adopt(problems))
+        {
+            if (!present.TryGetValue(attachment.Ifindex, out var uplink))
+            {
+                attachment.Dispose();
+            }
+            else if (attachment.Direction == TcDirection.Egress)
+            {
+                uplink.Egress = attachment;
+            }
+            else
+            {
+                uplink.Ingress = attachment;
+            }
+        }
+        foreach (var attachment in programs.Xdp.Adopt(programs.Receive, problems))
+        {
+            if (present.TryGetValue(attachment.Ifindex, out var uplink))
+            {
+                (uplink.Xdp, uplink.IsGeneric) = (attachment, links.First(link => link.Ifindex == attachment.Ifindex).Xdp.Mode == XdpMode.Generic);
+            }
+            else
+            {
+                attachment.Dispose();
+            }
+        }
+        programs.Tc.RemoveStrays();
+        _table.Publish();
+    }
+
+    /// <summary>Programs are renewed on every interface, or on none.</summary>
+    private void Replace(UplinkPrograms programs, BpfObject next)
+    {
+        var previous = programs.Replace(next);
+        try
+        {
+            Renew(programs);
+            programs.Tc.EndRenewal();
+            previous.Dispose();
+        }
+        catch
+        {
+            var refused = programs.Replace(previous);
+            Renew(programs);
+            programs.Tc.EndRenewal();
+            refused.Dispose();
+            throw;
+        }
+    }
+
+    private void Renew(UplinkPrograms programs)
+    {
+        foreach (var uplink in _table!.All)
+        {
+            uplink.Ingress?.Renew();
+            uplink.Egress?.Renew();
+            uplink.Xdp?.Renew(programs.Receive);
+        }
+    }
+
+    private void Unload()
+    {
+        DetachAll();
+        _programs?.Dispose();
+        (_programs, _table, _attaching) = (null, null, null);
+        if (_context.Pins is { IsLost: false } pins)
+        {
+            UplinkPrograms.RemovePinned(pins);
+        }
+    }
+
+    private void DetachAll()
+    {
+        foreach (var uplink in _table?.All ?? [])
+        {
+            UplinkAttaching.Detach(uplink);
+        }
+    }
+
+    private byte[] WriteDocument()
+    {
+        var (attaching, loop) = (_attaching, _loop);
+        return JsonSerializer.SerializeToUtf8Bytes(
+            new UplinksDocument(
+                _time.GetUtcNow(),
+                [.. (_table?.All ?? []).OrderBy(uplink => uplink.Link.Ifindex).Select(uplink => UplinksDocument.EntryOf(uplink, attaching?.NameOf(uplink)))],
+                [.. (loop?.WithoutSlot ?? []).Select(link => link.Name)]),
+            UplinksDocumentContext.Default.UplinksDocument);
+    }
+
+    [LoggerMessage(127, LogLevel.Error, "Uplinks cannot be counted on this kernel; pods still are: {Reason}")]
+    private static partial void LogUnavailable(ILogger logger, string reason);
+}

@@ -1,0 +1,174 @@
+using Exporter.Bpf;
+using Exporter.Bpf.Attach;
+using Exporter.Bpf.Native;
+using Exporter.Bpf.Netlink;
+
+namespace Exporter.Signals.Uplinks;
+
+/// <summary>Brings the programs of each uplink into the state that the options want. Used by one thread at a time.</summary>
+internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTable table, UplinkOptions options, TimeProvider time, ILogger logger)
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
+
+    /// <summary>Attaches what is missing, and detaches what is not wanted. Failures are logged once, and tried again.</summary>
+    internal void Attach(Uplink uplink)
+    {
+        string? problem;
+        try
+        {
+            uplink.Egress = Ensure(uplink.Egress, uplink, TcDirection.Egress);
+            problem = options.Hook == UplinkHook.Tcx ? CountByTc(uplink) : CountByXdp(uplink, isGeneric: options.Hook == UplinkHook.XdpGeneric);
+            Repin(uplink);
+        }
+        catch (KernelException e)
+        {
+            problem = e.Message;
+        }
+        if (problem is not null && problem != uplink.Problem)
+        {
+            LogProblem(logger, uplink.Link.Name, problem, uplink is { Egress: not null, Ingress: not null } ? "TC counts its frames meanwhile" : "it is not counted in full", options.Hook == UplinkHook.Tcx ? "" : "; trying again when the hook is free");
+        }
+        else if (problem is null && (uplink.Problem is not null || !uplink.IsLogged))
+        {
+            LogCounted(logger, uplink.Link.Name, NameOf(uplink));
+            uplink.IsLogged = true;
+        }
+        uplink.Problem = problem;
+    }
+
+    /// <summary>Detaches everything. The interface may be gone, or in another namespace.</summary>
+    internal static void Detach(Uplink uplink)
+    {
+        foreach (var attachment in (IDisposable?[])[uplink.Xdp, uplink.Ingress, uplink.Egress])
+        {
+            try
+            {
+                attachment?.Dispose();
+            }
+            catch (KernelException)
+            {
+                // What could not be detached went with the interface, or is found by the next start, which removes it.
+            }
+        }
+        (uplink.Xdp, uplink.Ingress, uplink.Egress) = (null, null, null);
+    }
+
+    /// <summary>How received frames are counted, as options, metrics and documents name it; null: they are not.</summary>
+    internal string? NameOf(Uplink uplink) => uplink switch
+    {
+        { ByXdp: true, Xdp: not null, IsGeneric: true } => "xdp-generic",
+        { ByXdp: true, Xdp: not null } => "xdp",
+        { Ingress: not null } => programs.Tc.Name,
+        _ => null,
+    };
+
+    /// <summary>Why XDP cannot be attached by the looks of the interface; null: it may be tried.</summary>
+    internal static string? FindObstacle(NodeLink link, bool hasFrags, int? own)
+    {
+        if (link.Xdp.Mode != XdpMode.None && link.Xdp.ProgramId != own)
+        {
+            var holder = link.Xdp.ProgramId == 0 ? "several programs" : $"program {link.Xdp.ProgramId}{(BpfProgram.TryDescribe(link.Xdp.ProgramId) is var (name, user) ? $" ({name}, loaded by user {user})" : "")}";
+            return $"{holder} has its XDP hook, {Options.EnumText.Lower(link.Xdp.Mode)}";
+        }
+        return !hasFrags && link.Mtu > Environment.SystemPageSize
+            ? $"its MTU of {link.Mtu} is above a page, and this kernel has no XDP for frames of several parts (Linux 5.18): lengths would be wrong"
+            : null;
+    }
+
+    private string? CountByTc(Uplink uplink)
+    {
+        uplink.Ingress = Ensure(uplink.Ingress, uplink, TcDirection.Ingress);
+        Decide(uplink, byXdp: false);
+        uplink.Xdp?.Dispose();
+        uplink.Xdp = null;
+        return uplink is { Ingress: null } or { Egress: null } ? "the interface is going away" : null;
+    }
+
+    private string? CountByXdp(Uplink uplink, bool isGeneric)
+    {
+        if (uplink.Xdp is { } attached && (uplink.IsGeneric != isGeneric || !attached.IsAttached))
+        {
+            _ = CountByTc(uplink);
+        }
+        if (uplink.Xdp is null && TryAttach(uplink, isGeneric) is { } problem)
+        {
+            return CountByTc(uplink) ?? problem;
+        }
+        Decide(uplink, byXdp: true);
+        uplink.Ingress?.Dispose();
+        uplink.Ingress = null;
+        return uplink.Egress is null ? "the interface is going away" : null;
+    }
+
+    /// <summary>Returns why it is not attached; null: it is.</summary>
+    private string? TryAttach(Uplink uplink, bool isGeneric)
+    {
+        if (FindObstacle(uplink.Link, programs.HasFrags, own: null) is { } obstacle)
+        {
+            return obstacle;
+        }
+        uplink.Retry ??= new(FirstRetry, LongestRetry, time);
+        if (!uplink.Retry.IsDue)
+        {
+            return uplink.Problem;
+        }
+        try
+        {
+            uplink.Xdp = programs.Xdp.TryAttach(programs.Receive, uplink.Link.Ifindex, isGeneric);
+            uplink.IsGeneric = isGeneric;
+            uplink.Retry.Reset();
+            return uplink.Xdp is null ? "the interface is going away" : null;
+        }
+        catch (BpfException e)
+        {
+            uplink.Retry.Later();
+            return XdpAttacher.IsTaken(e) ? "another program has its XDP hook" : $"{e.Message}; its driver, {DriverOf(uplink.Link)}, may have no XDP for this MTU or number of queues, or none at all";
+        }
+    }
+
+    /// <summary>One store decides which of the programs that may both be attached counts.</summary>
+    private void Decide(Uplink uplink, bool byXdp)
+    {
+        if (uplink.ByXdp != byXdp)
+        {
+            uplink.ByXdp = byXdp;
+            table.Publish();
+        }
+    }
+
+    /// <summary>The attachment, made again where somebody has removed it; null where the interface is gone.</summary>
+    private TcAttachment? Ensure(TcAttachment? attachment, Uplink uplink, TcDirection direction)
+    {
+        if (attachment is not null && programs.Tc.IsAttached(uplink.Link.Ifindex, direction))
+        {
+            return attachment;
+        }
+        attachment?.Dispose();
+        return programs.Tc.TryAttach(uplink.Link.Ifindex, direction);
+    }
+
+    private static void Repin(Uplink uplink)
+    {
+        foreach (var attachment in (TcAttachment?[])[uplink.Ingress, uplink.Egress])
+        {
+            if (attachment is { IsPinned: false })
+            {
+                attachment.Pin();
+            }
+        }
+        if (uplink.Xdp is { IsPinned: false })
+        {
+            uplink.Xdp.Pin();
+        }
+    }
+
+    /// <summary>The driver of an interface, or its kind where it has none.</summary>
+    internal static string DriverOf(NodeLink link) => Ethtool.FindDriver(link.Name) is { Length: > 0 } driver ? driver : link.Kind.Length > 0 ? link.Kind : "unknown";
+
+    [LoggerMessage(120, LogLevel.Information, "Counting the uplink {Interface}: received frames by {Hook}, sent frames by TC")]
+    private static partial void LogCounted(ILogger logger, string @interface, string? hook);
+
+    [LoggerMessage(121, LogLevel.Warning, "The uplink {Interface} is not counted as Uplinks:Hook wants: {Reason}; {Meanwhile}{Retry}")]
+    private static partial void LogProblem(ILogger logger, string @interface, string reason, string meanwhile, string retry);
+}

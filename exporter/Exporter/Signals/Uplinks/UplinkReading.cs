@@ -1,0 +1,86 @@
+using Exporter.Bpf;
+using Exporter.Bpf.Netlink;
+using Exporter.State;
+
+namespace Exporter.Signals.Uplinks;
+
+/// <summary>
+/// What was read of one slot from one source: a map of the programs, or the interface's own counters. Sources only grow; the record has what of them is committed,
+/// so that each count is credited once, however the process ends.
+/// </summary>
+/// <param name="values">The map's values; null: the interface's own counters.</param>
+/// <param name="seen">The record, of all fields.</param>
+internal sealed class UplinkReading(Uplink uplink, PerCpuRows? values, LedgerEntry seen)
+{
+    private static readonly int Words = UplinkValue.Fields.Count;
+
+    private readonly ulong[] _total = new ulong[UplinkRow.Fields.Count];
+    private readonly ulong[] _seen = new ulong[UplinkRow.Fields.Count];
+
+    internal Uplink Uplink => uplink;
+
+    internal bool IsOfMap => values is not null;
+
+    /// <summary>Reads what was counted since the last commit. Called with the ledger's lock.</summary>
+    /// <param name="client">Asks for the interface's own counters.</param>
+    /// <param name="row">All zero where nothing was counted.</param>
+    /// <returns>Whether something was counted.</returns>
+    /// <exception cref="BpfException">The map could not be read.</exception>
+    internal bool TryRead(LinkClient client, Span<ulong> row)
+    {
+        if (!TryReadTotal(client))
+        {
+            return false;
+        }
+        seen.ReadTotal(UplinkRow.Fields, _seen);
+        for (var field = 0; field < row.Length; field++)
+        {
+            // An interface whose driver has begun again at zero.
+            row[field] = _total[field] >= _seen[field] ? _total[field] - _seen[field] : Restart(field);
+        }
+        return row.ContainsAnyExcept(0ul);
+    }
+
+    /// <summary>The rows since the last commit are credited; called with the ledger's lock.</summary>
+    internal void Commit(ReadOnlySpan<ulong> row) => seen.Add(UplinkRow.Fields, row);
+
+    /// <summary>Counts from now on. Called with the ledger's lock, before the slot is in use.</summary>
+    internal void Begin(LinkClient client)
+    {
+        Span<ulong> row = stackalloc ulong[UplinkRow.Fields.Count];
+        if (TryRead(client, row))
+        {
+            Commit(row);
+        }
+    }
+
+    /// <summary>The source is gone. Called with the ledger's lock.</summary>
+    internal void Forget() => seen.Remove();
+
+    private bool TryReadTotal(LinkClient client)
+    {
+        Array.Clear(_total);
+        if (values is not null)
+        {
+            values.Read(2 * uplink.Slot, _total.AsSpan(0, Words));
+            values.Read((2 * uplink.Slot) + 1, _total.AsSpan(Words, Words));
+            return true;
+        }
+        if (uplink.LeftAt is not null || client.GetDrops(uplink.Link.Ifindex) is not { } drops)
+        {
+            return false;
+        }
+        RowFields.RowOf(drops).CopyTo(_total.AsSpan(2 * Words));
+        return true;
+    }
+
+    /// <summary>Sums wrap: adding the rest to 2^64 sets the record's field to zero.</summary>
+    private ulong Restart(int field)
+    {
+        Span<ulong> back = stackalloc ulong[UplinkRow.Fields.Count];
+        back.Clear();
+        back[field] = 0 - _seen[field];
+        seen.Add(UplinkRow.Fields, back);
+        return _total[field];
+    }
+}

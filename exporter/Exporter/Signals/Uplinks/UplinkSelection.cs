@@ -1,0 +1,31 @@
+using Exporter.Bpf.Netlink;
+
+namespace Exporter.Signals.Uplinks;
+
+/// <summary>Finds the interfaces that the options mean, among those that there are.</summary>
+internal static class UplinkSelection
+{
+    /// <summary>Chains of masters are short; a circle cannot be made, but a list is not read at one moment.</summary>
+    private const int MaxDepth = 4;
+
+    /// <summary>Chooses interfaces in the order of their indexes.</summary>
+    /// <param name="links">All interfaces of the namespace.</param>
+    /// <param name="defaults">The indexes of the interfaces of default routes.</param>
+    internal static IReadOnlyList<NodeLink> Choose(UplinkOptions options, IReadOnlyList<NodeLink> links, IReadOnlySet<int> defaults) =>
+    [
+        .. links.Where(link => options.IsNamed(link) || (options.IsAuto && defaults.Contains(link.Ifindex)))
+            .SelectMany(link => Resolve(link, links, MaxDepth))
+            .DistinctBy(link => link.Ifindex)
+            .OrderBy(link => link.Ifindex),
+    ];
+
+    /// <summary>
+    /// The slaves of a bond or team, which have the frames before it; else itself. A bridge is counted itself: which of its ports leads out of the node, only
+    /// its owner knows.
+    /// </summary>
+    private static IEnumerable<NodeLink> Resolve(NodeLink link, IReadOnlyList<NodeLink> links, int depth)
+    {
+        var slaves = depth > 0 && link.Kind is "bond" or "team" ? links.Where(slave => slave.Master == link.Ifindex).ToList() : [];
+        return slaves.Count == 0 ? [link] : slaves.SelectMany(slave => Resolve(slave, links, depth - 1));
+    }
+}
