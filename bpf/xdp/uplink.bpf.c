@@ -233,6 +233,12 @@ static __always_inline enum uplink_class ipv4_class(void *ctx, enum source sourc
 	return transport_class(ctx, source, ip->protocol, offset + ip->ihl * 4, false);
 }
 
+static __always_inline bool is_extension(__u32 nexthdr)
+{
+	return nexthdr == IPPROTO_HOPOPTS || nexthdr == IPPROTO_ROUTING || nexthdr == IPPROTO_DSTOPTS ||
+	       nexthdr == IPPROTO_FRAGMENT || nexthdr == IPPROTO_AH;
+}
+
 /* RFC 8200 section 4; the authentication header's length is RFC 4302's. */
 static __always_inline enum uplink_class ipv6_class(void *ctx, enum source source, __u32 offset)
 {
@@ -247,10 +253,7 @@ static __always_inline enum uplink_class ipv6_class(void *ctx, enum source sourc
 		return UPLINK_OTHER_IP;
 	nexthdr = ip->nexthdr;
 	offset += sizeof(*ip);
-	for (int i = 0; i <= IPV6_EXTENSIONS_MAX; i++) {
-		if (nexthdr != IPPROTO_HOPOPTS && nexthdr != IPPROTO_ROUTING && nexthdr != IPPROTO_DSTOPTS &&
-		    nexthdr != IPPROTO_FRAGMENT && nexthdr != IPPROTO_AH)
-			return transport_class(ctx, source, nexthdr, offset, true);
+	for (int i = 0; i < IPV6_EXTENSIONS_MAX && is_extension(nexthdr); i++) {
 		extension = read_header(ctx, source, offset, &extension_copy, sizeof(extension_copy));
 		if (!extension)
 			return UPLINK_OTHER_IP;
@@ -266,7 +269,7 @@ static __always_inline enum uplink_class ipv6_class(void *ctx, enum source sourc
 		}
 		nexthdr = extension->nexthdr;
 	}
-	return UPLINK_OTHER_IP;
+	return transport_class(ctx, source, nexthdr, offset, true);
 }
 
 /* Any frame. tags: how many were taken out of it, and travel beside it. */

@@ -143,6 +143,31 @@ public sealed unsafe class BpfProgram
         }
     }
 
+    /// <summary>Runs the program once on a made-up frame, and gives back the frame as it is then.</summary>
+    /// <param name="frame">From the Ethernet header on, at least 14 bytes.</param>
+    /// <param name="output">Has room for the frame.</param>
+    /// <returns>The program's return value, and how long the frame is then.</returns>
+    public (int ReturnValue, int Length) TestRun(ReadOnlySpan<byte> frame, Span<byte> output)
+    {
+        fixed (byte* data = frame)
+        fixed (byte* after = output)
+        {
+            var opts = new Libbpf.bpf_test_run_opts
+            {
+                sz = (nuint)sizeof(Libbpf.bpf_test_run_opts),
+                data_in = data,
+                data_size_in = (uint)frame.Length,
+                data_out = after,
+                data_size_out = (uint)output.Length,
+                repeat = 1,
+            };
+            var error = Libbpf.bpf_prog_test_run_opts(Fd, &opts);
+            return error < 0
+                ? throw new BpfException($"run the program {Name} on a frame of {frame.Length} bytes", -error)
+                : ((int)opts.retval, (int)opts.data_size_out);
+        }
+    }
+
     private static ProgramStatistics StatisticsOf(in Libbpf.bpf_prog_info info) =>
         new(info.run_cnt, TimeSpan.FromMicroseconds(info.run_time_ns / 1000.0), info.recursion_misses);
 

@@ -198,7 +198,6 @@ public sealed partial class ContractTests
         Assert.Equal(UplinkValue.SizeBounds.Length + 1, Constants("xdp/uplink.h")["UPLINK_SIZES"]);
         Assert.Equal(UplinkValue.SizeBounds.ToArray(), BoundsOf("xdp/uplink.h"));
         Assert.All(Architectures, architecture => Assert.Equal(2 * UplinkSlots.Count, Btf.Read(architecture, "uplink").MapEntries("uplinks")));
-        Assert.Equal(UplinkRow.Fields.Count, Layout.Leaves(typeof(UplinkRow)).Count());
     }
 
     [Fact]
@@ -256,6 +255,7 @@ public sealed partial class ContractTests
 
     private static Type Primitive(string name) => name switch
     {
+        "char" => typeof(byte),
         "unsigned int" => typeof(uint),
         "unsigned long long" => typeof(ulong),
         _ => throw new InvalidOperationException($"There is no twin of {name}"),

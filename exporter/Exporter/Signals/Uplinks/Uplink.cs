@@ -57,6 +57,6 @@ internal sealed class Uplink(int slot, NodeLink link, DateTimeOffset since)
     }
 
     /// <summary>Whether this interface is the one that was counted: of the same name, and where both have a permanent address of the same.</summary>
-    internal static bool IsSame(UplinkIdentity known, NodeLink link) => known.Name == link.Name
+    internal static bool IsSame(UplinkIdentity known, NodeLink link) => known.Text == link.Name
         && (known.PermanentAddress == link.PermanentAddress || known.PermanentAddress == 0 || link.PermanentAddress == 0);
 }

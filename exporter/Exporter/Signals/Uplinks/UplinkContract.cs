@@ -80,15 +80,15 @@ internal struct UplinkName
 [StructLayout(LayoutKind.Sequential)]
 internal struct UplinkIdentity(string name, ulong permanentAddress)
 {
-    private readonly UplinkName _name = NameOf(name);
-
+    public readonly UplinkName Name = NameOf(name);
     public readonly ulong PermanentAddress = permanentAddress;
 
-    public readonly string Name
+    /// <summary>The name as text.</summary>
+    public readonly string Text
     {
         get
         {
-            ReadOnlySpan<byte> bytes = _name;
+            ReadOnlySpan<byte> bytes = Name;
             return Encoding.UTF8.GetString(bytes[..Math.Max(0, bytes.IndexOf((byte)0))]);
         }
     }
@@ -128,5 +128,5 @@ internal struct UplinkSlots
     /// <summary>1: XDP counts received frames; 0: TC does.</summary>
     public UplinkNumbers ByXdp;
 
-    public UplinkIdentities Identities;
+    public UplinkIdentities Identity;
 }

@@ -26,11 +26,11 @@ internal sealed class UplinkTable(ArrayMap<UplinkSlots> map)
             {
                 continue;
             }
-            var (ifindex, identity) = ((int)slots.Ifindex[slot], slots.Identities[slot]);
+            var (ifindex, identity) = ((int)slots.Ifindex[slot], slots.Identity[slot]);
             var link = links.FirstOrDefault(link => link.Ifindex == ifindex && Uplink.IsSame(identity, link));
             restored.Add(link is not null
                 ? new(slot, link, now) { ByXdp = slots.ByXdp[slot] != 0 }
-                : new(slot, new(ifindex, identity.Name, "") { PermanentAddress = identity.PermanentAddress }, now) { LeftAt = 0 });
+                : new(slot, new(ifindex, identity.Text, "") { PermanentAddress = identity.PermanentAddress }, now) { LeftAt = 0 });
         }
         Volatile.Write(ref _all, [.. restored]);
     }
@@ -69,7 +69,7 @@ internal sealed class UplinkTable(ArrayMap<UplinkSlots> map)
             // The next process reads the last counts of one that has left, under an index that no interface has.
             slots.Ifindex[uplink.Slot] = uplink.LeftAt is null ? (uint)uplink.Link.Ifindex : uint.MaxValue;
             slots.ByXdp[uplink.Slot] = uplink.ByXdp ? 1u : 0;
-            slots.Identities[uplink.Slot] = new(uplink.Link.Name, uplink.Link.PermanentAddress);
+            slots.Identity[uplink.Slot] = new(uplink.Link.Name, uplink.Link.PermanentAddress);
         }
         map.Write(0, slots);
     }
