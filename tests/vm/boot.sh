@@ -38,11 +38,14 @@ main() {
   local clock=(-icount "shift=3,sleep=off")
   [[ $(printf '%s\n' 6.5 "$name" | sort --version-sort | head -n 1) == 6.5 ]] || clock=()
 
+  # Two interfaces of virtio_net on one wire are the guest's own way to have an uplink.
+
   # The cmpxchg16b that QEMU 7.2 emulates leaves garbage in the flags register, and kernels, which use it to allocate
   # memory, crash of that sooner or later. clearcpuid=141 makes the kernel do without it. Taking it out of the CPU
   # (-cpu max,-cx16) would take it from the programs too, and .NET's need it.
   qemu-system-x86_64 \
     -accel tcg,thread=single ${clock[@]+"${clock[@]}"} -cpu max -smp "${PODNET_VM_CPUS:-2}" -m 1024 -nodefaults -display none -no-reboot \
+    -netdev hubport,id=wire0,hubid=0 -device virtio-net-pci,netdev=wire0 -netdev hubport,id=wire1,hubid=0 -device virtio-net-pci,netdev=wire1 \
     -kernel "$cache/$name/vmlinuz" -initrd "$work/initramfs" \
     -append "console=ttyS0 quiet panic=-1 oops=panic clearcpuid=141 ${PODNET_VM_APPEND:-}" \
     -serial "file:$work/console" -serial "file:$work/output" -serial "file:$work/exit-code" \

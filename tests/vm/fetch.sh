@@ -16,7 +16,7 @@ tools_programs=(bridge ip nft ss tc)
 
 # What a kernel has built in, or does not have at all, is left out.
 modules=(
-  veth netkit dummy bridge 8021q sctp
+  veth netkit dummy bridge 8021q sctp bonding virtio_pci virtio_net
   sch_ingress cls_bpf sch_netem
   nf_tables nft_counter nft_ct nft_limit nft_numgen nft_quota nft_reject_inet
 )

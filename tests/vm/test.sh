@@ -17,10 +17,10 @@ earlier=${PODNET_EARLIER:-}
 features=(
   check start traffic-tcx traffic-clsact offload vlan sctp netkit percpu map-full
   handshake-kprobe handshake-tracepoint handshake-failures handshake-delay handshake-crossed handshake-redirected handshake-agree
-  kill continuity clock unload
+  kill continuity clock unload uplink uplink-bond
 )
 # The features that depend most on the kernel's version.
-short_features=(check start traffic-tcx traffic-clsact percpu handshake-tracepoint continuity)
+short_features=(check start traffic-tcx traffic-clsact percpu handshake-tracepoint continuity uplink)
 # How often the exporter is killed under load, and how many connections are made of each kind; fewer in the short list.
 kills=20 connections=500
 short_kills=6 short_connections=100

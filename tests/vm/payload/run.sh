@@ -20,7 +20,7 @@ pod=pod host=host0
 # What the interface had counted when the exporter began to.
 base=(0 0 0 0)
 
-own_maps='traffic_|handshake|netns_found|podnet_ledger'
+own_maps='traffic_|handshake|netns_found|podnet_ledger|uplink'
 
 # Debian's kernels start with 3, with which only CAP_SYS_ADMIN may use kprobes.
 kprobe_paranoia=2
@@ -72,6 +72,8 @@ main() {
   try continuity continuity "${hooks[0]}"
   try clock clock "${hooks[0]}"
   try unload on_each_hook unload
+  try uplink uplink
+  try uplink-bond uplink_bond
   try upgrade on_each_hook upgrade
 }
 
@@ -1401,6 +1403,118 @@ unload() {
   wait_for 5 nothing_is_left || fail "left with $1: $(filters) $(grep podnet_ /tmp/programs) $(grep -E "$own_maps" /tmp/maps) $(</sys/kernel/debug/kprobes/list)"
   remove_pod
   echo "$1"
+}
+
+## Uplinks
+
+# The two interfaces of virtio_net are on one wire: the second one is the world outside, in the pod's namespace.
+uplink=eth0 outside=eth1
+
+lay_wire() {
+  [[ -e /sys/class/net/$uplink && -e /sys/class/net/$outside ]] || absent "this kernel has no virtio_net"
+  ip netns add "$pod"
+  ip link set "$outside" netns "$pod"
+  # Without IPv6 nothing is sent but what is meant to be.
+  sysctl -q "net.ipv6.conf.$uplink.disable_ipv6=1"
+  in_pod sysctl -q "net.ipv6.conf.$outside.disable_ipv6=1"
+  in_pod ip link set lo up
+  in_pod ip addr add 10.0.7.2/24 dev "$outside"
+  in_pod ip link set "$outside" up
+  in_pod iperf3 --server >/dev/null 2>&1 &
+}
+
+take_wire_up() {
+  in_pod ip link set "$outside" netns 1
+  remove_pod || true
+  ip addr flush dev "$uplink"
+  ip link set "$uplink" down
+}
+
+# uplink_total DIRECTION UNIT
+uplink_total() {
+  awk -v family="podnet_uplink_$1_$2_total{" -v interface="interface=\"$uplink\"" '
+    index($1, family) == 1 && index($1, interface) { sum += $NF }
+    END { printf "%.0f\n", sum }
+  ' "$page"
+}
+
+uplink_is_exact() {
+  fetch metrics && [[ "$(uplink_total receive packets) $(uplink_total receive bytes) $(uplink_total transmit packets) $(uplink_total transmit bytes)" == "$(uplink_counted)" ]]
+}
+
+uplink_counted() {
+  local at=/sys/class/net/$uplink/statistics name values=()
+  for name in rx_packets rx_bytes tx_packets tx_bytes; do
+    values+=("$(($(<"$at/$name") - before[${#values[@]}]))")
+  done
+  echo "${values[*]}"
+}
+
+uplink_is() {
+  fetch metrics && grep -qFx "podnet_exporter_uplinks{state=\"$1\"} 1" "$page"
+}
+
+# By each hook, native XDP among them, the frames are those that the driver counts. Where the driver refuses XDP, the log says why.
+uplink() {
+  local hook state before shown=()
+  lay_wire
+  ip addr add 10.0.7.1/24 dev "$uplink"
+  for hook in "${hooks[@]}" xdp xdp-generic; do
+    ip link set "$uplink" down
+    before=(0 0 0 0)
+    read -ra before <<<"$(uplink_counted)"
+    case $hook in
+      xdp*) start_exporter --Identity:Source=standalone --Uplinks:Interfaces="$uplink" --Uplinks:Hook="$hook" ;;
+      *) start_exporter --Identity:Source=standalone --Uplinks:Interfaces="$uplink" --Attach:Hook="$hook" ;;
+    esac
+    state=counted
+    wait_for 5 uplink_is counted || state=fallback
+    uplink_is "$state" || fail "$hook: neither counted nor counted by TC: $(grep -o 'uplink.*' "$log" | tail -n 1)"
+    [[ $hook == xdp || $state == counted ]] || fail "$hook: $(grep -o 'uplink.*' "$log" | tail -n 1)"
+    ip link set "$uplink" up
+    wait_for 10 ping -q -c 1 -W 1 10.0.7.2 >/dev/null || fail "$hook: nothing comes through the wire"
+    send on_host 10.0.7.2 --bytes 5M
+    send on_host 10.0.7.2 --udp --bitrate 0 --length 1000 --bytes 1M
+    wait_for 5 uplink_is_exact ||
+      fail "$hook: received packets and bytes, sent packets and bytes are $(uplink_total receive packets) $(uplink_total receive bytes) $(uplink_total transmit packets) $(uplink_total transmit bytes), of the driver $(uplink_counted)"
+    if [[ $state == counted ]]; then
+      grep -qF "podnet_exporter_hook_info{kind=\"uplink\",hook=\"$hook\"} 1" "$page" || fail "$hook is not in use: $(grep kind=.uplink "$page")"
+      shown+=("$hook $(uplink_total receive packets)")
+      stop_exporter
+    else
+      shown+=("$hook refused: $(grep -oE 'wants: .*; TC' "$log" | head -n 1)")
+      kill_exporter
+    fi
+  done
+  take_wire_up
+  echo "${shown[*]}"
+}
+
+# The slave of a bond with the default route is counted while it is one.
+uplink_bond() {
+  local before=(0 0 0 0)
+  ip link add bond9 type bond 2>/tmp/errors || absent "this kernel has no bonds: $(head -n 1 /tmp/errors)"
+  lay_wire
+  ip link set "$uplink" down
+  ip link set "$uplink" master bond9
+  ip addr add 10.0.7.1/24 dev bond9
+  ip link set bond9 up
+  ip route add default via 10.0.7.2
+  start_exporter --Identity:Source=standalone --Uplinks:Interfaces=auto
+  wait_for 10 uplink_is counted || fail "no slave is counted: $(grep -o 'uplink.*' "$log" | tail -n 1)"
+  ping -q -c 5 -i 0.2 10.0.7.2 >/dev/null || fail "nothing comes through the bond"
+  fetch metrics || fail "metrics cannot be read"
+  (($(uplink_total receive packets) >= 5)) || fail "the slave is not counted"
+  ip link set "$uplink" nomaster
+  # Without a slave the bond itself is the interface of the route.
+  wait_for 10 has_uplink bond9 || fail "the slave that has gone is still counted"
+  kill_exporter
+  ip link delete bond9
+  take_wire_up
+}
+
+has_uplink() {
+  wget -q -T 5 -O /tmp/uplinks "$url/api/v1/uplinks" 2>/dev/null && grep -q "\"name\":\"$1\"" /tmp/uplinks
 }
 
 main
