@@ -14,7 +14,7 @@ public static class StrayFilters
 
     /// <summary>Removes them from all interfaces of this network namespace.</summary>
     /// <param name="pins">The directory that this process has the lock of; null: it has none.</param>
-    /// <param name="programs">Only filters of programs with these names; null: of all.</param>
+    /// <param name="programs">Only filters of programs with these names, and any that no process has pinned; null: of all.</param>
     /// <param name="unmarkedToo">Also filters of earlier versions, whose names do not say whose they are.</param>
     /// <param name="current">The ids of the programs whose filters stay.</param>
     /// <returns>How many were removed.</returns>
@@ -39,7 +39,7 @@ public static class StrayFilters
 
         bool IsStray(TcFilter filter) =>
             FilterName.TryParse(filter.Name) is { } name
-            && programs?.HasName(name.Program) != false
+            && (programs?.HasName(name.Program) != false || name.Owner == FilterName.Unpinned)
             && !current.Contains(filter.ProgramId)
             && (pinned.Contains(filter.ProgramId) || IsOfOwner(name))
             && !FilterClaim.IsBound(name.Claim);

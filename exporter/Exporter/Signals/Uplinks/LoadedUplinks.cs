@@ -32,9 +32,12 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
         {
             TryLoad();
         }
-        else if (context.Pins is { } pins)
+        else if (context.Pins is { } pins && UplinkPrograms.HasPinned(pins))
         {
-            UplinkPrograms.RemovePinned(pins);
+            // What a previous process has left attached is taken over, to be detached.
+            TryLoad();
+            Unload();
+            _problem = null;
         }
     }
 
@@ -64,6 +67,8 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
         lock (_lock)
         {
             (_options, _loop) = (((UplinkSignal)signal).Options, null);
+            // All zero, until the loop counts.
+            _ = new UplinkMetrics(context.Metrics);
             if (!_options.IsOn)
             {
                 Unload();

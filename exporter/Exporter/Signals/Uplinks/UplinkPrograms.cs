@@ -66,10 +66,13 @@ internal sealed class UplinkPrograms : IDisposable
         }
     }
 
-    /// <summary>Removes everything that is pinned of it, which detaches programs.</summary>
+    /// <summary>Whether a process has left something of it.</summary>
+    internal static bool HasPinned(PinDirectory pins) => FindPinned(pins).Any();
+
+    /// <summary>Removes everything that is pinned of it, once its programs are detached.</summary>
     internal static void RemovePinned(PinDirectory pins)
     {
-        foreach (var name in pins.List().Where(name => name.StartsWith(PinPrefix, StringComparison.Ordinal) || name.StartsWith(MapKind, StringComparison.Ordinal)).OrderBy(name => name.EndsWith("links", StringComparison.Ordinal) ? 0 : 1))
+        foreach (var name in FindPinned(pins).ToList())
         {
             pins.Remove(name);
         }
@@ -129,6 +132,9 @@ internal sealed class UplinkPrograms : IDisposable
             throw;
         }
     }
+
+    private static IEnumerable<string> FindPinned(PinDirectory pins) =>
+        pins.List().Where(name => name.StartsWith(PinPrefix, StringComparison.Ordinal) || name.StartsWith(MapKind, StringComparison.Ordinal));
 
     /// <summary>Maps of another version say which interfaces it has counted.</summary>
     private void ContinueSlots()

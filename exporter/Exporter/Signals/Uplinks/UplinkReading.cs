@@ -66,12 +66,25 @@ internal sealed class UplinkReading(Uplink uplink, PerCpuRows? values, LedgerEnt
             values.Read((2 * uplink.Slot) + 1, _total.AsSpan(Words, Words));
             return true;
         }
-        if (uplink.LeftAt is not null || client.GetDrops(uplink.Link.Ifindex) is not { } drops)
+        if (uplink.LeftAt is not null || FindDrops(client) is not { } drops)
         {
             return false;
         }
         RowFields.RowOf(drops).CopyTo(_total.AsSpan(2 * Words));
         return true;
+    }
+
+    /// <summary>Null where the interface is gone, or the kernel does not answer now: the next drain asks again, and nothing is lost.</summary>
+    private LinkDrops? FindDrops(LinkClient client)
+    {
+        try
+        {
+            return client.GetDrops(uplink.Link.Ifindex);
+        }
+        catch (NetlinkException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Sums wrap: adding the rest to 2^64 sets the record's field to zero.</summary>
