@@ -16,6 +16,12 @@ int empty(struct __sk_buff *skb)
 	return -1;
 }
 
+SEC("xdp")
+int empty_xdp(struct xdp_md *xdp)
+{
+	return XDP_PASS;
+}
+
 SEC("tc")
 int bare_increment(struct __sk_buff *skb)
 {

@@ -66,7 +66,10 @@ internal sealed class UplinkWire : IDisposable
         // Without IPv6 addresses there are no frames but the test's.
         Shell.Ip($"link set {Name} addrgenmode none arp off up");
         _outside.Ip("link set wire0 addrgenmode none arp off up");
-        Assert.True(SpinWait.SpinUntil(() => Shell.Ip($"link show dev {Name}").Contains("LOWER_UP", StringComparison.Ordinal), Silence.Limit));
+        if (!SpinWait.SpinUntil(() => Shell.Ip($"link show dev {Name}").Contains("LOWER_UP", StringComparison.Ordinal), Silence.Limit))
+        {
+            throw new InvalidOperationException($"{Name} has got no carrier");
+        }
     }
 
     internal void Rename(string name)
