@@ -26,12 +26,12 @@ public sealed class NodeLinkTests : IDisposable
     }
 
     [Fact]
-    public void An_interface_shows_its_mtu_its_queues_and_its_peer_in_the_same_namespace()
+    public void An_interface_shows_its_mtu_and_its_queues()
     {
         var link = Find("eth0");
 
         Assert.Equal(Describe("eth0"), link);
-        Assert.Equal(("veth", 1450, 3, Find("wire0").Ifindex), (link.Kind, link.Mtu, link.ReceiveQueues, link.LowerIfindex));
+        Assert.Equal(("veth", 1450, 3), (link.Kind, link.Mtu, link.ReceiveQueues));
         Assert.Equal(link, _client.GetNodeLink(link.Ifindex));
     }
 
@@ -67,12 +67,12 @@ public sealed class NodeLinkTests : IDisposable
         _node.Ip("link add bridge0 type bridge");
         _node.Ip("link set eth0 master bridge0");
 
-        Assert.Equal((Find("bridge0").Ifindex, "bridge"), (Find("eth0").Master, Find("eth0").MasterKind));
+        Assert.Equal(Find("bridge0").Ifindex, Find("eth0").Master);
         Assert.Equal(Describe("eth0"), Find("eth0"));
-        Assert.Equal(("bridge", 0, ""), (Find("bridge0").Kind, Find("bridge0").Master, Find("bridge0").MasterKind));
+        Assert.Equal(("bridge", 0), (Find("bridge0").Kind, Find("bridge0").Master));
 
         _node.Ip("link set eth0 nomaster");
-        Assert.Equal((0, ""), (Find("eth0").Master, Find("eth0").MasterKind));
+        Assert.Equal(0, Find("eth0").Master);
     }
 
     [Fact]
@@ -87,33 +87,9 @@ public sealed class NodeLinkTests : IDisposable
         Assert.Equal(("bond", 0), (bond.Kind, bond.Master));
         foreach (var name in (string[])["eth0", "eth1"])
         {
-            Assert.Equal((bond.Ifindex, "bond"), (Find(name).Master, Find(name).MasterKind));
+            Assert.Equal(bond.Ifindex, Find(name).Master);
             Assert.Equal(Describe(name), Find(name));
         }
-    }
-
-    [Theory]
-    [InlineData("vlan", "vlan id 7")]
-    [InlineData("macvlan", "macvlan mode bridge")]
-    public void An_interface_on_top_of_another_shows_it(string kind, string type)
-    {
-        AddOrSkip($"link add link eth0 name top type {type}");
-
-        var top = Find("top");
-
-        Assert.Equal((kind, Find("eth0").Ifindex), (top.Kind, top.LowerIfindex));
-        Assert.Equal(Describe("top"), top);
-    }
-
-    [Fact]
-    public void An_interface_in_another_namespace_is_not_below()
-    {
-        using var other = new NetworkNamespace("other");
-
-        _node.Ip($"link set wire0 netns {other.Name}");
-
-        Assert.Equal(0, Find("eth0").LowerIfindex);
-        Assert.NotEqual(0, Find("eth1").LowerIfindex);
     }
 
     [Fact]
@@ -213,9 +189,7 @@ public sealed class NodeLinkTests : IDisposable
             Mtu = link.GetProperty("mtu").GetInt32(),
             IsUp = link.GetProperty("flags").EnumerateArray().Any(flag => flag.GetString() == "UP"),
             Master = link.TryGetProperty("master", out var master) ? Ifindex(master.GetString()!) : 0,
-            MasterKind = info.TryGetProperty("info_slave_kind", out var kind) ? kind.GetString()! : "",
             ReceiveQueues = link.GetProperty("num_rx_queues").GetInt32(),
-            LowerIfindex = link.TryGetProperty("link", out var lower) ? Ifindex(lower.GetString()!) : 0,
             Xdp = link.TryGetProperty("xdp", out var xdp)
                 ? new((XdpMode)xdp.GetProperty("mode").GetInt32(), xdp.GetProperty("prog").GetProperty("id").GetInt32())
                 : default,

@@ -43,7 +43,6 @@ public sealed class NodeLinkParseTests
                 Mtu = 9000,
                 IsUp = true,
                 Master = 5,
-                MasterKind = "bond",
                 PermanentAddress = 0x0a580af40007,
                 ReceiveQueues = 16,
                 Xdp = new(XdpMode.Native, 44),
@@ -71,21 +70,10 @@ public sealed class NodeLinkParseTests
     public void The_reports_of_a_bridge_about_its_ports_are_no_links() => Assert.Null(Parse([.. IfInfo(7, 7), .. Attribute(IflaName, "veth7")]));
 
     [Fact]
-    public void A_kind_and_the_kind_of_the_master_are_two() =>
+    public void The_kind_of_the_master_is_not_the_kind() =>
         Assert.Equal(
-            new NodeLink(7, "", "vlan") { IsUp = true, MasterKind = "bridge" },
+            new NodeLink(7, "", "vlan") { IsUp = true },
             Parse([.. IfInfo(0, 7), .. Attribute(IflaLinkInfo, [.. Attribute(InfoKind, "vlan"), .. Attribute(InfoSlaveKind, "bridge")])]));
-
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void A_lower_interface_in_another_namespace_is_none(bool namespaceFirst)
-    {
-        var (lower, id) = (Attribute(IflaLink, 8), Attribute(IflaLinkNamespaceId, 0));
-
-        Assert.Equal(8, Parse([.. IfInfo(0, 7), .. lower])?.LowerIfindex);
-        Assert.Equal(0, Parse(namespaceFirst ? [.. IfInfo(0, 7), .. id, .. lower] : [.. IfInfo(0, 7), .. lower, .. id])?.LowerIfindex);
-    }
 
     /// <summary>InfiniBand's has 20 bytes.</summary>
     [Fact]

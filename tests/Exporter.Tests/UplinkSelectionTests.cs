@@ -10,16 +10,16 @@ public sealed class UplinkSelectionTests
     private static readonly NodeLink[] Links =
     [
         new(1, "lo", "") { IsLoopback = true },
-        new(2, "eth0", "") { Master = 6, MasterKind = "bond" },
-        new(3, "eth1", "") { Master = 6, MasterKind = "bond" },
+        new(2, "eth0", "") { Master = 6 },
+        new(3, "eth1", "") { Master = 6 },
         new(4, "ens5", ""),
         new(5, "br0", "bridge"),
         new(6, "bond0", "bond"),
-        new(7, "tap0", "tun") { Master = 5, MasterKind = "bridge" },
-        new(8, "ens5.100", "vlan") { LowerIfindex = 4 },
-        new(9, "team0", "team") { Master = 10, MasterKind = "bond" },
+        new(7, "tap0", "tun") { Master = 5 },
+        new(8, "ens5.100", "vlan"),
+        new(9, "team0", "team") { Master = 10 },
         new(10, "bond1", "bond"),
-        new(11, "ens6", "") { Master = 9, MasterKind = "team" },
+        new(11, "ens6", "") { Master = 9 },
         new(12, "bond2", "bond"),
     ];
 

@@ -56,7 +56,6 @@ internal static class Rtnetlink
     internal const ushort IFLA_XDP = 43;
     internal const ushort IFLA_PERM_ADDRESS = 54;
     internal const ushort IFLA_INFO_KIND = 1;
-    internal const ushort IFLA_INFO_SLAVE_KIND = 4;
     internal const ushort IFLA_XDP_ATTACHED = 2;
     internal const ushort IFLA_XDP_PROG_ID = 4;
     internal const ushort IFLA_XDP_DRV_PROG_ID = 5;

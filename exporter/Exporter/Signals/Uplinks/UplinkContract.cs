@@ -4,6 +4,7 @@ using System.Text;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Metrics;
+using Exporter.Options;
 
 // The types of bpf/xdp/uplink.h.
 namespace Exporter.Signals.Uplinks;
@@ -37,8 +38,7 @@ internal struct UplinkValue
     public static ReadOnlySpan<int> SizeBounds => [64, 128, 256, 512, 1024, 1518, 9018];
 
     /// <summary>The names of the classes, as labels have them.</summary>
-    public static IReadOnlyList<string> ClassNames { get; } =
-        ["tcp_syn", "tcp_syn_ack", "tcp_rst", "tcp_fin", "tcp_other", "tcp_illegal", "udp", "udp_reflection", "icmp", "fragment", "other_ip", "arp", "other"];
+    public static IReadOnlyList<string> ClassNames { get; } = [.. Enum.GetValues<UplinkClass>().Select(one => EnumText.Lower(one).Replace('-', '_'))];
 
     /// <summary>The counters by names that stay the same whatever is added to the structure.</summary>
     public static RowFields Fields { get; } = new("uplink_value",
