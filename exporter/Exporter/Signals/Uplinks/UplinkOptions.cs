@@ -23,7 +23,7 @@ internal sealed record UplinkOptions(IReadOnlyList<string> Names, UplinkHook Hoo
             "Uplinks:Interfaces",
             "",
             "names of interfaces, with * and ?, and auto",
-            "The node's own interfaces whose frames are counted by class, of bonds and teams their slaves; auto: those of the default routes; empty: none. At most 8 at once.",
+            "The node's own interfaces whose frames are counted by class, of bonds and teams their slaves; auto: the interfaces of the default routes; empty: none. At most 8 at once.",
             OptionReader.TextOrArray("""{"type": "string"}""", """{"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 15, "pattern": "^[^/;\\s]+$"}}"""),
             Parse,
             isLive: true),
