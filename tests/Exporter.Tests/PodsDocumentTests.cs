@@ -165,7 +165,7 @@ public sealed partial class PodsDocumentTests
     {
         var links = Links().Matches(LandingPage.Write(Create())).Select(link => link.Groups[1].Value);
 
-        Assert.Equal(["metrics", "api/v1/pods", "api/v1/bpf", "healthz", "readyz"], links);
+        Assert.Equal(["metrics", "api/v1/pods", "api/v1/uplinks", "api/v1/bpf", "healthz", "readyz"], links);
     }
 
     [GeneratedRegex("(?:href|src|action)=\"([^\"]*)\"")]

@@ -31,6 +31,7 @@ internal static class LandingPage
             <ul>
             <li><a href="metrics">/metrics</a>: for Prometheus</li>
             <li><a href="api/v1/pods">/api/v1/pods</a>: the table below as JSON</li>
+            <li><a href="api/v1/uplinks">/api/v1/uplinks</a>: the node's own interfaces that are counted, and how</li>
             <li><a href="api/v1/bpf">/api/v1/bpf</a>: the BPF programs, and refused replacements</li>
             <li><a href="healthz">/healthz</a>: whether all loops are running</li>
             <li><a href="readyz">/readyz</a>: whether interfaces and pods have been listed</li>
