@@ -16,6 +16,7 @@ public sealed partial class RecordingTests
     [InlineData("pods")]
     [InlineData("pods-with-workloads", "--Metrics:PodLabels=namespace;workload;workload_kind;pod")]
     [InlineData("workloads", "--Metrics:Aggregation=workload")]
+    [InlineData("uplinks", "--Uplinks:Interfaces=lo")]
     public async Task Every_series_of_a_recording_is_still_one_of_the_program(string name, params string[] options)
     {
         var secret = Path.GetTempFileName();
@@ -68,8 +69,8 @@ public sealed partial class RecordingTests
         string[] labels = options switch
         {
             ["--Metrics:Aggregation=workload"] => ["namespace", "workload", "workload_kind"],
-            [_] => ["namespace", "pod", "workload", "workload_kind"],
-            _ => ["namespace", "pod"],
+            ["--Uplinks:Interfaces=lo"] or [] => ["namespace", "pod"],
+            _ => ["namespace", "pod", "workload", "workload_kind"],
         };
         return
         [
@@ -79,6 +80,7 @@ public sealed partial class RecordingTests
             Shape("podnet_tcp_handshake_duration_seconds_bucket", [.. labels, "role", "le"]),
             Shape("podnet_exporter_credential_reload_failures_total", ["secret"]),
             Shape("podnet_exporter_kubernetes_last_event_timestamp_seconds", ["resource"]),
+            .. options is ["--Uplinks:Interfaces=lo"] ? [Shape("podnet_uplink_receive_packets_total", ["interface", "class"])] : Array.Empty<string>(),
         ];
     }
 
