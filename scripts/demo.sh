@@ -7,6 +7,7 @@ binary=$1
 port=${PORT:-9969}
 pods=(web api db)
 prefix=demo-
+uplinks=()
 jobs=()
 
 remove_pods() {
@@ -51,6 +52,17 @@ for pod in "${pods[@]}"; do
 	ip -n "$prefix$pod" link set eth0 up
 done
 
+# The machine's own uplinks, by tcx alone: clsact would leave a qdisc on them.
+also=
+if [[ $("$binary" check 2>/dev/null) =~ (^|$'\n')tcx\ +yes ]]; then
+	uplinks=(--Uplinks:Interfaces=auto)
+	also="The interfaces of this machine's default routes, if it has any, are counted by class:
+
+  curl -s localhost:$port/metrics | grep ^podnet_uplink_receive_packets_total
+
+"
+fi
+
 cat <<EOF
 
 Three pods (${pods[*]/#/$prefix}) send each other TCP, UDP and ICMP.
@@ -59,11 +71,11 @@ Three pods (${pods[*]/#/$prefix}) send each other TCP, UDP and ICMP.
 
   curl -s localhost:$port/metrics | grep ^podnet_transmit_bytes_total
 
-Ctrl-C stops it and removes everything.
+${also}Ctrl-C stops it and removes everything.
 
 EOF
 # Nothing is to outlive the demo. It counts before the pods connect: their handshakes are seen, too.
-"$binary" --Bpf:PinDirectory= "--Server:Urls=http://*:$port" & exporter=$!
+"$binary" --Bpf:PinDirectory= "--Server:Urls=http://*:$port" "${uplinks[@]}" & exporter=$!
 jobs+=("$exporter")
 until curl -sf "localhost:$port/readyz" >/dev/null; do
 	kill -0 "$exporter"
