@@ -232,7 +232,7 @@ public sealed class UplinkTests : IDisposable
 
         Publish("", "xdp");
 
-        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_hook_info{kind=\"uplink\",hook=\"off\"}"] == 1);
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_hook_info{kind=\"uplink\",hook=\"off\"}"] == 1 && samples.Sum("podnet_exporter_uplinks") == 0);
         Assert.Null(_uplink.XdpProgram);
         Assert.Equal(0, TcHooks.CountPrograms(_uplink.Ifindex));
         Assert.Empty(Directory.GetFileSystemEntries(_node.Folder, "uplink*"));

@@ -34,6 +34,7 @@ internal sealed partial class UplinkLoop(
     public override void Dispose()
     {
         base.Dispose();
+        _metrics.Clear();
         _monitor.Dispose();
         _routes.Dispose();
         _client.Dispose();
