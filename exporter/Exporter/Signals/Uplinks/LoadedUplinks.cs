@@ -67,8 +67,6 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
         lock (_lock)
         {
             (_options, _loop) = (((UplinkSignal)signal).Options, null);
-            // All zero, until the loop counts.
-            _ = new UplinkMetrics(context.Metrics);
             if (!_options.IsOn)
             {
                 Unload();
