@@ -170,6 +170,60 @@ public sealed class UplinkTests : IDisposable
     }
 
     [Fact]
+    public async Task A_driver_without_XDP_is_named_and_TC_counts()
+    {
+        Shell.Ip("link add pntbridge type bridge");
+        try
+        {
+            Shell.Ip("link set pntbridge addrgenmode none up");
+            using var exporter = await _node.StartAsync("--Uplinks:Interfaces=pntbridge", "--Uplinks:Hook=xdp");
+
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_uplinks{state=\"fallback\"}"] == 1 && samples["podnet_exporter_hook_info{kind=\"uplink\",hook=\"tcx\"}"] == 1);
+            await exporter.WaitForLogAsync("its driver, bridge, may have no XDP");
+        }
+        finally
+        {
+            Shell.TryRun("ip", "link", "delete", "pntbridge");
+        }
+    }
+
+    [Theory]
+    [InlineData("tcx")]
+    [InlineData("xdp")]
+    public async Task Programs_that_somebody_detaches_are_attached_again(string hook)
+    {
+        using var exporter = await StartAsync(_uplink, hook);
+        var folder = Path.Combine(_node.Folder, hook == "xdp" ? "uplink_xdp_links" : "uplink_links");
+        foreach (var pin in Directory.GetFiles(folder))
+        {
+            Shell.Run("bpftool", "link", "detach", "pinned", pin);
+        }
+
+        if (hook == "xdp")
+        {
+            Assert.True(SpinWait.SpinUntil(() => _uplink.XdpProgram is not null, Silence.Limit));
+        }
+        else
+        {
+            Assert.True(SpinWait.SpinUntil(() => TcHooks.CountPrograms(_uplink.Ifindex) == 2, Silence.Limit));
+        }
+        Send(_uplink, 3);
+        await ScrapeUntilAsync(exporter, 3);
+    }
+
+    [Fact]
+    public async Task Another_program_cannot_take_the_hook_while_it_is_held()
+    {
+        using var exporter = await StartAsync(_uplink, "xdp");
+        var held = _uplink.XdpProgram;
+
+        Assert.ThrowsAny<Exception>(() => new ForeignXdp(_uplink, "xdpdrv"));
+        Assert.ThrowsAny<Exception>(() => new ForeignXdp(_uplink, "xdpgeneric"));
+
+        Assert.Equal(held, _uplink.XdpProgram);
+    }
+
+    [Fact]
     public async Task Of_two_exporters_the_second_leaves_the_hook_to_the_first()
     {
         using var second = new PinnedNode(NoPods, "--Identity:Source=standalone");
