@@ -59,7 +59,8 @@
 
 #define TCP_FLAGS_OFFSET 13
 
-/* Ethernet's type and IPv4's version with a header without options, in network order; the fourth byte is the service. */
+/* Ethernet's type and IPv4's version with a header without options, in network order; the fourth byte is the service.
+ */
 #define PLAIN_IPV4	bpf_htonl(ETH_P_IP << 16 | 0x4500)
 #define PLAIN_IPV4_MASK bpf_htonl(0xffffff00)
 
@@ -124,7 +125,8 @@ static __always_inline struct uplink_value *value_of(__u32 ifindex, bool sent, b
 	return NULL;
 }
 
-/* A pointer to len bytes of the frame: in place, or to the copy where they are not linear. NULL where the frame is shorter. */
+/* A pointer to len bytes of the frame: in place, or to the copy where they are not linear. NULL where the frame is
+ * shorter. */
 static __always_inline const void *read_header(void *ctx, enum source source, __u32 offset, void *copy, __u32 len)
 {
 	struct __sk_buff *skb = ctx;
@@ -198,7 +200,7 @@ static __always_inline bool amplifies(__be16 port)
 }
 
 static __always_inline enum uplink_class transport_class(void *ctx, enum source source, __u32 protocol, __u32 offset,
-							  bool is_ipv6)
+							 bool is_ipv6)
 {
 	struct tcphdr tcp_copy;
 	struct udphdr udp_copy;
@@ -323,7 +325,8 @@ static __noinline __u32 any_skb_class(struct __sk_buff *skb)
 	return any_class(skb, FROM_SKB, skb->vlan_present ? 1 : 0);
 }
 
-/* What most frames are: TCP over IPv4 without options right behind Ethernet, whole and linear. UPLINK_CLASSES of all others. */
+/* What most frames are: TCP over IPv4 without options right behind Ethernet, whole and linear. UPLINK_CLASSES of all
+ * others. */
 static __always_inline __u32 plain_class(const void *data, const void *end)
 {
 	const struct iphdr *ip = data + ETH_HLEN;

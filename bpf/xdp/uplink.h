@@ -33,9 +33,9 @@ enum uplink_class {
 
 /* Upper bounds of ranges of frame lengths, inclusive; the last range has none. As TRAFFIC_SIZE_BOUNDS. */
 #define UPLINK_SIZES 8
-#define UPLINK_SIZE_BOUNDS                       \
-	{                                        \
-		64, 128, 256, 512, 1024, 1518, 9018 \
+#define UPLINK_SIZE_BOUNDS                                                                                             \
+	{                                                                                                              \
+		64, 128, 256, 512, 1024, 1518, 9018                                                                    \
 	}
 
 /* Of frames as they are on the wire, from the Ethernet header on, without preamble and checksum. */
