@@ -294,6 +294,19 @@ public sealed class UplinkTests : IDisposable
         static double Received(MetricSamples samples) => samples.Sum("podnet_uplink_receive_packets_total");
     }
 
+    [Fact]
+    public async Task Switched_off_once_nothing_is_shown_as_counted()
+    {
+        using var volume = new ConfigMapVolume();
+        volume.Publish("options.json", System.Text.Encoding.UTF8.GetBytes($$$"""{"Uplinks": {"Interfaces": "{{{_uplink.Name}}}"}}"""));
+        using var exporter = await _node.StartAsync($"--Options:File={volume.PathOf("options.json")}");
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_uplinks{state=\"counted\"}"] == 1);
+
+        volume.Publish("options.json", "{}"u8.ToArray());
+
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_hook_info{kind=\"uplink\",hook=\"off\"}"] == 1 && samples["podnet_exporter_uplinks{state=\"counted\"}"] == 0);
+    }
+
     [Theory]
     [InlineData("tcx")]
     [InlineData("xdp")]

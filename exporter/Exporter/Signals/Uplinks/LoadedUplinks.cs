@@ -25,6 +25,9 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
     private UplinkLoop? _loop;
     private string? _problem;
 
+    /// <summary>Whether programs of a previous process are taken over.</summary>
+    private bool _isAdopted;
+
     internal LoadedUplinks(LoadContext context, UplinkOptions options)
     {
         (_context, _options) = (context, options);
@@ -35,7 +38,7 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
         else if (context.Pins is { } pins && UplinkPrograms.HasPinned(pins))
         {
             // What a previous process has left attached is taken over, to be detached.
-            TryLoad();
+            _ = TryLoad() && TryAdopt();
             Unload();
             _problem = null;
         }
@@ -67,12 +70,14 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
         lock (_lock)
         {
             (_options, _loop) = (((UplinkSignal)signal).Options, null);
+            // The family outlives the session before: all zero, until the loop counts.
+            _ = new UplinkMetrics(context.Metrics);
             if (!_options.IsOn)
             {
                 Unload();
                 return null;
             }
-            if (_programs is null && !TryLoad())
+            if ((_programs is null && !TryLoad()) || (!_isAdopted && !TryAdopt()))
             {
                 LogUnavailable(_logger, _problem!);
                 return null;
@@ -82,6 +87,7 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
             foreach (var uplink in _table!.All)
             {
                 uplink.Account = context.Series.AcquireInterface(uplink.Link.Name);
+                uplink.BeginSession();
                 rows.Begin(uplink, isNew: false);
             }
             rows.ForgetOthers();
@@ -132,17 +138,29 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
         _programs?.Dispose();
     }
 
-    /// <summary>Loads the programs, and takes over what a previous process has left attached. Returns false where the kernel refused.</summary>
-    private bool TryLoad()
+    /// <summary>Loads the programs; nothing else changes. Returns false where the kernel refused.</summary>
+    private bool TryLoad() => Try(() =>
+    {
+        var programs = UplinkPrograms.Load(_context);
+        (_programs, _table, _isAdopted) = (programs, new(programs.Slots), false);
+    });
+
+    /// <summary>Takes over what a previous process has left attached. Returns false where the kernel refused; it can be tried again.</summary>
+    private bool TryAdopt() => Try(() =>
+    {
+        using var client = new LinkClient();
+        var links = client.GetNodeLinks();
+        _table!.Restore(links, _time.GetUtcNow());
+        Adopt(_programs!, links);
+        _isAdopted = true;
+    });
+
+    private bool Try(Action action)
     {
         try
         {
-            using var client = new LinkClient();
-            var programs = UplinkPrograms.Load(_context);
-            (_programs, _table, _problem) = (programs, new(programs.Slots), null);
-            var links = client.GetNodeLinks();
-            _table.Restore(links, _time.GetUtcNow());
-            Adopt(programs, links);
+            action();
+            _problem = null;
             return true;
         }
         catch (KernelException e)

@@ -49,6 +49,13 @@ internal sealed class Uplink(int slot, NodeLink link, DateTimeOffset since)
     /// <summary>When attaching is tried again after a failure.</summary>
     internal Retry? Retry { get; set; }
 
+    /// <summary>Another session has other options, whose problems are not known yet, and drains that are numbered from one on.</summary>
+    internal void BeginSession()
+    {
+        (Problem, Retry, IsLogged) = (null, null, false);
+        LeftAt = LeftAt is null ? null : 0;
+    }
+
     /// <summary>Moves its programs to another slot of the same interface.</summary>
     internal void HandTo(Uplink next)
     {

@@ -34,7 +34,6 @@ internal sealed partial class UplinkLoop(
     public override void Dispose()
     {
         base.Dispose();
-        _metrics.Clear();
         _monitor.Dispose();
         _routes.Dispose();
         _client.Dispose();

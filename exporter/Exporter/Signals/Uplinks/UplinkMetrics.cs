@@ -24,19 +24,13 @@ internal sealed class UplinkMetrics
     internal UplinkMetrics(IMetricFactory metrics)
     {
         _uplinks = Uplinks.CreateGauge(metrics);
-        Clear();
-    }
-
-    internal static IReadOnlyList<MetricDefinition> Families => [Uplinks];
-
-    /// <summary>The family outlives the session: without this it would show interfaces that are not counted any more.</summary>
-    internal void Clear()
-    {
         foreach (var state in State.Values)
         {
             Set(state, 0);
         }
     }
+
+    internal static IReadOnlyList<MetricDefinition> Families => [Uplinks];
 
     internal void Set(string state, int count) => _uplinks.WithLabels(state).Set(count);
 }
