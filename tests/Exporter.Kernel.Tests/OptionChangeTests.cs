@@ -161,6 +161,47 @@ public sealed class OptionChangeTests : IDisposable
     }
 
     [Fact]
+    public async Task The_interval_and_the_filters_change_in_place_and_nothing_is_listed()
+    {
+        using var node = new PinnedNode($"--Options:File={File}");
+        using var one = new Pod();
+        using var other = new Pod();
+        using var exporter = await node.StartAsync();
+        await exporter.WaitForAttachedAsync(one.Interface);
+        await exporter.WaitForAttachedAsync(other.Interface);
+        one.Up();
+        other.Up();
+        using (new SteadyLoad(one, other))
+        {
+            Publish($$$"""{"Attach": {"Exclude": "^{{{other.Interface}}}$", "CoverageInterval": "00:00:20"}}""");
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 1);
+            Publish("{}");
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == 2);
+        }
+        await exporter.ScrapeUntilAsync(samples => samples.Traffic(one.Name).TransmittedPackets == one.ReadCounters().TransmittedPackets);
+
+        Assert.Single(exporter.Log, line => line.Contains("Counting by", StringComparison.Ordinal));
+        Assert.DoesNotContain(exporter.Log, line => line.Contains("Resumed", StringComparison.Ordinal) || line.Contains("Left programs", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_interval_of_draining_changes_in_place_also_to_a_shorter_one()
+    {
+        Publish("""{"Drain": {"Interval": "00:01:00"}}""");
+        using var node = new PinnedNode();
+        var port = ExporterProcess.FreePort();
+        // Without an interval on the command line, which stands before the file.
+        using var exporter = await ExporterProcess.StartCommandAsync(port, [ExporterProcess.Binary, $"--Server:Urls=http://127.0.0.1:{port}", .. node.Options, $"--Options:File={File}"]);
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_drain_duration_seconds_count"] >= 1);
+
+        Publish("""{"Drain": {"Interval": "00:00:00.1"}}""");
+
+        // Long before the minute is over.
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_drain_duration_seconds_count"] >= 10);
+        Assert.Single(exporter.Log, line => line.Contains("Counting by", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task What_cannot_be_used_or_takes_a_restart_is_told_and_changes_nothing()
     {
         using var exporter = await ExporterProcess.StartAsync($"--Options:File={File}");

@@ -30,6 +30,24 @@ public sealed class LiveOptionsTests : IDisposable
         Assert.Equal(2, (await ScrapeAsync())["podnet_exporter_options_pending_restart"]);
     }
 
+    [Theory]
+    [InlineData("""{"Drain": {"Interval": "00:00:02"}}""", true)]
+    [InlineData("""{"Attach": {"Exclude": "^lo$", "Include": "^veth", "CoverageInterval": "00:00:20"}, "Drain": {"Interval": "00:00:02"}}""", true)]
+    [InlineData("""{"Drain": {"Interval": "00:00:02"}, "Metrics": {"MaxSeries": "20000"}}""", false)]
+    [InlineData("""{"Metrics": {"PodLabels": "pod"}}""", false)]
+    public void Changes_that_need_no_new_object_are_applied_in_place(string content, bool isInPlace)
+    {
+        var live = Start("{}");
+        var (applied, heard) = (0, 0);
+        live.ApplyInPlace = options => applied += options == live.CurrentValue ? 1 : 0;
+        using var listening = live.OnChange((_, _) => heard++);
+
+        Write(content);
+        live.Look();
+
+        Assert.Equal(isInPlace ? (1, 0) : (0, 1), (applied, heard));
+    }
+
     [Fact]
     public async Task A_live_option_that_works_only_after_a_restart_is_refused_until_then()
     {

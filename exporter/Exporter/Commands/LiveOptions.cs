@@ -40,6 +40,9 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
         _started = _values = ValuesOf(reader, files.Configuration);
     }
 
+    /// <summary>Applies changes that need no new object, instead of the listeners; null: nothing counts yet.</summary>
+    internal Action<ExporterOptions>? ApplyInPlace { get; set; }
+
     public ExporterOptions CurrentValue => Volatile.Read(ref _current);
 
     public ExporterOptions Get(string? name) => CurrentValue;
@@ -106,7 +109,7 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 
     /// <param name="reader">It has read all options.</param>
     private static Dictionary<string, OptionValue> ValuesOf(OptionReader reader, IConfiguration configuration) =>
-        reader.Options.ToDictionary(option => option.Key, option => new OptionValue(configuration[option.Key], option.Default, option.IsLive));
+        reader.Options.ToDictionary(option => option.Key, option => new OptionValue(configuration[option.Key], option.Default, option.IsLive, option.IsInPlace));
 
     /// <summary>The options that will be in force: live ones as they are now, every other as the program was started with it.</summary>
     /// <returns>Null: these together cannot be used, although they can be with those that wait for a restart.</returns>
@@ -135,6 +138,11 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
         }
         Volatile.Write(ref _current, effective);
         LogApplied(string.Join(", ", applied));
+        if (ApplyInPlace is { } apply && applied.TrueForAll(key => values[key].IsInPlace))
+        {
+            apply(effective);
+            return;
+        }
         lock (_listeners)
         {
             // A copy: one that is called may end its listening.
@@ -153,7 +161,8 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 
     /// <param name="Text">Null: it is not set.</param>
     /// <param name="IsLive">Whether a change is in force at once, and does not wait for a restart.</param>
-    private readonly record struct OptionValue(string? Text, string Default, bool IsLive)
+    /// <param name="IsInPlace">As <see cref="OptionDescription.IsInPlace"/>.</param>
+    private readonly record struct OptionValue(string? Text, string Default, bool IsLive, bool IsInPlace)
     {
         internal bool IsSame(OptionValue other) => (Text ?? Default) == (other.Text ?? other.Default);
     }

@@ -3,6 +3,7 @@ using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
 using Exporter.Exposition;
 using Exporter.Interfaces;
+using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Replacement;
 using Exporter.Server;
@@ -21,6 +22,7 @@ internal sealed class NodeSession : IAsyncDisposable
     private readonly LinkMonitor _monitor = new();
     private readonly IPodSource _pods;
     private readonly InterfaceReconciler _reconciler;
+    private readonly SessionContext _context;
 
     /// <summary>The loops, in the order in which they start. They stop in the reverse order: the last drains follow the detaching.</summary>
     private readonly List<BackgroundService> _loops = [];
@@ -32,7 +34,7 @@ internal sealed class NodeSession : IAsyncDisposable
         var table = new PodTable();
         var accountMetrics = new AccountMetrics(own, kernel.Ledger, [.. options.Signals.Select(signal => signal.Totals)]);
         var accounts = new PodAccounts(accountMetrics, time, labels, options.Metrics, options.CreatePlan(), kernel.Ledger, Logger<PodAccounts>());
-        var context = new SessionContext(table, accountMetrics, accounts, kernel.Ledger, own, time, options.Identity.HoldFor, options.Drain.Interval) { Health = state.Health };
+        var context = _context = new SessionContext(table, accountMetrics, accounts, kernel.Ledger, own, time, options.Identity.HoldFor, options.Drain.Interval) { Health = state.Health };
         var rounds = new DrainRounds([.. kernel.Signals.Zip(options.Signals, (loaded, signal) => loaded.Open(signal, context)).OfType<SignalDrain>()]);
         var interfaces = new InterfaceMetrics(own);
         var identifier = new LinkIdentifier(kernel.Namespaces);
@@ -112,6 +114,17 @@ internal sealed class NodeSession : IAsyncDisposable
             await session.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Applies options that need no new object (<see cref="OptionDescription.IsInPlace"/>): no interface and no pod is listed again.</summary>
+    internal void Apply(ExporterOptions options)
+    {
+        _context.Interval = options.Drain.Interval;
+        foreach (var loop in _loops.OfType<DrainLoop>())
+        {
+            loop.ApplyInterval();
+        }
+        _reconciler.Apply(options.Attach);
     }
 
     /// <summary>Stops the loops. The last drains follow the detaching.</summary>

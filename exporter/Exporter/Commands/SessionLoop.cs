@@ -29,7 +29,14 @@ internal static partial class SessionLoop
             using var changed = new CancellationTokenSource();
             // Not Cancel(), which would run the waiting code here, and in the middle of that remove the listener that is being called.
             using var listening = live.OnChange((_, _) => _ = changed.CancelAsync());
-            var session = await NodeSession.StartAsync(live.CurrentValue, state);
+            var options = live.CurrentValue;
+            var session = await NodeSession.StartAsync(options, state);
+            live.ApplyInPlace = session.Apply;
+            if (live.CurrentValue != options)
+            {
+                // They have changed while it started.
+                session.Apply(live.CurrentValue);
+            }
             server.Content.Set(session.Content);
             LogCounting(server.Logger, kernel.Attacher.Name, session.PodSource);
             var outcome = await WaitAsync(session, looking, pins, server.Stopping, changed.Token);

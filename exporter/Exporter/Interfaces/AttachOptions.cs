@@ -10,8 +10,8 @@ internal sealed record AttachOptions(TcAttachOption Hook, Regex? Include, Regex?
 {
     internal static AttachOptions Read(OptionReader reader) => new(
         reader.Choice("Attach:Hook", TcAttachOption.Auto, "How to attach programs: auto is tcx where the kernel has it, else clsact."),
-        reader.Pattern("Attach:Include", "Count only interfaces whose name matches this regular expression; empty: all pod interfaces.", isLive: true),
-        reader.Pattern("Attach:Exclude", "Do not count interfaces whose name matches this regular expression; empty: none is excluded.", isLive: true),
+        reader.Pattern("Attach:Include", "Count only interfaces whose name matches this regular expression; empty: all pod interfaces.", isLive: true, isInPlace: true),
+        reader.Pattern("Attach:Exclude", "Do not count interfaces whose name matches this regular expression; empty: none is excluded.", isLive: true, isInPlace: true),
         (ushort)reader.Number("Attach:Priority", 10, 1, 0xfff0, "The TC priority of clsact filters; lower runs earlier."),
         reader.Duration(
             "Attach:CoverageInterval",
@@ -20,5 +20,6 @@ internal sealed record AttachOptions(TcAttachOption Hook, Regex? Include, Regex?
             TimeSpan.FromHours(1),
             "Interval of comparing counts with the interfaces' own counters, which finds programs that were removed or are bypassed.",
             isLive: true,
-            previous: "Attach:CheckInterval"));
+            previous: "Attach:CheckInterval",
+            isInPlace: true));
 }

@@ -13,7 +13,8 @@ internal sealed record InterfaceContext(
 {
     internal required TimeProvider Time { get; init; }
 
-    internal required AttachOptions Options { get; init; }
+    /// <summary>May change during the session.</summary>
+    internal required AttachOptions Options { get; set; }
 
     /// <summary>How long counts wait for their pod to be identified.</summary>
     internal required TimeSpan HoldFor { get; init; }

@@ -75,6 +75,13 @@ internal sealed partial class InterfaceReconciler : BackgroundService, IInterfac
     /// <summary>Knows again the interfaces that were counted before. Called before anything is drained.</summary>
     internal void Restore() => _adoption.Restore();
 
+    /// <summary>Other interfaces are to be counted, or coverage is checked at other times: from the next round on.</summary>
+    internal void Apply(AttachOptions options)
+    {
+        _requests.Enqueue(() => _context.Options = options);
+        _changes.Set();
+    }
+
     /// <inheritdoc/>
     public Task ReplaceAsync(PacketObject packets, byte[] elf, CancellationToken cancellationToken) =>
         RequestAsync(() => _exchange.Replace(packets, elf, Attached), cancellationToken);

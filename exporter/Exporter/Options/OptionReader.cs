@@ -9,7 +9,8 @@ namespace Exporter.Options;
 /// <param name="Schema">A JSON Schema on one line for the chart's values. It may refer to definitions in values.schema.json.</param>
 /// <param name="IsLive">Whether a change takes effect while the program runs; else at the next start.</param>
 /// <param name="Previous">Its key in an earlier version, which is an error that names the present key; null: it had no other key.</param>
-internal sealed record OptionDescription(string Key, string Values, string Default, string Description, string Schema, bool IsLive, string? Previous);
+/// <param name="IsInPlace">Whether a change needs no new object: the session goes on with the new value.</param>
+internal sealed record OptionDescription(string Key, string Values, string Default, string Description, string Schema, bool IsLive, string? Previous, bool IsInPlace);
 
 /// <summary>
 /// Turns configuration text into values and gathers all errors, so that they are reported at once. It also remembers which keys were read: any other
@@ -57,7 +58,9 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         }
     }
 
-    internal TimeSpan Duration(string key, TimeSpan byDefault, TimeSpan least, TimeSpan most, string description, bool isLive = false, string? previous = null) =>
+    /// <param name="isInPlace">As <see cref="OptionDescription.IsInPlace"/>.</param>
+    internal TimeSpan Duration(
+        string key, TimeSpan byDefault, TimeSpan least, TimeSpan most, string description, bool isLive = false, string? previous = null, bool isInPlace = false) =>
         Read(key, $"{least:c} to {most:c}", byDefault, byDefault.ToString("c"), description, Defined("duration"), text =>
             // A bare number would be days.
             text.Contains(':', StringComparison.Ordinal) && TimeSpan.TryParseExact(text, "c", CultureInfo.InvariantCulture, out var value)
@@ -66,7 +69,8 @@ internal sealed partial class OptionReader(IConfiguration configuration)
                     : throw new FormatException($"is out of range; it can be from {least:c} to {most:c}")
                 : throw new FormatException($"is not a duration; write [days.]hours:minutes:seconds, like {byDefault:c}"),
             isLive,
-            previous);
+            previous,
+            isInPlace);
 
     internal int Number(string key, int byDefault, int least, int most, string description, bool isLive = false, string? previous = null) =>
         Read(key, $"{least} to {most}", byDefault, byDefault.ToString(CultureInfo.InvariantCulture), description, Integer(least, most), text =>
@@ -121,7 +125,8 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             previous);
     }
 
-    internal Regex? Pattern(string key, string description, bool isLive = false) =>
+    /// <param name="isInPlace">As <see cref="OptionDescription.IsInPlace"/>.</param>
+    internal Regex? Pattern(string key, string description, bool isLive = false, bool isInPlace = false) =>
         Read<Regex?>(key, "a regular expression", null, "", description, AnyText, text =>
         {
             try
@@ -137,7 +142,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             {
                 throw new FormatException("is not a regular expression that can be used: it looks ahead or behind, refers back or is atomic, which takes backtracking");
             }
-        }, isLive);
+        }, isLive, isInPlace: isInPlace);
 
     internal IReadOnlyList<string> Urls(string key, string byDefault, string description) =>
         Read(
@@ -216,9 +221,9 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         return urls;
     }
 
-    private T Read<T>(string key, string values, T byDefault, string defaultText, string description, string schema, Func<string, T> parse, bool isLive = false, string? previous = null)
+    private T Read<T>(string key, string values, T byDefault, string defaultText, string description, string schema, Func<string, T> parse, bool isLive = false, string? previous = null, bool isInPlace = false)
     {
-        _options.Add(new(key, values, defaultText, description, schema, isLive, previous));
+        _options.Add(new(key, values, defaultText, description, schema, isLive, previous, isInPlace));
         if (configuration[key] is not { } text)
         {
             return byDefault;

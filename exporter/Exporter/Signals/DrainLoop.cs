@@ -22,7 +22,16 @@ internal sealed partial class DrainLoop(
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly Trouble _failure = new();
-    private readonly TimeSpan _interval = drains[0].Interval;
+    private readonly PeriodicTimer _timer = new(drains[0].Interval, time);
+
+    /// <summary>The drains have another interval now, which counts from now on.</summary>
+    internal void ApplyInterval() => _timer.Period = drains[0].Interval;
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _timer.Dispose();
+    }
 
     /// <summary>The last drain follows the detaching: the reconciler has stopped before.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
@@ -40,13 +49,12 @@ internal sealed partial class DrainLoop(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(_interval, time);
         do
         {
-            health.Beat(name, _interval + Patience);
+            health.Beat(name, drains[0].Interval + Patience);
             DrainOnce();
         }
-        while (await timer.NextAsync(stoppingToken));
+        while (await _timer.NextAsync(stoppingToken));
     }
 
     private void DrainOnce()

@@ -12,5 +12,6 @@ internal sealed record DrainOptions(TimeSpan Interval)
             TimeSpan.FromMilliseconds(100),
             TimeSpan.FromMinutes(1),
             "Interval of reading the counters from the kernel.",
-            isLive: true));
+            isLive: true,
+            isInPlace: true));
 }

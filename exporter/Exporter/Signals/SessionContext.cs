@@ -13,6 +13,9 @@ namespace Exporter.Signals;
 /// <param name="Interval">Between two drains, unless the signal has an interval of its own.</param>
 internal sealed record SessionContext(PodTable Pods, AccountMetrics Accounts, PodAccounts Series, Ledger Ledger, IMetricFactory Metrics, TimeProvider Time, TimeSpan HoldFor, TimeSpan Interval)
 {
+    /// <summary>May change during the session.</summary>
+    internal TimeSpan Interval { get; set; } = Interval;
+
     /// <summary>For loops of signals; null: nothing asks.</summary>
     internal LoopHealth? Health { get; init; }
 }

@@ -6,7 +6,7 @@ using Exporter.State;
 namespace Exporter.Signals;
 
 /// <summary>Moves the counts of one signal from the kernel to the accounts of pods, in one session.</summary>
-internal abstract class SignalDrain(RowFields fields, TimeSpan interval)
+internal abstract class SignalDrain(RowFields fields)
 {
     private long _started;
     private long _completed;
@@ -18,8 +18,8 @@ internal abstract class SignalDrain(RowFields fields, TimeSpan interval)
     /// <summary>Of its rows; their name is the signal's.</summary>
     internal RowFields Fields => fields;
 
-    /// <summary>Between two drains.</summary>
-    internal TimeSpan Interval => interval;
+    /// <summary>Between two drains. May change during the session.</summary>
+    internal abstract TimeSpan Interval { get; }
 
     /// <summary>Whether its rows are counted by interface: an index is free for another interface only after a drain.</summary>
     internal virtual bool IsByInterface => false;
@@ -92,7 +92,7 @@ internal abstract class SignalDrain(RowFields fields, TimeSpan interval)
 /// <param name="fit">Puts a row that was counted with earlier settings in the ranges of these; null: nothing depends on settings.</param>
 internal abstract class SignalDrain<TKey, TValue, TOwner>(
     RowFields fields, IRowSource<TKey, TValue> source, IRowOwners<TKey, TOwner> owners, SessionContext context, Action<Span<ulong>>? fit = null)
-    : SignalDrain(fields, context.Interval)
+    : SignalDrain(fields)
     where TKey : unmanaged
     where TValue : unmanaged
     where TOwner : notnull
@@ -105,6 +105,8 @@ internal abstract class SignalDrain<TKey, TValue, TOwner>(
     private bool _isKept;
 
     private protected SessionContext Context => context;
+
+    internal override TimeSpan Interval => context.Interval;
 
     /// <summary>
     /// Whether rows stay in the kernel after their commit, until <see cref="SignalDrain.Release"/> or the next drain: a process that is killed
