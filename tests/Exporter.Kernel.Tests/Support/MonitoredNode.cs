@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 namespace Exporter.Kernel.Tests.Support;
 
 /// <summary>
-/// A node with a pod that connects to another all the time, the exporter, and what watches it: Prometheus with the project's own rules, and
+/// A node with a pod that connects to another all the time, an uplink with frames of every class both ways, the exporter, and what watches it: Prometheus with the project's own rules, and
 /// Alertmanager with the project's own example, both with minutes made seconds.
 /// </summary>
 public sealed partial class MonitoredNode : IAsyncLifetime
@@ -14,6 +14,7 @@ public sealed partial class MonitoredNode : IAsyncLifetime
     private readonly CancellationTokenSource _end = new();
     private readonly List<Thread> _threads = [];
     private KubernetesNode? _node;
+    private UplinkWire? _uplink;
     private Pod? _server;
     private Pod? _client;
     private Socket? _listener;
@@ -26,7 +27,9 @@ public sealed partial class MonitoredNode : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _node = await KubernetesNode.StartAsync("--Bpf:RunStatistics=true");
+        _uplink = new();
+        _node = await KubernetesNode.StartAsync("--Bpf:RunStatistics=true", $"--Uplinks:Interfaces={_uplink.Name}", $"--Attach:Exclude=^{_uplink.Name}$");
+        SendFrames(_uplink);
         _server = await _node.Exporter.AddPodAsync();
         _client = await _node.Exporter.AddPodAsync();
         _node.Run("shop", "db-0", $"{_server.Address}");
@@ -100,6 +103,7 @@ public sealed partial class MonitoredNode : IAsyncLifetime
         _threads.ForEach(thread => thread.Join());
         _client?.Dispose();
         _server?.Dispose();
+        _uplink?.Dispose();
         if (_node is not null)
         {
             await _node.DisposeAsync();
@@ -107,12 +111,30 @@ public sealed partial class MonitoredNode : IAsyncLifetime
         _end.Dispose();
     }
 
-    private static string Shorten(string rules) => Interval().Replace(Regex.Replace(ShortenOffsets(rules), @"\[(25h|1d)(:[0-9]+m)?\]", "[1m:1s]"), "$1: 1s")
+    private static string Shorten(string rules) => Interval().Replace(Regex.Replace(ShortenOffsets(rules), @"\[(25h|1d|7d)(:[0-9]+m)?\]", "[1m:1s]"), "$1: 1s")
         .Replace("[5m]", "[10s]", StringComparison.Ordinal)
         .Replace("[10m]", "[10s]", StringComparison.Ordinal)
         .Replace("[1h]", "[10s]", StringComparison.Ordinal)
         .Replace("[90m]", "[10s]", StringComparison.Ordinal)
         .Replace("> 900", "> 1", StringComparison.Ordinal);
+
+    private void SendFrames(UplinkWire uplink)
+    {
+        var (wire, own) = (uplink.OpenWire(), uplink.Open());
+        Run(() =>
+        {
+            foreach (var (frame, _) in UplinkFrames.All)
+            {
+                wire.Send(frame);
+                own.Send(frame);
+            }
+            if (_end.Token.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(100)))
+            {
+                wire.Dispose();
+                own.Dispose();
+            }
+        });
+    }
 
     private void Connect(int port)
     {
