@@ -20,7 +20,7 @@ features=(
   kill continuity clock unload uplink uplink-bond
 )
 # The features that depend most on the kernel's version.
-short_features=(check start traffic-tcx traffic-clsact percpu handshake-tracepoint continuity uplink)
+short_features=(check start traffic-tcx traffic-clsact percpu handshake-tracepoint continuity)
 # How often the exporter is killed under load, and how many connections are made of each kind; fewer in the short list.
 kills=20 connections=500
 short_kills=6 short_connections=100
