@@ -33,8 +33,11 @@ internal sealed class FrameLoad : IDisposable
         using var wire = uplink.OpenWire();
         while (!_stop)
         {
-            wire.Send(Frame);
-            Interlocked.Increment(ref _sent);
+            // A veth has less room while XDP is attached or detached.
+            if (wire.TrySend(Frame))
+            {
+                Interlocked.Increment(ref _sent);
+            }
         }
     }
 }

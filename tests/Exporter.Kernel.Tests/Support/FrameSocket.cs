@@ -26,6 +26,20 @@ internal sealed class FrameSocket : IDisposable
 
     internal void Send(byte[] frame) => _socket.Send(frame);
 
+    /// <summary>Returns false where the interface has no room for the frame (ENOBUFS): it has not been sent.</summary>
+    internal bool TrySend(byte[] frame)
+    {
+        try
+        {
+            _socket.Send(frame);
+            return true;
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.NoBufferSpaceAvailable)
+        {
+            return false;
+        }
+    }
+
     public void Dispose() => _socket.Dispose();
 
     private static int IfindexOf(string device) =>
