@@ -44,24 +44,16 @@ internal static class ExporterEndpoints
 
     /// <param name="document">Null: the exporter does not count now, and the answer is 404.</param>
     private static Task Write<T>(HttpContext context, T? document, JsonTypeInfo<T> type)
-        where T : class
-    {
-        if (document is null)
-        {
-            context.Response.StatusCode = StatusCodes.Status404NotFound;
-            return Task.CompletedTask;
-        }
-        return ContentCoding.WriteAsync(context, () =>
-        {
-            context.Response.ContentType = "application/json; charset=utf-8";
-            return JsonSerializer.SerializeAsync(context.Response.Body, document, type, context.RequestAborted);
-        });
-    }
+        where T : class =>
+        WriteJson(context, document is null ? null : body => JsonSerializer.SerializeAsync(body, document, type, context.RequestAborted));
 
     /// <param name="json">Null: there is no such page, or the exporter does not count now, and the answer is 404.</param>
-    private static Task Write(HttpContext context, byte[]? json)
+    private static Task Write(HttpContext context, byte[]? json) =>
+        WriteJson(context, json is null ? null : body => body.WriteAsync(json, context.RequestAborted).AsTask());
+
+    private static Task WriteJson(HttpContext context, Func<Stream, Task>? write)
     {
-        if (json is null)
+        if (write is null)
         {
             context.Response.StatusCode = StatusCodes.Status404NotFound;
             return Task.CompletedTask;
@@ -69,7 +61,7 @@ internal static class ExporterEndpoints
         return ContentCoding.WriteAsync(context, () =>
         {
             context.Response.ContentType = "application/json; charset=utf-8";
-            return context.Response.Body.WriteAsync(json, context.RequestAborted).AsTask();
+            return write(context.Response.Body);
         });
     }
 
