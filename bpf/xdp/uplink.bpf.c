@@ -26,6 +26,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "packet.h"
 #include "uplink.h"
 
 #define TCX_NEXT (-1)
@@ -33,15 +34,9 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define VLAN_TAGS_MAX 2
-#define VLAN_HLEN     4
-
 #define IP_MF		0x2000
 #define IP_OFFSET	0x1fff
 #define IP6_MORE_OFFSET 0xfff9
-
-/* Longer chains of extension headers are legal, and not seen in practice. */
-#define IPV6_EXTENSIONS_MAX 8
 
 /* No header begins further back; the verifier wants a bound. */
 #define OFFSET_MAX 0x3fff
@@ -58,11 +53,6 @@
 #define TCP_URG 0x20
 
 #define TCP_FLAGS_OFFSET 13
-
-/* Ethernet's type and IPv4's version with a header without options, in network order; the fourth byte is the service.
- */
-#define PLAIN_IPV4	bpf_htonl(ETH_P_IP << 16 | 0x4500)
-#define PLAIN_IPV4_MASK bpf_htonl(0xffffff00)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -83,17 +73,6 @@ enum source {
 	FROM_XDP,	/* linear */
 	FROM_XDP_FRAGS, /* Linux 5.18 */
 	FROM_SKB,
-};
-
-struct vlan_header {
-	__be16 tci;
-	__be16 encapsulated_proto;
-};
-
-struct extension {
-	__u8 nexthdr;
-	__u8 len;
-	__be16 fragment; /* of a fragment header only */
 };
 
 /* One frame, or those that an skb stands for. */
@@ -235,17 +214,11 @@ static __always_inline enum uplink_class ipv4_class(void *ctx, enum source sourc
 	return transport_class(ctx, source, ip->protocol, offset + ip->ihl * 4, false);
 }
 
-static __always_inline bool is_extension(__u32 nexthdr)
-{
-	return nexthdr == IPPROTO_HOPOPTS || nexthdr == IPPROTO_ROUTING || nexthdr == IPPROTO_DSTOPTS ||
-	       nexthdr == IPPROTO_FRAGMENT || nexthdr == IPPROTO_AH;
-}
-
 /* RFC 8200 section 4; the authentication header's length is RFC 4302's. */
 static __always_inline enum uplink_class ipv6_class(void *ctx, enum source source, __u32 offset)
 {
-	const struct extension *extension;
-	struct extension extension_copy;
+	const struct ipv6_extension *extension;
+	struct ipv6_extension extension_copy;
 	const struct ipv6hdr *ip;
 	struct ipv6hdr copy;
 	__u32 nexthdr;
@@ -255,13 +228,13 @@ static __always_inline enum uplink_class ipv6_class(void *ctx, enum source sourc
 		return UPLINK_OTHER_IP;
 	nexthdr = ip->nexthdr;
 	offset += sizeof(*ip);
-	for (int i = 0; i < IPV6_EXTENSIONS_MAX && is_extension(nexthdr); i++) {
+	for (int i = 0; i < IPV6_EXTENSIONS_MAX && is_ipv6_extension(nexthdr); i++) {
 		extension = read_header(ctx, source, offset, &extension_copy, sizeof(extension_copy));
 		if (!extension)
 			return UPLINK_OTHER_IP;
 		if (nexthdr == IPPROTO_FRAGMENT) {
 			/* One that is all of its packet is no fragment (RFC 6946). */
-			if (extension->fragment & bpf_htons(IP6_MORE_OFFSET))
+			if (extension->fragment_offset & bpf_htons(IP6_MORE_OFFSET))
 				return UPLINK_FRAGMENT;
 			offset += 8;
 		} else if (nexthdr == IPPROTO_AH) {
@@ -290,7 +263,7 @@ static __always_inline enum uplink_class any_class(void *ctx, enum source source
 	proto = eth->h_proto;
 #pragma unroll
 	for (int i = 0; i < VLAN_TAGS_MAX; i++) {
-		if (tags >= VLAN_TAGS_MAX || (proto != bpf_htons(ETH_P_8021Q) && proto != bpf_htons(ETH_P_8021AD)))
+		if (tags >= VLAN_TAGS_MAX || !is_vlan(proto))
 			break;
 		vlan = read_header(ctx, source, offset, &vlan_copy, sizeof(vlan_copy));
 		if (!vlan)
@@ -382,38 +355,11 @@ static __always_inline int count_xdp(struct xdp_md *xdp, bool has_frags)
 	return XDP_PASS;
 }
 
-/* Bytes in front of the payload, which every segment repeats; 0 where that is not known. */
-static __always_inline __u32 headers_len(struct __sk_buff *skb)
-{
-	struct ethhdr eth;
-	struct ipv6hdr ip6;
-	struct iphdr ip;
-	struct tcphdr tcp;
-	__u32 offset = ETH_HLEN;
-	__u32 protocol;
-
-	if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
-		return 0;
-	if (eth.h_proto == bpf_htons(ETH_P_IP) && !bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip))) {
-		protocol = ip.protocol;
-		offset += ip.ihl * 4;
-	} else if (eth.h_proto == bpf_htons(ETH_P_IPV6) && !bpf_skb_load_bytes(skb, offset, &ip6, sizeof(ip6))) {
-		protocol = ip6.nexthdr;
-		offset += sizeof(ip6);
-	} else {
-		return 0;
-	}
-	if (protocol == IPPROTO_UDP)
-		return offset + sizeof(struct udphdr);
-	if (protocol == IPPROTO_TCP && !bpf_skb_load_bytes(skb, offset, &tcp, sizeof(tcp)))
-		return offset + tcp.doff * 4;
-	return 0;
-}
-
 /* Of an skb that stands for several frames on the wire. */
 static __always_inline void measure_gso(struct __sk_buff *skb, __u32 tag, struct load *load)
 {
-	__u32 headers = headers_len(skb);
+	struct packet packet = parse_packet(skb);
+	__u32 headers = headers_len(skb, &packet);
 	__u32 packets = skb->gso_segs;
 	__u32 size = skb->gso_size;
 	__u32 len = load->bytes;
