@@ -124,47 +124,39 @@ public sealed unsafe class BpfProgram
     /// <returns>The program's return value and the mean duration of a run in nanoseconds.</returns>
     public (int ReturnValue, int Nanoseconds) TestRun(ReadOnlySpan<byte> packet, ReadOnlySpan<byte> context = default, int repeat = 1)
     {
-        fixed (byte* data = packet)
-        fixed (byte* ctx = context)
-        {
-            var opts = new Libbpf.bpf_test_run_opts
-            {
-                sz = (nuint)sizeof(Libbpf.bpf_test_run_opts),
-                data_in = data,
-                data_size_in = (uint)packet.Length,
-                ctx_in = context.IsEmpty ? null : ctx,
-                ctx_size_in = (uint)context.Length,
-                repeat = repeat,
-            };
-            var error = Libbpf.bpf_prog_test_run_opts(Fd, &opts);
-            return error < 0
-                ? throw new BpfException($"run the program {Name} on a packet of {packet.Length} bytes", -error)
-                : ((int)opts.retval, (int)opts.duration);
-        }
+        var ran = TestRun(packet, context, output: default, repeat);
+        return ((int)ran.retval, (int)ran.duration);
     }
 
-    /// <summary>Runs the program once on a made-up frame, and gives back the frame as it is then.</summary>
-    /// <param name="frame">From the Ethernet header on, at least 14 bytes.</param>
-    /// <param name="output">Has room for the frame.</param>
-    /// <returns>The program's return value, and how long the frame is then.</returns>
-    public (int ReturnValue, int Length) TestRun(ReadOnlySpan<byte> frame, Span<byte> output)
+    /// <summary>Runs the program once on a made-up packet, and gives back the packet as it is then.</summary>
+    /// <param name="packet">From the Ethernet header on, at least 14 bytes.</param>
+    /// <param name="output">Has room for the packet.</param>
+    /// <returns>The program's return value, and how long the packet is then.</returns>
+    public (int ReturnValue, int Length) TestRun(ReadOnlySpan<byte> packet, Span<byte> output)
     {
-        fixed (byte* data = frame)
+        var ran = TestRun(packet, context: default, output, repeat: 1);
+        return ((int)ran.retval, (int)ran.data_size_out);
+    }
+
+    private Libbpf.bpf_test_run_opts TestRun(ReadOnlySpan<byte> packet, ReadOnlySpan<byte> context, Span<byte> output, int repeat)
+    {
+        fixed (byte* data = packet)
+        fixed (byte* ctx = context)
         fixed (byte* after = output)
         {
             var opts = new Libbpf.bpf_test_run_opts
             {
                 sz = (nuint)sizeof(Libbpf.bpf_test_run_opts),
                 data_in = data,
-                data_size_in = (uint)frame.Length,
+                data_size_in = (uint)packet.Length,
                 data_out = after,
                 data_size_out = (uint)output.Length,
-                repeat = 1,
+                ctx_in = ctx,
+                ctx_size_in = (uint)context.Length,
+                repeat = repeat,
             };
             var error = Libbpf.bpf_prog_test_run_opts(Fd, &opts);
-            return error < 0
-                ? throw new BpfException($"run the program {Name} on a frame of {frame.Length} bytes", -error)
-                : ((int)opts.retval, (int)opts.data_size_out);
+            return error < 0 ? throw new BpfException($"run the program {Name} on a packet of {packet.Length} bytes", -error) : opts;
         }
     }
 

@@ -17,7 +17,7 @@ public sealed unsafe class XdpAttacher(PinDirectory? pins, string linksPart)
     /// <summary>In the driver.</summary>
     private const uint XDP_FLAGS_DRV_MODE = 1 << 2;
 
-    /// <summary>Attaches a program.</summary>
+    /// <summary>Attaches a program, by a link that is not pinned yet (<see cref="XdpAttachment.Pin"/>).</summary>
     /// <param name="isGeneric">In the stack; else in the driver, or not at all.</param>
     /// <returns>Null where the interface is gone.</returns>
     /// <exception cref="BpfException">
@@ -29,7 +29,7 @@ public sealed unsafe class XdpAttacher(PinDirectory? pins, string linksPart)
         var fd = Libbpf.bpf_link_create(program.Fd, ifindex, Libbpf.BPF_XDP, &opts);
         return fd switch
         {
-            >= 0 => Pin(new(pins, $"{linksPart}/{ifindex.ToString(CultureInfo.InvariantCulture)}", ifindex, new FileDescriptor(fd))),
+            >= 0 => new(pins, $"{linksPart}/{ifindex.ToString(CultureInfo.InvariantCulture)}", ifindex, new FileDescriptor(fd)),
             -Errno.ENODEV => null,
             _ => throw new BpfException($"attach {program.Name} to interface {ifindex} with {(isGeneric ? "generic" : "native")} XDP", -fd),
         };
@@ -54,40 +54,28 @@ public sealed unsafe class XdpAttacher(PinDirectory? pins, string linksPart)
         return adopted;
     }
 
+    /// <summary>Null where it cannot be taken over; it is detached then, and its pin removed.</summary>
     private XdpAttachment? TryAdopt(string name, BpfProgram program, ICollection<Exception> problems)
     {
+        XdpAttachment? attachment = null;
         try
         {
             if (pins!.Get(name) is { } link)
             {
-                var attachment = new XdpAttachment(pins, name, XdpAttachment.ReadIfindex(link), link);
+                attachment = new(pins, name, XdpAttachment.ReadIfindex(link), link);
                 if (attachment.Ifindex != 0)
                 {
                     attachment.Renew(program);
                     return attachment;
                 }
-                attachment.Dispose();
             }
-            pins.Remove(name);
         }
         catch (BpfException e)
         {
             problems.Add(e);
-            pins!.Remove(name);
         }
+        attachment?.Dispose();
+        pins!.Remove(name);
         return null;
-    }
-
-    private static XdpAttachment Pin(XdpAttachment attachment)
-    {
-        try
-        {
-            attachment.Pin();
-        }
-        catch (PinException e)
-        {
-            attachment.PinProblem = e.Message;
-        }
-        return attachment;
     }
 }

@@ -17,9 +17,6 @@ public sealed unsafe class XdpAttachment : IDisposable
 
     public int Ifindex { get; }
 
-    /// <summary>Why it is not pinned although it should be; null where all is well.</summary>
-    public string? PinProblem { get; internal set; }
-
     /// <summary>Whether the link is still the interface's: 0 where that is gone, or somebody has detached the link.</summary>
     public bool IsAttached => ReadIfindex(_link) == Ifindex;
 

@@ -15,44 +15,20 @@ public sealed class LinkClient : IDisposable
     public void Dispose() => _channel.Dispose();
 
     /// <summary>All interfaces of this namespace.</summary>
-    public List<Link> GetLinks()
-    {
-        var writer = _channel.Begin(RTM_GETLINK, NLM_F_DUMP);
-        writer.Body(default(IfInfoMessage));
-        writer.Attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-        return _channel.Dump(writer.Message, "list the interfaces", static (in NetlinkMessage message) => Link.Parse(message));
-    }
+    public List<Link> GetLinks() =>
+        _channel.Dump(LinkRequest(NLM_F_DUMP, ifindex: 0), "list the interfaces", static (in NetlinkMessage message) => Link.Parse(message));
 
     /// <summary>One interface, or null where there is none of that index.</summary>
     public Link? GetLink(int ifindex)
     {
-        var writer = _channel.Begin(RTM_GETLINK, 0);
-        writer.Body(new IfInfoMessage { Ifindex = ifindex });
-        writer.Attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
         Link? link = null;
-        var errno = _channel.Exchange(writer.Message, out var reason, (in NetlinkMessage message) => link = Link.Parse(message));
+        var errno = _channel.Exchange(LinkRequest(0, ifindex), out var reason, (in NetlinkMessage message) => link = Link.Parse(message));
         return errno is 0 or Errno.ENODEV ? link : throw new NetlinkException($"ask for interface {ifindex}", errno, reason);
     }
 
     /// <summary>All interfaces of this namespace, with the facts that concern the node's own ones.</summary>
-    public List<NodeLink> GetNodeLinks()
-    {
-        var writer = _channel.Begin(RTM_GETLINK, NLM_F_DUMP);
-        writer.Body(default(IfInfoMessage));
-        writer.Attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-        return _channel.Dump(writer.Message, "list the node's interfaces", static (in NetlinkMessage message) => NodeLink.Parse(message));
-    }
-
-    /// <summary>One interface as <see cref="GetNodeLinks"/> lists it, or null where there is none of that index.</summary>
-    public NodeLink? GetNodeLink(int ifindex)
-    {
-        var writer = _channel.Begin(RTM_GETLINK, 0);
-        writer.Body(new IfInfoMessage { Ifindex = ifindex });
-        writer.Attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-        NodeLink? link = null;
-        var errno = _channel.Exchange(writer.Message, out var reason, (in NetlinkMessage message) => link = NodeLink.Parse(message));
-        return errno is 0 or Errno.ENODEV ? link : throw new NetlinkException($"ask for the node's interface {ifindex}", errno, reason);
-    }
+    public List<NodeLink> GetNodeLinks() =>
+        _channel.Dump(LinkRequest(NLM_F_DUMP, ifindex: 0), "list the node's interfaces", static (in NetlinkMessage message) => NodeLink.Parse(message));
 
     /// <summary>The counters of all interfaces of this namespace.</summary>
     public List<LinkStatistics> GetStatistics() => _channel.Dump(
@@ -130,6 +106,14 @@ public sealed class LinkClient : IDisposable
                 namespaceFile.DangerousRelease();
             }
         }
+    }
+
+    private Span<byte> LinkRequest(ushort flags, int ifindex)
+    {
+        var writer = _channel.Begin(RTM_GETLINK, flags);
+        writer.Body(new IfInfoMessage { Ifindex = ifindex });
+        writer.Attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+        return writer.Message;
     }
 
     private Span<byte> StatisticsRequest(ushort flags, int ifindex)

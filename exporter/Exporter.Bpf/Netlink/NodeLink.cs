@@ -37,36 +37,46 @@ public sealed record NodeLink(int Ifindex, string Name, string Kind)
             // A bridge speaks of its ports with AF_BRIDGE.
             return null;
         }
-        var link = new NodeLink(body.Ifindex, "", "") { IsUp = (body.Flags & IFF_UP) != 0, IsLoopback = (body.Flags & IFF_LOOPBACK) != 0 };
+        string name = "", kind = "";
+        var (mtu, master, queues, permanentAddress, xdp) = (0, 0, 0, 0ul, default(XdpState));
         var attributes = message.Attributes<IfInfoMessage>();
         while (attributes.TryRead(out var attribute))
         {
-            link = link.With(attribute);
+            switch (attribute.Type)
+            {
+                case IFLA_IFNAME:
+                    name = attribute.Text;
+                    break;
+                case IFLA_MTU:
+                    mtu = attribute.Int32 ?? 0;
+                    break;
+                case IFLA_MASTER:
+                    master = attribute.Int32 ?? 0;
+                    break;
+                case IFLA_NUM_RX_QUEUES:
+                    queues = attribute.Int32 ?? 0;
+                    break;
+                case IFLA_PERM_ADDRESS:
+                    permanentAddress = attribute.HardwareAddress;
+                    break;
+                case IFLA_XDP:
+                    xdp = XdpState.Parse(attribute.Nested);
+                    break;
+                case IFLA_LINKINFO:
+                    kind = ParseKind(attribute.Nested);
+                    break;
+            }
         }
-        return link;
-    }
-
-    private NodeLink With(in NetlinkAttribute attribute)
-    {
-        switch (attribute.Type)
+        return new(body.Ifindex, name, kind)
         {
-            case IFLA_IFNAME:
-                return this with { Name = attribute.Text };
-            case IFLA_MTU:
-                return this with { Mtu = attribute.Int32 ?? 0 };
-            case IFLA_MASTER:
-                return this with { Master = attribute.Int32 ?? 0 };
-            case IFLA_NUM_RX_QUEUES:
-                return this with { ReceiveQueues = attribute.Int32 ?? 0 };
-            case IFLA_PERM_ADDRESS:
-                return this with { PermanentAddress = attribute.HardwareAddress };
-            case IFLA_XDP:
-                return this with { Xdp = XdpState.Parse(attribute.Nested) };
-            case IFLA_LINKINFO:
-                return this with { Kind = ParseKind(attribute.Nested) };
-            default:
-                return this;
-        }
+            Mtu = mtu,
+            IsUp = (body.Flags & IFF_UP) != 0,
+            IsLoopback = (body.Flags & IFF_LOOPBACK) != 0,
+            Master = master,
+            PermanentAddress = permanentAddress,
+            ReceiveQueues = queues,
+            Xdp = xdp,
+        };
     }
 
     private static string ParseKind(NetlinkAttributes attributes)

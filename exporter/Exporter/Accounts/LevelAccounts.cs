@@ -63,10 +63,9 @@ internal sealed class LevelAccounts(
     internal Account AcquireInterface(LabelValues name)
     {
         if (!_accounts.ContainsKey(name) && _accounts.Count >= plan.Reserved
-            && _accounts.Where(entry => entry.Value.Users == 0).OrderBy(entry => entry.Value.ReleasedAt).FirstOrDefault() is { Value: { } unused } last)
+            && _accounts.Where(entry => entry.Value.Users == 0).OrderBy(entry => entry.Value.ReleasedAt).FirstOrDefault() is { Value: not null } last)
         {
-            Retire(unused);
-            _accounts.Remove(last.Key);
+            RetireInterface(last.Key);
         }
         return Use(name, GroupRoom.Fixed);
     }

@@ -260,7 +260,7 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
         return JsonSerializer.SerializeToUtf8Bytes(
             new UplinksDocument(
                 _time.GetUtcNow(),
-                [.. (_table?.All ?? []).OrderBy(uplink => uplink.Link.Ifindex).Select(uplink => UplinksDocument.EntryOf(uplink, attaching?.NameOf(uplink)))],
+                [.. (_table?.All ?? []).OrderBy(uplink => uplink.Link.Ifindex).Select(uplink => UplinksDocument.EntryOf(uplink, attaching))],
                 [.. (loop?.WithoutSlot ?? []).Select(link => link.Name)]),
             UplinksDocumentContext.Default.UplinksDocument);
     }

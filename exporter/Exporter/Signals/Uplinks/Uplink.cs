@@ -63,6 +63,8 @@ internal sealed class Uplink(int slot, NodeLink link, DateTimeOffset since)
         (Ingress, Egress, Xdp) = (null, null, null);
     }
 
+    internal UplinkIdentity Identity => new(Link.Name, Link.PermanentAddress);
+
     /// <summary>Whether this interface is the one that was counted: of the same name, and where both have a permanent address of the same.</summary>
     internal static bool IsSame(UplinkIdentity known, NodeLink link) => known.Text == link.Name
         && (known.PermanentAddress == link.PermanentAddress || known.PermanentAddress == 0 || link.PermanentAddress == 0);

@@ -8,6 +8,8 @@ namespace Exporter.Signals.Uplinks;
 /// <summary>Brings the programs of each uplink into the state that the options want. Used by one thread at a time.</summary>
 internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTable table, UplinkOptions options, TimeProvider time, ILogger logger)
 {
+    private const string Going = "the interface is going away";
+
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
 
@@ -19,7 +21,7 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         {
             uplink.Egress = Ensure(uplink.Egress, uplink, TcDirection.Egress);
             problem = options.Hook == UplinkHook.Tcx ? CountByTc(uplink) : CountByXdp(uplink, isGeneric: options.Hook == UplinkHook.XdpGeneric);
-            Repin(uplink);
+            Pin(uplink);
         }
         catch (KernelException e)
         {
@@ -63,10 +65,14 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         _ => null,
     };
 
-    /// <summary>Why XDP cannot be attached by the looks of the interface; null: it may be tried.</summary>
-    internal static string? FindObstacle(NodeLink link, bool hasFrags, int? own)
+    /// <summary>The state of an interface that is there, as metrics and documents have it.</summary>
+    internal string StateOf(Uplink uplink) =>
+        uplink.Egress is null || NameOf(uplink) is null ? UplinkMetrics.Failed : uplink.Problem is null ? UplinkMetrics.Counted : UplinkMetrics.Fallback;
+
+    /// <summary>Why XDP cannot be attached by the looks of the interface, which has none of ours; null: it may be tried.</summary>
+    internal static string? FindObstacle(NodeLink link, bool hasFrags)
     {
-        if (link.Xdp.Mode != XdpMode.None && link.Xdp.ProgramId != own)
+        if (link.Xdp.Mode != XdpMode.None)
         {
             var holder = link.Xdp.ProgramId == 0 ? "several programs" : $"program {link.Xdp.ProgramId}{(BpfProgram.TryDescribe(link.Xdp.ProgramId) is var (name, user) ? $" ({name}, loaded by user {user})" : "")}";
             return $"{holder} has its XDP hook, {Options.EnumText.Lower(link.Xdp.Mode)}";
@@ -82,7 +88,7 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         Decide(uplink, byXdp: false);
         uplink.Xdp?.Dispose();
         uplink.Xdp = null;
-        return uplink is { Ingress: null } or { Egress: null } ? "the interface is going away" : null;
+        return uplink is { Ingress: null } or { Egress: null } ? Going : null;
     }
 
     private string? CountByXdp(Uplink uplink, bool isGeneric)
@@ -98,13 +104,13 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         Decide(uplink, byXdp: true);
         uplink.Ingress?.Dispose();
         uplink.Ingress = null;
-        return uplink.Egress is null ? "the interface is going away" : null;
+        return uplink.Egress is null ? Going : null;
     }
 
     /// <summary>Returns why it is not attached; null: it is.</summary>
     private string? TryAttach(Uplink uplink, bool isGeneric)
     {
-        if (FindObstacle(uplink.Link, programs.HasFrags, own: null) is { } obstacle)
+        if (FindObstacle(uplink.Link, programs.HasFrags) is { } obstacle)
         {
             return obstacle;
         }
@@ -118,7 +124,7 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
             uplink.Xdp = programs.Xdp.TryAttach(programs.Receive, uplink.Link.Ifindex, isGeneric);
             uplink.IsGeneric = isGeneric;
             uplink.Retry.Reset();
-            return uplink.Xdp is null ? "the interface is going away" : null;
+            return uplink.Xdp is null ? Going : null;
         }
         catch (BpfException e)
         {
@@ -148,7 +154,8 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         return programs.Tc.TryAttach(uplink.Link.Ifindex, direction);
     }
 
-    private static void Repin(Uplink uplink)
+    /// <summary>Pins what is not pinned: what was attached just now, and what somebody has removed the pin of.</summary>
+    private static void Pin(Uplink uplink)
     {
         foreach (var attachment in (TcAttachment?[])[uplink.Ingress, uplink.Egress])
         {

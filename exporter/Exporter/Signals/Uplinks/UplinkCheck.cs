@@ -19,7 +19,7 @@ internal static class UplinkCheck
         {
             using var client = new LinkClient();
             using var routes = new RouteClient();
-            var chosen = UplinkSelection.Choose(options, client.GetNodeLinks(), options.IsAuto ? routes.GetDefaultInterfaces() : new HashSet<int>());
+            var chosen = UplinkSelection.Find(options, client, routes);
             return chosen.Count == 0
                 ? [("uplinks", $"Uplinks:Interfaces means no interface of this node: {string.Join(", ", options.Names)}")]
                 : [.. chosen.SelectMany((link, index) => Describe(options, programs, link, hasSlot: index < UplinkSlots.Count))];
@@ -44,7 +44,7 @@ internal static class UplinkCheck
         {
             return $"received frames by {programs.Tc.Name}, sent frames by {programs.Tc.Name}";
         }
-        return UplinkAttaching.FindObstacle(link, programs.HasFrags, own: null) is { } obstacle
+        return UplinkAttaching.FindObstacle(link, programs.HasFrags) is { } obstacle
             ? $"received frames by {programs.Tc.Name}, since {obstacle}; sent frames by {programs.Tc.Name}"
             : $"received frames by {EnumText.Lower(options.Hook)} unless the driver refuses it, {(programs.HasFrags ? "also of several parts" : "in one part")}; sent frames by {programs.Tc.Name}";
     }

@@ -75,8 +75,7 @@ internal sealed partial class UplinkLoop(
 
     private void Reconcile()
     {
-        var links = _client.GetNodeLinks();
-        var chosen = UplinkSelection.Choose(options, links, options.IsAuto ? _routes.GetDefaultInterfaces() : new HashSet<int>());
+        var chosen = UplinkSelection.Find(options, _client, _routes);
         lock (lockObject)
         {
             Leave(chosen);
@@ -103,7 +102,7 @@ internal sealed partial class UplinkLoop(
                 }
                 continue;
             }
-            if (chosen.FirstOrDefault(link => link.Ifindex == uplink.Link.Ifindex) is { } link && Uplink.IsSame(new(uplink.Link.Name, uplink.Link.PermanentAddress), link))
+            if (chosen.FirstOrDefault(link => link.Ifindex == uplink.Link.Ifindex) is { } link && Uplink.IsSame(uplink.Identity, link))
             {
                 uplink.Link = link;
                 continue;
@@ -123,14 +122,13 @@ internal sealed partial class UplinkLoop(
         var without = new List<NodeLink>();
         foreach (var link in chosen)
         {
-            var identity = new UplinkIdentity(link.Name, link.PermanentAddress);
             var present = table.All.FirstOrDefault(uplink => uplink.LeftAt is null && uplink.Link.Ifindex == link.Ifindex);
-            if (present is not null && Uplink.IsSame(new(present.Link.Name, present.Link.PermanentAddress), link))
+            if (present is not null && Uplink.IsSame(present.Identity, link))
             {
                 continue;
             }
             // Another interface of that name has left just now, and its last counts are not read yet.
-            if (table.All.Any(uplink => uplink != present && uplink.Link.Name == link.Name && !Uplink.IsSame(new(uplink.Link.Name, uplink.Link.PermanentAddress), link)))
+            if (table.All.Any(uplink => uplink != present && uplink.Link.Name == link.Name && !Uplink.IsSame(uplink.Identity, link)))
             {
                 continue;
             }
@@ -164,11 +162,11 @@ internal sealed partial class UplinkLoop(
 
     private void Show(int chosen)
     {
-        var present = table.All.Where(uplink => uplink.LeftAt is null).ToList();
-        var whole = present.Where(uplink => uplink.Egress is not null && attaching.NameOf(uplink) is not null).ToList();
-        _metrics.Set(UplinkMetrics.Counted, whole.Count(uplink => uplink.Problem is null));
-        _metrics.Set(UplinkMetrics.Fallback, whole.Count(uplink => uplink.Problem is not null));
-        _metrics.Set(UplinkMetrics.Failed, present.Count - whole.Count);
+        var states = table.All.Where(uplink => uplink.LeftAt is null).CountBy(attaching.StateOf).ToDictionary();
+        foreach (var state in (string[])[UplinkMetrics.Counted, UplinkMetrics.Fallback, UplinkMetrics.Failed])
+        {
+            _metrics.Set(state, states.GetValueOrDefault(state));
+        }
         _metrics.Set(UplinkMetrics.NoSlot, WithoutSlot.Count);
         if (WithoutSlot.Count == 0)
         {

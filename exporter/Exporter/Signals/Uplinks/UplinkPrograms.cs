@@ -1,6 +1,7 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Attach;
 using Exporter.Bpf.Native;
+using Exporter.Signals.Objects;
 
 namespace Exporter.Signals.Uplinks;
 
@@ -15,6 +16,8 @@ internal sealed class UplinkPrograms : IDisposable
     private const string XdpLinksPart = "uplink_xdp_links";
     private const string XdpProgram = "podnet_uplink_xdp";
     private const string FragsProgram = "podnet_uplink_frags";
+    private const string InProgram = "podnet_uplink_in";
+    private const string OutProgram = "podnet_uplink_out";
 
     private static readonly MapSetPlan Plan = new(MapKind, new("", UplinkValue.Fields.Names), [MapKind, SlotsMap], new Dictionary<string, int>());
 
@@ -24,8 +27,8 @@ internal sealed class UplinkPrograms : IDisposable
     private UplinkPrograms(LoadedObject loaded, bool hasFrags, LoadContext context)
     {
         (_object, _maps, HasFrags) = (loaded, loaded[MapKind], hasFrags);
-        Pair = new(loaded.Current, "podnet_uplink_in", "podnet_uplink_out", PinPrefix);
-        Receive = loaded.Current.Program(hasFrags ? FragsProgram : XdpProgram);
+        Pair = new(loaded.Current, InProgram, OutProgram, PinPrefix);
+        Receive = loaded.Current.Program(Used(hasFrags));
         Tc = context.AttachTc(Pair);
         Xdp = new(context.Pins, XdpLinksPart);
         Values = [.. _maps.Previous.Prepend(_maps.Current).Select(maps => new PerCpuRows(maps[MapKind], maps.Layout, UplinkValue.Fields))];
@@ -89,12 +92,12 @@ internal sealed class UplinkPrograms : IDisposable
     /// <exception cref="BpfException">The kernel refuses it, or it does not let a frame pass.</exception>
     internal BpfObject LoadNext(byte[] elf)
     {
-        var next = _object.LoadNext(elf, opened => opened.Omit(HasFrags ? XdpProgram : FragsProgram));
+        var next = _object.LoadNext(elf, opened => opened.Omit(Used(!HasFrags)));
         try
         {
-            UplinkTrial.Run(next.Program(HasFrags ? FragsProgram : XdpProgram), UplinkTrial.XdpPass);
-            UplinkTrial.Run(next.Program("podnet_uplink_in"), UplinkTrial.TcNext);
-            UplinkTrial.Run(next.Program("podnet_uplink_out"), UplinkTrial.TcNext);
+            ProgramTrial.Run(next.Program(Used(HasFrags)), ProgramTrial.XdpPass);
+            ProgramTrial.Run(next.Program(InProgram), ProgramTrial.TcNext);
+            ProgramTrial.Run(next.Program(OutProgram), ProgramTrial.TcNext);
             return next;
         }
         catch
@@ -109,7 +112,7 @@ internal sealed class UplinkPrograms : IDisposable
     internal BpfObject Replace(BpfObject next)
     {
         Pair.Replace(next);
-        Receive = next.Program(HasFrags ? FragsProgram : XdpProgram);
+        Receive = next.Program(Used(HasFrags));
         return _object.Replace(next);
     }
 
@@ -121,7 +124,7 @@ internal sealed class UplinkPrograms : IDisposable
 
     private static UplinkPrograms Load(LoadContext context, bool hasFrags)
     {
-        var loaded = LoadedObject.Load(ObjectName, [Plan], context.Pins, opened => opened.Omit(hasFrags ? XdpProgram : FragsProgram));
+        var loaded = LoadedObject.Load(ObjectName, [Plan], context.Pins, opened => opened.Omit(Used(!hasFrags)));
         try
         {
             return new(loaded, hasFrags, context);
@@ -133,8 +136,11 @@ internal sealed class UplinkPrograms : IDisposable
         }
     }
 
-    private static IEnumerable<string> FindPinned(PinDirectory pins) =>
-        pins.List().Where(name => name.StartsWith(PinPrefix, StringComparison.Ordinal) || name.StartsWith(MapKind, StringComparison.Ordinal));
+    /// <summary>Maps, links and programs are all pinned under names that begin with the object's.</summary>
+    private static IEnumerable<string> FindPinned(PinDirectory pins) => pins.List().Where(name => name.StartsWith(ObjectName, StringComparison.Ordinal));
+
+    /// <summary>Of the two programs for XDP one is loaded.</summary>
+    private static string Used(bool hasFrags) => hasFrags ? FragsProgram : XdpProgram;
 
     /// <summary>Maps of another version say which interfaces it has counted.</summary>
     private void ContinueSlots()

@@ -8,6 +8,11 @@ internal static class UplinkSelection
     /// <summary>Chains of masters are short; a circle cannot be made, but a list is not read at one moment.</summary>
     private const int MaxDepth = 4;
 
+    /// <summary>Asks for the interfaces and, where the options want it, for the default routes, and chooses.</summary>
+    /// <exception cref="NetlinkException">The kernel did not answer.</exception>
+    internal static IReadOnlyList<NodeLink> Find(UplinkOptions options, LinkClient client, RouteClient routes) =>
+        Choose(options, client.GetNodeLinks(), options.IsAuto ? routes.GetDefaultInterfaces() : new HashSet<int>());
+
     /// <summary>Chooses interfaces in the order of their indexes.</summary>
     /// <param name="links">All interfaces of the namespace.</param>
     /// <param name="defaults">The indexes of the interfaces of default routes.</param>

@@ -69,7 +69,7 @@ internal sealed class UplinkTable(ArrayMap<UplinkSlots> map)
             // The next process reads the last counts of one that has left, under an index that no interface has.
             slots.Ifindex[uplink.Slot] = uplink.LeftAt is null ? (uint)uplink.Link.Ifindex : uint.MaxValue;
             slots.ByXdp[uplink.Slot] = uplink.ByXdp ? 1u : 0;
-            slots.Identity[uplink.Slot] = new(uplink.Link.Name, uplink.Link.PermanentAddress);
+            slots.Identity[uplink.Slot] = uplink.Identity;
         }
         map.Write(0, slots);
     }

@@ -7,7 +7,8 @@ namespace Exporter.Signals.Uplinks;
 /// <param name="WithoutSlot">Interfaces that are meant and not counted, since as many as can be are.</param>
 internal sealed record UplinksDocument(DateTimeOffset Time, IReadOnlyList<UplinkEntry> Uplinks, IReadOnlyList<string> WithoutSlot)
 {
-    internal static UplinkEntry EntryOf(Uplink uplink, string? hook)
+    /// <param name="attaching">Null: no session counts.</param>
+    internal static UplinkEntry EntryOf(Uplink uplink, UplinkAttaching? attaching)
     {
         var row = new ulong[UplinkRow.Fields.Count];
         uplink.Account?.Read(UplinkRow.Fields, row);
@@ -15,8 +16,8 @@ internal sealed record UplinksDocument(DateTimeOffset Time, IReadOnlyList<Uplink
         {
             Name = uplink.Link.Name,
             Ifindex = uplink.Link.Ifindex,
-            State = uplink.LeftAt is not null ? "gone" : hook is null || uplink.Egress is null ? UplinkMetrics.Failed : uplink.Problem is not null ? UplinkMetrics.Fallback : UplinkMetrics.Counted,
-            Hook = hook,
+            State = uplink.LeftAt is not null ? "gone" : attaching?.StateOf(uplink) ?? UplinkMetrics.Failed,
+            Hook = attaching?.NameOf(uplink),
             Problem = uplink.Problem,
             Since = uplink.Since,
             Driver = UplinkAttaching.DriverOf(uplink.Link),
