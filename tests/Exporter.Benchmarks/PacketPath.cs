@@ -31,11 +31,7 @@ internal static class PacketPath
     /// <summary>The least of many slices, in turn: what disturbs a measurement only ever adds to it.</summary>
     private static void Programs()
     {
-        using var stream = typeof(PacketPath).Assembly.GetManifestResourceStream("baseline.bpf.o")!;
-        var content = new byte[stream.Length];
-        stream.ReadExactly(content);
-        using var baseline = BpfObject.Open("baseline", content);
-        baseline.Load();
+        using var baseline = TestRuns.LoadBaseline();
         using var programs = TrafficPrograms.Load(1024);
         var (tcp, udp6) = (TcpPacket(), Udp6Packet());
         (string Name, BpfProgram Program, byte[] Packet)[] runs =
@@ -52,10 +48,7 @@ internal static class PacketPath
         {
             for (var i = 0; i < runs.Length; i++)
             {
-                // The kernel's own figure is in whole nanoseconds, which are too few for a ratio.
-                var started = Stopwatch.GetTimestamp();
-                runs[i].Program.TestRun(runs[i].Packet, default, Repeat);
-                least[i] = Math.Min(least[i], Stopwatch.GetElapsedTime(started).TotalNanoseconds / Repeat);
+                least[i] = Math.Min(least[i], TestRuns.Measure(runs[i].Program, runs[i].Packet, Repeat));
             }
         }
 

@@ -24,11 +24,7 @@ internal static class UplinkPath
 
     internal static void Run()
     {
-        using var stream = typeof(UplinkPath).Assembly.GetManifestResourceStream("baseline.bpf.o")!;
-        var content = new byte[stream.Length];
-        stream.ReadExactly(content);
-        using var baseline = BpfObject.Open("baseline", content);
-        baseline.Load();
+        using var baseline = TestRuns.LoadBaseline();
         using var uplink = BpfObject.OpenEmbedded("uplink");
         uplink.Load();
         Programs(baseline, uplink);
@@ -61,8 +57,8 @@ internal static class UplinkPath
                 var (least, leastOfEmpty) = (double.MaxValue, double.MaxValue);
                 for (var slice = 0; slice < Slices; slice++)
                 {
-                    least = Math.Min(least, Measure(program, frame));
-                    leastOfEmpty = Math.Min(leastOfEmpty, Measure(empty, frame));
+                    least = Math.Min(least, TestRuns.Measure(program, frame, Repeat));
+                    leastOfEmpty = Math.Min(leastOfEmpty, TestRuns.Measure(empty, frame, Repeat));
                 }
                 Table.Row($"{name}: {frameName}, over an empty program", least - leastOfEmpty, " ns", byXdp ? most : MostOfOthers);
             }
@@ -102,14 +98,6 @@ internal static class UplinkPath
         UplinkSlots slots = default;
         (slots.Ifindex[0], slots.ByXdp[0]) = ((uint)ifindex, byXdp ? 1u : 0);
         new ArrayMap<UplinkSlots>(uplink.Map("uplink_slots")).Write(0, slots);
-    }
-
-    /// <summary>The kernel's own figure is in whole nanoseconds, which are too few for a ratio.</summary>
-    private static double Measure(BpfProgram program, byte[] frame)
-    {
-        var started = Stopwatch.GetTimestamp();
-        program.TestRun(frame, default, Repeat);
-        return Stopwatch.GetElapsedTime(started).TotalNanoseconds / Repeat;
     }
 
     private static double Rate(Pod pod)

@@ -111,12 +111,7 @@ public sealed class OptionChangeTests : IDisposable
         await node.Exporter.GetPodsUntilAsync(pods => pods.Interfaces("web-0").Contains(first.Interface));
         first.Dispose();
 
-        using var second = new Pod();
-        await node.Exporter.WaitForAttachedAsync(second.Interface);
-        Shell.Ip($"addr add {hostAddress}/30 dev {second.Interface}");
-        Shell.Ip($"link set {second.Interface} up");
-        second.Namespace.Ip($"addr add {address}/30 dev eth0");
-        second.Namespace.Ip("link set eth0 up");
+        using var second = await node.Exporter.AddPodAgainAsync(hostAddress, address);
         // Its containers have been started again.
         node.Cluster.SetStatus("shop", "web-0", "Running", $"{address}");
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using Exporter.Bpf;
 using Exporter.Bpf.Native;
 using Exporter.Kernel.Tests.Support;
+using Exporter.Signals.Objects;
 using Exporter.Signals.Uplinks;
 
 namespace Exporter.Kernel.Tests;
@@ -37,7 +38,7 @@ public sealed class UplinkProgramTests : IDisposable
     /// <summary>Each program, what lets a frame pass, and the index of its values in the first slot.</summary>
     public static TheoryData<string, int, int> Programs => new()
     {
-        { "podnet_uplink_xdp", UplinkTrial.XdpPass, 0 }, { "podnet_uplink_frags", UplinkTrial.XdpPass, 0 }, { "podnet_uplink_in", UplinkTrial.TcNext, 0 }, { "podnet_uplink_out", UplinkTrial.TcNext, 1 },
+        { "podnet_uplink_xdp", ProgramTrial.XdpPass, 0 }, { "podnet_uplink_frags", ProgramTrial.XdpPass, 0 }, { "podnet_uplink_in", ProgramTrial.TcNext, 0 }, { "podnet_uplink_out", ProgramTrial.TcNext, 1 },
     };
 
     public void Dispose() => _object.Dispose();
@@ -104,7 +105,7 @@ public sealed class UplinkProgramTests : IDisposable
     [MemberData(nameof(Programs))]
     public void An_interface_without_a_slot_is_not_counted(string name, int verdict, int index)
     {
-        Publish(Loopback + 1, byXdp: verdict == UplinkTrial.XdpPass);
+        Publish(Loopback + 1, byXdp: verdict == ProgramTrial.XdpPass);
         Assert.Equal(verdict, _object.Program(name).TestRun(Packet.Ethernet().Ipv4().Udp().ToArray()).ReturnValue);
         _values.Read(index, _after);
         Assert.DoesNotContain(_after, count => count != 0);

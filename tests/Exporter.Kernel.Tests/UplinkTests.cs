@@ -148,7 +148,7 @@ public sealed class UplinkTests : IDisposable
     [InlineData("xdpgeneric")]
     public async Task The_hook_of_another_program_is_left_alone_and_taken_when_it_is_free(string option)
     {
-        using var foreign = new ForeignXdp(_uplink, option);
+        using var foreign = new ForeignXdp(_uplink.Name, option);
         var held = _uplink.XdpProgram;
 
         using var exporter = await StartAsync(_uplink, "xdp", isWhole: false);
@@ -217,8 +217,8 @@ public sealed class UplinkTests : IDisposable
         using var exporter = await StartAsync(_uplink, "xdp");
         var held = _uplink.XdpProgram;
 
-        Assert.ThrowsAny<Exception>(() => new ForeignXdp(_uplink, "xdpdrv"));
-        Assert.ThrowsAny<Exception>(() => new ForeignXdp(_uplink, "xdpgeneric"));
+        Assert.ThrowsAny<Exception>(() => new ForeignXdp(_uplink.Name, "xdpdrv"));
+        Assert.ThrowsAny<Exception>(() => new ForeignXdp(_uplink.Name, "xdpgeneric"));
 
         Assert.Equal(held, _uplink.XdpProgram);
     }
@@ -431,7 +431,7 @@ public sealed class UplinkTests : IDisposable
     [Fact]
     public async Task The_page_shows_each_interface_and_why_it_is_counted_otherwise()
     {
-        using var foreign = new ForeignXdp(_uplink, "xdpdrv");
+        using var foreign = new ForeignXdp(_uplink.Name, "xdpdrv");
         using var exporter = await StartAsync(_uplink, "xdp", isWhole: false);
         Send(_uplink, 3);
         await ScrapeUntilAsync(exporter, 3);

@@ -180,6 +180,26 @@ internal sealed partial class ExporterProcess : IDisposable
         }
     }
 
+    /// <summary>A pod with the IPv4 addresses of one that is gone, as when its sandbox is made again; up once it is counted.</summary>
+    internal async Task<Pod> AddPodAgainAsync(IPAddress hostAddress, IPAddress address)
+    {
+        var pod = new Pod();
+        try
+        {
+            await WaitForAttachedAsync(pod.Interface);
+            Shell.Ip($"addr add {hostAddress}/30 dev {pod.Interface}");
+            Shell.Ip($"link set {pod.Interface} up");
+            pod.Namespace.Ip($"addr add {address}/30 dev eth0");
+            pod.Namespace.Ip("link set eth0 up");
+            return pod;
+        }
+        catch
+        {
+            pod.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>What it has that keeps a BPF program attached: links, and the events that kprobes are.</summary>
     internal IReadOnlyList<string> FindAttachments() =>
     [

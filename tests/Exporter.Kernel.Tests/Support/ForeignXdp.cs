@@ -1,25 +1,32 @@
 namespace Exporter.Kernel.Tests.Support;
 
-/// <summary>Somebody else's XDP program on an uplink, attached by `ip`, without a link.</summary>
+/// <summary>Somebody else's XDP program on an interface, attached by `ip`, without a link.</summary>
 internal sealed class ForeignXdp : IDisposable
 {
-    private readonly string _interface;
-    private readonly string _option;
+    private readonly string[] _link;
 
-    /// <param name="option">xdpdrv or xdpgeneric.</param>
-    internal ForeignXdp(UplinkWire uplink, string option)
+    /// <param name="option">xdp, xdpdrv or xdpgeneric.</param>
+    /// <param name="ns">Where the interface is; null: here.</param>
+    internal ForeignXdp(string name, string option, NetworkNamespace? ns = null)
     {
-        (_interface, _option) = (uplink.Name, option);
+        string[] inside = ns is null ? [] : ["ip", "netns", "exec", ns.Name];
+        _link = [.. inside, "ip", "link", "set", "dev", name, option];
         var path = Path.GetTempFileName();
-        using (var stream = typeof(ForeignXdp).Assembly.GetManifestResourceStream("xdp.bpf.o")!)
-        using (var file = File.Create(path))
+        try
         {
-            stream.CopyTo(file);
+            using (var stream = typeof(ForeignXdp).Assembly.GetManifestResourceStream("xdp.bpf.o")!)
+            using (var file = File.Create(path))
+            {
+                stream.CopyTo(file);
+            }
+            // `ip` wants a BPF file system, which this namespace of mounts has for as long as the command runs.
+            Shell.Run("unshare", ["--mount", .. inside, "sh", "-c", $"mount -t bpf bpf /sys/fs/bpf && ip link set dev {name} {option} obj {path} sec xdp"]);
         }
-        // `ip` wants a BPF file system, which this namespace of mounts has for as long as the command runs.
-        Shell.Run("unshare", "--mount", "sh", "-c", $"mount -t bpf bpf /sys/fs/bpf && ip link set dev {_interface} {option} obj {path} sec xdp");
-        File.Delete(path);
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
-    public void Dispose() => Shell.TryRun("ip", "link", "set", "dev", _interface, _option, "off");
+    public void Dispose() => Shell.TryRun(_link[0], [.. _link[1..], "off"]);
 }
