@@ -7,6 +7,7 @@
 #ifndef PODNET_PACKET_H
 #define PODNET_PACKET_H
 
+#include <stdbool.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -20,6 +21,7 @@
 #define VLAN_HLEN	     4
 #define UDP_HLEN	     8
 #define SCTP_COMMON_HLEN     12
+#define IPV4_FRAGMENT_OFFSET 0x1fff
 #define IPV6_FRAGMENT_OFFSET 0xfff8
 
 /* Longer chains of extension headers are legal, and not seen in practice. */
@@ -29,11 +31,12 @@
 #define IPPROTO_SCTP 132
 #endif
 
-/* Where the transport header is, and whose it is. */
+/* Where the headers are, from the Ethernet header on, and whose the transport's is. */
 struct packet {
 	__u32 protocol;		/* IPPROTO_*, or PACKET_NOT_IP */
-	__u32 transport_offset; /* from the Ethernet header; 0 where there is none. Means nothing in a later IPv4
-				   fragment */
+	__u32 transport_offset; /* 0 where there is none. Means nothing in a later IPv4 fragment */
+	__u32 network_offset;
+	bool is_ipv6;
 };
 
 #define PACKET_NOT_IP 0xffff
@@ -77,6 +80,7 @@ static __always_inline struct packet parse_ipv4(const struct iphdr *ip, __u32 of
 		return packet;
 	packet.protocol = ip->protocol;
 	packet.transport_offset = offset + ip->ihl * 4;
+	packet.network_offset = offset;
 	return packet;
 }
 
@@ -128,6 +132,8 @@ static __always_inline struct packet parse_ipv6(struct __sk_buff *skb, __u32 off
 		return packet;
 	packet.protocol = ip->nexthdr;
 	packet.transport_offset = offset + sizeof(*ip);
+	packet.network_offset = offset;
+	packet.is_ipv6 = true;
 	if (is_ipv6_extension(packet.protocol)) {
 		skipped = skip_ipv6_extensions(skb, packet.protocol, packet.transport_offset);
 		packet.protocol = (__u32)skipped;

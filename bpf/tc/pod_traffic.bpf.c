@@ -22,6 +22,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "count_flow.h"
 #include "kernel.h"
 #include "loss.h"
 #include "maps.h"
@@ -250,10 +251,16 @@ static __noinline int count_any(struct __sk_buff *skb, struct traffic_direction 
 	load.last_len = load.bytes;
 	if (skb->gso_size)
 		measure_gso(skb, &packet, !transmit, &load);
-	if (direction)
-		add_load(direction, packet.protocol, &load);
-	else
+	if (!direction) {
 		count_loss(error, &load);
+		return TCX_NEXT;
+	}
+	add_load(direction, packet.protocol, &load);
+	if (flow_settings.is_on) {
+		struct flow_load flow = { .packets = load.packets, .bytes = load.bytes, .segments = load.segments };
+
+		count_flow_any(skb, &packet, &flow, transmit);
+	}
 	return TCX_NEXT;
 }
 
@@ -327,6 +334,8 @@ static __always_inline int count_packet(struct __sk_buff *skb, bool transmit)
 	count->segments++;
 	size->segments++;
 	size->bytes += skb->len;
+	if (flow_settings.is_on)
+		count_flow_plain(skb, transmit);
 	return TCX_NEXT;
 }
 

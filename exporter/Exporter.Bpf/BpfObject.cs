@@ -89,6 +89,27 @@ public sealed class BpfObject : IDisposable
         }
     }
 
+    /// <summary>Excludes a map from the load of the object: no program uses it that the verifier follows. Called before <see cref="Load"/>.</summary>
+    internal void OmitMap(string map)
+    {
+        var error = Libbpf.bpf_map__set_autocreate(FindMap(map), 0);
+        if (error < 0)
+        {
+            throw new BpfException($"exclude the map {map}", -error);
+        }
+    }
+
+    /// <summary>The names of all its maps.</summary>
+    internal IReadOnlyList<string> FindMapNames()
+    {
+        var names = new List<string>();
+        for (var map = Libbpf.bpf_object__next_map(_handle, 0); map != 0; map = Libbpf.bpf_object__next_map(_handle, map))
+        {
+            names.Add(Marshal.PtrToStringUTF8(Libbpf.bpf_map__name(map))!);
+        }
+        return names;
+    }
+
     /// <summary>Sets what the constants of a section start with; before <see cref="Load"/>.</summary>
     /// <param name="section">The section's name, as in .rodata.bounds.</param>
     /// <param name="value">As large as the section.</param>

@@ -80,8 +80,30 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     /// <summary>Whether the rows that <see cref="Read"/> has just returned were kept by an earlier process already.</summary>
     public bool HasKeptRows => _isReread;
 
+    /// <summary>Makes the row that a map is given, empty as it is, before programs count into it; null: none.</summary>
+    public Func<DrainedRow<TKey, TValue>>? FirstRow { get; set; }
+
     /// <summary>The map that programs count into now.</summary>
     internal BpfMap Active => _active;
+
+    /// <summary>Gives the active map its <see cref="FirstRow"/>, unless it has it. Before programs are attached that need it.</summary>
+    public void EnsureFirstRow()
+    {
+        if (FirstRow is { } make && !TryReadActive(make().Key, out _))
+        {
+            Put(_active, make());
+        }
+    }
+
+    /// <summary>Reads one row of the active map, which programs may be changing. Returns whether there is such a row.</summary>
+    public unsafe bool TryReadActive(TKey key, out TValue value)
+    {
+        fixed (TValue* found = &value)
+        {
+            var error = Libbpf.bpf_map_lookup_elem(_active.Fd, &key, found);
+            return error is 0 or -Errno.ENOENT ? error == 0 : throw new BpfException($"look into {_active.Name}", -error);
+        }
+    }
 
     /// <summary>
     /// Everything that was counted since the last call that was followed by <see cref="Clear"/>; of what an earlier process has left, only one
@@ -128,6 +150,10 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     /// </summary>
     private unsafe void Swap()
     {
+        if (FirstRow is { } make)
+        {
+            Put(_idle, make());
+        }
         var slot = 0;
         var fd = _idle.Fd;
         var error = Libbpf.bpf_map_update_elem(_slot.Fd, &slot, &fd, 0);
@@ -137,6 +163,16 @@ public sealed class DoubleBufferedMap<TKey, TValue>
         }
         (_active, _idle) = (_idle, _active);
         HasSwapped = true;
+    }
+
+    private static unsafe void Put(BpfMap map, DrainedRow<TKey, TValue> row)
+    {
+        var (key, value) = row;
+        var error = Libbpf.bpf_map_update_elem(map.Fd, &key, &value, 0);
+        if (error < 0)
+        {
+            throw new BpfException($"prepare the map {map.Name}", -error);
+        }
     }
 
     /// <summary>To user space, an array of maps has the ids of its maps.</summary>

@@ -10,7 +10,9 @@ public sealed class LoadedObject : IDisposable
 {
     private readonly Dictionary<string, MapGenerations> _maps = [];
 
-    private LoadedObject(string name, BpfObject loaded) => (Name, Current) = (name, loaded);
+    private readonly IReadOnlyList<MapSetPlan> _plans;
+
+    private LoadedObject(string name, IReadOnlyList<MapSetPlan> plans, BpfObject loaded) => (Name, _plans, Current) = (name, plans, loaded);
 
     public string Name { get; }
 
@@ -22,7 +24,7 @@ public sealed class LoadedObject : IDisposable
 
     /// <summary>Loads an object with the maps that are pinned for it, and with new ones for the other sets, which are pinned.</summary>
     /// <param name="name">Of the embedded object.</param>
-    /// <param name="plans">The sets of its maps; all other maps are the object's own.</param>
+    /// <param name="plans">The sets of its maps. Pairs of maps that are in none are not made, and all other maps are the object's own.</param>
     /// <param name="pins">Null: nothing is pinned.</param>
     /// <param name="prepare">Sets constants and omits programs, before the object is loaded.</param>
     /// <param name="elf">The object's content; null: the embedded one.</param>
@@ -31,11 +33,12 @@ public sealed class LoadedObject : IDisposable
     public static LoadedObject Load(string name, IReadOnlyList<MapSetPlan> plans, PinDirectory? pins = null, Action<BpfObject>? prepare = null, byte[]? elf = null)
     {
         var opened = elf is null ? BpfObject.OpenEmbedded(name) : BpfObject.Open(name, elf);
-        var loaded = new LoadedObject(name, opened);
+        var loaded = new LoadedObject(name, plans, opened);
         List<(MapSetPlan Plan, MapSet? Found)> sets = [];
         try
         {
             prepare?.Invoke(opened);
+            Prepare(opened, plans);
             foreach (var plan in plans)
             {
                 foreach (var (map, entries) in plan.MaxEntries)
@@ -70,6 +73,7 @@ public sealed class LoadedObject : IDisposable
         try
         {
             prepare?.Invoke(opened);
+            Prepare(opened, _plans);
             foreach (var maps in _maps.Values)
             {
                 maps.Current.OfferTo(opened);
@@ -99,6 +103,25 @@ public sealed class LoadedObject : IDisposable
         foreach (var maps in _maps.Values)
         {
             maps.Dispose();
+        }
+    }
+
+    /// <summary>Sets the constants of the sets of maps, and leaves out the pairs that no set has.</summary>
+    private static void Prepare(BpfObject opened, IReadOnlyList<MapSetPlan> plans)
+    {
+        foreach (var plan in plans)
+        {
+            if (plan.Constants is { } constants)
+            {
+                opened.SetConstants<byte>(constants.Section, constants.Value);
+            }
+        }
+        HashSet<string> planned = [.. plans.SelectMany(plan => plan.Maps)];
+        foreach (var pair in opened.FindMapNames().Select(PairNames.FindPair).OfType<string>().Where(pair => !planned.Contains(PairNames.Slot(pair))).ToList())
+        {
+            opened.OmitMap(PairNames.One(pair));
+            opened.OmitMap(PairNames.Other(pair));
+            opened.OmitMap(PairNames.Slot(pair));
         }
     }
 

@@ -7,6 +7,9 @@ namespace Exporter.Bpf;
 /// <param name="MaxEntries">How many entries some of them have, by their names; the others have as many as in the object.</param>
 public sealed record MapSetPlan(string Kind, MapLayout Layout, IReadOnlyList<string> Maps, IReadOnlyDictionary<string, int> MaxEntries)
 {
+    /// <summary>The section of the object's constants that is of this set, and what it is set to; null: there is none.</summary>
+    public (string Section, byte[] Value)? Constants { get; init; }
+
     /// <summary>Plans the set with a pair of maps (<see cref="DoubleBufferedMap{TKey, TValue}"/>) that is named as the kind.</summary>
     /// <param name="entries">How many rows each map of the pair has room for; null: as many as in the object.</param>
     /// <param name="others">The other maps of the set, and how many entries each has; null: as many as in the object.</param>

@@ -7,6 +7,7 @@ using System.Text.RegularExpressions;
 using Exporter.Bpf;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Signals;
+using Exporter.Signals.Flows;
 using Exporter.Signals.Handshakes;
 using Exporter.Signals.Traffic;
 using Exporter.Signals.Uplinks;
@@ -22,7 +23,7 @@ public sealed partial class ContractTests
     private static readonly string[] Architectures = ["x86", "arm64"];
 
     /// <summary>Headers that only the programs include.</summary>
-    private static readonly string[] PrivateHeaders = ["include/kernel.h", "include/maps.h", "include/packet.h"];
+    private static readonly string[] PrivateHeaders = ["include/kernel.h", "include/maps.h", "include/packet.h", "tc/count_flow.h"];
 
     /// <summary>Every structure of every shared header, the object that has it in its BTF, and its twin.</summary>
     private static readonly (string Header, string Object, string Structure, Type Twin)[] StructureTable =
@@ -32,6 +33,12 @@ public sealed partial class ContractTests
         ("tc/pod_traffic.h", "pod_traffic", "traffic_size", typeof(TrafficSize)),
         ("tc/pod_traffic.h", "pod_traffic", "traffic_direction", typeof(TrafficDirection)),
         ("tc/pod_traffic.h", "pod_traffic", "traffic_value", typeof(TrafficValue)),
+        ("tc/flow.h", "pod_traffic", "flow_key", typeof(FlowKey)),
+        ("tc/flow.h", "pod_traffic", "flow_half", typeof(FlowHalf)),
+        ("tc/flow.h", "pod_traffic", "flow_value", typeof(FlowValue)),
+        ("tc/flow.h", "pod_traffic", "flow_count", typeof(FlowCount)),
+        ("tc/flow.h", "pod_traffic", "flow_rest", typeof(FlowRest)),
+        ("tc/flow.h", "pod_traffic", "flow_settings", typeof(FlowSettings)),
         ("include/loss.h", "pod_traffic", "loss", typeof(Loss)),
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_key", typeof(HandshakeKey)),
         ("kprobe/tcp_handshake.h", "tcp_handshake", "handshake_duration", typeof(HandshakeDuration)),
@@ -143,6 +150,8 @@ public sealed partial class ContractTests
             Assert.Equal(traffic["TRAFFIC_MAX_INTERFACES"], btf.MapEntries("traffic_a"));
             Assert.Equal(traffic["TRAFFIC_MAX_INTERFACES"], btf.MapEntries("traffic_b"));
             Assert.Equal(Enum.GetValues<LossReason>().Length, btf.MapEntries("traffic_losses"));
+            Assert.Equal(Constants("tc/flow.h")["FLOW_MAX_ENTRIES"], btf.MapEntries("flows_a"));
+            Assert.Equal(Constants("tc/flow.h")["FLOW_MAX_ENTRIES"], btf.MapEntries("flows_b"));
         }
         var handshakes = Constants("kprobe/tcp_handshake.h");
         foreach (var btf in Architectures.Select(architecture => Btf.Read(architecture, "tcp_handshake")))
@@ -255,7 +264,8 @@ public sealed partial class ContractTests
 
     private static Type Primitive(string name) => name switch
     {
-        "char" => typeof(byte),
+        "char" or "unsigned char" => typeof(byte),
+        "unsigned short" => typeof(ushort),
         "unsigned int" => typeof(uint),
         "unsigned long long" => typeof(ulong),
         _ => throw new InvalidOperationException($"There is no twin of {name}"),
@@ -274,11 +284,9 @@ public sealed partial class ContractTests
 
         internal static IEnumerable<(string Name, int Offset, int Size)> Fields(Type type)
         {
-            // Filled with its own offsets, a structure shows where each field is by its value.
-            var offsets = Call<object>(nameof(Offsets), type, []);
-            return [.. InstanceFields(type)
-                .Select(field => (Name(field), Call<int>(nameof(FirstInt), field.FieldType, [field.GetValue(offsets)!]), Size(field.FieldType)))
-                .OrderBy(field => field.Item2)];
+            // Each of whose bytes is its own offset, a structure shows where each field is: once the low halves of offsets, and once the high ones.
+            var (low, high) = (Call<object>(nameof(Offsets), type, [0]), Call<object>(nameof(Offsets), type, [8]));
+            return [.. InstanceFields(type).Select(field => (Name(field), First(field, low) | (First(field, high) << 8), Size(field.FieldType))).OrderBy(field => field.Item2)];
         }
 
         internal static int Size(Type type) => Call<int>(nameof(SizeOf), type, []);
@@ -292,20 +300,22 @@ public sealed partial class ContractTests
         private static int SizeOf<T>()
             where T : unmanaged => Unsafe.SizeOf<T>();
 
-        private static object Offsets<T>()
+        private static int First(FieldInfo field, object structure) => Call<int>(nameof(FirstByte), field.FieldType, [field.GetValue(structure)!]);
+
+        private static object Offsets<T>(int shift)
             where T : unmanaged
         {
             T value = default;
-            var ints = MemoryMarshal.Cast<T, int>(new Span<T>(ref value));
-            for (var i = 0; i < ints.Length; i++)
+            var bytes = MemoryMarshal.AsBytes(new Span<T>(ref value));
+            for (var i = 0; i < bytes.Length; i++)
             {
-                ints[i] = i * sizeof(int);
+                bytes[i] = (byte)(i >> shift);
             }
             return value;
         }
 
-        private static int FirstInt<T>(T value)
-            where T : unmanaged => MemoryMarshal.Cast<T, int>(new Span<T>(ref value))[0];
+        private static int FirstByte<T>(T value)
+            where T : unmanaged => MemoryMarshal.AsBytes(new Span<T>(ref value))[0];
     }
 
     /// <summary>The types of an object file (https://docs.kernel.org/bpf/btf.html), as bpftool tells them.</summary>

@@ -204,6 +204,15 @@ internal static unsafe partial class Libbpf
     internal static partial int bpf_map__set_max_entries(nint map, uint entries);
 
     [LibraryImport(Library)]
+    internal static partial int bpf_map__set_autocreate(nint map, byte autocreate);
+
+    [LibraryImport(Library)]
+    internal static partial nint bpf_map__name(nint map);
+
+    [LibraryImport(Library)]
+    internal static partial nint bpf_object__next_map(BpfObjectHandle obj, nint map);
+
+    [LibraryImport(Library)]
     internal static partial int bpf_map__set_initial_value(nint map, void* data, nuint size);
 
     [LibraryImport(Library)]
