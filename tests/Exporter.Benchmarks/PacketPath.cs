@@ -100,7 +100,7 @@ internal static class PacketPath
         return Datagrams / Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
-    private static byte[] TcpPacket()
+    internal static byte[] TcpPacket()
     {
         var packet = new byte[54];
         (packet[12], packet[13], packet[14], packet[23], packet[46]) = (0x08, 0x00, 0x45, 6, 0x50);

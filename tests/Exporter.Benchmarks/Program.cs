@@ -1,6 +1,6 @@
 using Exporter.Benchmarks;
 
-// Prints the tables of docs/performance.md; with names, only those: packets, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server.
+// Prints the tables of docs/performance.md; with names, only those: packets, flows, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server.
 if (Environment.GetEnvironmentVariable("AGAINST") is { Length: > 0 } other)
 {
     await Comparison.RunAsync(Path.GetFullPath(other));
@@ -12,6 +12,10 @@ bool Wanted(string name) => args.Length == 0 || args.Contains(name);
 if (Wanted("packets"))
 {
     PacketPath.Run();
+}
+if (Wanted("flows"))
+{
+    FlowPath.Run();
 }
 if (Wanted("uplinks"))
 {

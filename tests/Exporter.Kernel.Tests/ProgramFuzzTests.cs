@@ -92,7 +92,7 @@ internal static class ReferenceParser
     /// <summary>The transport, and the bytes in front of its payload: 0 where it is not known, null where the packet contradicts itself or is a later fragment.</summary>
     internal static (Transport Transport, int? Headers) Parse(ReadOnlySpan<byte> frame)
     {
-        var (protocol, start) = ProtocolOf(frame);
+        var (_, protocol, start) = HeadersOf(frame);
         var transport = protocol switch
         {
             1 or 58 => Transport.Icmp,
@@ -117,8 +117,8 @@ internal static class ReferenceParser
         return (transport, headers >= frame.Length ? 0 : headers);
     }
 
-    /// <summary>The number of the protocol above IP, and where its header starts; null where it is not in this packet.</summary>
-    private static (int? Protocol, int? Start) ProtocolOf(ReadOnlySpan<byte> frame)
+    /// <summary>Where IP's header starts, the number of the protocol above it, and where its header starts; null where it is not in this packet.</summary>
+    internal static (int Network, int? Protocol, int? Start) HeadersOf(ReadOnlySpan<byte> frame)
     {
         var at = 14;
         var type = Word(frame, 12);
@@ -127,12 +127,13 @@ internal static class ReferenceParser
             type = Word(frame, at + 2);
             at += 4;
         }
-        return type switch
+        var (protocol, start) = type switch
         {
             0x0800 => Ipv4(frame, at),
             0x86dd => Ipv6(frame, at),
             _ => (null, null),
         };
+        return (at, protocol, start);
     }
 
     /// <summary>RFC 791 section 3.1.</summary>

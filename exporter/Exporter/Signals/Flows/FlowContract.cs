@@ -1,0 +1,159 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Exporter.Bpf;
+
+// The types of bpf/tc/flow.h, field by field. ContractTests compares them with the BTF of the built object.
+namespace Exporter.Signals.Flows;
+
+/// <summary>struct flow_key. Addresses and ports are in the order of the packet's bytes.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct FlowKey : IEquatable<FlowKey>
+{
+    public int Ifindex;
+    public FlowAddressBytes Local;
+    public FlowAddressBytes Remote;
+    public ushort LocalPort;
+    public ushort RemotePort;
+    public byte Family;
+    public byte Protocol;
+    public ushort Reserved;
+
+    /// <summary>FLOW_NO_FAMILY: the row of an interface, or of the map.</summary>
+    public const byte NoFamily = 0;
+
+    /// <summary>FLOW_IPV4.</summary>
+    public const byte Ipv4 = 4;
+
+    /// <summary>FLOW_IPV6.</summary>
+    public const byte Ipv6 = 6;
+
+    /// <summary>The row with the limits of the whole map.</summary>
+    public static FlowKey OfMap => default;
+
+    public readonly bool IsFlow => Family != NoFamily;
+
+    /// <summary>Whether an interface's row is of packets that its pod has sent: FLOW_TRANSMIT.</summary>
+    public readonly bool IsTransmit => Protocol == 0;
+
+    public static bool operator ==(in FlowKey left, in FlowKey right) => left.Equals(right);
+
+    public static bool operator !=(in FlowKey left, in FlowKey right) => !left.Equals(right);
+
+    public readonly bool Equals(FlowKey other) => Bytes(this).SequenceEqual(Bytes(other));
+
+    public override readonly bool Equals(object? obj) => obj is FlowKey other && Equals(other);
+
+    public override readonly int GetHashCode()
+    {
+        var hash = default(HashCode);
+        hash.AddBytes(Bytes(this));
+        return hash.ToHashCode();
+    }
+
+    private static ReadOnlySpan<byte> Bytes(in FlowKey key) => MemoryMarshal.AsBytes(new ReadOnlySpan<FlowKey>(in key));
+}
+
+/// <summary>An IPv4 address has its four bytes first.</summary>
+[InlineArray(16)]
+internal struct FlowAddressBytes
+{
+    private byte _first;
+}
+
+/// <summary>1 for each TCP flag that was set, from FIN up.</summary>
+[InlineArray(8)]
+internal struct FlowFlags
+{
+    private byte _first;
+
+    /// <summary>The flags as a TCP header has them.</summary>
+    public readonly byte Bits
+    {
+        get
+        {
+            var bits = 0;
+            for (var i = 0; i < 8; i++)
+            {
+                bits |= this[i] == 0 ? 0 : 1 << i;
+            }
+            return (byte)bits;
+        }
+    }
+}
+
+/// <summary>struct flow_half: what one end has sent.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct FlowHalf
+{
+    public ulong Packets;
+    public ulong Bytes;
+    public ulong Segments;
+    public FlowFlags Flags;
+
+    /// <summary>Low half of jiffies; 0: no packet.</summary>
+    public uint First;
+
+    public uint Last;
+    public uint Syns;
+    public uint Resets;
+    public uint InitialSeq;
+    public uint Connections;
+}
+
+/// <summary>struct flow_value.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct FlowValue
+{
+    public FlowHalf Transmit;
+    public uint SrttUs;
+    public uint RttMinUs;
+    public FlowHalf Receive;
+    public uint Retransmits;
+    public byte HasSocket;
+    public byte Origin;
+    public ushort Reserved;
+
+    /// <summary>Whether the pod has sent the first packet since the last swap.</summary>
+    public readonly bool IsFromPod => Origin == 0;
+
+    /// <summary>The words by names that stay the same whatever is added to the structure.</summary>
+    public static RowFields Fields { get; } = new("flows", [.. Half("transmit"), "transmit.rtt", .. Half("receive"), "socket"]);
+
+    private static IEnumerable<string> Half(string direction) =>
+        ((string[])["packets", "bytes", "segments", "flags", "times", "syns", "connections"]).Select(word => $"{direction}.{word}");
+}
+
+/// <summary>struct flow_count.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal record struct FlowCount(ulong Packets, ulong Bytes);
+
+/// <summary>FLOW_UNRECORDED counts.</summary>
+[InlineArray(6)]
+internal struct FlowUnrecorded
+{
+    private FlowCount _first;
+}
+
+/// <summary>struct flow_rest: the row of an interface and a direction; the limits are in the map's own row.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct FlowRest
+{
+    /// <summary>Indexed by FLOW_* and LOSS_*.</summary>
+    public FlowUnrecorded Unrecorded;
+
+    public ulong Inserts;
+    public uint MaxFlows;
+    public uint PodMax;
+    public uint PodShare;
+    public uint Reserved;
+    public ulong Reserved2;
+
+    /// <summary>A row of the map is a flow's or an interface's, by its key.</summary>
+    public static FlowRest Of(in FlowValue value) => RowFields.ValueOf<FlowRest>(RowFields.RowOf(value));
+
+    public readonly FlowValue AsValue() => RowFields.ValueOf<FlowValue>(RowFields.RowOf(this));
+}
+
+/// <summary>struct flow_settings.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal record struct FlowSettings(uint IsOn, uint Sampling);

@@ -1,0 +1,36 @@
+using Exporter.Options;
+
+namespace Exporter.Signals.Flows;
+
+/// <summary>How flows are counted.</summary>
+/// <param name="MaxFlowsPerPod">In percent of <paramref name="MaxFlows"/>.</param>
+/// <param name="Sampling">One in so many tuples.</param>
+internal sealed record FlowOptions(bool IsOn, TimeSpan Interval, int MaxFlows, int MaxFlowsPerPod, int Sampling)
+{
+    internal static FlowOptions Read(OptionReader reader) => new(
+        reader.Switch("Flows:Enabled", false, "Count the flows of pods, each a pair of addresses and ports, and write a record of each for every interval; needs Export:Sinks."),
+        reader.Duration(
+            "Flows:Interval",
+            TimeSpan.FromSeconds(10),
+            TimeSpan.FromMilliseconds(100),
+            TimeSpan.FromMinutes(5),
+            "Interval of flow records. It ends earlier when the map of flows would be full."),
+        reader.Number(
+            "Flows:MaxFlows",
+            32768,
+            64,
+            1 << 20,
+            "Most flows in an interval; each takes 0.5 KiB of kernel memory, whatever the number of CPUs. Packets of more flows are counted in rest records."),
+        reader.Number(
+            "Flows:MaxFlowsPerPod",
+            25,
+            1,
+            100,
+            "Most flows of a pod's interface in an interval, in percent of Flows:MaxFlows; an equal share of Flows:MaxFlows where that is more."),
+        reader.Number(
+            "Flows:Sampling",
+            1,
+            1,
+            1 << 20,
+            "Record one in so many connections, chosen by a hash of addresses and ports that is the same on every node; the packets of the others are counted in rest records."));
+}

@@ -1,0 +1,63 @@
+using System.Runtime.InteropServices;
+using Exporter.Bpf;
+using Exporter.Metrics;
+using Exporter.Signals.Objects;
+
+namespace Exporter.Signals.Flows;
+
+/// <summary>The maps that the packet programs count flows into; none of them is there where flows are off.</summary>
+internal sealed class LoadedFlows : LoadedSignal
+{
+    internal const string MapKind = "flows";
+
+    private const string SettingsSection = ".rodata.flows";
+
+    /// <param name="options">Of the start of the process.</param>
+    internal LoadedFlows(PacketObject packets, FlowOptions options, int maxInterfaces, Func<int, bool> isCommitted)
+    {
+        Limits = new(options, maxInterfaces);
+        if (!options.IsOn)
+        {
+            return;
+        }
+        Flows = new(packets[MapKind], MapKind, FlowValue.Fields, isCommitted);
+        Flows.Current.FirstRow = Limits.MakeRow;
+        Flows.Current.EnsureFirstRow();
+    }
+
+    internal override bool IsCounting => Flows is not null;
+
+    /// <summary>Null: flows are off.</summary>
+    internal SignalMaps<FlowKey, FlowValue>? Flows { get; }
+
+    internal FlowLimits Limits { get; }
+
+    internal override IEnumerable<int> Pairs => Flows?.Pairs ?? [];
+
+    internal override IReadOnlyList<MapUsage> Maps => Flows is { } flows ? [new(MapKind, flows.Current.MaxEntries, () => flows.Current.Entries)] : [];
+
+    /// <summary>The set of maps with room for so many flows, two rows for each interface and one for the map; 0.5 KiB of kernel memory each.</summary>
+    /// <returns>Null: flows are off.</returns>
+    internal static MapSetPlan? Plan(FlowOptions options, int maxInterfaces)
+    {
+        if (!options.IsOn)
+        {
+            return null;
+        }
+        var settings = new FlowSettings(IsOn: 1, Sampling: (uint)options.Sampling);
+        return MapSetPlan.OfPair(
+            MapKind,
+            new($"flows={options.MaxFlows},interfaces={maxInterfaces}", FlowValue.Fields.Names),
+            options.MaxFlows + (2 * maxInterfaces) + 1) with
+        {
+            Constants = (SettingsSection, MemoryMarshal.AsBytes(new ReadOnlySpan<FlowSettings>(in settings)).ToArray()),
+        };
+    }
+
+    internal override SignalDrain? Open(Signal signal, SessionContext context) => null;
+
+    /// <summary>The maps are the object's.</summary>
+    public override void Dispose()
+    {
+    }
+}
