@@ -28,6 +28,7 @@ public sealed partial class HouseTests
         "Exporter.Accounts",
         "Exporter.State",
         "Exporter.Pods",
+        "Exporter.Records",
         "Exporter.Metrics",
         "Exporter.Options",
         "Exporter.Health",
