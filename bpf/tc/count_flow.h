@@ -371,30 +371,48 @@ static __always_inline void read_socket(struct __sk_buff *skb, __be16 port, stru
 		value->rtt_min_us = tcp->rtt_min;
 }
 
-static __always_inline void add_flags(struct flow_half *half, const struct flow_tcp *tcp)
+/* Another connection begins with the tuple: all that was set is of the one before. */
+static __always_inline void age_flags(struct flow_half *half)
 {
-	/* Most segments have these, and most cache lines have them already. */
-	if ((tcp->flags & TCP_FLAG_ACK) && !half->flags[4])
-		half->flags[4] = 1;
-	if ((tcp->flags & TCP_FLAG_PSH) && !half->flags[3])
-		half->flags[3] = 1;
-	if (!(tcp->flags & ~(TCP_FLAG_ACK | TCP_FLAG_PSH)))
-		return;
 #pragma unroll
 	for (int i = 0; i < TCP_FLAGS; i++) {
-		if (tcp->flags & 1 << i)
-			half->flags[i] = 1;
+		if (half->flags[i])
+			half->flags[i] = FLOW_FLAG_EARLIER;
+	}
+}
+
+/* A SYN without ACK. It was sent before if it has the sequence number of the last one. */
+static __always_inline void begin_connection(struct flow_value *value, struct flow_half *half, __u32 seq)
+{
+	if (half->connections && half->initial_seq == seq)
+		return;
+	age_flags(&value->transmit);
+	age_flags(&value->receive);
+	half->initial_seq = seq;
+	__sync_fetch_and_add(&half->connections, 1);
+}
+
+static __always_inline void add_flags(struct flow_value *value, struct flow_half *half, const struct flow_tcp *tcp)
+{
+	/* Most segments have these, and most values have them already. */
+	if ((tcp->flags & TCP_FLAG_ACK) && half->flags[4] != FLOW_FLAG_SET)
+		half->flags[4] = FLOW_FLAG_SET;
+	if ((tcp->flags & TCP_FLAG_PSH) && half->flags[3] != FLOW_FLAG_SET)
+		half->flags[3] = FLOW_FLAG_SET;
+	if (!(tcp->flags & ~(TCP_FLAG_ACK | TCP_FLAG_PSH)))
+		return;
+	if (tcp->flags & TCP_FLAG_SYN) {
+		if (!(tcp->flags & TCP_FLAG_ACK))
+			begin_connection(value, half, tcp->seq);
+		__sync_fetch_and_add(&half->syns, 1);
 	}
 	if (tcp->flags & TCP_FLAG_RST)
 		__sync_fetch_and_add(&half->resets, 1);
-	if (!(tcp->flags & TCP_FLAG_SYN))
-		return;
-	if (!(tcp->flags & TCP_FLAG_ACK)) {
-		if (!half->syns || half->initial_seq != tcp->seq)
-			__sync_fetch_and_add(&half->connections, 1);
-		half->initial_seq = tcp->seq;
+#pragma unroll
+	for (int i = 0; i < TCP_FLAGS; i++) {
+		if (tcp->flags & 1 << i)
+			half->flags[i] = FLOW_FLAG_SET;
 	}
-	__sync_fetch_and_add(&half->syns, 1);
 }
 
 static __always_inline void add_flow(struct __sk_buff *skb, const struct flow_key *key, const struct flow_tcp *tcp,
@@ -435,7 +453,7 @@ static __always_inline void add_flow(struct __sk_buff *skb, const struct flow_ke
 		half->first = now;
 	half->last = now;
 	if (tcp->flags)
-		add_flags(half, tcp);
+		add_flags(value, half, tcp);
 }
 
 /* Of any packet, as packet.h has parsed it. */

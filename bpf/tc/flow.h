@@ -28,6 +28,10 @@
 #define FLOW_IPV4      4
 #define FLOW_IPV6      6
 
+/* A flag that was set in the last connection of the tuple, or in one before it alone. */
+#define FLOW_FLAG_SET	  1
+#define FLOW_FLAG_EARLIER 2
+
 #define FLOW_TRANSMIT 0
 #define FLOW_RECEIVE  1
 
@@ -60,7 +64,7 @@ struct flow_half {
 	__u64 packets;
 	__u64 bytes;
 	__u64 segments;
-	__u8 flags[8]; /* 1 for each TCP flag that was set, from FIN up */
+	__u8 flags[8]; /* of each TCP flag, from FIN up: FLOW_FLAG_SET or FLOW_FLAG_EARLIER; 0: never set */
 	__u32 first;
 	__u32 last;
 	__u32 syns;

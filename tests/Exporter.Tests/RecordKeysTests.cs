@@ -35,7 +35,8 @@ public sealed class RecordKeysTests
         from seenAt in Gen.Long[0, DateTime.MaxValue.Ticks]
         from network in Gen.ULong
         from names in Texts
-        from pod in Gen.Select(Text, Text, Texts, Gen.Bool, (ns, name, labels, isExcluded) => new PodIdentity(ns, name, new(labels), isExcluded))
+        from identity in Gen.Select(Text, Text, Texts, Gen.Bool, (ns, name, labels, isExcluded) => new PodIdentity(ns, name, new(labels), isExcluded))
+        from pod in Gen.Select(Text, Text, Gen.Bool, (workload, kind, isWithout) => identity with { Workload = workload, WorkloadKind = kind, IsWithoutFlows = isWithout })
         from isKnown in Gen.Bool
         from birth in Gen.ULong
         from uncounted in Gen.Select(Gen.ULong, Gen.ULong, Gen.Int[0, 3], (one, other, known) => new UncountedPackets((known & 1) == 0 ? null : one, (known & 2) == 0 ? null : other))

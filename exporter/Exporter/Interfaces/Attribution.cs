@@ -52,6 +52,8 @@ internal sealed partial class Attribution(InterfaceContext context, InterfaceRec
         var pod = context.Pods.Identify(owner);
         if (pod == owner.Pod || (pod is null && !context.Pods.IsWrong(owner)))
         {
+            // More may be known of it than the previous process has kept.
+            owner.Pod = pod ?? owner.Pod;
             return;
         }
         if (pod is null)

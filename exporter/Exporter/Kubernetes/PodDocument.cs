@@ -16,6 +16,8 @@ internal sealed record PodDocument : KubernetesObject
 
     private const string OptOut = "podnet.io/scrape";
 
+    private const string Flows = "podnet.io/flows";
+
     private const string Pod = "Pod";
 
     /// <summary>The limit for all labels of a pod together; most pods have some hundred characters.</summary>
@@ -53,6 +55,7 @@ internal sealed record PodDocument : KubernetesObject
             WorkloadKind = kind,
             Labels = KeptLabels,
             IsOptedOut = Metadata.Annotations?.GetValueOrDefault(OptOut) == "false",
+            IsWithoutFlows = Metadata.Annotations?.GetValueOrDefault(Flows) == "off",
         };
     }
 

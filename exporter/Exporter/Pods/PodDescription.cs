@@ -14,4 +14,7 @@ internal sealed record PodDescription(string Namespace, string Name)
 
     /// <summary>Whether the pod's annotation excludes it.</summary>
     internal bool IsOptedOut { get; init; }
+
+    /// <summary>Whether the pod's annotation keeps its flows out of records and edges.</summary>
+    internal bool IsWithoutFlows { get; init; }
 }

@@ -31,7 +31,12 @@ internal sealed class PodLabels
         pod.Namespace,
         pod.Name,
         ValuesOf(pod).MakeSafe(),
-        pod.IsOptedOut || _options.ExcludedNamespaces.Contains(pod.Namespace) || (_options.Namespaces.Count > 0 && !_options.Namespaces.Contains(pod.Namespace)));
+        pod.IsOptedOut || _options.ExcludedNamespaces.Contains(pod.Namespace) || (_options.Namespaces.Count > 0 && !_options.Namespaces.Contains(pod.Namespace)))
+    {
+        Workload = pod.Workload,
+        WorkloadKind = pod.WorkloadKind,
+        IsWithoutFlows = pod.IsWithoutFlows,
+    };
 
     /// <summary>The labels that series of this level have.</summary>
     internal LabelSet At(SeriesLevel level) => level == SeriesLevel.Interface ? LabelSet.OfInterfaces : new(_labels, [.. LabelsAt(level)]);

@@ -56,6 +56,9 @@ internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset S
         RecordKey.Write(writer, Uncounted.Transmitted);
         RecordKey.Write(writer, Uncounted.Received);
         RecordKey.Write(writer, (ulong?)BornAfter?.UtcTicks);
+        writer.Write(Pod?.Workload == Pod?.Name ? NameAgain : Pod?.Workload ?? "");
+        writer.Write(Pod?.WorkloadKind ?? "");
+        writer.Write(Pod?.IsWithoutFlows == true);
     });
 
     internal static InterfaceKey Read(byte[] key) => RecordKey.Read(key, reader =>
@@ -79,7 +82,16 @@ internal sealed record InterfaceKey(long Generation, Link Link, DateTimeOffset S
         {
             read = read with { Birth = reader.ReadUInt64(), Uncounted = new(RecordKey.ReadOptional(reader), RecordKey.ReadOptional(reader)) };
         }
-        return HasMore(reader) && RecordKey.ReadOptional(reader) is { } ticks ? read with { BornAfter = new((long)ticks, TimeSpan.Zero) } : read;
+        if (HasMore(reader) && RecordKey.ReadOptional(reader) is { } ticks)
+        {
+            read = read with { BornAfter = new((long)ticks, TimeSpan.Zero) };
+        }
+        if (HasMore(reader) && pod is not null)
+        {
+            var (workload, workloadKind, isWithoutFlows) = (reader.ReadString(), reader.ReadString(), reader.ReadBoolean());
+            read = read with { Pod = pod with { Workload = workload == NameAgain ? pod.Name : workload, WorkloadKind = workloadKind, IsWithoutFlows = isWithoutFlows } };
+        }
+        return read;
 
         static bool HasMore(BinaryReader reader) => reader.BaseStream.Position < reader.BaseStream.Length;
     });

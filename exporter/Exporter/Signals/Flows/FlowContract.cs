@@ -32,6 +32,8 @@ internal struct FlowKey : IEquatable<FlowKey>
 
     public readonly bool IsFlow => Family != NoFamily;
 
+    public readonly bool IsTcp => Protocol == 6;
+
     /// <summary>Whether an interface's row is of packets that its pod has sent: FLOW_TRANSMIT.</summary>
     public readonly bool IsTransmit => Protocol == 0;
 
@@ -60,24 +62,26 @@ internal struct FlowAddressBytes
     private byte _first;
 }
 
-/// <summary>1 for each TCP flag that was set, from FIN up.</summary>
+/// <summary>FLOW_FLAG_SET or FLOW_FLAG_EARLIER for each TCP flag, from FIN up; 0: it was never set.</summary>
 [InlineArray(8)]
 internal struct FlowFlags
 {
     private byte _first;
 
-    /// <summary>The flags as a TCP header has them.</summary>
-    public readonly byte Bits
+    /// <summary>The flags of all packets, as a TCP header has them.</summary>
+    public readonly byte Bits => Find(static flag => flag != 0);
+
+    /// <summary>The flags of the packets since the last SYN that began a connection.</summary>
+    public readonly byte CurrentBits => Find(static flag => flag == 1);
+
+    private readonly byte Find(Func<byte, bool> isWanted)
     {
-        get
+        var bits = 0;
+        for (var i = 0; i < 8; i++)
         {
-            var bits = 0;
-            for (var i = 0; i < 8; i++)
-            {
-                bits |= this[i] == 0 ? 0 : 1 << i;
-            }
-            return (byte)bits;
+            bits |= isWanted(this[i]) ? 1 << i : 0;
         }
+        return (byte)bits;
     }
 }
 

@@ -1,0 +1,153 @@
+using Exporter.Records;
+
+namespace Exporter.Signals.Flows;
+
+/// <summary>A flow as it is remembered from one interval to the next. Used by the drain alone.</summary>
+/// <param name="generation">Of the interface: its index may come back for another one.</param>
+internal sealed class Flow(long generation)
+{
+    private const byte Fin = 0x01, Syn = 0x02, Rst = 0x04, Ack = 0x10;
+
+    /// <summary>A SYN that is older has no answer.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
+    /// <summary>Of the connection that began last.</summary>
+    private byte _localFlags;
+
+    private byte _remoteFlags;
+    private uint? _initialSeq;
+    private DateTimeOffset _openedAt;
+
+    /// <summary>Of the socket's life, at the end of the interval before; null: not known.</summary>
+    private uint? _retransmits;
+
+    internal long Generation => generation;
+
+    internal bool IsLocalSource { get; private set; }
+
+    internal FlowOrientation Orientation { get; private set; }
+
+    internal DateTimeOffset? Start { get; private set; }
+
+    internal DateTimeOffset LastPacket { get; private set; }
+
+    /// <summary>Null for all but TCP.</summary>
+    internal FlowState? State { get; private set; }
+
+    /// <summary>Whether the connection is over, or did not come about: a record has said so.</summary>
+    internal bool HasEnded => State is FlowState.Closed or FlowState.Refused or FlowState.Unanswered;
+
+    private byte SourceFlags => IsLocalSource ? _localFlags : _remoteFlags;
+
+    private byte DestinationFlags => IsLocalSource ? _remoteFlags : _localFlags;
+
+    /// <summary>Takes the packets of an interval.</summary>
+    /// <param name="isNew">Whether this is its first interval.</param>
+    /// <param name="wasSilent">Whether it is known that the tuple had no packet for as long as makes a flow idle.</param>
+    /// <param name="guess">Which end has begun, where no packet shows it.</param>
+    internal FlowSight See(in FlowKey key, in FlowValue value, bool isNew, bool wasSilent, in FlowClock clock, Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> guess)
+    {
+        var first = clock.TimeOf(Earliest(value.Transmit.First, value.Receive.First, clock));
+        var last = clock.TimeOf(Latest(value.Transmit.Last, value.Receive.Last, clock));
+        var connections = key.IsTcp ? SeeTcp(key, value, isNew, wasSilent, first, guess) : SeeOther(value, isNew, first);
+        LastPacket = last;
+        var before = State;
+        State = key.IsTcp ? FindState(clock.ReadAt) : null;
+        return new(
+            IsLocalSource,
+            Orientation,
+            State,
+            State == before && connections == 0 ? null : State switch
+            {
+                FlowState.Refused => FlowEndReason.Reset,
+                FlowState.Closed => ((_localFlags | _remoteFlags) & Rst) != 0 ? FlowEndReason.Reset : FlowEndReason.Fin,
+                _ => null,
+            },
+            connections,
+            Start,
+            FindRetransmits(value, connections));
+    }
+
+    /// <summary>An interval without a packet. Returns whether there is something to say of it.</summary>
+    /// <param name="isIdle">Whether it is over for want of packets.</param>
+    internal bool TryMiss(in FlowClock clock, bool isIdle, out FlowSight sight)
+    {
+        var before = State;
+        State = before == FlowState.Opening ? FindState(clock.ReadAt) : before;
+        var ends = isIdle && !HasEnded;
+        sight = new(IsLocalSource, Orientation, State, ends ? FlowEndReason.Idle : null, 0, Start, null);
+        return ends || State != before;
+    }
+
+    private uint SeeTcp(in FlowKey key, in FlowValue value, bool isNew, bool wasSilent, DateTimeOffset first, Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> guess)
+    {
+        var (local, remote) = (value.Transmit, value.Receive);
+        var (begun, isLocal) = local.Connections > 0 ? (local, true) : (remote, false);
+        // A SYN that is repeated in a later interval is of the connection that it has begun.
+        var connections = begun.Connections - (begun.Connections > 0 && !isNew && State == FlowState.Opening && _initialSeq == begun.InitialSeq ? 1u : 0);
+        if (connections > 0)
+        {
+            (IsLocalSource, Orientation, Start, _openedAt, _initialSeq) = (isLocal, FlowOrientation.Syn, first, first, begun.InitialSeq);
+            (_localFlags, _remoteFlags, State, _retransmits) = (0, 0, null, isLocal ? 0 : null);
+        }
+        else if (isNew)
+        {
+            // The SYN was not seen, but maybe its answer.
+            (IsLocalSource, Orientation) = (local.Flags.CurrentBits & (Syn | Ack), remote.Flags.CurrentBits & (Syn | Ack)) switch
+            {
+                (_, Syn | Ack) when remote.Syns > 0 => (true, FlowOrientation.Syn),
+                (Syn | Ack, _) when local.Syns > 0 => (false, FlowOrientation.Syn),
+                _ => guess(key),
+            };
+            connections = wasSilent ? 1u : 0;
+        }
+        _localFlags |= local.Flags.CurrentBits;
+        _remoteFlags |= remote.Flags.CurrentBits;
+        return connections;
+    }
+
+    private uint SeeOther(in FlowValue value, bool isNew, DateTimeOffset first)
+    {
+        if (isNew)
+        {
+            (IsLocalSource, Orientation, Start) = (value.IsFromPod, FlowOrientation.First, first);
+        }
+        return isNew ? 1u : 0;
+    }
+
+    private FlowState FindState(DateTimeOffset now)
+    {
+        var (source, destination) = (SourceFlags, DestinationFlags);
+        if (((source | destination) & Rst) != 0)
+        {
+            return (source & Syn) != 0 && (destination & Rst) != 0 && (destination & Syn) == 0 && (source & Fin) == 0 ? FlowState.Refused : FlowState.Closed;
+        }
+        if ((source & destination & Fin) != 0)
+        {
+            return FlowState.Closed;
+        }
+        if ((destination & Syn) != 0)
+        {
+            return (source & Ack) != 0 ? FlowState.Open : FlowState.HalfOpen;
+        }
+        return (source & Syn) == 0 || destination != 0 ? FlowState.Open : now - _openedAt < Patience ? FlowState.Opening : FlowState.Unanswered;
+    }
+
+    /// <summary>Of the pod's own socket. A new connection has a new one.</summary>
+    private uint? FindRetransmits(in FlowValue value, uint connections)
+    {
+        if (value.HasSocket == 0)
+        {
+            return null;
+        }
+        var before = connections > 0 || value.Retransmits < _retransmits ? 0 : _retransmits;
+        _retransmits = value.Retransmits;
+        return before is { } known ? value.Retransmits - known : null;
+    }
+
+    private static uint Earliest(uint one, uint other, in FlowClock clock) =>
+        one == 0 ? other : other == 0 ? one : clock.Ticks - one > clock.Ticks - other ? one : other;
+
+    private static uint Latest(uint one, uint other, in FlowClock clock) =>
+        one == 0 ? other : other == 0 ? one : clock.Ticks - one < clock.Ticks - other ? one : other;
+}

@@ -1,0 +1,11 @@
+namespace Exporter.Signals.Flows;
+
+/// <summary>The time of packets, by the ticks that the kernel has stamped them with.</summary>
+/// <param name="ReadAt">When the rows were read.</param>
+/// <param name="Ticks">The low half of jiffies at that time.</param>
+/// <param name="Rate">Ticks a second.</param>
+internal readonly record struct FlowClock(DateTimeOffset ReadAt, uint Ticks, int Rate)
+{
+    /// <summary>The time of a stamp that is not after the reading. Ticks may have wrapped in between.</summary>
+    internal DateTimeOffset TimeOf(uint stamp) => ReadAt - TimeSpan.FromTicks((long)(Ticks - stamp) * TimeSpan.TicksPerSecond / Rate);
+}
