@@ -35,7 +35,7 @@ internal sealed class FlowRecord
     /// <summary>The protocol's number (IANA).</summary>
     internal byte Protocol { get; set; }
 
-    /// <summary>Of ICMP and ICMPv6, a reply's type mapped to its request's; null for all else.</summary>
+    /// <summary>Of ICMP and ICMPv6, the type of the source's messages: a reply's where the source is the end that replied. Null for all else.</summary>
     internal byte? IcmpType { get; set; }
 
     internal byte? IcmpCode { get; set; }

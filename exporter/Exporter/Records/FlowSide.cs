@@ -27,6 +27,6 @@ internal struct FlowSide
     /// <summary>The address behind a translation, as of a Service; none where the address was not translated.</summary>
     internal FlowAddress NatAddress;
 
-    /// <summary>Written with <see cref="NatAddress"/>.</summary>
+    /// <summary>Written with <see cref="NatAddress"/> where <see cref="HasPort"/> says so.</summary>
     internal ushort NatPort;
 }

@@ -18,6 +18,9 @@ internal static class RecordText
     internal static string Name<T>(T value)
         where T : struct, Enum => EnumText.Lower(value).Replace('-', '_');
 
+    /// <summary>The value of event.dataset.</summary>
+    internal static string NameOf(RecordDataset dataset) => $"podnet.{Name(dataset)}";
+
     /// <summary>The names of all values of an enum whose values are 0, 1, 2 and so on, by value.</summary>
     internal static JsonEncodedText[] Names<T>()
         where T : struct, Enum => [.. Enum.GetValues<T>().Select(value => Encode(Name(value)))];
