@@ -16,6 +16,7 @@ public static class Errno
     public const int EMFILE = 24;
     public const int ENOSPC = 28;
     public const int ENOSYS = 38;
+    public const int EPROTONOSUPPORT = 93;
     public const int EOPNOTSUPP = 95;
     public const int ENOBUFS = 105;
 
@@ -42,6 +43,7 @@ public static class Errno
         EMFILE => nameof(EMFILE),
         ENOSPC => nameof(ENOSPC),
         ENOSYS => nameof(ENOSYS),
+        EPROTONOSUPPORT => nameof(EPROTONOSUPPORT),
         EOPNOTSUPP => nameof(EOPNOTSUPP),
         ENOBUFS => nameof(ENOBUFS),
         _ => null,

@@ -5,7 +5,8 @@ using static Exporter.Bpf.Netlink.Rtnetlink;
 namespace Exporter.Bpf.Netlink;
 
 /// <summary>
-/// A socket that asks rtnetlink and waits for the answer, in the network namespace of the thread that opened it. Used by one thread at a time.
+/// A socket that asks rtnetlink, or another netlink family, and waits for the answer, in the network namespace of the thread that opened it. Used by one
+/// thread at a time.
 /// </summary>
 internal sealed unsafe class NetlinkChannel : IDisposable
 {
@@ -19,9 +20,10 @@ internal sealed unsafe class NetlinkChannel : IDisposable
     /// <summary>Whether the kernel said in the last answer that it was inconsistent (NLM_F_DUMP_INTR).</summary>
     private bool _interrupted;
 
-    internal NetlinkChannel()
+    /// <param name="family">NETLINK_ROUTE or NETLINK_NETFILTER.</param>
+    internal NetlinkChannel(int family = Libc.NETLINK_ROUTE)
     {
-        _socket = NetlinkSocket.Open();
+        _socket = NetlinkSocket.Open(family);
         // Without strict checking the kernel would ignore IFA_TARGET_NETNSID and answer for this namespace.
         foreach (var option in (ReadOnlySpan<int>)[Libc.NETLINK_GET_STRICT_CHK, Libc.NETLINK_EXT_ACK, Libc.NETLINK_CAP_ACK])
         {

@@ -3,12 +3,12 @@ using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf.Netlink;
 
-/// <summary>An open AF_NETLINK socket to rtnetlink in the network namespace of the opening thread.</summary>
+/// <summary>An open AF_NETLINK socket in the network namespace of the opening thread, to rtnetlink unless another family is asked for.</summary>
 internal static unsafe class NetlinkSocket
 {
-    internal static FileDescriptor Open()
+    internal static FileDescriptor Open(int family = Libc.NETLINK_ROUTE)
     {
-        var fd = Libc.socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, Libc.NETLINK_ROUTE);
+        var fd = Libc.socket(Libc.AF_NETLINK, Libc.SOCK_RAW | Libc.SOCK_CLOEXEC, family);
         if (fd.IsInvalid)
         {
             throw Failure("open a netlink socket", fd);

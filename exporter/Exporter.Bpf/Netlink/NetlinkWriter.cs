@@ -46,6 +46,13 @@ internal ref struct NetlinkWriter
         _length = Align(_length + AttributeHeaderLength + Unsafe.SizeOf<T>());
     }
 
+    internal void Attribute(ushort type, ReadOnlySpan<byte> value)
+    {
+        AttributeHeader(type, value.Length);
+        value.CopyTo(_buffer[(_length + AttributeHeaderLength)..]);
+        _length = Align(_length + AttributeHeaderLength + value.Length);
+    }
+
     /// <summary>A string with its terminating zero.</summary>
     internal void Attribute(ushort type, string value)
     {
