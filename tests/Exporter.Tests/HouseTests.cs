@@ -29,6 +29,7 @@ public sealed partial class HouseTests
         "Exporter.State",
         "Exporter.Pods",
         "Exporter.Records",
+        "Exporter.Peers",
         "Exporter.Metrics",
         "Exporter.Options",
         "Exporter.Health",
