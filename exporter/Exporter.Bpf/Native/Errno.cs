@@ -15,10 +15,12 @@ public static class Errno
     public const int EINVAL = 22;
     public const int EMFILE = 24;
     public const int ENOSPC = 28;
+    public const int EPIPE = 32;
     public const int ENOSYS = 38;
     public const int EPROTONOSUPPORT = 93;
     public const int EOPNOTSUPP = 95;
     public const int ENOBUFS = 105;
+    public const int EDQUOT = 122;
 
     /// <summary>The name as the manual pages have it, with the C library's text: <c>EPERM: Operation not permitted</c>.</summary>
     public static string Describe(int errno)

@@ -23,6 +23,7 @@ internal static unsafe partial class Libc
     internal const int MSG_TRUNC = 0x20;
     internal const int EFD_CLOEXEC = 0x80000;
     internal const short POLLIN = 1;
+    internal const short POLLOUT = 4;
     internal const short POLLRDHUP = 0x2000;
     internal const int EPOLL_CLOEXEC = 0x80000;
     internal const int EPOLL_CTL_ADD = 1;
@@ -251,7 +252,7 @@ internal static unsafe partial class Libc
     internal static partial FileDescriptor eventfd(uint initial, int flags);
 
     [LibraryImport(Library, SetLastError = true)]
-    internal static partial nint write(FileDescriptor fd, void* buffer, nuint length);
+    internal static partial nint write(SafeHandle fd, void* buffer, nuint length);
 
     [LibraryImport(Library, SetLastError = true)]
     internal static partial int poll(pollfd* fds, nuint count, int timeoutMilliseconds);

@@ -1,0 +1,47 @@
+using System.Runtime.InteropServices;
+using Exporter.Bpf.Native;
+
+namespace Exporter.Bpf;
+
+/// <summary>
+/// write(2) for pipes and terminals. .NET's own streams do not say how much was written before an error, and the console's hides a closed pipe.
+/// </summary>
+public static unsafe class RawOutput
+{
+    /// <summary>PIPE_BUF, pipe(7): so many bytes do not block where poll(2) found a pipe writable.</summary>
+    public const int AtomicBytes = 4096;
+
+    /// <summary>Waits until a write would not block, or would fail.</summary>
+    /// <returns>False: it still would.</returns>
+    public static bool WaitUntilWritable(SafeHandle file, TimeSpan patience)
+    {
+        var isHeld = false;
+        try
+        {
+            file.DangerousAddRef(ref isHeld);
+            var poll = new Libc.pollfd { fd = (int)file.DangerousGetHandle(), events = Libc.POLLOUT };
+            return Libc.poll(&poll, 1, (int)patience.TotalMilliseconds) != 0;
+        }
+        finally
+        {
+            if (isHeld)
+            {
+                file.DangerousRelease();
+            }
+        }
+    }
+
+    /// <summary>Writes as many bytes as the kernel takes at once.</summary>
+    /// <param name="errno">Zero where some were written; 0 with no bytes: interrupted, or a write would block.</param>
+    /// <returns>The bytes that were written.</returns>
+    public static int Write(SafeHandle file, ReadOnlySpan<byte> bytes, out int errno)
+    {
+        fixed (byte* start = bytes)
+        {
+            var written = Libc.write(file, start, (nuint)bytes.Length);
+            errno = written >= 0 ? 0 : Marshal.GetLastPInvokeError();
+            errno = errno is Errno.EAGAIN or Errno.EINTR ? 0 : errno;
+            return (int)Math.Max(written, 0);
+        }
+    }
+}
