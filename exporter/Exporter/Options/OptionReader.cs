@@ -80,6 +80,18 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             isLive,
             previous);
 
+    /// <summary>Reads a size in bytes, which can be written with KiB, MiB or GiB.</summary>
+    internal long Size(string key, long byDefault, long least, long most, string description, bool isLive = false)
+    {
+        var range = $"{ByteSize.Write(least)} to {ByteSize.Write(most)}";
+        var schema = $$"""{"type": ["string", "integer", "null"], "pattern": "{{ByteSize.Pattern}}", "minimum": {{least}}, "maximum": {{most}}}""";
+        return Read(key, range, byDefault, ByteSize.Write(byDefault), description, schema, text =>
+            ByteSize.TryParse(text) is not { } value ? throw new FormatException($"is not a size; write a whole number of bytes, KiB, MiB or GiB, like {ByteSize.Write(byDefault)}")
+            : value >= least && value <= most ? value
+            : throw new FormatException($"is out of range; it can be from {range}"),
+            isLive);
+    }
+
     internal bool Switch(string key, bool byDefault, string description) =>
         Read(key, "true, false", byDefault, byDefault ? "true" : "false", description, """{"type": ["boolean", "null"]}""", text =>
             bool.TryParse(text, out var value) ? value : throw new FormatException("is not one of true, false"));
