@@ -1,0 +1,76 @@
+using Exporter.Export;
+using Exporter.Options;
+using Exporter.Tests.Support;
+
+namespace Exporter.Tests;
+
+public sealed class ExportOptionsTests
+{
+    [Fact]
+    public void Without_any_setting_nothing_is_exported()
+    {
+        var options = Read();
+
+        Assert.Empty(options.Sinks);
+        Assert.Equal(32 << 20, options.MaxMemory);
+        Assert.Equal(new FileSinkOptions("", 100 << 20, 5, false), options.File);
+    }
+
+    [Theory]
+    [InlineData("file,stdout")]
+    [InlineData(" File ; stdout ")]
+    public void Sinks_are_separated_by_commas_or_as_other_lists_are(string text) =>
+        Assert.Equal(["file", "stdout"], Read(("Export:Sinks", text), ("File:Path", "/a")).Sinks);
+
+    [Theory]
+    [InlineData("12582912", 12 << 20)]
+    [InlineData("12 MiB", 12 << 20)]
+    [InlineData("12mib", 12 << 20)]
+    [InlineData("8192KiB", 8 << 20)]
+    [InlineData("4GiB", 4L << 30)]
+    public void A_size_is_bytes_or_has_a_unit(string text, long bytes)
+    {
+        Assert.Equal(bytes, Read(("Export:MaxMemory", text)).MaxMemory);
+        Assert.Matches(ByteSize.Pattern, text);
+    }
+
+    [Theory]
+    [InlineData("Export:MaxMemory", "32", "is out of range; it can be from 8MiB to 4GiB")]
+    [InlineData("Export:MaxMemory", "99999999999GiB", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
+    [InlineData("Export:MaxMemory", "1.5GiB", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
+    [InlineData("Export:MaxMemory", "MiB", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
+    [InlineData("Export:MaxMemory", "-1", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
+    [InlineData("Export:Sinks", "stdout, kafkaesque", "has 'kafkaesque', which is not a sink; the sinks are file, stdout")]
+    [InlineData("Export:Sinks", "stdout,stdout", "has stdout twice; name each sink once")]
+    [InlineData("Export:Sinks", "file", "has file, and File:Path is not set; set it to an absolute path")]
+    [InlineData("File:Path", "flows.json", "is not the absolute path of a file; write one that begins with / and does not end in /")]
+    [InlineData("File:Path", "/flows/", "is not the absolute path of a file; write one that begins with / and does not end in /")]
+    [InlineData("File:MaxFiles", "1", "is not a whole number from 2 to 1000")]
+    public void An_error_says_what_is_wrong_and_what_can_be_written(string key, string text, string error)
+    {
+        var reader = TestOptions.Reader((key, text));
+        ExportOptions.Read(reader);
+
+        Assert.Equal($"{key}: '{text}' {error}.", Assert.Single(reader.Errors));
+    }
+
+    [Theory]
+    [InlineData(0, "0")]
+    [InlineData(1023, "1023")]
+    [InlineData(1024, "1KiB")]
+    [InlineData(1536 << 10, "1536KiB")]
+    [InlineData(3L << 30, "3GiB")]
+    public void A_size_is_written_as_it_is_read(long size, string text)
+    {
+        Assert.Equal(text, ByteSize.Write(size));
+        Assert.Equal(size, ByteSize.TryParse(text));
+    }
+
+    private static ExportOptions Read(params (string Key, string? Value)[] settings)
+    {
+        var reader = TestOptions.Reader(settings);
+        var options = ExportOptions.Read(reader);
+        Assert.Empty(reader.Errors);
+        return options;
+    }
+}
