@@ -24,6 +24,7 @@ public sealed partial class HouseTests
         "Exporter.Signals.Uplinks",
         "Exporter.Signals",
         "Exporter.Signals.Objects",
+        "Exporter.Export",
         "Exporter.Exposition",
         "Exporter.Accounts",
         "Exporter.State",
