@@ -180,6 +180,21 @@ public sealed class ExportCursorTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_stop_cuts_a_pause_short_for_one_more_attempt()
+    {
+        var isFull = true;
+        _a.Before = (_, _) => isFull ? throw new SinkException("full") : Task.CompletedTask;
+        await StartAsync();
+        _lines.Fill(1);
+        await _time.NextPauseAsync();
+
+        isFull = false;
+        await StopAsync();
+
+        Assert.Equal(["Flow 0 ", "end 1 a 1 8 1 1 0"], await _a.NextLinesAsync(2));
+    }
+
+    [Fact]
     public async Task Losses_are_logged_when_they_begin_and_when_the_sink_keeps_up_again()
     {
         var isOpen = new TaskCompletionSource();

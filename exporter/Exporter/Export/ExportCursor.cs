@@ -52,7 +52,7 @@ internal sealed partial class ExportCursor(ExportReader reader, IRecordSink sink
                 var isLast = stoppingToken.IsCancellationRequested;
                 while (reader.TryRead() is { } batch)
                 {
-                    await DeliverAsync(batch, end.Token);
+                    await DeliverAsync(batch, stoppingToken, end.Token);
                 }
                 if (isLast)
                 {
@@ -71,7 +71,7 @@ internal sealed partial class ExportCursor(ExportReader reader, IRecordSink sink
     }
 
     /// <summary>Has the sink write a batch until it has.</summary>
-    private async Task DeliverAsync(RecordBatch batch, CancellationToken end)
+    private async Task DeliverAsync(RecordBatch batch, CancellationToken stopping, CancellationToken end)
     {
         while (true)
         {
@@ -89,15 +89,25 @@ internal sealed partial class ExportCursor(ExportReader reader, IRecordSink sink
             {
                 Fail(e.Message);
                 batch.Restart();
-                // Other nodes' sinks may have failed for the same reason.
-                await WatchAsync(Task.Delay(_pauses.Next() * (1 - (Random.Shared.NextDouble() / 2)), time, end));
-                end.ThrowIfCancellationRequested();
+                await PauseAsync(stopping, end);
                 metrics.CountRetried(batch);
             }
         }
         metrics.CountSettled(batch);
         reader.Settle(batch);
         Recover();
+    }
+
+    /// <summary>Waits for a random time, since other nodes' sinks may have failed at the same moment. A stop cuts it short, for the attempts that are left.</summary>
+    private async Task PauseAsync(CancellationToken stopping, CancellationToken end)
+    {
+        var isStopping = stopping.IsCancellationRequested;
+        await WatchAsync(Task.Delay(_pauses.Next() * (1 - (Random.Shared.NextDouble() / 2)), time, isStopping ? end : stopping));
+        end.ThrowIfCancellationRequested();
+        if (!isStopping && stopping.IsCancellationRequested)
+        {
+            _pauses.Reset();
+        }
     }
 
     /// <summary>Waits for a task to end, in whatever way, while the loop's health and the metrics are kept.</summary>

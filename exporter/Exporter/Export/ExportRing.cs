@@ -38,6 +38,7 @@ internal sealed class ExportRing
     internal ExportRing(long maxMemory, IReadOnlyList<(string Sink, SinkCounts Start)> sinks, IClosingRecord closing, TimeProvider time, int blockBytes = BlockBytes)
     {
         (_blockBytes, _most, Time) = (blockBytes, (int)(maxMemory / blockBytes), time);
+        ArgumentOutOfRangeException.ThrowIfZero(sinks.Count, nameof(sinks));
         // Each sink may have a block of which nothing can be dropped; the producer has one, and one is dropped.
         ArgumentOutOfRangeException.ThrowIfLessThan(_most, sinks.Count + 2, nameof(maxMemory));
         _oldest = _current = new(blockBytes);
