@@ -86,6 +86,7 @@ public sealed class RecordKeysTests
             var read = InterfaceKey.Read(key.Write());
             Assert.Equal(key.LabelNames, read.LabelNames);
             Assert.Equal(key, read with { LabelNames = key.LabelNames });
+            Assert.Equal((key.Pod?.Workload, key.Pod?.WorkloadKind, key.Pod?.IsWithoutFlows), (read.Pod?.Workload, read.Pod?.WorkloadKind, read.Pod?.IsWithoutFlows));
         });
 
     /// <summary>Each has added fields at the end; an earlier version reads no further in one of now.</summary>
@@ -95,6 +96,14 @@ public sealed class RecordKeysTests
         {
             const int Optional = sizeof(bool) + sizeof(ulong);
             var written = key.Write();
+            var workload = RecordKey.Write(writer =>
+            {
+                writer.Write(key.Pod?.Workload == key.Pod?.Name ? "\u0002" : key.Pod?.Workload ?? "");
+                writer.Write(key.Pod?.WorkloadKind ?? "");
+                writer.Write(true);
+            });
+            written = written[..^workload.Length];
+            Assert.Equal(key, InterfaceKey.Read(written) with { LabelNames = key.LabelNames });
 
             var withoutBornAfter = InterfaceKey.Read(written[..^Optional]);
             var first = InterfaceKey.Read(written[..^(sizeof(ulong) + (3 * Optional))]);

@@ -3,6 +3,7 @@ using Exporter.Bpf;
 using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
+using Exporter.Peers;
 using Exporter.Replacement;
 using Exporter.Server;
 using Exporter.Server.Security;
@@ -34,5 +35,5 @@ internal static class AllFamilies
     }
 
     /// <summary>The families that there are where pods are known from Kubernetes.</summary>
-    internal static IReadOnlyList<MetricDefinition> OfKubernetes => KubernetesMetrics.Families;
+    internal static IReadOnlyList<MetricDefinition> OfKubernetes => [.. KubernetesMetrics.Families, .. PeerMetrics.Families];
 }

@@ -3,6 +3,7 @@ using Exporter.Bpf;
 using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Options;
+using Exporter.Peers;
 using Exporter.Pods;
 using Exporter.Server;
 using Exporter.Signals;
@@ -26,6 +27,9 @@ internal sealed record ExporterOptions(
 
     /// <summary>Makes the plan of series: the columns of all signals, and how the budget is divided.</summary>
     internal SeriesPlan CreatePlan() => SeriesPlan.Create(Metrics, [.. Signals.Select(signal => signal.Columns)]);
+
+    /// <summary>The classes of addresses that signals name peers by; null: none does.</summary>
+    internal PeerClasses? PeerClasses => Signals.Select(signal => signal.PeerClasses).FirstOrDefault(classes => classes is not null);
 
     /// <summary>The maps that the signals have in the object whose programs see each packet.</summary>
     internal IReadOnlyList<MapSetPlan> PlanPacketMaps() => [.. Signals.Select(signal => signal.PlanPacketMaps(Bpf)).OfType<MapSetPlan>()];

@@ -34,7 +34,14 @@ internal sealed class NodeSession : IAsyncDisposable
         var table = new PodTable();
         var accountMetrics = new AccountMetrics(own, kernel.Ledger, [.. options.Signals.Select(signal => signal.Totals)]);
         var accounts = new PodAccounts(accountMetrics, time, labels, options.Metrics, options.CreatePlan(), kernel.Ledger, Logger<PodAccounts>());
-        var context = _context = new SessionContext(table, accountMetrics, accounts, kernel.Ledger, own, time, options.Identity.HoldFor, options.Drain.Interval) { Health = state.Health };
+        var context = _context = new SessionContext(table, accountMetrics, accounts, kernel.Ledger, own, time, options.Identity.HoldFor, options.Drain.Interval)
+        {
+            Health = state.Health,
+            Logging = state.Logging,
+            Node = options.Kubernetes.NodeOrHost,
+            Cluster = options.Kubernetes.ClusterName,
+            Peers = state.FindPeers(options),
+        };
         var rounds = new DrainRounds([.. kernel.Signals.Zip(options.Signals, (loaded, signal) => loaded.Open(signal, context)).OfType<SignalDrain>()]);
         var interfaces = new InterfaceMetrics(own);
         var identifier = new LinkIdentifier(kernel.Namespaces);
@@ -57,7 +64,9 @@ internal sealed class NodeSession : IAsyncDisposable
             Logger<InterfaceReconciler>());
         var drains = new DrainMetrics(own, [.. options.Signals.Select(signal => signal.Fields)]);
         var stateMetrics = new StateMetrics(own);
-        foreach (var (number, loop) in rounds.Drains.GroupBy(drain => drain.Interval).Index())
+        // They end when the last drain has ended.
+        _loops.AddRange(rounds.Drains.Select(drain => drain.Output).OfType<BackgroundService>());
+        foreach (var (number, loop) in rounds.Drains.GroupBy(drain => (drain.Interval, drain.HasOwnLoop ? drain : null)).Index())
         {
             IReadOnlyList<Action> statistics = number == 0 ? [state.Bpf.Update, () => stateMetrics.Update(kernel.Pins, kernel.Ledger), ShowHooks] : [];
             _loops.Add(new DrainLoop(number == 0 ? "drain" : $"drain_{loop.First().Fields.Name}", [.. loop], statistics, accounts, drains, state.Health, time, Logger<DrainLoop>()));
@@ -73,7 +82,7 @@ internal sealed class NodeSession : IAsyncDisposable
         {
             Pods = () => PodsDocument.Create(_pods, table, labels, kernel.Attacher, time),
             Bpf = () => BpfDocument.Create(kernel.Attacher, kernel.Pins, time, state.Objects, kernel.Objects),
-            OfSignals = kernel.Signals.Select(loaded => loaded.Document).OfType<(string Name, Func<byte[]> Write)>().ToDictionary(document => document.Name, document => document.Write),
+            OfSignals = kernel.Signals.Select(loaded => loaded.Page).OfType<SignalPage>().ToDictionary(page => page.Name, page => (page.ContentType, page.Write)),
         };
         stateMetrics.Update(kernel.Pins, kernel.Ledger);
         stateMetrics.UndecidedPins.Set(kernel.Layout.Undecided);

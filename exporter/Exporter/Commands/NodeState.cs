@@ -2,6 +2,7 @@ using Exporter.Bpf;
 using Exporter.Health;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
+using Exporter.Peers;
 using Exporter.Pods;
 using Exporter.Replacement;
 
@@ -19,6 +20,9 @@ internal sealed class NodeState : IAsyncDisposable
     private readonly PodStore? _store;
     private readonly DaemonSetApi? _daemonSets;
 
+    /// <summary>Null: without Kubernetes, or no signal names peers.</summary>
+    private readonly PeerWatches? _peers;
+
     /// <param name="kernel">Stays the caller's.</param>
     /// <param name="api">Null: without Kubernetes. Stays the caller's.</param>
     internal NodeState(ExporterOptions options, NodeKernel kernel, ApiConnection? api, OwnMetrics own, ILoggerFactory logging)
@@ -28,6 +32,10 @@ internal sealed class NodeState : IAsyncDisposable
         Bpf = new(own.Factory, [.. kernel.Objects.Select(loaded => (Func<IReadOnlyList<BpfProgram>>)(() => loaded.Programs))], [.. kernel.Signals.SelectMany(signal => signal.Maps)]);
         Objects = new(options.Bpf, own.Factory, options.Signals);
         Hooks = new(own.Factory, options.Signals);
+        if (api is not null && options.PeerClasses is { } classes)
+        {
+            _peers = new(options.Kubernetes, classes, own, Health, Time, logging);
+        }
         if (api is not null)
         {
             _daemonSets = new(api.SendAsync, api.Server);
@@ -66,8 +74,21 @@ internal sealed class NodeState : IAsyncDisposable
     /// <summary>Follows this node's pods; null: without Kubernetes.</summary>
     internal ResourceWatch<PodDocument>? Watch { get; }
 
-    /// <summary>Begins to follow this node's pods.</summary>
-    internal Task StartAsync() => Watch?.StartAsync(CancellationToken.None) ?? Task.CompletedTask;
+    /// <summary>Begins to follow this node's pods, and the peers of flows.</summary>
+    internal Task StartAsync() => Task.WhenAll(Watch?.StartAsync(CancellationToken.None) ?? Task.CompletedTask, _peers?.StartAsync() ?? Task.CompletedTask);
+
+    /// <summary>Finds who has which address, for a session with these options.</summary>
+    internal Func<PeerTable> FindPeers(ExporterOptions options)
+    {
+        var classes = options.PeerClasses ?? PeerClasses.BuiltIn;
+        if (_peers is null)
+        {
+            var table = PeerTable.Of(classes);
+            return () => table;
+        }
+        _peers.Store.Configure(classes);
+        return () => _peers.Store.Table;
+    }
 
     /// <summary>The source of pods for a session with these options. The previous session has ended.</summary>
     /// <returns>Null: without Kubernetes.</returns>
@@ -102,6 +123,10 @@ internal sealed class NodeState : IAsyncDisposable
         {
             await Watch.StopAsync(CancellationToken.None);
             Watch.Dispose();
+        }
+        if (_peers is not null)
+        {
+            await _peers.DisposeAsync();
         }
     }
 }

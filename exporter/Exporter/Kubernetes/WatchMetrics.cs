@@ -6,13 +6,13 @@ namespace Exporter.Kubernetes;
 /// <summary>The exporter's families about its watches of the API server, for one resource.</summary>
 internal sealed class WatchMetrics
 {
-    private static readonly MetricLabel Resource = new("resource", "pods");
+    private static readonly MetricLabel Resource = new("resource", "pods", "services", "endpointslices", "nodes");
 
     private static readonly MetricDefinition UpFamily = new(
         MetricType.Gauge, "podnet_exporter_kubernetes_watch_up", "0 or 1", "1 while the watch of a resource is established.", Resource)
     {
         Query = "podnet_exporter_kubernetes_watch_up == 0",
-        Details = "The exporter watches the pods of its node.",
+        Details = "The exporter watches the pods of its node, and with flows all Services, EndpointSlices and nodes.",
     };
 
     private static readonly MetricDefinition HeardTimestampFamily = new(

@@ -86,7 +86,7 @@ internal static class CommunityId
     }
 
     /// <summary>The type of the reply to a request, and of the request of a reply; null for all other messages (as Zeek has it).</summary>
-    private static byte? Counterpart(byte protocol, byte type) => protocol == IpProtocol.Icmp
+    internal static byte? Counterpart(byte protocol, byte type) => protocol == IpProtocol.Icmp
         ? type switch
         {
             0 => 8, // echo

@@ -25,7 +25,7 @@ internal static class ExporterEndpoints
         });
         Serve("/api/v1/pods", pages, static (view, context) => Write(context, view.Pods?.Invoke(), PodsDocumentContext.Default.PodsDocument));
         Serve("/api/v1/bpf", pages, static (view, context) => Write(context, view.Bpf?.Invoke(), BpfDocumentContext.Default.BpfDocument));
-        Serve("/api/v1/{signal}", pages, static (view, context) => Write(context, view.OfSignals.GetValueOrDefault((string)context.Request.RouteValues["signal"]!)?.Invoke()));
+        Serve("/api/v1/{signal}", pages, static (view, context) => WritePage(context, view.OfSignals.GetValueOrDefault((string)context.Request.RouteValues["signal"]!)));
         Serve("/", pages, static (view, context) => ContentCoding.WriteAsync(context, () =>
         {
             context.Response.ContentType = "text/html; charset=utf-8";
@@ -45,13 +45,13 @@ internal static class ExporterEndpoints
     /// <param name="document">Null: the exporter does not count now, and the answer is 404.</param>
     private static Task Write<T>(HttpContext context, T? document, JsonTypeInfo<T> type)
         where T : class =>
-        WriteJson(context, document is null ? null : body => JsonSerializer.SerializeAsync(body, document, type, context.RequestAborted));
+        Write(context, "application/json; charset=utf-8", document is null ? null : body => JsonSerializer.SerializeAsync(body, document, type, context.RequestAborted));
 
-    /// <param name="json">Null: there is no such page, or the exporter does not count now, and the answer is 404.</param>
-    private static Task Write(HttpContext context, byte[]? json) =>
-        WriteJson(context, json is null ? null : body => body.WriteAsync(json, context.RequestAborted).AsTask());
+    /// <param name="page">Without a writer: there is no such page, or the exporter does not count now, and the answer is 404.</param>
+    private static Task WritePage(HttpContext context, (string ContentType, Func<byte[]>? Write) page) =>
+        Write(context, page.ContentType, page.Write is not { } write ? null : body => body.WriteAsync(write(), context.RequestAborted).AsTask());
 
-    private static Task WriteJson(HttpContext context, Func<Stream, Task>? write)
+    private static Task Write(HttpContext context, string contentType, Func<Stream, Task>? write)
     {
         if (write is null)
         {
@@ -60,7 +60,7 @@ internal static class ExporterEndpoints
         }
         return ContentCoding.WriteAsync(context, () =>
         {
-            context.Response.ContentType = "application/json; charset=utf-8";
+            context.Response.ContentType = contentType;
             return write(context.Response.Body);
         });
     }

@@ -20,7 +20,7 @@ internal sealed class ServerView(CollectorRegistry own, LoopHealth health, Readi
     internal Func<BpfDocument>? Bpf { get; init; }
 
     /// <summary>Writes /api/v1/NAME of signals that have a page, by its name.</summary>
-    internal IReadOnlyDictionary<string, Func<byte[]>> OfSignals { get; init; } = new Dictionary<string, Func<byte[]>>();
+    internal IReadOnlyDictionary<string, (string ContentType, Func<byte[]> Write)> OfSignals { get; init; } = new Dictionary<string, (string, Func<byte[]>)>();
 
     /// <summary>Writes the pods' families and then the exporter's own, which end the exposition.</summary>
     /// <param name="refusals">Counts scrapes that are cut off.</param>

@@ -24,8 +24,8 @@ internal abstract class LoadedSignal : IDisposable
     /// <summary>The lines of <c>podnet-exporter check</c>; a line without a name continues the one before.</summary>
     internal virtual IReadOnlyList<(string Name, string Text)> CheckLines => [];
 
-    /// <summary>Its page: the last part of the path /api/v1/NAME, and what writes the JSON; null: it has none.</summary>
-    internal virtual (string Name, Func<byte[]> Write)? Document => null;
+    /// <summary>Its page; null: it has none.</summary>
+    internal virtual SignalPage? Page => null;
 
     /// <summary>The object with its programs; null: they are in an object that signals share.</summary>
     internal virtual IReplaceable? Object => null;

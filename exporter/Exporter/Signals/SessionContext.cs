@@ -1,7 +1,9 @@
 using Exporter.Accounts;
 using Exporter.Health;
+using Exporter.Peers;
 using Exporter.Pods;
 using Exporter.State;
+using Microsoft.Extensions.Logging.Abstractions;
 using Prometheus;
 
 namespace Exporter.Signals;
@@ -18,4 +20,15 @@ internal sealed record SessionContext(PodTable Pods, AccountMetrics Accounts, Po
 
     /// <summary>For loops of signals; null: nothing asks.</summary>
     internal LoopHealth? Health { get; init; }
+
+    internal ILoggerFactory Logging { get; init; } = NullLoggerFactory.Instance;
+
+    /// <summary>The node's name.</summary>
+    internal string Node { get; init; } = "";
+
+    /// <summary>The cluster's name; empty: not known.</summary>
+    internal string Cluster { get; init; } = "";
+
+    /// <summary>Who has which address, as it is known now.</summary>
+    internal Func<PeerTable> Peers { get; init; } = static () => PeerTable.Of(PeerClasses.BuiltIn);
 }

@@ -1,6 +1,7 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
 using Exporter.Metrics;
+using Exporter.Peers;
 using Exporter.State;
 
 namespace Exporter.Signals;
@@ -37,6 +38,9 @@ internal abstract class Signal
 
     /// <summary>The object with its programs that can be replaced; null: it has no object of its own.</summary>
     internal virtual string? ObjectName => null;
+
+    /// <summary>The classes of addresses that it names peers by; null: it names none, and nobody follows Services.</summary>
+    internal virtual PeerClasses? PeerClasses => null;
 
     /// <summary>The maps that it has in the object whose programs see each packet; null: none.</summary>
     internal virtual MapSetPlan? PlanPacketMaps(BpfOptions options) => null;

@@ -30,6 +30,12 @@ internal abstract class SignalDrain(RowFields fields)
     /// <summary>A loop of the signal's own, from the session's start to its end; null: it has none.</summary>
     internal virtual BackgroundService? Loop => null;
 
+    /// <summary>Whether its drains may last: they have a loop of their own, whatever the interval is.</summary>
+    internal virtual bool HasOwnLoop => false;
+
+    /// <summary>Takes the results of drains: it starts before the first, and ends after the last; null: there is none.</summary>
+    internal virtual BackgroundService? Output => null;
+
     /// <summary>
     /// How many drains have begun. Everything that was counted before this was read is with its pod once <see cref="Completed"/> is greater.
     /// </summary>

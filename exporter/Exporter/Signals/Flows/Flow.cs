@@ -23,6 +23,9 @@ internal sealed class Flow(long generation)
 
     internal long Generation => generation;
 
+    /// <summary>The table's number of the last interval with a packet.</summary>
+    internal ulong SeenIn { get; set; }
+
     internal bool IsLocalSource { get; private set; }
 
     internal FlowOrientation Orientation { get; private set; }

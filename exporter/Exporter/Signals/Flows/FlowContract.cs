@@ -1,6 +1,9 @@
+using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
+using Exporter.Records;
 
 // The types of bpf/tc/flow.h, field by field. ContractTests compares them with the BTF of the built object.
 namespace Exporter.Signals.Flows;
@@ -33,6 +36,27 @@ internal struct FlowKey : IEquatable<FlowKey>
     public readonly bool IsFlow => Family != NoFamily;
 
     public readonly bool IsTcp => Protocol == 6;
+
+    /// <summary>Whether the ports are types and codes of messages.</summary>
+    public readonly bool IsIcmp => Protocol is 1 or 58;
+
+    public readonly FlowAddress LocalAddress => FlowAddress.From(Local, Family == Ipv6);
+
+    public readonly FlowAddress RemoteAddress => FlowAddress.From(Remote, Family == Ipv6);
+
+    public readonly ushort LocalPortNumber => BinaryPrimitives.ReverseEndianness(LocalPort);
+
+    public readonly ushort RemotePortNumber => BinaryPrimitives.ReverseEndianness(RemotePort);
+
+    /// <summary>4 or 16 bytes.</summary>
+    [UnscopedRef]
+    public readonly ReadOnlySpan<byte> LocalBytes => ((ReadOnlySpan<byte>)Local)[..AddressLength];
+
+    /// <summary>4 or 16 bytes.</summary>
+    [UnscopedRef]
+    public readonly ReadOnlySpan<byte> RemoteBytes => ((ReadOnlySpan<byte>)Remote)[..AddressLength];
+
+    private readonly int AddressLength => Family == Ipv6 ? 16 : 4;
 
     /// <summary>Whether an interface's row is of packets that its pod has sent: FLOW_TRANSMIT.</summary>
     public readonly bool IsTransmit => Protocol == 0;
@@ -132,7 +156,7 @@ internal struct FlowValue
 internal record struct FlowCount(ulong Packets, ulong Bytes);
 
 /// <summary>FLOW_UNRECORDED counts.</summary>
-[InlineArray(6)]
+[InlineArray(FlowRest.Reasons)]
 internal struct FlowUnrecorded
 {
     private FlowCount _first;
@@ -142,7 +166,10 @@ internal struct FlowUnrecorded
 [StructLayout(LayoutKind.Sequential)]
 internal struct FlowRest
 {
-    /// <summary>Indexed by FLOW_* and LOSS_*.</summary>
+    /// <summary>FLOW_UNRECORDED: the first of <see cref="RestReason"/> are the kernel's.</summary>
+    public const int Reasons = 6;
+
+    /// <summary>Indexed by <see cref="RestReason"/>.</summary>
     public FlowUnrecorded Unrecorded;
 
     public ulong Inserts;

@@ -1,13 +1,24 @@
 using Exporter.Options;
+using Exporter.Peers;
 
 namespace Exporter.Signals.Flows;
 
 /// <summary>How flows are counted.</summary>
 /// <param name="MaxFlowsPerPod">In percent of <paramref name="MaxFlows"/>.</param>
 /// <param name="Sampling">One in so many tuples.</param>
-internal sealed record FlowOptions(bool IsOn, TimeSpan Interval, int MaxFlows, int MaxFlowsPerPod, int Sampling)
+internal sealed record FlowOptions(bool IsOn, TimeSpan Interval, int MaxFlows, int MaxFlowsPerPod, int Sampling, PeerClasses Classes)
 {
-    internal static FlowOptions Read(OptionReader reader) => new(
+    internal static FlowOptions Read(OptionReader reader)
+    {
+        var options = ReadSection(reader);
+        reader.Require(
+            !options.IsOn || options.Classes.HasPods,
+            PeerClasses.Key,
+            "does not say which addresses pods have, which flows need; add the cluster's pod networks, as in pods=10.244.0.0/16");
+        return options;
+    }
+
+    private static FlowOptions ReadSection(OptionReader reader) => new(
         reader.Switch("Flows:Enabled", false, "Count the flows of pods, each a pair of addresses and ports, and write a record of each for every interval; needs Export:Sinks."),
         reader.Duration(
             "Flows:Interval",
@@ -32,5 +43,6 @@ internal sealed record FlowOptions(bool IsOn, TimeSpan Interval, int MaxFlows, i
             1,
             1,
             1 << 20,
-            "Record one in so many connections, chosen by a hash of addresses and ports that is the same on every node; the packets of the others are counted in rest records."));
+            "Record one in so many connections, chosen by a hash of addresses and ports that is the same on every node; the packets of the others are counted in rest records."),
+        PeerClasses.Read(reader));
 }

@@ -1,29 +1,35 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
+using Exporter.Export;
 using Exporter.Metrics;
 using Exporter.Options;
+using Exporter.Peers;
 using Exporter.State;
 
 namespace Exporter.Signals.Flows;
 
 /// <summary>Flows of pods: who talks to whom, counted by the packet programs in the same run as traffic.</summary>
-internal sealed class FlowSignal(FlowOptions options) : Signal
+internal sealed class FlowSignal(FlowOptions options, ExportOptions export) : Signal
 {
     internal override bool IsOn => options.IsOn;
 
-    internal override RowFields Fields => FlowLedger.Fields;
+    internal override RowFields Fields => FlowBook.Fields;
 
-    internal override SignalTotals Totals => new(FlowLedger.Fields, [], [], "");
+    internal override SignalTotals Totals => new(FlowBook.Fields, [], [], "");
 
-    internal override SignalColumns Columns => new(FlowLedger.Fields, []);
+    internal override SignalColumns Columns => new(FlowBook.Fields, []);
 
-    internal override IReadOnlyList<MetricDefinition> OwnFamilies => [];
+    internal override IReadOnlyList<MetricDefinition> OwnFamilies => [.. FlowMetrics.Families, .. ExportMetrics.Families];
 
     internal override IReadOnlyList<string> MapNames => [LoadedFlows.MapKind];
 
     internal FlowOptions Options => options;
 
-    internal static Signal Read(OptionReader reader, MetricsOptions metrics) => new FlowSignal(FlowOptions.Read(reader));
+    internal ExportOptions Export => export;
+
+    internal override PeerClasses? PeerClasses => options.IsOn ? options.Classes : null;
+
+    internal static Signal Read(OptionReader reader, MetricsOptions metrics) => new FlowSignal(FlowOptions.Read(reader), ExportOptions.Read(reader));
 
     internal override MapSetPlan? PlanPacketMaps(BpfOptions bpf) => LoadedFlows.Plan(options, bpf.MaxInterfaces);
 

@@ -11,10 +11,15 @@ internal sealed class FlowTable(int room)
 
     private readonly Dictionary<FlowKey, Flow> _flows = [];
 
+    private ulong _interval;
+
     internal int Count => _flows.Count;
 
     /// <summary>Flows that were not remembered because there was no room.</summary>
     internal long Forgotten { get; private set; }
+
+    /// <summary>Begins an interval, whose rows follow.</summary>
+    internal void Begin() => _interval++;
 
     /// <summary>Takes a row.</summary>
     /// <param name="generation">Of the interface.</param>
@@ -37,17 +42,17 @@ internal sealed class FlowTable(int room)
                 Forgotten++;
             }
         }
-        return flow!.See(key, value, isNew, wasSilent: first - countedSince >= IdleAfter, clock, guess);
+        flow!.SeenIn = _interval;
+        return flow.See(key, value, isNew, wasSilent: first - countedSince >= IdleAfter, clock, guess);
     }
 
-    /// <summary>Looks at the flows that had no packet in an interval, and forgets those that are over.</summary>
-    /// <param name="since">When the interval began.</param>
+    /// <summary>Looks at the flows that had no packet in the interval, and forgets those that are over.</summary>
     /// <param name="say">Is given each flow that there is a record of all the same.</param>
-    internal void Sweep(DateTimeOffset since, in FlowClock clock, Action<FlowKey, long, FlowSight> say)
+    internal void Sweep(in FlowClock clock, Action<FlowKey, long, FlowSight> say)
     {
         foreach (var (key, flow) in _flows)
         {
-            if (flow.LastPacket >= since)
+            if (flow.SeenIn == _interval)
             {
                 continue;
             }

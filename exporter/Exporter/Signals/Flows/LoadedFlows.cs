@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Metrics;
+using Exporter.Records;
 using Exporter.Signals.Objects;
 
 namespace Exporter.Signals.Flows;
@@ -12,6 +14,8 @@ internal sealed class LoadedFlows : LoadedSignal
 
     private const string SettingsSection = ".rodata.flows";
 
+    private readonly LastInterval _last = new();
+
     /// <param name="options">Of the start of the process.</param>
     internal LoadedFlows(PacketObject packets, FlowOptions options, int maxInterfaces, Func<int, bool> isCommitted)
     {
@@ -20,7 +24,9 @@ internal sealed class LoadedFlows : LoadedSignal
         {
             return;
         }
-        Flows = new(packets[MapKind], MapKind, FlowValue.Fields, isCommitted);
+        MaxFlows = options.MaxFlows;
+        Jiffies = KernelJiffies.Load(TimeProvider.System);
+        Flows = new(packets[MapKind], MapKind, FlowValue.Fields, isCommitted, rereads: true);
         Flows.Current.FirstRow = Limits.MakeRow;
         Flows.Current.EnsureFirstRow();
     }
@@ -31,6 +37,11 @@ internal sealed class LoadedFlows : LoadedSignal
     internal SignalMaps<FlowKey, FlowValue>? Flows { get; }
 
     internal FlowLimits Limits { get; }
+
+    internal int MaxFlows { get; }
+
+    /// <summary>Null: flows are off.</summary>
+    internal KernelJiffies? Jiffies { get; }
 
     internal override IEnumerable<int> Pairs => Flows?.Pairs ?? [];
 
@@ -54,10 +65,22 @@ internal sealed class LoadedFlows : LoadedSignal
         };
     }
 
-    internal override SignalDrain? Open(Signal signal, SessionContext context) => null;
+    internal override SignalPage? Page => Flows is null ? null : new("flows", "application/x-ndjson; charset=utf-8", () => _last.Lines);
+
+    internal override SignalDrain? Open(Signal signal, SessionContext context)
+    {
+        if (Flows is null)
+        {
+            return null;
+        }
+        var flows = (FlowSignal)signal;
+        var book = new FlowBook(context.Ledger, flows.Export.Sinks);
+        Span<byte> epoch = stackalloc byte[RecordObserver.EpochLength];
+        BinaryPrimitives.WriteUInt128BigEndian(epoch, book.Epoch);
+        var observer = new RecordObserver(epoch, context.Node, context.Cluster);
+        return new FlowDrain(this, flows.Options, book, new(flows.Export, book, observer, context), observer, _last, context);
+    }
 
     /// <summary>The maps are the object's.</summary>
-    public override void Dispose()
-    {
-    }
+    public override void Dispose() => Jiffies?.Dispose();
 }

@@ -61,7 +61,7 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
 
     internal override IReplaceable Object => this;
 
-    internal override (string Name, Func<byte[]> Write)? Document => ("uplinks", WriteDocument);
+    internal override SignalPage Page => new("uplinks", SignalPage.Json, WriteDocument);
 
     internal override IReadOnlyList<(string Name, string Text)> CheckLines => UplinkCheck.Describe(_options, _programs, _problem);
 

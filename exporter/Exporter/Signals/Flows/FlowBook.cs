@@ -1,0 +1,164 @@
+using System.Security.Cryptography;
+using Exporter.Bpf;
+using Exporter.Export;
+using Exporter.State;
+
+namespace Exporter.Signals.Flows;
+
+using LossReason = Exporter.Export.LossReason;
+
+/// <summary>
+/// What the ledger keeps of flows: the epoch, the header of the last interval, and the counts of each sink. The header is in force before the interval's first
+/// record leaves, so that a process that finds it writes the same records again. Everything is used with the ledger's lock.
+/// </summary>
+internal sealed class FlowBook
+{
+    private const ulong NodeRecord = 1;
+
+    /// <summary>Numbers of sinks' records have this bit.</summary>
+    private const ulong SinkBit = 1ul << 63;
+
+    private readonly Ledger _ledger;
+    private readonly LedgerEntry _node;
+    private readonly Dictionary<string, Sink> _sinks = [];
+
+    /// <summary>The interval that the previous process may not have written to its end.</summary>
+    private FlowHeader? _repeatable;
+
+    internal FlowBook(Ledger ledger, IReadOnlyList<string> sinks)
+    {
+        _ledger = ledger;
+        lock (ledger.Lock)
+        {
+            _node = Open(NodeRecord);
+            Span<ulong> row = stackalloc ulong[Fields.Count];
+            _node.ReadTotal(Fields, row);
+            if (row[Index.EpochHigh] == 0 && row[Index.EpochLow] == 0)
+            {
+                row.Clear();
+                (row[Index.EpochHigh], row[Index.EpochLow]) = (RandomNumber(), RandomNumber());
+                (row[Index.SaltHigh], row[Index.SaltLow]) = (RandomNumber(), RandomNumber());
+                _node.Add(Fields, row);
+            }
+            (Epoch, Salt) = (new(row[Index.EpochHigh], row[Index.EpochLow]), new(row[Index.SaltHigh], row[Index.SaltLow]));
+            Interval = row[Index.Interval];
+            _repeatable = Interval == 0 ? null : FlowHeader.Read(row);
+            foreach (var sink in sinks)
+            {
+                _sinks[sink] = Begin(sink);
+            }
+            ledger.Commit();
+        }
+    }
+
+    internal static RowFields Fields { get; } = new("flows", Index.Names, Index.Kinds);
+
+    internal UInt128 Epoch { get; }
+
+    /// <summary>Ids of records are made with it where addresses are hidden.</summary>
+    internal UInt128 Salt { get; }
+
+    /// <summary>The number of the last interval; 0: there was none.</summary>
+    internal ulong Interval { get; private set; }
+
+    /// <summary>The counts that a sink continues with: all that the previous process had under way is lost with it, or is written again.</summary>
+    internal SinkCounts StartOf(string sink) => _sinks[sink].Saved;
+
+    /// <summary>The next commit has the header of another interval.</summary>
+    internal void Begin(in FlowHeader header)
+    {
+        Interval = header.Interval;
+        _repeatable = null;
+        Span<ulong> row = stackalloc ulong[Fields.Count];
+        row.Clear();
+        header.Write(row);
+        _node.Add(Fields, row);
+    }
+
+    /// <summary>The header with which a map that is committed already is read again; null: each sink has its interval, or the options that shape records are others.</summary>
+    internal FlowHeader? FindRepeat(int map, ulong digest)
+    {
+        if (_repeatable is not { } header || header.Map != map || _sinks.Values.All(sink => sink.Settled >= header.Interval))
+        {
+            return null;
+        }
+        _repeatable = null;
+        return header.Digest == digest ? header : null;
+    }
+
+    /// <summary>The next commit has the counts of a sink.</summary>
+    internal void Save(ExportReader reader)
+    {
+        var (sink, counts, settled) = (_sinks[reader.Sink], reader.Counts, reader.SettledInterval);
+        if (counts == sink.Saved && settled <= sink.Settled)
+        {
+            return;
+        }
+        Span<ulong> row = stackalloc ulong[Fields.Count];
+        row.Clear();
+        row[Index.Issued] = (ulong)(counts.Issued - sink.Saved.Issued);
+        row[Index.Acknowledged] = (ulong)(counts.Acknowledged - sink.Saved.Acknowledged);
+        foreach (var reason in SinkCounts.Reasons)
+        {
+            row[Index.Lost + (int)reason] = (ulong)(counts.LostBy(reason) - sink.Saved.LostBy(reason));
+        }
+        row[Index.Settled] = settled;
+        sink.Entry.Add(Fields, row);
+        (sink.Saved, sink.Settled) = (counts, Math.Max(sink.Settled, settled));
+    }
+
+    private Sink Begin(string name)
+    {
+        var entry = Open(SinkBit | Fnv1a.Of(name));
+        Span<ulong> row = stackalloc ulong[Fields.Count];
+        entry.ReadTotal(Fields, row);
+        var counts = new SinkCounts((long)row[Index.Issued], (long)row[Index.Acknowledged]);
+        foreach (var reason in SinkCounts.Reasons)
+        {
+            counts = counts.WithLost(reason, (long)row[Index.Lost + (int)reason]);
+        }
+        var settled = row[Index.Settled];
+        if (counts.UnderWay > 0)
+        {
+            row.Clear();
+            row[Index.Lost + (int)LossReason.Crash] = (ulong)counts.UnderWay;
+            entry.Add(Fields, row);
+            counts = counts.WithLost(LossReason.Crash, counts.UnderWay);
+        }
+        return new(entry) { Saved = counts, Settled = settled };
+    }
+
+    private LedgerEntry Open(ulong number) => _ledger.Open(RecordKind.OfSignal, RecordKey.Of(Fields.Name, number), null);
+
+    private static ulong RandomNumber() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
+
+    /// <summary>Where each field is in a row.</summary>
+    internal static class Index
+    {
+        internal const int EpochHigh = 0, EpochLow = 1, SaltHigh = 2, SaltLow = 3, Interval = 4;
+        internal const int Map = 5, Start = 6, ReadAt = 7, Ticks = 8, Rate = 9, Digest = 10;
+        internal const int Issued = 11, Acknowledged = 12, Lost = 13;
+        internal static readonly int Settled = Lost + SinkCounts.Reasons.Count;
+
+        internal static readonly IReadOnlyList<string> Names =
+        [
+            "epoch.high", "epoch.low", "salt.high", "salt.low", "interval",
+            "header.map", "header.start", "header.read", "header.ticks", "header.rate", "header.digest",
+            "issued", "acknowledged", .. SinkCounts.Reasons.Select(reason => $"lost.{reason.ToString().ToLowerInvariant()}"), "settled",
+        ];
+
+        internal static readonly IReadOnlyDictionary<string, FieldKind> Kinds = Names.Where(name => !name.StartsWith("lost", StringComparison.Ordinal) && name is not ("issued" or "acknowledged"))
+            .ToDictionary(name => name, name => name is "interval" or "settled" ? FieldKind.Maximum : FieldKind.Last);
+    }
+
+    private sealed class Sink(LedgerEntry entry)
+    {
+        internal LedgerEntry Entry => entry;
+
+        /// <summary>As the ledger has them.</summary>
+        internal SinkCounts Saved { get; set; }
+
+        /// <summary>The last interval of which nothing is under way.</summary>
+        internal ulong Settled { get; set; }
+    }
+}

@@ -1,0 +1,184 @@
+using Exporter.Bpf;
+using Exporter.Pods;
+using Exporter.Records;
+
+namespace Exporter.Signals.Flows;
+
+/// <summary>
+/// Ends an interval with each drain: reads the flows, remembers them, commits the header of the interval, and writes its records. The rows stay in the kernel
+/// until the next drain, so that a process that was killed can write the same records again.
+/// </summary>
+internal sealed class FlowDrain : SignalDrain
+{
+    private readonly LoadedFlows _loaded;
+    private readonly FlowOptions _options;
+    private readonly FlowBook _book;
+    private readonly FlowExport _export;
+    private readonly FlowEnds _ends;
+    private readonly FlowTable _table;
+    private readonly FlowMetrics _metrics;
+    private readonly FlowWriter _writer;
+    private readonly RecordObserver _observer;
+    private readonly SessionContext _context;
+    private readonly FlowInterval _interval = new();
+    private readonly DateTimeOffset _startedAt;
+    private readonly Action<FlowKey, long, FlowSight> _addSilent;
+    private readonly Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> _guess;
+    private DateTimeOffset _readAt;
+    private long _drainedAt;
+    private long _forgotten;
+    private bool _isKept;
+
+    internal FlowDrain(LoadedFlows loaded, FlowOptions options, FlowBook book, FlowExport export, RecordObserver observer, LastInterval last, SessionContext context)
+        : base(FlowBook.Fields)
+    {
+        (_loaded, _options, _book, _export, _observer, _context) = (loaded, options, book, export, observer, context);
+        (_ends, _table, _metrics) = (new(context.Pods, context.Peers), new(2 * options.MaxFlows), new(context.Metrics));
+        _writer = new(export, new(_ends), () => IsDue, last, _metrics);
+        (_startedAt, _readAt) = (context.Time.GetUtcNow(), context.Time.GetUtcNow());
+        (_addSilent, _guess) = (AddSilent, _ends.Guess);
+        Loop = new FlowLoop(this, loaded, context);
+    }
+
+    internal override TimeSpan Interval => _options.Interval;
+
+    internal override bool IsByInterface => true;
+
+    internal override bool HasOwnLoop => true;
+
+    internal override BackgroundService Loop { get; }
+
+    internal override BackgroundService Output => _export;
+
+    /// <summary>Whether the interval is over, or the map nearly full: nothing waits for a sink then.</summary>
+    internal bool IsDue => _context.Time.GetElapsedTime(Volatile.Read(ref _drainedAt)) >= Interval || FlowLoop.IsNearlyFull(_loaded);
+
+    internal override void Restore(IReadOnlyList<PodInterface> restored)
+    {
+    }
+
+    internal override void EndPrevious() => _loaded.Flows!.EndPrevious();
+
+    private protected override void ReleaseKept()
+    {
+        if (_isKept)
+        {
+            _isKept = false;
+            _loaded.Flows!.Release();
+        }
+    }
+
+    private protected override void DrainRows()
+    {
+        ReleaseKept();
+        var flows = _loaded.Flows!;
+        for (var isLast = false; !isLast;)
+        {
+            _loaded.Limits.Interfaces = _context.Pods.Current.Count;
+            var rows = flows.Read(out var read);
+            isLast = read.IsLast;
+            if (TakeUp(rows, read))
+            {
+                Volatile.Write(ref _drainedAt, _context.Time.GetTimestamp());
+                _writer.Write(_interval, rows);
+            }
+            if (isLast)
+            {
+                flows.Keep();
+                _isKept = true;
+            }
+            else
+            {
+                flows.Release();
+            }
+        }
+        _metrics.CountForgotten(_table.Forgotten - _forgotten);
+        _forgotten = _table.Forgotten;
+    }
+
+    /// <summary>Takes the rows into the table and the interval, and commits. Returns whether they have records to be written.</summary>
+    private bool TakeUp(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows, in RowsRead read)
+    {
+        var map = read.Map!.Value;
+        lock (_context.Ledger.Lock)
+        {
+            var header = new FlowHeader(_book.Interval + 1, map.Map, _readAt, new(_context.Time.GetUtcNow(), _loaded.Jiffies!.Read(), _loaded.Jiffies.ReadRate()), Digest: 1);
+            if (read.IsCommitted)
+            {
+                if (_book.FindRepeat(map.Map, header.Digest) is not { } repeated)
+                {
+                    return false;
+                }
+                header = repeated;
+            }
+            else
+            {
+                _book.Begin(header);
+            }
+            _interval.Begin(new(_observer, (long)header.Interval, header.Clock.ReadAt, header.Start, header.Clock.ReadAt), header.Clock);
+            _ends.Refresh();
+            _table.Begin();
+            Add(rows, read.IsPrevious);
+            if (!read.IsCommitted)
+            {
+                _table.Sweep(header.Clock, _addSilent);
+            }
+            _export.Save();
+            _context.Ledger.Commit([map]);
+            _readAt = header.Clock.ReadAt;
+        }
+        return true;
+    }
+
+    /// <param name="isPrevious">Whether they are laid out as in an earlier version: they are not seen as flows then.</param>
+    private void Add(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows, bool isPrevious)
+    {
+        var owners = _context.Pods.Current;
+        for (var i = 0; i < rows.Length; i++)
+        {
+            var (key, value) = rows[i];
+            if (key == FlowKey.OfMap)
+            {
+                continue;
+            }
+            if (!owners.TryGetValue(key.Ifindex, out var owner))
+            {
+                _metrics.CountUnowned(key.IsFlow ? value.Transmit.Packets + value.Receive.Packets : 0);
+            }
+            else if (!key.IsFlow)
+            {
+                _interval.AddRest(owner, key.IsTransmit, FlowRest.Of(value));
+            }
+            else
+            {
+                AddFlow(i, key, value, owner, isPrevious);
+            }
+        }
+    }
+
+    private void AddFlow(int row, in FlowKey key, in FlowValue value, PodInterface owner, bool isPrevious)
+    {
+        // Another CPU made the flow, and has not counted its packet when the map was taken out.
+        if (value.Transmit.Packets == 0 && value.Receive.Packets == 0)
+        {
+            return;
+        }
+        if (isPrevious)
+        {
+            _interval.AddRest(new(key, owner, row, default, null), value, RestReason.PreviousLayout);
+            return;
+        }
+        var countedSince = owner.SeenAt > _startedAt ? owner.SeenAt : _startedAt;
+        var sight = _table.See(key, value, owner.Generation, countedSince, _interval.Clock, _guess);
+        _interval.Add(new(key, owner, row, sight, _ends.FindRemote(key)));
+    }
+
+    /// <summary>A flow that had no packet, of which there is something to say.</summary>
+    private void AddSilent(FlowKey key, long generation, FlowSight sight)
+    {
+        if (_context.Pods.Current.TryGetValue(key.Ifindex, out var owner) && owner.Generation == generation)
+        {
+            _interval.Add(new(key, owner, Row: -1, sight, _ends.FindRemote(key)));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using Exporter.Peers;
+using Exporter.Pods;
+using Exporter.Records;
+
+namespace Exporter.Signals.Flows;
+
+/// <summary>Names the ends of flows. Made names are kept, since most records are of a few of them. Used by the drain alone.</summary>
+internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
+{
+    /// <summary>Names are made again when there are more: peers come and go.</summary>
+    private const int MaxNames = 16_384;
+
+    private readonly Dictionary<long, (PodIdentity Pod, RecordEnd End)> _pods = [];
+    private readonly Dictionary<Peer, RecordEnd> _peers = [];
+    private readonly Dictionary<FlowAddress, PodInterface> _addresses = [];
+    private PeerTable _table = peers();
+
+    /// <summary>Takes the interfaces and the peers of now.</summary>
+    internal void Refresh()
+    {
+        _table = peers();
+        if (_pods.Count > MaxNames)
+        {
+            _pods.Clear();
+        }
+        if (_peers.Count > MaxNames)
+        {
+            _peers.Clear();
+        }
+        _addresses.Clear();
+        Span<byte> bytes = stackalloc byte[16];
+        foreach (var owner in pods.Current.Values)
+        {
+            foreach (var address in owner.Addresses)
+            {
+                _ = address.TryWriteBytes(bytes, out var length);
+                // Of two interfaces with one address the later one has it now.
+                var key = FlowAddress.From(bytes[..length], isIpv6: length == 16);
+                if (!_addresses.TryGetValue(key, out var other) || other.Generation < owner.Generation)
+                {
+                    _addresses[key] = owner;
+                }
+            }
+        }
+    }
+
+    /// <summary>The pod of an interface; null: it is not known.</summary>
+    internal RecordEnd? FindPod(PodInterface owner)
+    {
+        if (owner.Pod is not { } pod)
+        {
+            return null;
+        }
+        if (!_pods.TryGetValue(owner.Generation, out var known) || !ReferenceEquals(known.Pod, pod))
+        {
+            known = (pod, new() { Namespace = pod.Namespace, Pod = pod.Name, Workload = pod.Workload, WorkloadKind = pod.WorkloadKind });
+            _pods[owner.Generation] = known;
+        }
+        return known.End;
+    }
+
+    /// <summary>The other end of a flow.</summary>
+    internal RecordEnd? FindRemote(in FlowKey key)
+    {
+        if (_addresses.TryGetValue(key.RemoteAddress, out var owner))
+        {
+            return FindPod(owner);
+        }
+        var peer = _table.Find(key.RemoteBytes, key.RemotePortNumber, key.Protocol);
+        if (!_peers.TryGetValue(peer, out var end))
+        {
+            _peers[peer] = end = peer.Kind == PeerKind.Service
+                ? new() { Namespace = peer.Namespace, Service = peer.Name, Class = peer.Class }
+                : new() { Class = peer.Class };
+        }
+        return end;
+    }
+
+    /// <summary>Which end has begun, where no packet shows it: the one opposite a known Service's port, else the one with the higher port.</summary>
+    internal (bool IsLocalSource, FlowOrientation Orientation) Guess(FlowKey key) =>
+        _table.IsServerPort(key.RemoteBytes, key.RemotePortNumber, key.Protocol) ? (true, FlowOrientation.Service)
+        : _table.IsServerPort(key.LocalBytes, key.LocalPortNumber, key.Protocol) ? (false, FlowOrientation.Service)
+        : (key.LocalPortNumber >= key.RemotePortNumber, FlowOrientation.Port);
+}

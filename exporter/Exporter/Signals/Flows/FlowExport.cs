@@ -1,0 +1,104 @@
+using System.Buffers;
+using Exporter.Export;
+using Exporter.Records;
+using Exporter.State;
+
+namespace Exporter.Signals.Flows;
+
+using LossReason = Exporter.Export.LossReason;
+
+/// <summary>The sinks of one session, and the ring that records reach them by. It starts before the first interval, and ends after the last one.</summary>
+internal sealed class FlowExport : BackgroundService, IClosingRecord
+{
+    private readonly FlowBook _book;
+    private readonly Ledger _ledger;
+    private readonly RecordObserver _observer;
+    private readonly List<ExportCursor> _cursors = [];
+    private readonly List<IDisposable> _sinks = [];
+    private readonly Dictionary<string, (RecordWriter Writer, IntervalRecord Record)> _closing;
+
+    internal FlowExport(ExportOptions options, FlowBook book, RecordObserver observer, SessionContext context)
+    {
+        (_book, _ledger, _observer) = (book, context.Ledger, observer);
+        Key = observer.NodeText.EncodedUtf8Bytes.ToArray();
+        // A writer for each, since each cursor closes intervals by itself.
+        _closing = options.Sinks.ToDictionary(sink => sink, sink => (new RecordWriter(RecordFields.All), new IntervalRecord { Sink = sink }));
+        Ring = new(options.MaxMemory, [.. options.Sinks.Select(sink => (sink, book.StartOf(sink)))], this, context.Time);
+        foreach (var reader in Ring.Readers)
+        {
+            _cursors.Add(new(reader, Open(reader.Sink, options, context), new(context.Metrics, reader.Sink), context.Health!, context.Time, context.Logging.CreateLogger<ExportCursor>()));
+        }
+    }
+
+    public ReadOnlyMemory<byte> Key { get; }
+
+    internal ExportRing Ring { get; }
+
+    /// <summary>For the records of the drain.</summary>
+    internal RecordWriter Writer { get; } = new(RecordFields.All);
+
+    /// <summary>The next commit has the counts of all sinks. Called with the ledger's lock.</summary>
+    internal void Save()
+    {
+        foreach (var reader in Ring.Readers)
+        {
+            _book.Save(reader);
+        }
+    }
+
+    public void Write(string sink, in IntervalEnd end, in SinkCounts counts, IBufferWriter<byte> line)
+    {
+        var (writer, record) = _closing[sink];
+        (record.Sequence, record.Records, record.Bytes) = (end.Records, (ulong)end.Records, (ulong)end.Bytes);
+        (record.Issued, record.Acknowledged, record.Lost) = ((ulong)counts.Issued, (ulong)counts.Acknowledged, (ulong)counts.Lost);
+        line.Write(writer.Write(new RecordContext(_observer, (long)end.Number, end.ReadAt, end.Start, end.ReadAt), record));
+    }
+
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        foreach (var cursor in _cursors)
+        {
+            await cursor.StartAsync(cancellationToken);
+        }
+        await base.StartAsync(cancellationToken);
+    }
+
+    /// <summary>The last interval is complete. The sinks write what is left side by side.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await Task.WhenAll(_cursors.Select(cursor => cursor.StopAsync(cancellationToken)));
+        // The last interval is in the map that was read, for the next process or session.
+        Ring.Abandon(_book.Interval, LossReason.Shutdown);
+        lock (_ledger.Lock)
+        {
+            Save();
+            _ledger.Commit();
+        }
+        await base.StopAsync(cancellationToken);
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _cursors.ForEach(cursor => cursor.Dispose());
+        _sinks.ForEach(sink => sink.Dispose());
+        Writer.Dispose();
+        foreach (var (writer, _) in _closing.Values)
+        {
+            writer.Dispose();
+        }
+    }
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.CompletedTask;
+
+    private IRecordSink Open(string name, ExportOptions options, SessionContext context)
+    {
+        if (name == StdoutSink.SinkName)
+        {
+            return StdoutSink.Open();
+        }
+        var file = new FileSink(options.File, context.Logging.CreateLogger<FileSink>());
+        _sinks.Add(file);
+        return file;
+    }
+}
