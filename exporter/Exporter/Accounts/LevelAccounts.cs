@@ -12,23 +12,23 @@ namespace Exporter.Accounts;
 /// <param name="folded">The total of counts of pods that go to another account.</param>
 /// <param name="retired">The total of counts in series that were removed.</param>
 internal sealed class LevelAccounts(
-    LevelPlan plan, LabelSet labels, SeriesPool pool, TimeSpan retention, TimeProvider time, Ledger ledger, Totals folded, Totals retired)
+    LevelPlan plan, LabelSet labels, SeriesPool pool, TimeSpan retention, TimeProvider time, Ledger ledger, Totals folded, Totals retired) : IShownSeries
 {
     private readonly Dictionary<LabelValues, Account> _accounts = [];
 
     /// <summary>How many pods, workloads or namespaces have a block.</summary>
     private int _admitted;
 
-    internal LevelPlan Plan => plan;
+    public LevelPlan Plan => plan;
 
     /// <summary>The names of the labels that series of this level begin with.</summary>
-    internal IReadOnlyList<string> LabelNames => labels.Names;
+    public IReadOnlyList<string> LabelNames => labels.Names;
 
     /// <summary>Sample lines of all blocks that accounts have.</summary>
-    internal int Lines { get; private set; }
+    public int Lines { get; private set; }
 
     /// <summary>The accounts that have a block.</summary>
-    internal List<Account> FindShown() => [.. _accounts.Values.Where(account => account.Blocks != 0)];
+    public List<Account> FindShown() => [.. _accounts.Values.Where(account => account.Blocks != 0)];
 
     /// <summary>How many blocks of pods of this kind wait for room.</summary>
     internal int CountWaiting(string kind)

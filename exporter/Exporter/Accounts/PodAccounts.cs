@@ -17,6 +17,12 @@ internal sealed partial class PodAccounts
     private readonly PodLabels _labels;
     private readonly LevelAccounts[] _levels;
     private readonly LevelAccounts[] _podLevels;
+
+    /// <summary>The levels, and the series beside them.</summary>
+    private readonly List<IShownSeries> _shown;
+
+    /// <summary>Settle the series beside the levels.</summary>
+    private readonly List<Action> _settling = [];
     private readonly Ledger _ledger;
     private readonly ILogger<PodAccounts> _logger;
 
@@ -43,6 +49,7 @@ internal sealed partial class PodAccounts
                 level, labels.At(level.Level), pool, options.Retention, time, ledger, metrics.Folded, metrics.Retired)),
         ];
         _podLevels = [.. _levels.Where(level => level.Plan.IsOfPods)];
+        _shown = [.. _levels];
         metrics.SeriesLimit.Set(plan.MaxSeries);
         Restore();
     }
@@ -62,12 +69,23 @@ internal sealed partial class PodAccounts
         }
     }
 
-    /// <summary>Reads all accounts while none of them changes.</summary>
-    internal void Read(Action<IReadOnlyList<LevelAccounts>> read)
+    /// <summary>Shows more series beside the pods', whose lines <see cref="SeriesPlan.Beside"/> has set aside.</summary>
+    /// <param name="settle">Expires and admits series. Called with the ledger's lock, at each <see cref="Settle"/>.</param>
+    internal void Include(IShownSeries series, Action settle)
     {
         lock (_ledger.Lock)
         {
-            read(_levels);
+            _shown.Add(series);
+            _settling.Add(settle);
+        }
+    }
+
+    /// <summary>Reads all accounts while none of them changes.</summary>
+    internal void Read(Action<IReadOnlyList<IShownSeries>> read)
+    {
+        lock (_ledger.Lock)
+        {
+            read(_shown);
         }
     }
 
@@ -148,6 +166,10 @@ internal sealed partial class PodAccounts
             // Before the pods, which can have the rest of the share.
             AdmitWaiting(GroupRoom.Namespaces);
             AdmitWaiting(GroupRoom.Pods);
+            foreach (var settle in _settling)
+            {
+                settle();
+            }
             _ledger.Commit();
             for (var kind = 0; kind < _metrics.SeriesFolded.Count; kind++)
             {
@@ -212,9 +234,9 @@ internal sealed partial class PodAccounts
     private int CountLines()
     {
         var lines = 0;
-        foreach (var level in _levels)
+        foreach (var series in _shown)
         {
-            lines += level.Lines;
+            lines += series.Lines;
         }
         return lines;
     }

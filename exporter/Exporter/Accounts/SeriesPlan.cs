@@ -11,8 +11,11 @@ internal sealed record SeriesPlan(IReadOnlyList<LevelPlan> Levels, int MaxSeries
     /// <summary>One part in so many of the budget is for the others of single namespaces.</summary>
     private const int NamespaceShare = 16;
 
+    /// <summary>Lines of series beside these, which have a pool of their own within the budget.</summary>
+    internal int Beside { get; init; }
+
     /// <summary>Lines that have their place whatever comes.</summary>
-    internal int FixedLines => Levels.Sum(level => (level.Reserved * level.Lines) + level.HostLines);
+    internal int FixedLines => Levels.Sum(level => (level.Reserved * level.Lines) + level.HostLines) + Beside;
 
     internal int NamespaceLines => Math.Min(MaxSeries / NamespaceShare, MaxSeries - FixedLines);
 

@@ -63,7 +63,7 @@ internal sealed class FamilyText
             }
             else
             {
-                Lines = [new(name, labels)];
+                Lines = column is SummaryColumn ? [new($"{name}_sum", labels), new($"{name}_count", labels)] : [new(name, labels)];
             }
         }
 
@@ -71,7 +71,7 @@ internal sealed class FamilyText
 
         internal ulong Block { get; }
 
-        /// <summary>A counter has one; a histogram has one for each bucket, for the infinite one, for its sum and for its count.</summary>
+        /// <summary>A counter has one; a summary has one for its sum and one for its count; a histogram has these, and one for each bucket and for the infinite one.</summary>
         internal Line[] Lines { get; }
 
         private static string WriteBound(double bound, ExpositionFormat format)

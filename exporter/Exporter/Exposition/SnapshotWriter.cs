@@ -13,18 +13,18 @@ internal sealed class SnapshotWriter(PodAccounts accounts)
     private readonly Dictionary<(LevelPlan Plan, ExpositionFormat Format), FamilyText[]> _families = [];
 
     /// <summary>Writes all families, without an end of the exposition.</summary>
-    internal void Write(ArrayBufferWriter<byte> output, ExpositionFormat format) => accounts.Read(levels =>
+    internal void Write(ArrayBufferWriter<byte> output, ExpositionFormat format) => accounts.Read(all =>
     {
-        foreach (var level in levels)
+        foreach (var series in all)
         {
-            Write(output, level, format);
+            Write(output, series, format);
         }
     });
 
-    private void Write(ArrayBufferWriter<byte> output, LevelAccounts level, ExpositionFormat format)
+    private void Write(ArrayBufferWriter<byte> output, IShownSeries series, ExpositionFormat format)
     {
-        var shown = level.FindShown();
-        foreach (var family in FamiliesOf(level.Plan, format))
+        var shown = series.FindShown();
+        foreach (var family in FamiliesOf(series.Plan, format))
         {
             output.Write(family.Head);
             foreach (var account in shown)
@@ -33,8 +33,8 @@ internal sealed class SnapshotWriter(PodAccounts accounts)
                 {
                     continue;
                 }
-                var row = account.ReadCommitted(level.Plan.Signals[family.Signal]);
-                account.Text ??= FamilyText.WriteLabels(level.LabelNames, account.Labels.Values);
+                var row = account.ReadCommitted(series.Plan.Signals[family.Signal]);
+                account.Text ??= FamilyText.WriteLabels(series.LabelNames, account.Labels.Values);
                 foreach (var column in family.Columns)
                 {
                     if ((account.Blocks & column.Block) != 0)
@@ -65,6 +65,12 @@ internal sealed class SnapshotWriter(PodAccounts accounts)
         if (column.Column is FieldColumn counter)
         {
             Write(output, labels, column.Lines[0], row[counter.Field], 0);
+            return;
+        }
+        if (column.Column is SummaryColumn summary)
+        {
+            Write(output, labels, column.Lines[0], row[summary.Sum], summary.Decimals);
+            Write(output, labels, column.Lines[1], row[summary.Count], 0);
             return;
         }
         var ranges = (RangesColumn)column.Column;

@@ -8,6 +8,9 @@ internal enum MetricType
     Counter,
     Gauge,
     Histogram,
+
+    /// <summary>Without quantiles: a sum and a count.</summary>
+    Summary,
 }
 
 /// <summary>A label of a family.</summary>
@@ -31,9 +34,9 @@ internal sealed record MetricDefinition(MetricType Type, string Name, string Uni
 
     /// <summary>
     /// The most sample lines that there can be, of one pod where it is a family of pods. Each value of each label has one, a histogram one for
-    /// each bucket, for the infinite one, for the sum and for the count.
+    /// each bucket, for the infinite one, for the sum and for the count, a summary one for the sum and one for the count.
     /// </summary>
-    internal int Lines => Labels.Aggregate(Type == MetricType.Histogram ? Bounds.Count + 3 : 1, (lines, label) => lines * label.Values.Count);
+    internal int Lines => Labels.Aggregate(Type switch { MetricType.Histogram => Bounds.Count + 3, MetricType.Summary => 2, _ => 1 }, (lines, label) => lines * label.Values.Count);
 
     internal Counter CreateCounter(IMetricFactory metrics) => metrics.CreateCounter(Name, Help, LabelNames);
 
