@@ -36,7 +36,8 @@ internal sealed class LabelValues(params string[] values) : IEquatable<LabelValu
         return hash.ToHashCode();
     }
 
-    private static string MakeSafe(string value)
+    /// <summary>The same of one value.</summary>
+    internal static string MakeSafe(string value)
     {
         if (value.StartsWith(Reserved, StringComparison.Ordinal))
         {

@@ -17,4 +17,7 @@ internal enum RecordKind
 
     /// <summary>A record that only one signal uses. Its key has the signal and a number.</summary>
     OfSignal = 8,
+
+    /// <summary>The series of one edge: a workload, or namespace, and a peer.</summary>
+    Edge = 9,
 }
