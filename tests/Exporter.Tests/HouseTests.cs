@@ -25,6 +25,7 @@ public sealed partial class HouseTests
         "Exporter.Signals",
         "Exporter.Signals.Objects",
         "Exporter.Export",
+        "Exporter.Edges",
         "Exporter.Exposition",
         "Exporter.Accounts",
         "Exporter.State",
