@@ -110,6 +110,11 @@ public sealed class EdgeAccountsTests
         Assert.Equal(30, scrape[Name(Sent, ToDatabase.ToOther)]);
         Assert.Equal((2, 3), (scrape["podnet_exporter_edges"], scrape["podnet_exporter_edges_folded"]));
         Assert.Equal(1, node.Logger.CountOf("The series of edges are used up: 3 edges"));
+
+        node.Pass(Retention);
+
+        Assert.Equal(0, (await node.ScrapeAsync())["podnet_exporter_edges_folded"]);
+        Assert.Equal(1, node.Logger.CountOf("The series of edges have room for all again"));
     }
 
     [Fact]
@@ -225,6 +230,27 @@ public sealed class EdgeAccountsTests
         node.Pass(TimeSpan.FromSeconds(1));
         node.Count(last, 30);
         Assert.Equal(30, (await node.ScrapeAsync())[Name(Sent, last)]);
+    }
+
+    [Fact]
+    public async Task Lines_of_a_workload_that_is_gone_go_to_edges_that_wait_which_begin_at_zero()
+    {
+        // One place and one edge.
+        var node = WithLines(PlaceLines + PlaceLines + EdgeLines);
+        var waiting = ToDatabase with { Namespace = "bank" };
+        node.Count(ToDatabase, 1);
+        node.Time.Advance(Retention - TimeSpan.FromSeconds(1));
+        node.Count(waiting, 2);
+        Assert.False((await node.ScrapeAsync()).Has(Name(Sent, waiting)));
+
+        node.Pass(TimeSpan.FromSeconds(1));
+
+        Assert.Equal(0, (await node.ScrapeAsync())[Name(Sent, waiting)]);
+        node.Count(waiting, 4);
+        node.Settle();
+        var scrape = await node.ScrapeAsync();
+        Assert.Equal(4, scrape[Name(Sent, waiting)]);
+        Assert.Equal(0, scrape["podnet_exporter_edges_folded"]);
     }
 
     [Fact]

@@ -21,7 +21,7 @@ internal sealed class Edge(EdgeKey key, EdgeOwner owner)
     /// <summary>Has its counts; null: it has no series.</summary>
     internal Account? Account { get; set; }
 
-    /// <summary>When it last counted something.</summary>
+    /// <summary>When it last counted something, or its series were taken from it.</summary>
     internal long UsedAt { get; set; }
 
     /// <summary>Greater than the number of each edge that got its series before.</summary>

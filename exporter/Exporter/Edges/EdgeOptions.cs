@@ -18,7 +18,7 @@ internal sealed record EdgeOptions(EdgeLevel Level, int MaxSeries)
         reader.Choice(
             "Edges:Level",
             EdgeLevel.Off,
-            "Whose edges to their peers are counted, the metric of who talks to whom: a workload's, or a namespace's; off: none. On, each node watches Services and EndpointSlices.",
+            "Owners of edges, which show their traffic with each peer: workload, or namespace; off: there are none. With another level each node watches Services and EndpointSlices.",
             values: [EdgeLevel.Off, EdgeLevel.Workload, EdgeLevel.Namespace]),
         reader.Number(
             "Edges:MaxSeries",

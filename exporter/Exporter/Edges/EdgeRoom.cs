@@ -127,7 +127,9 @@ internal sealed class EdgeRoom(int lines, Dictionary<EdgeKey, EdgeOwner> owners,
             {
                 var edge = owner.FindLeastUsed();
                 Retire(edge);
-                edge.Removed = (time.GetTimestamp(), _round);
+                // Known for the retention from now on, so that its removal is.
+                edge.UsedAt = time.GetTimestamp();
+                edge.Removed = (edge.UsedAt, _round);
                 return;
             }
         }
