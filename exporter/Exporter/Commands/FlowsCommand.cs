@@ -1,0 +1,39 @@
+using System.Runtime.InteropServices;
+
+namespace Exporter.Commands;
+
+/// <summary>podnet-exporter flows and its sub-commands, which have arguments of their own instead of options.</summary>
+internal static class FlowsCommand
+{
+    /// <summary>The word behind the program's name.</summary>
+    internal const string Word = "flows";
+
+    /// <param name="typed">The arguments behind the word.</param>
+    internal static async Task<int> RunAsync(string[] typed, TextWriter output, TextWriter errors)
+    {
+        if (typed is ["help", ..] || typed.Any(argument => argument is "--help" or "-h"))
+        {
+            output.WriteLine(FlowsHelp.Write());
+            return ExitCode.Success;
+        }
+        using var stopping = new CancellationTokenSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        switch (typed)
+        {
+            case ["verify", .. var arguments]:
+                return await FlowsVerifyCommand.RunAsync(arguments, output, errors, handler: null, stopping.Token);
+            case [[not '-', ..] word, ..]:
+                errors.WriteLine($"flows {word}: there is no such command. 'podnet-exporter flows --help' lists them.");
+                return ExitCode.BadOptions;
+            default:
+                return await FlowsShowCommand.RunAsync(typed, output, errors, handler: null, TimeProvider.System, stopping.Token);
+        }
+
+        void Stop(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            stopping.Cancel();
+        }
+    }
+}

@@ -1,0 +1,35 @@
+using System.Globalization;
+using System.Text;
+
+namespace Exporter.Commands;
+
+/// <summary>podnet-exporter flows --help.</summary>
+internal static class FlowsHelp
+{
+    internal static string Write()
+    {
+        var text = new StringBuilder();
+        Write(text, "podnet-exporter flows", "Prints the records of the last interval of a running exporter as a table or as JSON lines.", FlowsShowCommand.Arguments);
+        text.AppendLine();
+        Write(
+            text,
+            "podnet-exporter flows verify",
+            "Checks files of records of one sink: that no record is missing that is not counted as lost, that repeats are equal, and that flows and rest add up to the pods' counters.",
+            FlowsVerifyCommand.Arguments);
+        text.AppendLine();
+        text.Append("""
+            It ends with 0 when all is right, 1 when something is wrong, 2 when arguments are wrong. Counters can be compared when their time is that of the records: with
+            no traffic between a scrape and the next end of an interval. It needs 24 bytes of memory for each record, and about 80 while the record's interval is not whole.
+            """);
+        return text.ToString();
+    }
+
+    private static void Write(StringBuilder text, string command, string description, IEnumerable<FlowsArgument> arguments)
+    {
+        text.AppendLine(command).AppendLine(CultureInfo.InvariantCulture, $"    {description}");
+        foreach (var argument in arguments)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"    {argument.Usage}").AppendLine(CultureInfo.InvariantCulture, $"        {argument.Description}");
+        }
+    }
+}

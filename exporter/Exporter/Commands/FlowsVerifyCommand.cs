@@ -1,0 +1,96 @@
+using Exporter.Verification;
+
+namespace Exporter.Commands;
+
+/// <summary>podnet-exporter flows verify: whether anyone's files of records add up.</summary>
+internal static class FlowsVerifyCommand
+{
+    /// <summary>The name of standard input among files.</summary>
+    private const string StandardInput = "-";
+
+    private static readonly FlowsArgument From = new("--from", "FILE", "JSON lines of one sink, - for standard input; rotated files in any order.", IsRepeated: true);
+    private static readonly FlowsArgument Metrics = new("--metrics", "FILE|URL", "A saved scrape, or the address of an exporter: the records are all since its first start.");
+    private static readonly FlowsArgument Before = new("--metrics-before", "FILE|URL", "The scrape from before the first record.");
+    private static readonly FlowsArgument After = new("--metrics-after", "FILE|URL", "The scrape from after the last record.");
+    private static readonly FlowsArgument TokenFile = new("--token-file", "FILE", "The bearer token for the exporter's address.");
+
+    internal static IReadOnlyList<FlowsArgument> Arguments { get; } = [From, Metrics, Before, After, TokenFile];
+
+    /// <param name="output">The table and the result.</param>
+    /// <param name="errors">Why there is no result.</param>
+    /// <param name="handler">Null: the network's.</param>
+    internal static async Task<int> RunAsync(
+        ReadOnlyMemory<string> typed, TextWriter output, TextWriter errors, HttpMessageHandler? handler, CancellationToken cancellationToken)
+    {
+        var arguments = new FlowsArguments("flows verify", Arguments, typed.Span);
+        var files = arguments.All(From);
+        arguments.Require(files.Count > 0, "--from: give at least one file of records, or - for standard input.");
+        arguments.Require(files.Count(file => file == StandardInput) < 2, "--from: standard input can be read once.");
+        arguments.Require(!arguments.Has(Metrics) || !(arguments.Has(Before) || arguments.Has(After)), "--metrics: give it alone, or --metrics-before and --metrics-after.");
+        arguments.Require(arguments.Has(Before) == arguments.Has(After), "--metrics-before, --metrics-after: give both.");
+        foreach (var file in files.Concat(arguments.All(Metrics)).Concat(arguments.All(Before)).Concat(arguments.All(After)))
+        {
+            arguments.Require(file == StandardInput || IsUrl(file) || File.Exists(file), $"{file}: there is no such file.");
+        }
+        if (arguments.Errors.Count > 0)
+        {
+            errors.WriteLine(string.Join(Environment.NewLine, arguments.Errors));
+            return ExitCode.BadOptions;
+        }
+        try
+        {
+            var result = await VerifyAsync(files, cancellationToken);
+            using var client = new FlowsClient(arguments.Text(TokenFile), handler);
+            var comparison = (arguments.Text(After) ?? arguments.Text(Metrics)) is { } after
+                ? CounterComparison.Create(result.Sums, await CountersOf(client, arguments.Text(Before), cancellationToken), await CountersOf(client, after, cancellationToken))
+                : null;
+            FlowsVerifyText.Write(result, comparison, output);
+            return result.IsRight && comparison is null or { Problems.Count: 0 } ? ExitCode.Success : ExitCode.Failure;
+        }
+        catch (Exception e) when (e is FlowsException or IOException or UnauthorizedAccessException or OperationCanceledException)
+        {
+            errors.WriteLine(e is OperationCanceledException ? "Interrupted: nothing is verified" : e.Message);
+            return ExitCode.Failure;
+        }
+    }
+
+    private static async Task<VerificationResult> VerifyAsync(IEnumerable<string> files, CancellationToken cancellationToken)
+    {
+        var verifier = new Verifier();
+        foreach (var file in files)
+        {
+            await using var stream = file == StandardInput ? Console.OpenStandardInput() : File.OpenRead(file);
+            await verifier.ReadAsync(file == StandardInput ? "standard input" : file, stream, cancellationToken);
+        }
+        return verifier.Finish();
+    }
+
+    /// <param name="source">A file or an address; null: there are no counts yet.</param>
+    /// <exception cref="FlowsException">It is not a scrape of an exporter, or there is no answer.</exception>
+    private static async Task<PodCounters> CountersOf(FlowsClient client, string? source, CancellationToken cancellationToken)
+    {
+        if (source is null)
+        {
+            return PodCounters.None;
+        }
+        try
+        {
+            if (!IsUrl(source))
+            {
+                await using var file = File.OpenRead(source);
+                return await PodCounters.ReadAsync(file, cancellationToken);
+            }
+            var url = FlowsClient.ParseUrl(source);
+            url = url.AbsolutePath == "/" ? new Uri(url, "/metrics") : url;
+            using var response = await client.GetAsync(url, "text/plain", "give the address of an exporter, like http://localhost:9969", cancellationToken);
+            await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
+            return await PodCounters.ReadAsync(body, cancellationToken);
+        }
+        catch (FormatException e)
+        {
+            throw new FlowsException($"{source}: {e.Message}", e);
+        }
+    }
+
+    private static bool IsUrl(string text) => text.StartsWith("http://", StringComparison.Ordinal) || text.StartsWith("https://", StringComparison.Ordinal);
+}

@@ -1,0 +1,95 @@
+namespace Exporter.Verification;
+
+/// <summary>
+/// Checks the intervals of one observer in their order: gaps, open ones, cumulative counts, and whether the missing records are among those that the
+/// exporter counts as lost.
+/// </summary>
+internal sealed class ObserverCheck(Observer observer, Findings problems, Findings notes)
+{
+    private readonly List<string> _incomplete = [];
+    private readonly List<ObservedInterval> _missing = [];
+    private ObservedInterval? _closed;
+    private UInt128 _seen;
+    private bool _exceedsIssued;
+
+    internal void Run()
+    {
+        var last = observer.Intervals.Keys.DefaultIfEmpty().Max();
+        ulong? previous = null;
+        foreach (var (number, interval) in observer.Intervals.OrderBy(pair => pair.Key))
+        {
+            interval.Check(problems);
+            if (previous is { } before && number - before - 1 is var gap and > 0)
+            {
+                _incomplete.Add($"{gap} {(gap == 1 ? "interval is" : "intervals are")} missing between {before} and {number} of {observer.Name}");
+            }
+            previous = number;
+            _seen += interval.IsClosed ? interval.Records : interval.Came;
+            if (interval.IsClosed)
+            {
+                Continue(interval);
+            }
+            else if (number == last)
+            {
+                notes.Add($"{interval.Name} is open: {interval.Came} records came, and no closing record yet");
+            }
+            else
+            {
+                _incomplete.Add($"{interval.Name} is open: {interval.Came} records came, but no closing record");
+            }
+        }
+        Report(_incomplete, problems, "");
+        CheckMissing();
+    }
+
+    private void Continue(ObservedInterval interval)
+    {
+        // Losses that were counted meanwhile explain an interval that was not written to its end.
+        var isLost = interval.Last.Lost > (_closed?.First.Lost ?? 0);
+        Report(_incomplete, isLost ? notes : problems, isLost ? "; records of it are counted as lost" : "");
+        _incomplete.Clear();
+        if (interval.Missing > 0)
+        {
+            _missing.Add(interval);
+        }
+        if (_closed is { } before)
+        {
+            CheckForward("issued", interval, before.First.Issued, interval.Last.Issued);
+            CheckForward("acknowledged", interval, before.First.Acknowledged, interval.Last.Acknowledged);
+            CheckForward("lost", interval, before.First.Lost, interval.Last.Lost);
+        }
+        if (!_exceedsIssued && _seen > interval.Last.Issued)
+        {
+            _exceedsIssued = true;
+            problems.Add($"{interval.Name}: {_seen} records are in the intervals up to it, but {interval.Last.Issued} were issued");
+        }
+        _closed = interval;
+    }
+
+    private void CheckForward(string name, ObservedInterval interval, ulong before, ulong now)
+    {
+        if (now < before)
+        {
+            problems.Add($"{interval.Name}: {name} goes back from {before} to {now}");
+        }
+    }
+
+    /// <summary>Missing records are a problem where more of them are missing than the exporter counts as lost.</summary>
+    private void CheckMissing()
+    {
+        var missing = _missing.Aggregate(UInt128.Zero, (sum, interval) => sum + interval.Missing);
+        var isLost = missing <= observer.Lost;
+        Report(
+            _missing.Select(interval => $"{interval.Missing} {(interval.Missing == 1 ? "record is" : "records are")} missing in {interval.Name}"),
+            isLost ? notes : problems,
+            isLost ? "; counted as lost" : observer.Lost > 0 ? $"; {observer.Lost} are counted as lost, {missing} are missing" : "");
+    }
+
+    private static void Report(IEnumerable<string> texts, Findings findings, string reason)
+    {
+        foreach (var text in texts)
+        {
+            findings.Add(text + reason);
+        }
+    }
+}
