@@ -34,6 +34,7 @@ public sealed partial class HouseTests
         "Exporter.Peers",
         "Exporter.Metrics",
         "Exporter.Options",
+        "Exporter.Verification",
         "Exporter.Health",
         "Exporter",
         "Exporter.Bpf.Attach",
