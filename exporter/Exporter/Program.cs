@@ -2,6 +2,10 @@ using Exporter;
 using Exporter.Commands;
 using Exporter.Options;
 
+if (args is [FlowsCommand.Word, .. var flows])
+{
+    return await FlowsCommand.RunAsync(flows, Console.Out, Console.Error);
+}
 var commandLine = CommandLine.Parse(args);
 var files = OptionFiles.Read(commandLine.Options);
 if (files.Error is { } error)

@@ -17,6 +17,10 @@ internal static class HelpText
             podnet-exporter options [--schema]
                                       lists the options, as docs/options.md does; with --schema as the chart's
                                       values.schema.json does
+            podnet-exporter flows [--follow] [-n NAMESPACE] [--pod NAME] [--peer TEXT] [--port NUMBER] [--host IP|CIDR] [-o table|json]
+                                      prints the records of flows of a running exporter's last interval
+            podnet-exporter flows verify --from=FILE [--metrics=URL]
+                                      checks that files of records are complete and add up; 'podnet-exporter flows --help' lists all arguments
             podnet-exporter uninstall [--all]
                                       removes the state that outlives the exporter in this network namespace: programs, filters, maps,
                                       pins; with --all in every network namespace that uses this Bpf:PinDirectory
