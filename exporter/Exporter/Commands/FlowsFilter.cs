@@ -39,7 +39,7 @@ internal sealed record FlowsFilter(string? Namespace, string? Pod, string? Peer,
         }
         return IPAddress.TryParse(text, out var address)
             ? new IPNetwork(address, address.GetAddressBytes().Length * 8)
-            : throw new FormatException("is neither an address nor a range like 10.0.0.0/8 whose last bits are 0");
+            : throw new FormatException("is neither an address nor a range like 10.0.0.0/8");
     }
 
     private static bool HasPort(RecordReader record, ulong port) =>

@@ -84,7 +84,7 @@ internal sealed class RecordReader(IEnumerable<RecordField> fields)
         }
         catch (JsonException e)
         {
-            return Refuse($"is not JSON ({PlainWords.Reason(e)})");
+            return Refuse($"is not JSON at column {e.BytePositionInLine + 1}");
         }
         return Reason.Length > 0 ? LineOutcome.Bad : Check();
     }
@@ -188,7 +188,7 @@ internal sealed class RecordReader(IEnumerable<RecordField> fields)
         }
         catch (InvalidOperationException e)
         {
-            throw new JsonException(PlainWords.Reason(e), e);
+            throw new JsonException(e.Message, path: null, lineNumber: 0, reader.TokenStartIndex, e);
         }
     }
 

@@ -48,7 +48,7 @@ internal sealed class Verifier
         }
         if (RecordIds.CountShared(_observers.Values.SelectMany(observer => observer.Intervals.Values).Select(interval => interval.Ids)) is var shared and > 0)
         {
-            _problems.Add($"{shared} ids are in two intervals");
+            _problems.Add($"{shared} {(shared == 1 ? "id is" : "ids are")} in two intervals");
         }
         return new(
             new(_lines, _distinct[(int)Dataset.Flow], _distinct[(int)Dataset.Rest], _distinct[(int)Dataset.Interval], _distinct[(int)Dataset.Identity], _repeats, _badLines.Count)

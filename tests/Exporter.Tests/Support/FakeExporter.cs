@@ -1,0 +1,21 @@
+using System.Net;
+using System.Text;
+
+namespace Exporter.Tests.Support;
+
+/// <summary>Answers requests as an exporter would, without a network.</summary>
+/// <param name="answer">The answer to the request of this number, from 0. May throw.</param>
+internal sealed class FakeExporter(Func<int, (HttpStatusCode Status, string Body)> answer) : HttpMessageHandler
+{
+    private readonly List<string> _requests = [];
+
+    /// <summary>The address of each request, and its credentials.</summary>
+    internal IReadOnlyList<string> Requests => _requests;
+
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        _requests.Add($"{request.RequestUri} {request.Headers.Authorization}".TrimEnd());
+        var (status, body) = answer(_requests.Count - 1);
+        return Task.FromResult(new HttpResponseMessage(status) { Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body)) });
+    }
+}
