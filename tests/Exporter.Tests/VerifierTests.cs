@@ -89,6 +89,36 @@ public sealed class VerifierTests
         Assert.StartsWith("1 record is missing in interval 34", Assert.Single(Problems(result)), StringComparison.Ordinal);
     }
 
+    /// <summary>Rotation removes the oldest file.</summary>
+    [Theory]
+    [InlineData(5, true)]
+    [InlineData(6, true)]
+    [InlineData(1, false)]
+    [InlineData(2, false)]
+    public async Task Files_that_begin_within_an_interval_lack_its_first_records(int removed, bool isRight)
+    {
+        var lines = Three();
+        lines.Lines.RemoveRange(0, removed);
+
+        var result = await VerifyAsync(lines);
+
+        Assert.Equal(isRight, result.IsRight);
+        if (isRight)
+        {
+            Assert.Equal([$"the files begin within interval 32 of node-0 (epoch k3): they do not have its first {removed - 4} records"], result.Notes.Texts);
+        }
+    }
+
+    [Fact]
+    public async Task A_record_within_the_first_interval_of_later_files_is_missing()
+    {
+        var lines = Three();
+        lines.Lines.RemoveAt(5);
+        lines.Lines.RemoveRange(0, 4);
+
+        Assert.Equal(["1 record is missing in interval 32 of node-0 (epoch k3)"], Problems(await VerifyAsync(lines)));
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(2)]
@@ -270,7 +300,7 @@ public sealed class VerifierTests
         var result = await VerifyAsync(lines);
 
         Assert.Empty(Problems(result));
-        Assert.Equal(["2 intervals are missing between 31 and 34 of node-0 (epoch k3); records of it are counted as lost"], result.Notes.Texts);
+        Assert.Equal(["2 intervals are missing between 31 and 34 of node-0 (epoch k3); lost records are counted meanwhile"], result.Notes.Texts);
     }
 
     [Theory]

@@ -75,7 +75,7 @@ internal sealed class FlowsClient(string? tokenFile, HttpMessageHandler? handler
     private static string Explain(Uri url, Exception failure) => failure switch
     {
         HttpRequestException { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } =>
-            $"no program listens at {url.GetLeftPart(UriPartial.Authority)}: start the exporter, or give its address with a URL of another host or port",
+            $"no program listens at {url.GetLeftPart(UriPartial.Authority)}: start the exporter, or give the address that it listens at",
         OperationCanceledException => $"{url} did not answer within {Patience.TotalSeconds:0} s",
         _ => $"{url} cannot be asked: {Failure.Describe(failure)}",
     };

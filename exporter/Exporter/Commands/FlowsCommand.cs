@@ -16,23 +16,29 @@ internal static class FlowsCommand
             output.WriteLine(FlowsHelp.Write());
             return ExitCode.Success;
         }
-        using var stopping = new CancellationTokenSource();
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         switch (typed)
         {
             case ["verify", .. var arguments]:
-                return await FlowsVerifyCommand.RunAsync(arguments, output, errors, handler: null, stopping.Token);
+                return await FlowsVerifyCommand.RunAsync(arguments, output, errors, handler: null, CancellationToken.None);
             case [[not '-', ..] word, ..]:
                 errors.WriteLine($"flows {word}: there is no such command. 'podnet-exporter flows --help' lists them.");
                 return ExitCode.BadOptions;
             default:
-                return await FlowsShowCommand.RunAsync(typed, output, errors, handler: null, TimeProvider.System, stopping.Token);
+                return await ShowAsync(typed, output, errors);
         }
+    }
+
+    /// <summary>SIGINT and SIGTERM end it in order, a second one at once.</summary>
+    private static async Task<int> ShowAsync(string[] typed, TextWriter output, TextWriter errors)
+    {
+        using var stopping = new CancellationTokenSource();
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        return await FlowsShowCommand.RunAsync(typed, output, errors, handler: null, TimeProvider.System, stopping.Token);
 
         void Stop(PosixSignalContext context)
         {
-            context.Cancel = true;
+            context.Cancel = !stopping.IsCancellationRequested;
             stopping.Cancel();
         }
     }

@@ -18,8 +18,8 @@ internal static class FlowsHelp
             FlowsVerifyCommand.Arguments);
         text.AppendLine();
         text.Append("""
-            It ends with 0 when all is right, 1 when something is wrong, 2 when arguments are wrong. Counters can be compared when their time is that of the records: with
-            no traffic between a scrape and the next end of an interval. It needs 24 bytes of memory for each record, and about 80 while the record's interval is not whole.
+            It ends with 0 when all is right, 1 when something is wrong, 2 when arguments are wrong. Counters equal flows and rest where no traffic is between a scrape
+            and the next end of an interval. It needs 24 bytes of memory for each record, and about 80 while the record's interval is not whole.
             """);
         return text.ToString();
     }

@@ -47,9 +47,9 @@ internal static class FlowsVerifyCommand
             FlowsVerifyText.Write(result, comparison, output);
             return result.IsRight && comparison is null or { Problems.Count: 0 } ? ExitCode.Success : ExitCode.Failure;
         }
-        catch (Exception e) when (e is FlowsException or IOException or UnauthorizedAccessException or OperationCanceledException)
+        catch (Exception e) when (e is FlowsException or IOException or UnauthorizedAccessException)
         {
-            errors.WriteLine(e is OperationCanceledException ? "Interrupted: nothing is verified" : e.Message);
+            errors.WriteLine(e.Message);
             return ExitCode.Failure;
         }
     }

@@ -5,13 +5,15 @@ namespace Exporter.Verification;
 
 /// <summary>The records of one interval of an observer, in whatever order and however often they come.</summary>
 /// <param name="name">For messages: the interval and its observer.</param>
-internal sealed class ObservedInterval(string name)
+internal sealed class ObservedInterval(ulong number, string name)
 {
     private readonly RecordIds _ids = new();
     private readonly SequenceNumbers _numbers = new();
     private UInt128 _closingId;
     private ulong? _timestamp;
     private bool _hasOtherTimes;
+
+    internal ulong Number => number;
 
     internal string Name => name;
 
@@ -35,6 +37,9 @@ internal sealed class ObservedInterval(string name)
     /// <summary>The flow and rest records that have not come, as far as a closing record says so.</summary>
     internal ulong Missing => IsClosed ? Records - Math.Min(Math.Min(Came, _numbers.CountBelow(Records)), Records) : 0;
 
+    /// <summary>Whether the missing records are the first ones, and the exporter issued others before this interval.</summary>
+    internal bool LacksBeginning => Missing > 0 && _numbers.CountBelow(Missing) == 0 && First.Issued > Records;
+
     /// <summary>Adds a flow or rest record.</summary>
     internal IdOutcome Add(RecordReader record)
     {
@@ -52,9 +57,9 @@ internal sealed class ObservedInterval(string name)
         AddTime(record);
         var records = record.Required(RecordField.IntervalRecords);
         var counts = new SinkCounts(record.Required(RecordField.Issued), record.Required(RecordField.Acknowledged), record.Required(RecordField.Lost));
-        if (record.Required(RecordField.Sequence) is var number && number != records)
+        if (record.Required(RecordField.Sequence) is var last && last != records)
         {
-            problems.Add($"{name}: its closing record has the number {number}, and counts {records} records before it");
+            problems.Add($"{name}: its closing record has the number {last}, and counts {records} records before it");
         }
         if ((UInt128)counts.Acknowledged + counts.Lost > counts.Issued)
         {

@@ -16,24 +16,15 @@ internal sealed class Observer(string node, string epoch)
 
     internal IReadOnlyDictionary<ulong, ObservedInterval> Intervals => _intervals;
 
-    /// <summary>
-    /// The records that were lost in the intervals that came. What was lost before the first of them is not counted: at most the records that were
-    /// issued before it.
-    /// </summary>
-    internal ulong Lost
-    {
-        get
-        {
-            List<ObservedInterval> closed = [.. _intervals.OrderBy(pair => pair.Key).Select(pair => pair.Value).Where(interval => interval.IsClosed)];
-            if (closed.Count == 0)
-            {
-                return 0;
-            }
-            var first = closed[0];
-            var earlier = Math.Min(first.First.Lost, first.First.Issued - Math.Min(first.First.Issued, first.Records));
-            return closed.Max(interval => interval.Last.Lost) - earlier;
-        }
-    }
+    /// <summary>The records that were lost in the intervals that came.</summary>
+    internal ulong Lost => Closed.Select(interval => interval.Last.Lost).DefaultIfEmpty().Max() - LostBefore;
+
+    /// <summary>The records that may have been lost before the first closed interval: at most those that were issued before it.</summary>
+    internal ulong LostBefore => Closed.MinBy(interval => interval.Number) is { First: var counts } first
+        ? Math.Min(counts.Lost, counts.Issued - Math.Min(counts.Issued, first.Records))
+        : 0;
+
+    private IEnumerable<ObservedInterval> Closed => _intervals.Values.Where(interval => interval.IsClosed);
 
     internal ObservedInterval Open(RecordReader record)
     {
@@ -41,7 +32,7 @@ internal sealed class Observer(string node, string epoch)
         var number = record.Required(RecordField.Interval);
         if (!_intervals.TryGetValue(number, out var interval))
         {
-            _intervals.Add(number, interval = new($"interval {number} of {Name}"));
+            _intervals.Add(number, interval = new(number, $"interval {number} of {Name}"));
         }
         return interval;
     }

@@ -23,11 +23,10 @@ internal sealed class ObserverCheck(Observer observer, Findings problems, Findin
             {
                 _incomplete.Add($"{gap} {(gap == 1 ? "interval is" : "intervals are")} missing between {before} and {number} of {observer.Name}");
             }
-            previous = number;
             _seen += interval.IsClosed ? interval.Records : interval.Came;
             if (interval.IsClosed)
             {
-                Continue(interval);
+                Continue(interval, isFirst: previous is null);
             }
             else if (number == last)
             {
@@ -37,18 +36,24 @@ internal sealed class ObserverCheck(Observer observer, Findings problems, Findin
             {
                 _incomplete.Add($"{interval.Name} is open: {interval.Came} records came, but no closing record");
             }
+            previous = number;
         }
         Report(_incomplete, problems, "");
         CheckMissing();
     }
 
-    private void Continue(ObservedInterval interval)
+    private void Continue(ObservedInterval interval, bool isFirst)
     {
         // Losses that were counted meanwhile explain an interval that was not written to its end.
-        var isLost = interval.Last.Lost > (_closed?.First.Lost ?? 0);
-        Report(_incomplete, isLost ? notes : problems, isLost ? "; records of it are counted as lost" : "");
+        var isLost = interval.Last.Lost > (_closed?.First.Lost ?? observer.LostBefore);
+        Report(_incomplete, isLost ? notes : problems, isLost ? "; lost records are counted meanwhile" : "");
         _incomplete.Clear();
-        if (interval.Missing > 0)
+        if (isFirst && interval.LacksBeginning)
+        {
+            // Older files were removed, as rotation does.
+            notes.Add($"the files begin within {interval.Name}: they do not have its first {interval.Missing} records");
+        }
+        else if (interval.Missing > 0)
         {
             _missing.Add(interval);
         }
