@@ -27,7 +27,7 @@ public sealed class ExporterMetricsTests
         _factory = Prometheus.Metrics.WithCustomRegistry(_registry);
         _accounts = new(_factory, _ledger, EverySignal.Totals);
         (_interfaces, _losses, _handshakeLosses) = (new(_factory), new(_factory), new(_factory, _ledger));
-        _ = new DrainMetrics(_factory, EverySignal.Rows);
+        _ = new DrainMetrics(_factory, EverySignal.SignalRows);
         ProcessMetrics.ShowBuild(_factory);
     }
 

@@ -22,6 +22,7 @@ public sealed partial class HouseTests
         "Exporter.Signals.Traffic",
         "Exporter.Signals.Handshakes",
         "Exporter.Signals.Uplinks",
+        "Exporter.Signals.Flows",
         "Exporter.Signals",
         "Exporter.Signals.Objects",
         "Exporter.Export",

@@ -1,11 +1,15 @@
 using System.Text.RegularExpressions;
 using Exporter.Commands;
+using Exporter.Edges;
+using Exporter.Export;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Options;
+using Exporter.Peers;
 using Exporter.Replacement;
-using Exporter.Server;
 using Exporter.Server.Security;
+using Exporter.Server;
+using Exporter.Signals.Flows;
 using Exporter.Signals.Uplinks;
 using Exporter.Tests.Support;
 
@@ -34,6 +38,10 @@ public sealed partial class MetricDocumentationTests
         _ = new ServerRefusals(node.Factory);
         new HookMetrics(node.Factory, node.Options.Signals).Show("tcx", []);
         _ = new UplinkMetrics(node.Factory);
+        _ = new FlowMetrics(node.Factory);
+        _ = new ExportMetrics(node.Factory, "file");
+        _ = new EdgeMetrics(node.Factory);
+        _ = new PeerMetrics(node.Factory);
         new Health.Readiness(ProcessMetrics.Ready.CreateGauge(node.Factory)).MarkReady("pods");
         _ = new SecretFiles(node.Factory, node.Time, new RecordingLogger<SecretFiles>()).Open("tls", "Server:KeyFile", [], texts => texts);
         _ = new LiveOptions(OptionFiles.Read(new Dictionary<string, string?>()), node.Options, node.Time, node.Factory, new RecordingLogger<LiveOptions>());

@@ -1,5 +1,6 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
+using Exporter.Edges;
 using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
@@ -23,7 +24,8 @@ internal static class AllFamilies
         [
             .. ProcessMetrics.FamiliesOf(signals),
             .. InterfaceMetrics.Families,
-            .. AccountMetrics.FamiliesOf([.. signals.Select(signal => signal.Totals)]),
+            .. AccountMetrics.FamiliesOf([.. signals.Select(signal => signal.Totals), EdgeColumns.Totals]),
+            .. EdgeMetrics.Families,
             .. DrainMetrics.FamiliesOf(rows),
             .. signals.SelectMany(signal => signal.OwnFamilies),
             .. StateMetrics.Families,

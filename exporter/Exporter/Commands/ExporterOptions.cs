@@ -1,5 +1,6 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
+using Exporter.Edges;
 using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Options;
@@ -26,7 +27,10 @@ internal sealed record ExporterOptions(
     internal PodLabels CreateLabels() => new(Metrics.Labels, CreatePlan().Levels.Select(level => level.Level).Append(Metrics.Aggregation).Distinct().Order(), Kubernetes.NodeOrHost);
 
     /// <summary>Makes the plan of series: the columns of all signals, and how the budget is divided.</summary>
-    internal SeriesPlan CreatePlan() => SeriesPlan.Create(Metrics, [.. Signals.Select(signal => signal.Columns)]);
+    internal SeriesPlan CreatePlan() => SeriesPlan.Create(Metrics, [.. Signals.Select(signal => signal.Columns)]) with { Beside = Edges.LinesOf(Metrics.MaxSeries) };
+
+    /// <summary>The options of edges.</summary>
+    internal EdgeOptions Edges => Signals.Select(signal => signal.Edges).FirstOrDefault(edges => edges is not null) ?? new(EdgeLevel.Off, MaxSeries: 0);
 
     /// <summary>The classes of addresses that signals name peers by; null: none does.</summary>
     internal PeerClasses? PeerClasses => Signals.Select(signal => signal.PeerClasses).FirstOrDefault(classes => classes is not null);

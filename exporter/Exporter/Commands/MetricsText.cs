@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Exporter.Accounts;
+using Exporter.Edges;
 using Exporter.Metrics;
 using Exporter.Options;
 using Exporter.Pods;
@@ -35,6 +36,12 @@ internal static class MetricsText
         Line(text, "## The node's interfaces");
         Line(text, $"Of the node's own interfaces there are these families, where options ask for them. Room for {interfaces.Reserved} interfaces with {interfaces.Lines} sample lines each is set aside then.");
         WriteFamilies(text, interfaces, labels);
+        Line(text, "## Edges");
+        Line(text, "Edges show the traffic of workloads with each peer, from the workload's view. These families exist with `Edges:Level`; with the level namespace they have no labels of workloads.");
+        foreach (var family in EdgeColumns.PlanOf(EdgeLevel.Workload).Families)
+        {
+            Write(text, family, EdgeColumns.LabelsAt(EdgeLevel.Workload), level: null);
+        }
         Line(text, "## The exporter");
         foreach (var family in AllFamilies.OfExporter(options.Signals))
         {

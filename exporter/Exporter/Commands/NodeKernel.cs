@@ -1,5 +1,6 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Attach;
+using Exporter.Edges;
 using Exporter.Interfaces;
 using Exporter.Signals;
 using Exporter.Signals.Objects;
@@ -89,7 +90,8 @@ internal sealed class NodeKernel : IDisposable
     /// <summary>libbpf reads the kernel's types for each object, which is most of a start's time: so all objects are loaded at once.</summary>
     private static NodeKernel Load(ExporterOptions options, TcAttachOption hook, PinDirectory? pins)
     {
-        var ledger = Ledger.Open(pins, [.. options.Signals.Select(signal => signal.Fields)], [.. options.Signals.Where(signal => !signal.IsOn).Select(signal => signal.Fields)]);
+        IEnumerable<RowFields> unused = options.Signals.Where(signal => !signal.IsOn).Select(signal => signal.Fields);
+        var ledger = Ledger.Open(pins, [.. options.Signals.Select(signal => signal.Fields), EdgeRow.Fields], [.. options.Edges.IsOn ? unused : unused.Append(EdgeRow.Fields)]);
         var namespaces = Task.Run(NetNamespaces.Load);
         var packets = Task.Run(() => PacketObject.Load(options.PlanPacketMaps(), pins));
         var context = new LoadContext(options.Bpf, packets, pins, ledger.IsCommitted, Attach, namespaces);

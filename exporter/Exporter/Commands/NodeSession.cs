@@ -1,6 +1,7 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
+using Exporter.Edges;
 using Exporter.Exposition;
 using Exporter.Interfaces;
 using Exporter.Options;
@@ -32,16 +33,9 @@ internal sealed class NodeSession : IAsyncDisposable
         var (kernel, own, time) = (state.Kernel, state.Own.Factory, state.Time);
         var labels = options.CreateLabels();
         var table = new PodTable();
-        var accountMetrics = new AccountMetrics(own, kernel.Ledger, [.. options.Signals.Select(signal => signal.Totals)]);
+        var accountMetrics = new AccountMetrics(own, kernel.Ledger, [.. options.Signals.Select(signal => signal.Totals), EdgeColumns.Totals]);
         var accounts = new PodAccounts(accountMetrics, time, labels, options.Metrics, options.CreatePlan(), kernel.Ledger, Logger<PodAccounts>());
-        var context = _context = new SessionContext(table, accountMetrics, accounts, kernel.Ledger, own, time, options.Identity.HoldFor, options.Drain.Interval)
-        {
-            Health = state.Health,
-            Logging = state.Logging,
-            Node = options.Kubernetes.NodeOrHost,
-            Cluster = options.Kubernetes.ClusterName,
-            Peers = state.FindPeers(options),
-        };
+        var context = _context = CreateContext(options, state, table, accounts, accountMetrics);
         var rounds = new DrainRounds([.. kernel.Signals.Zip(options.Signals, (loaded, signal) => loaded.Open(signal, context)).OfType<SignalDrain>()]);
         var interfaces = new InterfaceMetrics(own);
         var identifier = new LinkIdentifier(kernel.Namespaces);
@@ -123,6 +117,23 @@ internal sealed class NodeSession : IAsyncDisposable
             await session.DisposeAsync();
             throw;
         }
+    }
+
+    private static SessionContext CreateContext(ExporterOptions options, NodeState state, PodTable table, PodAccounts accounts, AccountMetrics metrics)
+    {
+        var (ledger, own) = (state.Kernel.Ledger, state.Own.Factory);
+        // Also where they are off: then it retires the edges of before.
+        var edges = new EdgeAccounts(options.Edges, options.Metrics, ledger, metrics.Retired, new(own), state.Time, state.Logging.CreateLogger<EdgeAccounts>());
+        edges.ShowIn(accounts);
+        return new(table, metrics, accounts, ledger, own, state.Time, options.Identity.HoldFor, options.Drain.Interval)
+        {
+            Health = state.Health,
+            Logging = state.Logging,
+            Node = options.Kubernetes.NodeOrHost,
+            Cluster = options.Kubernetes.ClusterName,
+            Edges = options.Edges.IsOn ? edges : null,
+            Peers = state.FindPeers(options),
+        };
     }
 
     /// <summary>Applies options that need no new object (<see cref="OptionDescription.IsInPlace"/>): no interface and no pod is listed again.</summary>

@@ -1,10 +1,12 @@
 using System.Diagnostics;
 using System.Net;
+using Exporter.Export;
 using Exporter.Metrics;
 using Exporter.Server;
 using Exporter.Server.Security;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging.Console;
 
 namespace Exporter.Commands;
 
@@ -142,6 +144,11 @@ internal sealed class ServerHost : IAsyncDisposable
         logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
         // It would print what ends the program, with its stack, before RunAsync does in one line.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
+        if (ExportOptions.Read(new(configuration)).Sinks.Contains(StdoutSink.SinkName))
+        {
+            // Standard output is for records.
+            logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        }
         logging.AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat, console.UseUtcTimestamp) = (true, "yyyy-MM-ddTHH:mm:ss.fffZ ", true));
     }
 

@@ -7,7 +7,7 @@ namespace Exporter.Kubernetes;
 /// <param name="Kubeconfig">Empty: access as a pod.</param>
 /// <param name="Context">Empty: the current context.</param>
 /// <param name="ClusterName">As flow records have it; empty: they do not.</param>
-internal sealed record KubernetesOptions(string NodeName, string Kubeconfig, string Context, string ClusterName)
+internal sealed record KubernetesOptions(string NodeName, string Kubeconfig, string Context, string ClusterName = "")
 {
     /// <summary>The variable that the chart sets from the downward API (https://kubernetes.io/docs/concepts/workloads/pods/downward-api/).</summary>
     private const string NodeNameVariable = "NODE_NAME";

@@ -1,4 +1,5 @@
 using Exporter.Accounts;
+using Exporter.Edges;
 using Exporter.Health;
 using Exporter.Peers;
 using Exporter.Pods;
@@ -28,6 +29,9 @@ internal sealed record SessionContext(PodTable Pods, AccountMetrics Accounts, Po
 
     /// <summary>The cluster's name; empty: not known.</summary>
     internal string Cluster { get; init; } = "";
+
+    /// <summary>The accounts of edges; null: edges are off.</summary>
+    internal EdgeAccounts? Edges { get; init; }
 
     /// <summary>Who has which address, as it is known now.</summary>
     internal Func<PeerTable> Peers { get; init; } = static () => PeerTable.Of(PeerClasses.BuiltIn);

@@ -1,5 +1,6 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
+using Exporter.Edges;
 using Exporter.Metrics;
 using Exporter.Peers;
 using Exporter.State;
@@ -38,6 +39,9 @@ internal abstract class Signal
 
     /// <summary>The object with its programs that can be replaced; null: it has no object of its own.</summary>
     internal virtual string? ObjectName => null;
+
+    /// <summary>The options of the edges that it counts; null: it counts none.</summary>
+    internal virtual EdgeOptions? Edges => null;
 
     /// <summary>The classes of addresses that it names peers by; null: it names none, and nobody follows Services.</summary>
     internal virtual PeerClasses? PeerClasses => null;

@@ -35,7 +35,7 @@ internal sealed class CountingNode : IDisposable
         Options = TestOptions.Read(settings);
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
         Metrics = new(Factory, Ledger, EverySignal.Totals);
-        (Drains, TrafficLosses, HandshakeLosses, State) = (new(Factory, EverySignal.Rows), new(Factory), new(Factory, Ledger), new(Factory));
+        (Drains, TrafficLosses, HandshakeLosses, State) = (new(Factory, EverySignal.SignalRows), new(Factory), new(Factory, Ledger), new(Factory));
         Interfaces = new(Factory);
         ProcessMetrics.ShowBuild(Factory);
         ProcessMetrics.ShowStandby(Factory, null);

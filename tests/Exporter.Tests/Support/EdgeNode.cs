@@ -27,7 +27,7 @@ internal sealed class EdgeNode
         EdgeOptions = EdgeOptions with { MaxSeries = lines ?? EdgeOptions.MaxSeries };
         Assert.Empty(reader.Errors);
         Options = TestOptions.Read([.. settings.Where(setting => !setting.Key.StartsWith("Edges:", StringComparison.Ordinal))]);
-        Ledger = Ledger.OpenIn(Memory, [.. EverySignal.Rows, EdgeRow.Fields], EverySignal.Unused);
+        Ledger = Ledger.OpenIn(Memory, EverySignal.Rows, EverySignal.Unused);
         (Pods, Edges) = StartSession();
         _writer = new(Pods);
     }
@@ -58,7 +58,7 @@ internal sealed class EdgeNode
     internal (PodAccounts Pods, EdgeAccounts Edges) StartSession()
     {
         var factory = Prometheus.Metrics.WithCustomRegistry(Registry);
-        var metrics = new AccountMetrics(factory, Ledger, [.. EverySignal.Totals, EdgeColumns.Totals]);
+        var metrics = new AccountMetrics(factory, Ledger, EverySignal.Totals);
         var plan = Options.CreatePlan() with { Beside = EdgeOptions.LinesOf(Options.Metrics.MaxSeries) };
         var pods = new PodAccounts(metrics, Time, Options.CreateLabels(), Options.Metrics, plan, Ledger, new RecordingLogger<PodAccounts>());
         var edges = new EdgeAccounts(EdgeOptions, Options.Metrics, Ledger, metrics.Retired, new(factory), Time, Logger);

@@ -1,5 +1,6 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
+using Exporter.Edges;
 using Exporter.Commands;
 using Exporter.Options;
 using Exporter.Pods;
@@ -25,12 +26,16 @@ internal static class EverySignal
 {
     internal static IReadOnlyList<Signal> Defaults { get; } = ExporterOptions.Read(new OptionReader(new ConfigurationBuilder().Build())).Signals;
 
-    internal static IReadOnlyList<RowFields> Rows { get; } = [.. Defaults.Select(signal => signal.Fields)];
+    /// <summary>Of the signals alone.</summary>
+    internal static IReadOnlyList<RowFields> SignalRows { get; } = [.. Defaults.Select(signal => signal.Fields)];
 
-    /// <summary>Of the signals that are off.</summary>
-    internal static IReadOnlyList<RowFields> Unused { get; } = [.. Defaults.Where(signal => !signal.IsOn).Select(signal => signal.Fields)];
+    /// <summary>As a ledger has them.</summary>
+    internal static IReadOnlyList<RowFields> Rows { get; } = [.. SignalRows, EdgeRow.Fields];
 
-    internal static IReadOnlyList<SignalTotals> Totals { get; } = [.. Defaults.Select(signal => signal.Totals)];
+    /// <summary>Of those that are off.</summary>
+    internal static IReadOnlyList<RowFields> Unused { get; } = [.. Defaults.Where(signal => !signal.IsOn).Select(signal => signal.Fields), EdgeRow.Fields];
+
+    internal static IReadOnlyList<SignalTotals> Totals { get; } = [.. Defaults.Select(signal => signal.Totals), EdgeColumns.Totals];
 }
 
 /// <summary>Values where the program has rows.</summary>

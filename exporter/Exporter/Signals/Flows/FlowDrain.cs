@@ -17,7 +17,8 @@ internal sealed class FlowDrain : SignalDrain
     private readonly FlowEnds _ends;
     private readonly FlowTable _table;
     private readonly FlowMetrics _metrics;
-    private readonly FlowWriter _writer;
+    private readonly FlowEdges? _edges;
+    private readonly FlowWriter? _writer;
     private readonly RecordObserver _observer;
     private readonly SessionContext _context;
     private readonly FlowInterval _interval = new();
@@ -34,7 +35,8 @@ internal sealed class FlowDrain : SignalDrain
     {
         (_loaded, _options, _book, _export, _observer, _context) = (loaded, options, book, export, observer, context);
         (_ends, _table, _metrics) = (new(context.Pods, context.Peers), new(2 * options.MaxFlows), new(context.Metrics));
-        _writer = new(export, new(_ends), () => IsDue, last, _metrics);
+        _writer = options.HasRecords ? new(export, new(_ends), () => IsDue, last, _metrics) : null;
+        _edges = context.Edges is { } edges ? new(edges, _ends, context) : null;
         (_startedAt, _readAt) = (context.Time.GetUtcNow(), context.Time.GetUtcNow());
         (_addSilent, _guess) = (AddSilent, _ends.Guess);
         Loop = new FlowLoop(this, loaded, context);
@@ -55,6 +57,11 @@ internal sealed class FlowDrain : SignalDrain
 
     internal override void Restore(IReadOnlyList<PodInterface> restored)
     {
+        lock (_context.Ledger.Lock)
+        {
+            _edges?.Restore(restored);
+            _context.Ledger.Commit();
+        }
     }
 
     internal override void EndPrevious() => _loaded.Flows!.EndPrevious();
@@ -80,7 +87,7 @@ internal sealed class FlowDrain : SignalDrain
             if (TakeUp(rows, read))
             {
                 Volatile.Write(ref _drainedAt, _context.Time.GetTimestamp());
-                _writer.Write(_interval, rows);
+                _writer?.Write(_interval, rows);
             }
             if (isLast)
             {
@@ -118,10 +125,11 @@ internal sealed class FlowDrain : SignalDrain
             _interval.Begin(new(_observer, (long)header.Interval, header.Clock.ReadAt, header.Start, header.Clock.ReadAt), header.Clock);
             _ends.Refresh();
             _table.Begin();
-            Add(rows, read.IsPrevious);
+            Add(rows, read);
             if (!read.IsCommitted)
             {
                 _table.Sweep(header.Clock, _addSilent);
+                _edges?.Flush();
             }
             _export.Save();
             _context.Ledger.Commit([map]);
@@ -130,8 +138,7 @@ internal sealed class FlowDrain : SignalDrain
         return true;
     }
 
-    /// <param name="isPrevious">Whether they are laid out as in an earlier version: they are not seen as flows then.</param>
-    private void Add(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows, bool isPrevious)
+    private void Add(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows, in RowsRead read)
     {
         var owners = _context.Pods.Current;
         for (var i = 0; i < rows.Length; i++)
@@ -147,29 +154,44 @@ internal sealed class FlowDrain : SignalDrain
             }
             else if (!key.IsFlow)
             {
-                _interval.AddRest(owner, key.IsTransmit, FlowRest.Of(value));
+                AddRest(key, FlowRest.Of(value), owner, read);
             }
             else
             {
-                AddFlow(i, key, value, owner, isPrevious);
+                AddFlow(i, key, value, owner, read);
             }
         }
     }
 
-    private void AddFlow(int row, in FlowKey key, in FlowValue value, PodInterface owner, bool isPrevious)
+    private void AddRest(in FlowKey key, in FlowRest rest, PodInterface owner, in RowsRead read)
+    {
+        _interval.AddRest(owner, key.IsTransmit, rest);
+        if (!read.IsCommitted)
+        {
+            _edges?.AddRest(owner, key.IsTransmit, rest);
+        }
+    }
+
+    private void AddFlow(int row, in FlowKey key, in FlowValue value, PodInterface owner, in RowsRead read)
     {
         // Another CPU made the flow, and has not counted its packet when the map was taken out.
         if (value.Transmit.Packets == 0 && value.Receive.Packets == 0)
         {
             return;
         }
-        if (isPrevious)
+        if (read.IsPrevious)
         {
+            // Laid out as in an earlier version: not all that a record needs is there.
+            _edges?.Add(key, value, default, owner);
             _interval.AddRest(new(key, owner, row, default, null), value, RestReason.PreviousLayout);
             return;
         }
         var countedSince = owner.SeenAt > _startedAt ? owner.SeenAt : _startedAt;
         var sight = _table.See(key, value, owner.Generation, countedSince, _interval.Clock, _guess);
+        if (!read.IsCommitted)
+        {
+            _edges?.Add(key, value, sight, owner);
+        }
         _interval.Add(new(key, owner, row, sight, _ends.FindRemote(key)));
     }
 

@@ -76,6 +76,17 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
         return end;
     }
 
+    /// <summary>The other end of a flow as edges have it: kind, namespace and name.</summary>
+    internal (string Kind, string Namespace, string Name) FindPeer(in FlowKey key)
+    {
+        if (_addresses.TryGetValue(key.RemoteAddress, out var owner) && owner.Pod is { } pod)
+        {
+            return ("workload", pod.Namespace, pod.Workload.Length > 0 ? pod.Workload : pod.Name);
+        }
+        var peer = _table.Find(key.RemoteBytes, key.RemotePortNumber, key.Protocol);
+        return (peer.Kind switch { PeerKind.Service => "service", PeerKind.Node => "node", _ => "class" }, peer.Namespace, peer.Name);
+    }
+
     /// <summary>Which end has begun, where no packet shows it: the one opposite a known Service's port, else the one with the higher port.</summary>
     internal (bool IsLocalSource, FlowOrientation Orientation) Guess(FlowKey key) =>
         _table.IsServerPort(key.RemoteBytes, key.RemotePortNumber, key.Protocol) ? (true, FlowOrientation.Service)

@@ -23,8 +23,8 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         Key = observer.NodeText.EncodedUtf8Bytes.ToArray();
         // A writer for each, since each cursor closes intervals by itself.
         _closing = options.Sinks.ToDictionary(sink => sink, sink => (new RecordWriter(RecordFields.All), new IntervalRecord { Sink = sink }));
-        Ring = new(options.MaxMemory, [.. options.Sinks.Select(sink => (sink, book.StartOf(sink)))], this, context.Time);
-        foreach (var reader in Ring.Readers)
+        Ring = options.Sinks.Count == 0 ? null : new(options.MaxMemory, [.. options.Sinks.Select(sink => (sink, book.StartOf(sink)))], this, context.Time);
+        foreach (var reader in Ring?.Readers ?? [])
         {
             _cursors.Add(new(reader, Open(reader.Sink, options, context), new(context.Metrics, reader.Sink), context.Health!, context.Time, context.Logging.CreateLogger<ExportCursor>()));
         }
@@ -32,7 +32,8 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
 
     public ReadOnlyMemory<byte> Key { get; }
 
-    internal ExportRing Ring { get; }
+    /// <summary>Null: there is no sink.</summary>
+    internal ExportRing? Ring { get; }
 
     /// <summary>For the records of the drain.</summary>
     internal RecordWriter Writer { get; } = new(RecordFields.All);
@@ -40,7 +41,7 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     /// <summary>The next commit has the counts of all sinks. Called with the ledger's lock.</summary>
     internal void Save()
     {
-        foreach (var reader in Ring.Readers)
+        foreach (var reader in Ring?.Readers ?? [])
         {
             _book.Save(reader);
         }
@@ -68,7 +69,7 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     {
         await Task.WhenAll(_cursors.Select(cursor => cursor.StopAsync(cancellationToken)));
         // The last interval is in the map that was read, for the next process or session.
-        Ring.Abandon(_book.Interval, LossReason.Shutdown);
+        Ring?.Abandon(_book.Interval, LossReason.Shutdown);
         lock (_ledger.Lock)
         {
             Save();

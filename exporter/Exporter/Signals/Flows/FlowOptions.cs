@@ -1,3 +1,4 @@
+using Exporter.Edges;
 using Exporter.Options;
 using Exporter.Peers;
 
@@ -6,15 +7,23 @@ namespace Exporter.Signals.Flows;
 /// <summary>How flows are counted.</summary>
 /// <param name="MaxFlowsPerPod">In percent of <paramref name="MaxFlows"/>.</param>
 /// <param name="Sampling">One in so many tuples.</param>
-internal sealed record FlowOptions(bool IsOn, TimeSpan Interval, int MaxFlows, int MaxFlowsPerPod, int Sampling, PeerClasses Classes)
+internal sealed record FlowOptions(bool IsOn, TimeSpan Interval, int MaxFlows, int MaxFlowsPerPod, int Sampling)
 {
-    internal static FlowOptions Read(OptionReader reader)
+    /// <summary>The classes of addresses that peers have.</summary>
+    internal PeerClasses Classes { get; init; } = PeerClasses.BuiltIn;
+
+    /// <summary>Whether records are made of flows; else they are counted for edges alone.</summary>
+    internal bool HasRecords { get; init; } = true;
+
+    /// <param name="edges">Edges need flows, too.</param>
+    internal static FlowOptions Read(OptionReader reader, EdgeOptions edges)
     {
         var options = ReadSection(reader);
+        options = options with { IsOn = options.IsOn || edges.IsOn, HasRecords = options.IsOn };
         reader.Require(
             !options.IsOn || options.Classes.HasPods,
             PeerClasses.Key,
-            "does not say which addresses pods have, which flows need; add the cluster's pod networks, as in pods=10.244.0.0/16");
+            "does not say which addresses pods have, which flows and edges need; add the cluster's pod networks, as in pods=10.244.0.0/16");
         return options;
     }
 
@@ -43,6 +52,8 @@ internal sealed record FlowOptions(bool IsOn, TimeSpan Interval, int MaxFlows, i
             1,
             1,
             1 << 20,
-            "Record one in so many connections, chosen by a hash of addresses and ports that is the same on every node; the packets of the others are counted in rest records."),
-        PeerClasses.Read(reader));
+            "Record one in so many connections, chosen by a hash of addresses and ports that is the same on every node; the packets of the others are counted in rest records."))
+    {
+        Classes = PeerClasses.Read(reader),
+    };
 }

@@ -1,5 +1,6 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
+using Exporter.Edges;
 using Exporter.Export;
 using Exporter.Metrics;
 using Exporter.Options;
@@ -9,7 +10,7 @@ using Exporter.State;
 namespace Exporter.Signals.Flows;
 
 /// <summary>Flows of pods: who talks to whom, counted by the packet programs in the same run as traffic.</summary>
-internal sealed class FlowSignal(FlowOptions options, ExportOptions export) : Signal
+internal sealed class FlowSignal(FlowOptions options, ExportOptions export, EdgeOptions edges) : Signal
 {
     internal override bool IsOn => options.IsOn;
 
@@ -27,9 +28,15 @@ internal sealed class FlowSignal(FlowOptions options, ExportOptions export) : Si
 
     internal ExportOptions Export => export;
 
+    internal override EdgeOptions Edges => edges;
+
     internal override PeerClasses? PeerClasses => options.IsOn ? options.Classes : null;
 
-    internal static Signal Read(OptionReader reader, MetricsOptions metrics) => new FlowSignal(FlowOptions.Read(reader), ExportOptions.Read(reader));
+    internal static Signal Read(OptionReader reader, MetricsOptions metrics)
+    {
+        var edges = EdgeOptions.Read(reader);
+        return new FlowSignal(FlowOptions.Read(reader, edges), ExportOptions.Read(reader), edges);
+    }
 
     internal override MapSetPlan? PlanPacketMaps(BpfOptions bpf) => LoadedFlows.Plan(options, bpf.MaxInterfaces);
 

@@ -12,7 +12,7 @@ internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, Func<
     /// <summary>Between two looks whether there is room, or the next interval is due.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
 
-    private readonly ExportRing _ring = export.Ring;
+    private readonly ExportRing? _ring = export.Ring;
     private readonly RecordWriter _writer = export.Writer;
 
     /// <summary>An address, a port and a protocol.</summary>
@@ -27,7 +27,7 @@ internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, Func<
     {
         (_records, _bytes) = (0, 0);
         var context = interval.Context;
-        _ring.Begin((ulong)context.Interval);
+        _ring?.Begin((ulong)context.Interval);
         last.Begin();
         foreach (ref readonly var flow in interval.Flows)
         {
@@ -48,13 +48,13 @@ internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, Func<
             }
         }
         last.End();
-        _ring.End(new((ulong)context.Interval, _records, _bytes, context.Start, context.Timestamp));
+        _ring?.End(new((ulong)context.Interval, _records, _bytes, context.Start, context.Timestamp));
     }
 
     private void Append(ReadOnlySpan<byte> line, LineKind kind, ReadOnlySpan<byte> lineKey)
     {
         last.Add(line);
-        while (!_ring.TryAppend(line, kind, lineKey))
+        while (_ring?.TryAppend(line, kind, lineKey) == false)
         {
             if (hurries())
             {
