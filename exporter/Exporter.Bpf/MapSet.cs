@@ -61,6 +61,15 @@ public sealed class MapSet : IDisposable
         return ids;
     }
 
+    /// <summary>Removes all pinned sets of a kind, with the counts in them.</summary>
+    public static void RemoveAll(PinDirectory pins, string kind)
+    {
+        foreach (var name in NamesOf(pins, kind))
+        {
+            pins.Remove(name);
+        }
+    }
+
     /// <summary>The pinned set that is laid out as planned; null where there is none, or it was not finished.</summary>
     internal static MapSet? Find(PinDirectory? pins, MapSetPlan plan) => pins is null ? null : Open(pins, NameOf(plan), plan.Maps);
 

@@ -53,6 +53,7 @@ internal sealed record PodDocument : KubernetesObject
         {
             Workload = name,
             WorkloadKind = kind,
+            Uid = Metadata.Uid,
             Labels = KeptLabels,
             IsOptedOut = Metadata.Annotations?.GetValueOrDefault(OptOut) == "false",
             IsWithoutFlows = Metadata.Annotations?.GetValueOrDefault(Flows) == "off",

@@ -9,6 +9,9 @@ internal sealed record PodDescription(string Namespace, string Name)
     /// <summary>Deployment, StatefulSet, DaemonSet, CronJob and the like; empty as <see cref="Workload"/>.</summary>
     internal string WorkloadKind { get; init; } = "";
 
+    /// <summary>The pod's UID at the API server; empty: not known.</summary>
+    internal string Uid { get; init; } = "";
+
     /// <summary>The pod's own labels.</summary>
     internal IReadOnlyDictionary<string, string>? Labels { get; init; }
 

@@ -11,6 +11,9 @@ internal sealed record PodIdentity(string Namespace, string Name, LabelValues La
     /// <summary>As <see cref="PodDescription.WorkloadKind"/>.</summary>
     internal string WorkloadKind { get; init; } = "";
 
+    /// <summary>As <see cref="PodDescription.Uid"/>.</summary>
+    internal string Uid { get; init; } = "";
+
     /// <summary>As <see cref="PodDescription.IsWithoutFlows"/>.</summary>
     internal bool IsWithoutFlows { get; init; }
 

@@ -35,6 +35,7 @@ internal sealed class PodLabels
     {
         Workload = pod.Workload,
         WorkloadKind = pod.WorkloadKind,
+        Uid = pod.Uid,
         IsWithoutFlows = pod.IsWithoutFlows,
     };
 

@@ -18,6 +18,7 @@ internal sealed class FlowDrain : SignalDrain
     private readonly FlowTable _table;
     private readonly FlowMetrics _metrics;
     private readonly FlowEdges? _edges;
+    private readonly FlowBackends _backends;
     private readonly FlowWriter? _writer;
     private readonly RecordObserver _observer;
     private readonly SessionContext _context;
@@ -35,7 +36,8 @@ internal sealed class FlowDrain : SignalDrain
     {
         (_loaded, _options, _book, _export, _observer, _context) = (loaded, options, book, export, observer, context);
         (_ends, _table, _metrics) = (new(context.Pods, context.Peers), new(2 * options.MaxFlows), new(context.Metrics));
-        _writer = options.HasRecords ? new(export, new(_ends), () => IsDue, last, _metrics) : null;
+        _backends = new(options.MaxLookups, options.MaxFlows, loaded.Conntrack!, _metrics);
+        _writer = options.HasRecords ? new(export, new(_ends, _backends), new(context.Pods, _ends, options.IdentityInterval), () => IsDue, last, _metrics) : null;
         _edges = context.Edges is { } edges ? new(edges, _ends, context) : null;
         (_startedAt, _readAt) = (context.Time.GetUtcNow(), context.Time.GetUtcNow());
         (_addSilent, _guess) = (AddSilent, _ends.Guess);
@@ -87,6 +89,7 @@ internal sealed class FlowDrain : SignalDrain
             if (TakeUp(rows, read))
             {
                 Volatile.Write(ref _drainedAt, _context.Time.GetTimestamp());
+                _backends.Ask(_interval.Context.End - _interval.Context.Start);
                 _writer?.Write(_interval, rows);
             }
             if (isLast)
@@ -125,6 +128,7 @@ internal sealed class FlowDrain : SignalDrain
             _interval.Begin(new(_observer, (long)header.Interval, header.Clock.ReadAt, header.Start, header.Clock.ReadAt), header.Clock);
             _ends.Refresh();
             _table.Begin();
+            _backends.Begin();
             Add(rows, read);
             if (!read.IsCommitted)
             {
@@ -191,6 +195,10 @@ internal sealed class FlowDrain : SignalDrain
         if (!read.IsCommitted)
         {
             _edges?.Add(key, value, sight, owner);
+        }
+        if (_options.HasRecords && sight.IsLocalSource && _options.MaxLookups > 0 && _ends.IsVip(key))
+        {
+            _backends.Want(key, owner, isNew: sight.Connections > 0);
         }
         _interval.Add(new(key, owner, row, sight, _ends.FindRemote(key)));
     }

@@ -87,6 +87,9 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
         return (peer.Kind switch { PeerKind.Service => "service", PeerKind.Node => "node", _ => "class" }, peer.Namespace, peer.Name);
     }
 
+    /// <summary>Whether a flow's other end is a Service's own address: then conntrack knows the backend.</summary>
+    internal bool IsVip(in FlowKey key) => !_addresses.ContainsKey(key.RemoteAddress) && _table.IsVip(key.RemoteBytes, key.RemotePortNumber, key.Protocol);
+
     /// <summary>Which end has begun, where no packet shows it: the one opposite a known Service's port, else the one with the higher port.</summary>
     internal (bool IsLocalSource, FlowOrientation Orientation) Guess(FlowKey key) =>
         _table.IsServerPort(key.RemoteBytes, key.RemotePortNumber, key.Protocol) ? (true, FlowOrientation.Service)

@@ -42,7 +42,19 @@ internal sealed class FlowMetrics
         Details = "Their records are complete, but each interval looks for their source again.",
     };
 
+    private static readonly MetricDefinition LookupsFamily = new(
+        MetricType.Counter,
+        "podnet_exporter_flow_lookups_total",
+        "questions",
+        "Questions to conntrack for the backend of a connection to a Service's own address.",
+        new MetricLabel("result", [.. Enum.GetValues<FlowLookup>().Select(result => EnumText.Lower(result).Replace('-', '_'))]))
+    {
+        Query = "sum by (instance, result) (rate(podnet_exporter_flow_lookups_total[5m]))",
+        Details = "not_found: the connection has ended, is in another zone, or its addresses are translated by something else; no_module: the kernel has no nf_conntrack_netlink; refused: CAP_NET_ADMIN is missing; skipped: more than `Flows:MaxLookups`.",
+    };
+
     private readonly Counter.Child[] _records;
+    private readonly Counter.Child[] _lookups;
     private readonly Counter.Child[] _packets;
     private readonly Counter.Child[] _bytes;
     private readonly Counter _unowned;
@@ -52,10 +64,11 @@ internal sealed class FlowMetrics
     {
         _records = Create(RecordsFamily, metrics);
         (_packets, _bytes) = (Create(UnrecordedPacketsFamily, metrics), Create(UnrecordedBytesFamily, metrics));
+        _lookups = Create(LookupsFamily, metrics);
         (_unowned, _forgotten) = (UnownedFamily.CreateCounter(metrics), ForgottenFamily.CreateCounter(metrics));
     }
 
-    internal static IReadOnlyList<MetricDefinition> Families => [RecordsFamily, UnrecordedPacketsFamily, UnrecordedBytesFamily, UnownedFamily, ForgottenFamily];
+    internal static IReadOnlyList<MetricDefinition> Families => [RecordsFamily, UnrecordedPacketsFamily, UnrecordedBytesFamily, LookupsFamily, UnownedFamily, ForgottenFamily];
 
     internal void CountRecord(RecordDataset dataset) => _records[dataset == RecordDataset.Flow ? 0 : 1].Inc();
 
@@ -64,6 +77,8 @@ internal sealed class FlowMetrics
         _packets[(int)reason].Inc(count.Packets);
         _bytes[(int)reason].Inc(count.Bytes);
     }
+
+    internal void CountLookups(FlowLookup result, long count) => _lookups[(int)result].Inc(count);
 
     internal void CountUnowned(ulong packets) => _unowned.Inc(packets);
 

@@ -12,6 +12,12 @@ internal sealed record FlowOptions(bool IsOn, TimeSpan Interval, int MaxFlows, i
     /// <summary>The classes of addresses that peers have.</summary>
     internal PeerClasses Classes { get; init; } = PeerClasses.BuiltIn;
 
+    /// <summary>The most questions to conntrack a second.</summary>
+    internal int MaxLookups { get; init; } = 1000;
+
+    /// <summary>Between two announcements of an address.</summary>
+    internal TimeSpan IdentityInterval { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>Whether records are made of flows; else they are counted for edges alone.</summary>
     internal bool HasRecords { get; init; } = true;
 
@@ -55,5 +61,9 @@ internal sealed record FlowOptions(bool IsOn, TimeSpan Interval, int MaxFlows, i
             "Record one in so many connections, chosen by a hash of addresses and ports that is the same on every node; the packets of the others are counted in rest records."))
     {
         Classes = PeerClasses.Read(reader),
+        MaxLookups = reader.Number(
+            "Flows:MaxLookups", 1000, 0, 100_000, "Most questions a second to conntrack, for the backends of connections to Services' own addresses; 0: none, and records have no nat.", isLive: true),
+        IdentityInterval = reader.Duration(
+            "Flows:IdentityInterval", TimeSpan.FromMinutes(5), TimeSpan.FromSeconds(10), TimeSpan.FromDays(1), "Interval of the records that say which pod has which address.", isLive: true),
     };
 }

@@ -4,7 +4,7 @@ using EventId = Exporter.Records.EventId;
 namespace Exporter.Signals.Flows;
 
 /// <summary>Makes records of rows. Used by the drain alone.</summary>
-internal sealed class FlowRecordMaker(FlowEnds ends)
+internal sealed class FlowRecordMaker(FlowEnds ends, FlowBackends backends)
 {
     private readonly FlowRecord _flow = new();
     private readonly RestRecord _rest = new();
@@ -23,6 +23,10 @@ internal sealed class FlowRecordMaker(FlowEnds ends)
         (record.State, record.EndReason, record.Connections, record.FlowStart) = (sight.State, sight.EndReason, sight.Connections, sight.Start);
         var local = SideOf(key, key.LocalAddress, key.LocalPortNumber, value.Transmit, ends.FindPod(flow.Owner));
         var remote = SideOf(key, key.RemoteAddress, key.RemotePortNumber, value.Receive, flow.Remote);
+        if (backends.TryFind(key, out var backend, out var backendPort))
+        {
+            (remote.NatAddress, remote.NatPort) = (backend, backendPort);
+        }
         (record.Source, record.Destination) = sight.IsLocalSource ? (local, remote) : (remote, local);
         (record.Start, record.End) = flow.HasPackets ? TimesOf(value, interval.Clock) : (interval.Context.Start, interval.Context.End);
         if (key.IsTcp)

@@ -41,5 +41,5 @@ internal sealed class FlowSignal(FlowOptions options, ExportOptions export, Edge
     internal override MapSetPlan? PlanPacketMaps(BpfOptions bpf) => LoadedFlows.Plan(options, bpf.MaxInterfaces);
 
     internal override LoadedSignal Load(LoadContext context) =>
-        new LoadedFlows(context.Packets.GetAwaiter().GetResult(), options, context.Options.MaxInterfaces, context.IsCommitted);
+        new LoadedFlows(context.Packets.GetAwaiter().GetResult(), options, context.Options.MaxInterfaces, context.IsCommitted, context.Pins);
 }

@@ -7,7 +7,7 @@ namespace Exporter.Signals.Flows;
 
 /// <summary>Writes the records of one interval after the other into the _ring. Used by the drain alone.</summary>
 /// <param name="hurries">Whether the next interval is due: then the slowest sink's oldest records give way.</param>
-internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, Func<bool> hurries, LastInterval last, FlowMetrics metrics)
+internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, FlowIdentities identities, Func<bool> hurries, LastInterval last, FlowMetrics metrics)
 {
     /// <summary>Between two looks whether there is room, or the next interval is due.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
@@ -47,6 +47,10 @@ internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, Func<
                 }
             }
         }
+        foreach (var identity in identities.FindDue(context.Timestamp))
+        {
+            Append(_writer.Write(context, identity), LineKind.Identity, KeyOf(identity.Address));
+        }
         last.End();
         _ring?.End(new((ulong)context.Interval, _records, _bytes, context.Start, context.Timestamp));
     }
@@ -65,7 +69,13 @@ internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, Func<
                 Thread.Sleep(Look);
             }
         }
-        (_records, _bytes) = (_records + 1, _bytes + line.Length);
+        (_records, _bytes) = kind == LineKind.Identity ? (_records, _bytes) : (_records + 1, _bytes + line.Length);
+    }
+
+    private ReadOnlySpan<byte> KeyOf(FlowAddress address)
+    {
+        _ = address.TryFormat(_flowKey, out var length);
+        return _flowKey.AsSpan(0, length);
     }
 
     /// <summary>The end that began: all records of its connections are in one partition.</summary>

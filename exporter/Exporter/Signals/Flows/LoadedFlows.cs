@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
+using Exporter.Bpf.Netlink;
 using Exporter.Metrics;
 using Exporter.Records;
 using Exporter.Signals.Objects;
@@ -17,15 +18,22 @@ internal sealed class LoadedFlows : LoadedSignal
     private readonly LastInterval _last = new();
 
     /// <param name="options">Of the start of the process.</param>
-    internal LoadedFlows(PacketObject packets, FlowOptions options, int maxInterfaces, Func<int, bool> isCommitted)
+    /// <param name="pins">Null: nothing is pinned.</param>
+    internal LoadedFlows(PacketObject packets, FlowOptions options, int maxInterfaces, Func<int, bool> isCommitted, PinDirectory? pins = null)
     {
         Limits = new(options, maxInterfaces);
         if (!options.IsOn)
         {
+            // Later their rows would be of interfaces that other pods have by then.
+            if (pins is not null)
+            {
+                MapSet.RemoveAll(pins, MapKind);
+            }
             return;
         }
         MaxFlows = options.MaxFlows;
         Jiffies = KernelJiffies.Load(TimeProvider.System);
+        Conntrack = new(TimeProvider.System);
         Flows = new(packets[MapKind], MapKind, FlowValue.Fields, isCommitted, rereads: true);
         Flows.Current.FirstRow = Limits.MakeRow;
         Flows.Current.EnsureFirstRow();
@@ -42,6 +50,9 @@ internal sealed class LoadedFlows : LoadedSignal
 
     /// <summary>Null: flows are off.</summary>
     internal KernelJiffies? Jiffies { get; }
+
+    /// <summary>Null: flows are off.</summary>
+    internal ConntrackClient? Conntrack { get; }
 
     internal override IEnumerable<int> Pairs => Flows?.Pairs ?? [];
 
@@ -65,7 +76,32 @@ internal sealed class LoadedFlows : LoadedSignal
         };
     }
 
+    internal override IReadOnlyList<(string Name, string Text)> CheckLines =>
+    [
+        ("flows", Flows is { } flows ? string.Create(null, $"on, room for {MaxFlows} in an interval") : "off"),
+        .. Conntrack is { } conntrack ? [("", $"backends of Services: {DescribeConntrack(conntrack)}")] : (IEnumerable<(string, string)>)[],
+    ];
+
     internal override SignalPage? Page => Flows is null ? null : new("flows", "application/x-ndjson; charset=utf-8", () => _last.Lines);
+
+    private static string DescribeConntrack(ConntrackClient conntrack)
+    {
+        try
+        {
+            // A connection that cannot be there.
+            Span<byte> backend = stackalloc byte[4];
+            return conntrack.Find(6, [127, 0, 0, 1], 1, [127, 0, 0, 1], 1, backend, out _) switch
+            {
+                ConntrackResult.NoModule => "not known, the kernel has no nf_conntrack_netlink",
+                ConntrackResult.Refused => "not known, conntrack may not be asked without CAP_NET_ADMIN",
+                _ => "by conntrack",
+            };
+        }
+        catch (NetlinkException e)
+        {
+            return $"not known, conntrack cannot be asked: {e.Message}";
+        }
+    }
 
     internal override SignalDrain? Open(Signal signal, SessionContext context)
     {
@@ -82,5 +118,9 @@ internal sealed class LoadedFlows : LoadedSignal
     }
 
     /// <summary>The maps are the object's.</summary>
-    public override void Dispose() => Jiffies?.Dispose();
+    public override void Dispose()
+    {
+        Jiffies?.Dispose();
+        Conntrack?.Dispose();
+    }
 }

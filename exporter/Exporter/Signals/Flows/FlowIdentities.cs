@@ -1,0 +1,49 @@
+using Exporter.Pods;
+using Exporter.Records;
+
+namespace Exporter.Signals.Flows;
+
+/// <summary>Announces which pod has which address: when it is first known, and again at an interval. Used by the drain alone.</summary>
+internal sealed class FlowIdentities(PodTable pods, FlowEnds ends, TimeSpan interval)
+{
+    /// <summary>A first announcement is of the time when the pod had the address, but not of longer ago: consumers do not wait for more.</summary>
+    private static readonly TimeSpan LongestAgo = TimeSpan.FromMinutes(1);
+
+    private readonly Dictionary<(long Generation, FlowAddress Address), (PodIdentity Pod, DateTimeOffset At)> _announced = [];
+    private readonly IdentityRecord _record = new();
+
+    /// <summary>The announcements that are due. Each is valid until the next.</summary>
+    internal IEnumerable<IdentityRecord> FindDue(DateTimeOffset now)
+    {
+        var current = pods.Current;
+        foreach (var owner in current.Values)
+        {
+            if (owner.Pod is not { } pod)
+            {
+                continue;
+            }
+            foreach (var text in owner.Addresses)
+            {
+                var address = FlowAddress.From(text.GetAddressBytes(), text.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6);
+                var isKnown = _announced.TryGetValue((owner.Generation, address), out var last) && last.Pod == pod;
+                if (isKnown && now - last.At < interval && now >= last.At)
+                {
+                    continue;
+                }
+                _announced[(owner.Generation, address)] = (pod, now);
+                var from = owner.AddressedAt ?? owner.SeenAt;
+                (_record.Address, _record.From, _record.Pod, _record.PodUid) = (address, from, ends.FindPod(owner), pod.Uid);
+                _record.Timestamp = isKnown ? now : from > now ? now : now - from > LongestAgo ? now - LongestAgo : from;
+                yield return _record;
+            }
+        }
+        if (_announced.Count > 4 * Math.Max(64, current.Count))
+        {
+            var known = current.Values.Select(owner => owner.Generation).ToHashSet();
+            foreach (var key in _announced.Keys.Where(key => !known.Contains(key.Generation)).ToList())
+            {
+                _announced.Remove(key);
+            }
+        }
+    }
+}
