@@ -53,6 +53,8 @@ internal sealed class FlowBook
 
     internal static RowFields Fields { get; } = new("flows", Index.Names, Index.Kinds);
 
+    internal Ledger Ledger => _ledger;
+
     internal UInt128 Epoch { get; }
 
     /// <summary>Ids of records are made with it where addresses are hidden.</summary>

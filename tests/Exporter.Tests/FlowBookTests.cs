@@ -1,0 +1,129 @@
+using Exporter.Export;
+using Exporter.Signals.Flows;
+using Exporter.State;
+using Exporter.Tests.Support;
+
+namespace Exporter.Tests;
+
+/// <summary>What the ledger keeps of flows from one process to the next.</summary>
+public sealed class FlowBookTests
+{
+    private const ulong Digest = 7;
+
+    private readonly KeptMemory _memory = new();
+
+    [Fact]
+    public void An_epoch_lives_as_long_as_the_ledger_and_another_ledger_has_another()
+    {
+        var first = Open(_memory).Epoch;
+
+        Assert.Equal(first, Open(_memory.Copy()).Epoch);
+        Assert.NotEqual(first, Open(new()).Epoch);
+        Assert.NotEqual(UInt128.Zero, first);
+    }
+
+    [Fact]
+    public void Intervals_are_numbered_on_after_a_kill()
+    {
+        Begin(Open(_memory), interval: 1, map: 40);
+
+        Assert.Equal(1ul, Open(_memory.Copy()).Interval);
+    }
+
+    [Fact]
+    public void A_killed_process_s_interval_is_read_again_with_its_header()
+    {
+        var header = Begin(Open(_memory, "file"), interval: 1, map: 40);
+        var next = Open(_memory.Copy(), "file");
+
+        Assert.Null(next.FindRepeat(map: 41, Digest));
+        Assert.Equal(header.Clock.ReadAt, next.FindRepeat(map: 40, Digest)?.Clock.ReadAt);
+        Assert.Equal(header.Start, Open(_memory.Copy(), "file").FindRepeat(map: 40, Digest)?.Start);
+        Assert.Equal(header.Clock.Ticks, Open(_memory.Copy(), "file").FindRepeat(map: 40, Digest)?.Clock.Ticks);
+    }
+
+    [Fact]
+    public void A_header_that_is_not_committed_is_not_there()
+    {
+        var book = Open(_memory, "file");
+        var before = _memory.Copy();
+        Begin(book, interval: 1, map: 40);
+
+        Assert.Null(Open(before, "file").FindRepeat(map: 40, Digest));
+    }
+
+    [Fact]
+    public void With_other_options_that_shape_records_nothing_is_written_again()
+    {
+        Begin(Open(_memory, "file"), interval: 1, map: 40);
+
+        Assert.Null(Open(_memory.Copy(), "file").FindRepeat(map: 40, digest: Digest + 1));
+    }
+
+    [Fact]
+    public void Records_under_way_at_a_kill_are_lost_and_all_else_continues()
+    {
+        var (book, ring) = OpenWithRing(_memory);
+        Begin(book, interval: 1, map: 40);
+        ring.Begin(1);
+        for (var i = 0; i < 5; i++)
+        {
+            Assert.True(ring.TryAppend("{}\n"u8, LineKind.Flow, "key"u8));
+        }
+        ring.End(new(1, 5, 15, default, default));
+        Save(book, ring);
+
+        var counts = Open(_memory.Copy(), "file").StartOf("file");
+
+        Assert.Equal((5, 0, 5, 0), (counts.Issued, counts.Acknowledged, counts.Crash, counts.UnderWay));
+    }
+
+    [Fact]
+    public void Once_all_sinks_have_an_interval_it_is_not_written_again()
+    {
+        var (book, ring) = OpenWithRing(_memory);
+        Begin(book, interval: 1, map: 40);
+        ring.Begin(1);
+        Assert.True(ring.TryAppend("{}\n"u8, LineKind.Flow, "key"u8));
+        ring.End(new(1, 1, 3, default, default));
+        var reader = ring.Readers[0];
+        while (reader.TryRead() is { } batch)
+        {
+            reader.Settle(batch);
+        }
+        Save(book, ring);
+        var next = Open(_memory.Copy(), "file");
+
+        Assert.Equal((1, 1, 0), (next.StartOf("file").Issued, next.StartOf("file").Acknowledged, next.StartOf("file").Lost));
+        Assert.Null(next.FindRepeat(map: 40, Digest));
+        Assert.NotNull(Open(_memory.Copy(), "file", "stdout").FindRepeat(map: 40, Digest));
+    }
+
+    private static FlowBook Open(KeptMemory memory, params string[] sinks) => new(Ledger.OpenIn(memory), sinks);
+
+    private static (FlowBook Book, ExportRing Ring) OpenWithRing(KeptMemory memory)
+    {
+        var book = Open(memory, "file");
+        return (book, new ExportedLines(TimeProvider.System, sinks: [("file", book.StartOf("file"))]).Ring);
+    }
+
+    private static FlowHeader Begin(FlowBook book, ulong interval, int map)
+    {
+        var header = new FlowHeader(interval, map, new(2026, 11, 28, 10, 0, 0, TimeSpan.Zero), new(new(2026, 11, 28, 10, 0, 10, TimeSpan.Zero), Ticks: 0, Rate: 250), Digest);
+        lock (book.Ledger.Lock)
+        {
+            book.Begin(header);
+            book.Ledger.Commit();
+        }
+        return header;
+    }
+
+    private static void Save(FlowBook book, ExportRing ring)
+    {
+        lock (book.Ledger.Lock)
+        {
+            book.Save(ring.Readers[0]);
+            book.Ledger.Commit();
+        }
+    }
+}
