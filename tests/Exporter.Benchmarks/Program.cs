@@ -16,6 +16,7 @@ if (Wanted("packets"))
 if (Wanted("flows"))
 {
     FlowPath.Run();
+    await FlowRecording.RunAsync();
 }
 if (Wanted("uplinks"))
 {
