@@ -102,7 +102,7 @@ public sealed class SchemaTests
     [Fact]
     public void Every_option_of_the_program_is_known_and_no_other()
     {
-        var known = Sections().Where(section => section.Key != Logging).SelectMany(section => section.Value!["properties"]!.AsObject().Select(key => $"{section.Key}:{key.Key}"));
+        var known = Sections().Where(section => section.Key != Logging).SelectMany(section => KeysIn(section.Key, section.Value!));
 
         Assert.Equal(ProgramOptions().Select(option => option.Key).Union(FilesOfServer).Union(ProgramOptions().Select(option => option.Previous).OfType<string>()).Order(), known.Order());
         Assert.All(Sections(), section => Assert.False((bool)section.Value!["additionalProperties"]!));
@@ -275,7 +275,12 @@ public sealed class SchemaTests
 
     private static JsonObject Sections() => Schema["properties"]!["options"]!["properties"]!.AsObject();
 
-    private static JsonNode PropertyOf(OptionDescription option) => Resolve(Sections()[option.Key.Split(':')[0]]!["properties"]![option.Key.Split(':')[1]]!);
+    private static JsonNode PropertyOf(OptionDescription option) => Resolve(option.Key.Split(':').Skip(1).Aggregate(Sections()[option.Key.Split(':')[0]]!, (section, key) => section["properties"]![key]!));
+
+    /// <summary>The keys of the options in a section, and in those within it.</summary>
+    private static IEnumerable<string> KeysIn(string key, JsonNode schema) => schema["properties"] is JsonObject properties
+        ? properties.SelectMany(property => KeysIn($"{key}:{property.Key}", property.Value!))
+        : [key];
 
     private static JsonNode Resolve(JsonNode schema) => schema["$ref"] is { } reference ? ((string)reference!).Split('/').Skip(1).Aggregate((JsonNode)Schema, (at, key) => at[key]!) : schema;
 

@@ -32,25 +32,36 @@ internal static class OptionsSchema
                   "properties": {
 
             """);
-        foreach (var section in options.GroupBy(option => option.Key[..option.Key.IndexOf(':', StringComparison.Ordinal)]))
+        // A previous key has a schema that nothing fits: the validator's error has its values.
+        var known = options.Select(option => (option.Key, option.Schema))
+            .Concat(options.Where(option => option.Previous is not null).Select(option => (Key: option.Previous!, Schema: $$"""{"enum": ["this option is called {{option.Key}} now", null]}""")));
+        foreach (var section in Sections(known))
         {
-            // A previous key has a schema that nothing fits: the validator's error has its values.
-            var properties = section.Select(option => Property(option.Key, option.Schema))
-                .Concat(section.Where(option => option.Previous is not null)
-                    .Select(option => Property(option.Previous!, $$"""{"enum": ["this option is called {{option.Key}} now", null]}""")));
-            text.Append(CultureInfo.InvariantCulture, $$"""
-                        "{{section.Key}}": {
-                          "type": ["object", "null"],
-                          "additionalProperties": false,
-                          "properties": {
-                {{string.Join(",\n", properties)}}
-                          }
-                        },
-
-                """);
+            text.Append(CultureInfo.InvariantCulture, $"{Section(section.Key, section, "        ")},\n");
         }
         return text.Append(Logging).ToString();
+    }
 
-        static string Property(string key, string schema) => $"            \"{key[(key.IndexOf(':', StringComparison.Ordinal) + 1)..]}\": {schema}";
+    /// <summary>Options by the first part of their keys, which have the rest of it then.</summary>
+    private static IEnumerable<IGrouping<string, (string Key, string Schema)>> Sections(IEnumerable<(string Key, string Schema)> options) =>
+        options.GroupBy(option => option.Key.Split(':')[0], option => (option.Key.Contains(':', StringComparison.Ordinal) ? option.Key[(option.Key.IndexOf(':', StringComparison.Ordinal) + 1)..] : "", option.Schema));
+
+    /// <summary>An option, or an object of options.</summary>
+    private static string Section(string name, IEnumerable<(string Key, string Schema)> options, string indent)
+    {
+        if (options.First() is ("", var schema))
+        {
+            return $"{indent}\"{name}\": {schema}";
+        }
+        var properties = string.Join(",\n", Sections(options).Select(section => Section(section.Key, section, $"{indent}    ")));
+        return $$"""
+            {{indent}}"{{name}}": {
+            {{indent}}  "type": ["object", "null"],
+            {{indent}}  "additionalProperties": false,
+            {{indent}}  "properties": {
+            {{properties}}
+            {{indent}}  }
+            {{indent}}}
+            """;
     }
 }
