@@ -109,7 +109,7 @@ public sealed class FlowBookTests
 
     private static FlowHeader Begin(FlowBook book, ulong interval, int map)
     {
-        var header = new FlowHeader(interval, map, new(2026, 11, 28, 10, 0, 0, TimeSpan.Zero), new(new(2026, 11, 28, 10, 0, 10, TimeSpan.Zero), Ticks: 0, Rate: 250), Digest);
+        var header = new FlowHeader(interval, map, new(2026, 11, 28, 10, 0, 0, TimeSpan.Zero), new(new(2026, 11, 28, 10, 0, 10, TimeSpan.Zero), Ticks: 0, Rate: 250), Digest, Budget: 100_000);
         lock (book.Ledger.Lock)
         {
             book.Begin(header);

@@ -1,5 +1,5 @@
 using Exporter.Signals;
-using Exporter.Signals.Flows;
+using Exporter.Signals.Flows.Shaping;
 using Exporter.Signals.Handshakes;
 using Exporter.Signals.Traffic;
 using Exporter.Signals.Uplinks;
@@ -10,5 +10,5 @@ namespace Exporter.Commands;
 internal static class AllSignals
 {
     /// <summary>Reads the options of each.</summary>
-    internal static IReadOnlyList<SignalReader> Readers { get; } = [TrafficSignal.Read, HandshakeSignal.Read, UplinkSignal.Read, FlowSignal.Read];
+    internal static IReadOnlyList<SignalReader> Readers { get; } = [TrafficSignal.Read, HandshakeSignal.Read, UplinkSignal.Read, ShapedFlows.Read];
 }

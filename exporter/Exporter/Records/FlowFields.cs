@@ -46,7 +46,7 @@ internal static class FlowFields
         new("tcp.flags.destination", Keyword, "", "Flags of the packets of the other end, in the interval.", [Flow], (record, to) => to.Texts(Flags, IsTcp(record) ? record.Flow.Destination.TcpFlags : (byte)0)) { IsList = true, Values = FlagNames },
         new("tcp.syn.count", Integer, "packets", "Packets with SYN in the interval, of both ends.", [Flow], (record, to) => to.Integer(IsTcp(record) ? record.Flow.Syns : null)),
         new("tcp.rst.count", Integer, "packets", "Packets with RST in the interval, of both ends.", [Flow], (record, to) => to.Integer(IsTcp(record) ? record.Flow.Resets : null)),
-        new("tcp.rtt.smoothed", Integer, "nanoseconds", "Smoothed round-trip time by the socket of the observer's pod; absent where it is not known.", [Flow], (record, to) => to.Integer(IsTcp(record) ? record.Flow.SmoothedRttNs : null)),
+        new("tcp.rtt.smoothed", Integer, "nanoseconds", "Smoothed round-trip time by the socket of the observer's pod; of several flows, their mean weighted by packets. Absent where it is not known.", [Flow], (record, to) => to.Integer(IsTcp(record) ? record.Flow.SmoothedRttNs : null)),
         new("tcp.rtt.min", Integer, "nanoseconds", "Least round-trip time by the socket of the observer's pod; absent where it is not known.", [Flow], (record, to) => to.Integer(IsTcp(record) ? record.Flow.MinRttNs : null)),
         new("tcp.retransmits", Integer, "packets", "Retransmissions in the interval by the socket of the observer's pod; absent where they are not known.", [Flow], (record, to) => to.Integer(IsTcp(record) ? record.Flow.Retransmits : null)),
     ];
@@ -61,10 +61,10 @@ internal static class FlowFields
     [
         new("flow.observer", Keyword, "", "End whose interface was counted.", [Flow], (record, to) => to.Text(Observers[(int)record.Flow.Observer])) { IsRequired = true, Values = EventFields.Values(Observers) },
         new("flow.orientation", Keyword, "", "How it was decided which end began.", [Flow], (record, to) => to.Text(Orientations[(int)record.Flow.Orientation])) { IsRequired = true, Values = EventFields.Values(Orientations) },
-        new("flow.state", Keyword, "", "State of a TCP connection at the reading.", [Flow], (record, to) => Write(States, (int?)record.Flow.State, to)) { Values = EventFields.Values(States) },
+        new("flow.state", Keyword, "", "State of a TCP connection at the reading; of several, where all have the same.", [Flow], (record, to) => Write(States, (int?)record.Flow.State, to)) { Values = EventFields.Values(States) },
         new("flow.end_reason", Keyword, "", "Why the flow has ended; absent while it has not.", [Flow], (record, to) => Write(EndReasons, (int?)record.Flow.EndReason, to)) { Values = EventFields.Values(EndReasons) },
         new("flow.connections", Integer, "connections", "Connections of the record that began in the interval.", [Flow], (record, to) => to.Integer(record.Flow.Connections)) { IsRequired = true },
-        new("flow.start", Date, "", "First packet of the connection; absent where it is not known.", [Flow], (record, to) => to.Time(record.Flow.FlowStart)),
+        new("flow.start", Date, "", "First packet of the connection; absent where it is not known, or the record is of several.", [Flow], (record, to) => to.Time(record.Flow.FlowStart)),
         new("flow.distinct.ports", Integer, "ports", "Of a folded record, the destination's ports.", [Flow], (record, to) => WriteCount(record.Flow.DistinctPorts, to)),
         new("flow.distinct.hosts", Integer, "addresses", "Of a folded record, the destinations.", [Flow], (record, to) => WriteCount(record.Flow.DistinctHosts, to)),
         new("flow.distinct.sources", Integer, "addresses", "Of a folded record, the sources.", [Flow], (record, to) => WriteCount(record.Flow.DistinctSources, to)),

@@ -138,14 +138,14 @@ internal sealed class FlowBook
     internal static class Index
     {
         internal const int EpochHigh = 0, EpochLow = 1, SaltHigh = 2, SaltLow = 3, Interval = 4;
-        internal const int Map = 5, Start = 6, ReadAt = 7, Ticks = 8, Rate = 9, Digest = 10;
-        internal const int Issued = 11, Acknowledged = 12, Lost = 13;
+        internal const int Map = 5, Start = 6, ReadAt = 7, Ticks = 8, Rate = 9, Digest = 10, Budget = 11;
+        internal const int Issued = 12, Acknowledged = 13, Lost = 14;
         internal static readonly int Settled = Lost + SinkCounts.Reasons.Count;
 
         internal static readonly IReadOnlyList<string> Names =
         [
             "epoch.high", "epoch.low", "salt.high", "salt.low", "interval",
-            "header.map", "header.start", "header.read", "header.ticks", "header.rate", "header.digest",
+            "header.map", "header.start", "header.read", "header.ticks", "header.rate", "header.digest", "header.budget",
             "issued", "acknowledged", .. SinkCounts.Reasons.Select(reason => $"lost.{reason.ToString().ToLowerInvariant()}"), "settled",
         ];
 

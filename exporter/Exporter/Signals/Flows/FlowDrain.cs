@@ -20,6 +20,7 @@ internal sealed class FlowDrain : SignalDrain
     private readonly FlowEdges? _edges;
     private readonly FlowBackends _backends;
     private readonly FlowWriter? _writer;
+    private readonly IFlowShaper _shaper;
     private readonly RecordObserver _observer;
     private readonly SessionContext _context;
     private readonly FlowInterval _interval = new();
@@ -31,13 +32,13 @@ internal sealed class FlowDrain : SignalDrain
     private long _forgotten;
     private bool _isKept;
 
-    internal FlowDrain(LoadedFlows loaded, FlowOptions options, FlowBook book, FlowExport export, RecordObserver observer, LastInterval last, SessionContext context)
+    internal FlowDrain(LoadedFlows loaded, FlowOptions options, FlowBook book, FlowExport export, RecordObserver observer, IFlowShaper shaper, LastInterval last, SessionContext context)
         : base(FlowBook.Fields)
     {
-        (_loaded, _options, _book, _export, _observer, _context) = (loaded, options, book, export, observer, context);
+        (_loaded, _options, _book, _export, _observer, _shaper, _context) = (loaded, options, book, export, observer, shaper, context);
         (_ends, _table, _metrics) = (new(context.Pods, context.Peers), new(2 * options.MaxFlows), new(context.Metrics));
         _backends = new(options.MaxLookups, options.MaxFlows, loaded.Conntrack!, _metrics);
-        _writer = options.HasRecords ? new(export, new(_ends, _backends), new(context.Pods, _ends, options.IdentityInterval), () => IsDue, last, _metrics) : null;
+        _writer = options.HasRecords ? new(export, new(_ends, _backends), shaper, new(context.Pods, _ends, options.IdentityInterval), () => IsDue, last, _metrics) : null;
         _edges = context.Edges is { } edges ? new(edges, _ends, context) : null;
         (_startedAt, _readAt) = (context.Time.GetUtcNow(), context.Time.GetUtcNow());
         (_addSilent, _guess) = (AddSilent, _ends.Guess);
@@ -112,7 +113,9 @@ internal sealed class FlowDrain : SignalDrain
         var map = read.Map!.Value;
         lock (_context.Ledger.Lock)
         {
-            var header = new FlowHeader(_book.Interval + 1, map.Map, _readAt, new(_context.Time.GetUtcNow(), _loaded.Jiffies!.Read(), _loaded.Jiffies.ReadRate()), Digest: 1);
+            var clock = new FlowClock(_context.Time.GetUtcNow(), _loaded.Jiffies!.Read(), _loaded.Jiffies.ReadRate());
+            var budget = _shaper.FindBudget(clock.ReadAt - _readAt, _export.Ring?.Pressure ?? 0);
+            var header = new FlowHeader(_book.Interval + 1, map.Map, _readAt, clock, _shaper.Digest, budget);
             if (read.IsCommitted)
             {
                 if (_book.FindRepeat(map.Map, header.Digest) is not { } repeated)
@@ -125,7 +128,7 @@ internal sealed class FlowDrain : SignalDrain
             {
                 _book.Begin(header);
             }
-            _interval.Begin(new(_observer, (long)header.Interval, header.Clock.ReadAt, header.Start, header.Clock.ReadAt), header.Clock);
+            _interval.Begin(new(_observer, (long)header.Interval, header.Clock.ReadAt, header.Start, header.Clock.ReadAt, _shaper.Addresses), header.Clock, header.Budget);
             _ends.Refresh();
             _table.Begin();
             _backends.Begin();

@@ -17,8 +17,10 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     private readonly List<IDisposable> _sinks = [];
     private readonly Dictionary<string, (RecordWriter Writer, IntervalRecord Record)> _closing;
 
-    internal FlowExport(ExportOptions options, FlowBook book, RecordObserver observer, SessionContext context)
+    /// <param name="fields">Those that flow and rest records have.</param>
+    internal FlowExport(ExportOptions options, IReadOnlyList<RecordField> fields, FlowBook book, RecordObserver observer, SessionContext context)
     {
+        Writer = new(fields);
         (_book, _ledger, _observer) = (book, context.Ledger, observer);
         Key = observer.NodeText.EncodedUtf8Bytes.ToArray();
         // A writer for each, since each cursor closes intervals by itself.
@@ -36,7 +38,7 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     internal ExportRing? Ring { get; }
 
     /// <summary>For the records of the drain.</summary>
-    internal RecordWriter Writer { get; } = new(RecordFields.All);
+    internal RecordWriter Writer { get; }
 
     /// <summary>The next commit has the counts of all sinks. Called with the ledger's lock.</summary>
     internal void Save()

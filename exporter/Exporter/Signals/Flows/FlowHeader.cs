@@ -4,14 +4,19 @@ namespace Exporter.Signals.Flows;
 /// <param name="Map">The map that was read.</param>
 /// <param name="Start">When the interval began.</param>
 /// <param name="Digest">Of the options that shape records, and of their schema.</param>
-internal readonly record struct FlowHeader(ulong Interval, int Map, DateTimeOffset Start, FlowClock Clock, ulong Digest)
+/// <param name="Budget">The most records; 0: all its traffic is rest.</param>
+internal readonly record struct FlowHeader(ulong Interval, int Map, DateTimeOffset Start, FlowClock Clock, ulong Digest, long Budget)
 {
+    private const long Unbounded = int.MaxValue;
+
     internal static FlowHeader Read(ReadOnlySpan<ulong> row) => new(
         row[FlowBook.Index.Interval],
         (int)row[FlowBook.Index.Map],
         TimeOf(row[FlowBook.Index.Start]),
         new(TimeOf(row[FlowBook.Index.ReadAt]), (uint)row[FlowBook.Index.Ticks], (int)row[FlowBook.Index.Rate]),
-        row[FlowBook.Index.Digest]);
+        row[FlowBook.Index.Digest],
+        // 0: the header is from a version without it, which had no bound.
+        row[FlowBook.Index.Budget] is 0 ? Unbounded : (long)row[FlowBook.Index.Budget] - 1);
 
     internal void Write(Span<ulong> row)
     {
@@ -19,6 +24,7 @@ internal readonly record struct FlowHeader(ulong Interval, int Map, DateTimeOffs
         (row[FlowBook.Index.Start], row[FlowBook.Index.ReadAt]) = ((ulong)Start.UtcTicks, (ulong)Clock.ReadAt.UtcTicks);
         // A zero would leave the number of the header before.
         (row[FlowBook.Index.Ticks], row[FlowBook.Index.Rate]) = (Clock.Ticks | (1ul << 32), (ulong)Clock.Rate);
+        row[FlowBook.Index.Budget] = (ulong)Budget + 1;
     }
 
     private static DateTimeOffset TimeOf(ulong ticks) => new((long)ticks, TimeSpan.Zero);

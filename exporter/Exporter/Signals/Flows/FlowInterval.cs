@@ -15,13 +15,16 @@ internal sealed class FlowInterval
 
     internal FlowClock Clock { get; private set; }
 
+    /// <summary>The most records; 0: all its traffic is rest.</summary>
+    internal long Budget { get; private set; }
+
     internal ReadOnlySpan<FlowObservation> Flows => _flows.AsSpan(0, _count);
 
     internal IEnumerable<RestCounts> Rests => _rests.Values;
 
-    internal void Begin(RecordContext context, in FlowClock clock)
+    internal void Begin(RecordContext context, in FlowClock clock, long budget)
     {
-        (Context, Clock, _count) = (context, clock, 0);
+        (Context, Clock, Budget, _count) = (context, clock, budget, 0);
         _rests.Clear();
     }
 

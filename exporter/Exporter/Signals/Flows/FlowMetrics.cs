@@ -20,7 +20,7 @@ internal sealed class FlowMetrics
         MetricType.Counter, "podnet_exporter_flow_unrecorded_packets_total", "packets", "Packets of pods that are in no flow record, by the reason that their rest record has.", Reason)
     {
         Query = "sum by (instance, reason) (rate(podnet_exporter_flow_unrecorded_packets_total[5m])) > 0",
-        Details = "map_full: raise `Flows:MaxFlows`; pod_full: one pod has more flows than `Flows:MaxFlowsPerPod` allows; sampled: `Flows:Sampling`; not_ip: neither IPv4 nor IPv6.",
+        Details = "map_full: raise `Flows:MaxFlows`; pod_full: one pod has more flows than `Flows:MaxFlowsPerPod` allows; sampled: `Flows:Sampling`; not_ip: neither IPv4 nor IPv6; merged: more flows than `Flows:MaxRecordsPerSecond` allows, of which a sample has records; backpressure: the sinks are too slow.",
     };
 
     private static readonly MetricDefinition UnrecordedBytesFamily = new(

@@ -11,12 +11,11 @@ internal sealed class FlowRecordMaker(FlowEnds ends, FlowBackends backends)
 
     /// <summary>The record of one flow, which is valid until the next call.</summary>
     /// <param name="value">Its row; all zero where it had no packet.</param>
-    internal FlowRecord Make(FlowInterval interval, in FlowObservation flow, in FlowValue value, long sequence)
+    internal FlowRecord Make(FlowInterval interval, in FlowObservation flow, in FlowValue value)
     {
         var (key, sight, record) = (flow.Key, flow.Sight, _flow);
         record.Reset();
-        record.Sequence = sequence;
-        record.Id = EventId.OfFlow(interval.Context, flow.Owner.Generation, new(key.Protocol, key.LocalAddress, key.LocalPortNumber, key.RemoteAddress, key.RemotePortNumber));
+        record.Id = IdOf(interval, flow);
         (record.InterfaceName, record.Generation) = (flow.Owner.Name, flow.Owner.Generation);
         record.Protocol = key.Protocol;
         (record.Observer, record.Orientation) = (sight.IsLocalSource ? FlowObserver.Source : FlowObserver.Destination, sight.Orientation);
@@ -45,6 +44,16 @@ internal sealed class FlowRecordMaker(FlowEnds ends, FlowBackends backends)
         }
         return record;
     }
+
+    /// <summary>The id of the record of one flow.</summary>
+    internal static EventId IdOf(FlowInterval interval, in FlowObservation flow)
+    {
+        var key = flow.Key;
+        return EventId.OfFlow(interval.Context, flow.Owner.Generation, new(key.Protocol, key.LocalAddress, key.LocalPortNumber, key.RemoteAddress, key.RemotePortNumber));
+    }
+
+    /// <summary>The name of the observer's pod; null: it is not known.</summary>
+    internal RecordEnd? FindPod(in FlowObservation flow) => ends.FindPod(flow.Owner);
 
     /// <summary>The record of a rest, which is valid until the next call.</summary>
     internal RestRecord Make(RestCounts rest, RestReason reason, long sequence)

@@ -3,14 +3,14 @@ using Exporter.Bpf;
 using Exporter.Edges;
 using Exporter.Export;
 using Exporter.Metrics;
-using Exporter.Options;
 using Exporter.Peers;
 using Exporter.State;
 
 namespace Exporter.Signals.Flows;
 
 /// <summary>Flows of pods: who talks to whom, counted by the packet programs in the same run as traffic.</summary>
-internal sealed class FlowSignal(FlowOptions options, ExportOptions export, EdgeOptions edges) : Signal
+/// <param name="makeShaper">Makes the shaper of a session.</param>
+internal sealed class FlowSignal(FlowOptions options, ExportOptions export, EdgeOptions edges, Func<IFlowShaper> makeShaper) : Signal
 {
     internal override bool IsOn => options.IsOn;
 
@@ -32,11 +32,7 @@ internal sealed class FlowSignal(FlowOptions options, ExportOptions export, Edge
 
     internal override PeerClasses? PeerClasses => options.IsOn ? options.Classes : null;
 
-    internal static Signal Read(OptionReader reader, MetricsOptions metrics)
-    {
-        var edges = EdgeOptions.Read(reader);
-        return new FlowSignal(FlowOptions.Read(reader, edges), ExportOptions.Read(reader), edges);
-    }
+    internal IFlowShaper MakeShaper() => makeShaper();
 
     internal override MapSetPlan? PlanPacketMaps(BpfOptions bpf) => LoadedFlows.Plan(options, bpf.MaxInterfaces);
 

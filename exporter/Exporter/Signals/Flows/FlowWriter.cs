@@ -1,22 +1,19 @@
-using System.Buffers.Text;
 using Exporter.Bpf;
 using Exporter.Export;
 using Exporter.Records;
 
 namespace Exporter.Signals.Flows;
 
-/// <summary>Writes the records of one interval after the other into the _ring. Used by the drain alone.</summary>
+/// <summary>Writes the records of one interval after the other into the ring. Used by the drain alone.</summary>
 /// <param name="hurries">Whether the next interval is due: then the slowest sink's oldest records give way.</param>
-internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, FlowIdentities identities, Func<bool> hurries, LastInterval last, FlowMetrics metrics)
+internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, IFlowShaper shaper, FlowIdentities identities, Func<bool> hurries, LastInterval last, FlowMetrics metrics)
 {
     /// <summary>Between two looks whether there is room, or the next interval is due.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
 
     private readonly ExportRing? _ring = export.Ring;
     private readonly RecordWriter _writer = export.Writer;
-
-    /// <summary>An address, a port and a protocol.</summary>
-    private readonly byte[] _flowKey = new byte[FlowAddress.MaxText + 16];
+    private readonly LineKey _key = new();
 
     private long _records;
     private long _bytes;
@@ -29,10 +26,14 @@ internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, FlowI
         var context = interval.Context;
         _ring?.Begin((ulong)context.Interval);
         last.Begin();
-        foreach (ref readonly var flow in interval.Flows)
+        var flows = shaper.Shape(interval, rows, maker);
+        for (var i = 0; i < flows; i++)
         {
-            var record = maker.Make(interval, flow, flow.HasPackets ? rows[flow.Row].Value : default, _records);
-            Append(_writer.Write(context, record), LineKind.Flow, KeyOf(record));
+            var record = shaper.Make(i, interval, rows, maker);
+            record.Sequence = _records;
+            var key = _key.Of(context, record);
+            shaper.Hide(record);
+            Append(_writer.Write(context, record), LineKind.Flow, key);
             metrics.CountRecord(RecordDataset.Flow);
         }
         foreach (var rest in interval.Rests)
@@ -47,9 +48,9 @@ internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, FlowI
                 }
             }
         }
-        foreach (var identity in identities.FindDue(context.Timestamp))
+        foreach (var identity in shaper.Addresses == AddressPolicy.Full ? identities.FindDue(context.Timestamp) : [])
         {
-            Append(_writer.Write(context, identity), LineKind.Identity, KeyOf(identity.Address));
+            Append(_writer.Write(context, identity), LineKind.Identity, _key.Of(identity.Address));
         }
         last.End();
         _ring?.End(new((ulong)context.Interval, _records, _bytes, context.Start, context.Timestamp));
@@ -70,23 +71,5 @@ internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, FlowI
             }
         }
         (_records, _bytes) = kind == LineKind.Identity ? (_records, _bytes) : (_records + 1, _bytes + line.Length);
-    }
-
-    private ReadOnlySpan<byte> KeyOf(FlowAddress address)
-    {
-        _ = address.TryFormat(_flowKey, out var length);
-        return _flowKey.AsSpan(0, length);
-    }
-
-    /// <summary>The end that began: all records of its connections are in one partition.</summary>
-    private ReadOnlySpan<byte> KeyOf(FlowRecord record)
-    {
-        _ = record.Source.Address.TryFormat(_flowKey, out var length);
-        _flowKey[length++] = (byte)'|';
-        _ = Utf8Formatter.TryFormat(record.Source.Port, _flowKey.AsSpan(length), out var digits);
-        length += digits;
-        _flowKey[length++] = (byte)'|';
-        _ = Utf8Formatter.TryFormat(record.Protocol, _flowKey.AsSpan(length), out digits);
-        return _flowKey.AsSpan(0, length + digits);
     }
 }

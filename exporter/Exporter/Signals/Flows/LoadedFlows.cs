@@ -113,8 +113,16 @@ internal sealed class LoadedFlows : LoadedSignal
         var book = new FlowBook(context.Ledger, flows.Export.Sinks);
         Span<byte> epoch = stackalloc byte[RecordObserver.EpochLength];
         BinaryPrimitives.WriteUInt128BigEndian(epoch, book.Epoch);
-        var observer = new RecordObserver(epoch, context.Node, context.Cluster);
-        return new FlowDrain(this, flows.Options, book, new(flows.Export, book, observer, context), observer, _last, context);
+        var shaper = flows.MakeShaper();
+        var observer = new RecordObserver(epoch, context.Node, context.Cluster) { Salt = shaper.Addresses == AddressPolicy.Full ? default : SaltOf(book) };
+        return new FlowDrain(this, flows.Options, book, new(flows.Export, shaper.Fields, book, observer, context), observer, shaper, _last, context);
+    }
+
+    private static byte[] SaltOf(FlowBook book)
+    {
+        var salt = new byte[RecordObserver.EpochLength];
+        BinaryPrimitives.WriteUInt128BigEndian(salt, book.Salt);
+        return salt;
     }
 
     /// <summary>The maps are the object's.</summary>
