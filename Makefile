@@ -52,9 +52,10 @@ chart: deps-chart ## artifacts/podnet-exporter-VERSION.tgz, the Helm chart as a 
 lint: deps-build deps-lint ## formatting, warnings, and phrases that are hard to read
 	@scripts/lint.sh
 
-docs: build ## the parts of docs/metrics.md, docs/options.md, chart/values.schema.json and chart/options.yaml that the program itself knows
-	@for part in metrics options; do \
-		sed -i '/^<!-- From here on/q' docs/$$part.md && printf '\n' >>docs/$$part.md && $(BINARY) $$part >>docs/$$part.md || exit; \
+docs: build ## the parts of docs/metrics.md, docs/options.md, docs/flows.md, chart/values.schema.json and chart/options.yaml that the program itself knows
+	@for part in metrics options 'flows schema --for=fields'; do \
+		page=docs/$${part%% *}.md; \
+		sed -i '/^<!-- From here on/q' "$$page" && printf '\n' >>"$$page" && $(BINARY) $$part >>"$$page" || exit; \
 	done
 	@$(BINARY) options --schema >artifacts/options.schema
 	@sed -i -e '/^    "options": {$$/,/^    },$$/{/^    },$$/r artifacts/options.schema' -e 'd}' chart/values.schema.json

@@ -34,7 +34,7 @@ public sealed class OptionDocumentationTests
     {
         var help = HelpText.Write([]);
 
-        Assert.All(["[run]", "check", "metrics", "options", "flows", "flows verify", "uninstall", "help", "version"], command => Assert.Contains($"podnet-exporter {command} ", help, StringComparison.Ordinal));
+        Assert.All(["[run]", "check", "metrics", "options", "flows", "flows verify", "flows schema", "uninstall", "help", "version"], command => Assert.Contains($"podnet-exporter {command} ", help, StringComparison.Ordinal));
     }
 
     [Fact]

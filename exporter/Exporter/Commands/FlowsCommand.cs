@@ -20,6 +20,8 @@ internal static class FlowsCommand
         {
             case ["verify", .. var arguments]:
                 return await FlowsVerifyCommand.RunAsync(arguments, output, errors, handler: null, CancellationToken.None);
+            case ["schema", .. var arguments]:
+                return FlowsSchemaCommand.Run(arguments, output, errors);
             case [[not '-', ..] word, ..]:
                 errors.WriteLine($"flows {word}: there is no such command. 'podnet-exporter flows --help' lists them.");
                 return ExitCode.BadOptions;

@@ -20,8 +20,11 @@ internal static class FlowsHelp
         text.Append("""
             It ends with 0 when all is right, 1 when something is wrong, 2 when arguments are wrong. Counters equal flows and rest where no traffic is between a scrape
             and the next end of an interval. It needs 24 bytes of memory for each record, and about 80 while the record's interval is not whole.
+
+
             """);
-        return text.ToString();
+        Write(text, "podnet-exporter flows schema", "Prints the fields of records: their types, units, values and meanings.", FlowsSchemaCommand.Arguments);
+        return text.ToString().TrimEnd();
     }
 
     private static void Write(StringBuilder text, string command, string description, IEnumerable<FlowsArgument> arguments)

@@ -21,6 +21,8 @@ internal static class HelpText
                                       prints the records of flows of a running exporter's last interval
             podnet-exporter flows verify --from=FILE [--metrics=URL]
                                       checks that files of records are complete and add up; 'podnet-exporter flows --help' lists all arguments
+            podnet-exporter flows schema [--for=json-schema|fields]
+                                      prints the fields of records
             podnet-exporter uninstall [--all]
                                       removes the state that outlives the exporter in this network namespace: programs, filters, maps,
                                       pins; with --all in every network namespace that uses this Bpf:PinDirectory
