@@ -9,6 +9,7 @@ pods=(web api db)
 prefix=demo-
 uplinks=()
 jobs=()
+folder=
 
 remove_pods() {
 	local pod
@@ -24,6 +25,7 @@ clean_up() {
 	((${#jobs[@]})) && kill "${jobs[@]}" 2>/dev/null
 	wait 2>/dev/null || true
 	remove_pods
+	[[ ! $folder ]] || rm -rf "$folder"
 }
 
 in_pod() {
@@ -32,12 +34,33 @@ in_pod() {
 	exec ip netns exec "$prefix$pod" "$@"
 }
 
+# Prints the last interval's records, and the edges with the most bytes.
+show_flows() {
+	echo
+	echo "Who talks to whom, of the last interval:"
+	echo
+	"$binary" flows "--url=http://localhost:$port" || true
+	echo
+	echo "And in total, by workload and peer (bytes both ways):"
+	echo
+	curl -s "localhost:$port/metrics" | awk '
+		/^podnet_edge_(transmit|receive)_bytes_total/ {
+			match($0, / workload="[^"]*|,workload="[^"]*/)
+			workload = substr($0, RSTART + 11, RLENGTH - 11)
+			match($0, /,peer="[^"]*/)
+			bytes[workload " " substr($0, RSTART + 7, RLENGTH - 7)] += $NF
+		}
+		END { for (edge in bytes) print bytes[edge], edge }' | sort -rn | head -n 8 | awk '{ printf "  %-12s %-16s %14d\n", $2, $3, $1 }'
+	echo
+}
+
 if ((EUID != 0)); then
 	echo "The demo makes network namespaces and loads BPF programs: run it as root." >&2
 	exit 1
 fi
 remove_pods
 trap clean_up EXIT INT TERM
+folder=$(mktemp -d)
 
 ip link add "br-${prefix%-}" type bridge
 ip link set "br-${prefix%-}" up
@@ -71,11 +94,16 @@ Three pods (${pods[*]/#/$prefix}) send each other TCP, UDP and ICMP.
 
   curl -s localhost:$port/metrics | grep ^podnet_transmit_bytes_total
 
+Their flows are counted, too, and recorded in $folder/flows.json:
+
+  $binary flows --follow
+
 ${also}Ctrl-C stops it and removes everything.
 
 EOF
 # Nothing is to outlive the demo. It counts before the pods connect: their handshakes are seen, too.
-"$binary" --Bpf:PinDirectory= "--Server:Urls=http://*:$port" "${uplinks[@]}" & exporter=$!
+flows=(--Flows:Enabled=true --Flows:Interval=00:00:05 --Edges:Level=workload --Edges:Classes=pods=10.99.69.0/24 --Export:Sinks=file "--File:Path=$folder/flows.json")
+"$binary" --Bpf:PinDirectory= "--Server:Urls=http://*:$port" "${flows[@]}" "${uplinks[@]}" & exporter=$!
 jobs+=("$exporter")
 until curl -sf "localhost:$port/readyz" >/dev/null; do
 	kill -0 "$exporter"
@@ -89,4 +117,7 @@ sleep 1 # iperf3 says nothing when it is ready
 in_pod web iperf3 --client 10.99.69.3 --time 0 --bitrate 20M --reverse >/dev/null 2>&1 & jobs+=($!)
 in_pod api iperf3 --client 10.99.69.4 --time 0 --bitrate 2M --udp >/dev/null 2>&1 & jobs+=($!)
 in_pod db ping -q -i 0.2 10.99.69.2 >/dev/null 2>&1 & jobs+=($!)
+sleep 11 & jobs+=($!) # until an interval of 5 s has ended that had traffic from its beginning
+wait "$!" || true
+show_flows
 wait "$exporter"
