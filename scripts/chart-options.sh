@@ -12,7 +12,7 @@ cat <<'HEAD'
 # Options with the value off, which YAML reads as false.
 withOff:
 HEAD
-options | sed -nE 's/^([A-Za-z.]+) .*\boff$/  - \1/p'
+options | sed -nE 's/^([A-Za-z.]+) ([a-z-]+, )*off(, [a-z-]+)*$/  - \1/p'
 cat <<'HEAD'
 # The shortest and the longest of each duration, which a schema cannot compare.
 durations:

@@ -222,6 +222,84 @@ true
 {{ include "podnet.fullname" . | trunc 57 | trimSuffix "-" }}-unpin
 {{- end -}}
 
+{{/* An option's value as text, wherever it is set; nothing: it is not set. Arguments: root, section, key. */}}
+{{- define "podnet.option" -}}
+{{- $section := index . 1 -}}
+{{- $key := index . 2 -}}
+{{- range $values := list (index . 0).Values.options (index . 0).Values.liveOptions -}}
+{{- $options := get $values $section -}}
+{{- if and (kindIs "map" $options) (hasKey $options $key) -}}
+{{- include "podnet.text" (get $options $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether flows are counted, for records or for edges: "true", or nothing. Services and nodes are watched then. */}}
+{{- define "podnet.countsFlows" -}}
+{{- if or (eq (include "podnet.option" (list . "Flows" "Enabled")) "true") (not (has (include "podnet.option" (list . "Edges" "Level")) (list "" "off"))) -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* The directory of the sink file; nothing: it is not written, or no path is set. */}}
+{{- define "podnet.recordDirectory" -}}
+{{- $sinks := regexFindAll "[a-z]+" (include "podnet.option" (list . "Export" "Sinks") | lower) -1 -}}
+{{- $path := include "podnet.option" (list . "File" "Path") -}}
+{{- if and (include "podnet.countsFlows" .) (has "file" $sinks) $path -}}
+{{- dir $path -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether the chart mounts it: "true", or nothing where extraVolumeMounts have it, or a directory that it is in. */}}
+{{- define "podnet.mountsRecords" -}}
+{{- with include "podnet.recordDirectory" . -}}
+{{- $directory := . -}}
+{{- $isMounted := false -}}
+{{- range $.Values.extraVolumeMounts -}}
+{{- $isMounted = or $isMounted (hasPrefix (printf "%s/" (trimSuffix "/" .mountPath)) (printf "%s/" $directory)) -}}
+{{- end -}}
+{{- if not $isMounted -}}
+true
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Bytes of a size with or without a unit. */}}
+{{- define "podnet.bytes" -}}
+{{- $size := trim . | lower -}}
+{{- $units := dict "kib" 1024 "mib" 1048576 "gib" 1073741824 "" 1 -}}
+{{- mul (regexFind "^[0-9]+" $size | int64) (get $units (regexFind "[a-z]+$" $size)) -}}
+{{- end -}}
+
+{{/* What flows take beside everything else, in MiB: 0.5 KiB of kernel memory and 1 KiB of the process for each flow, and the records on their way. */}}
+{{- define "podnet.flowMemory" -}}
+{{- $more := 0 -}}
+{{- if include "podnet.countsFlows" . -}}
+{{- $more = div (add (mul (include "podnet.option" (list . "Flows" "MaxFlows") | default "32768" | int64) 1536) 1048575) 1048576 -}}
+{{- if include "podnet.option" (list . "Export" "Sinks") -}}
+{{- $more = add $more (div (include "podnet.bytes" (include "podnet.option" (list . "Export" "MaxMemory") | default "32MiB") | int64) 1048576) -}}
+{{- end -}}
+{{- end -}}
+{{- $more -}}
+{{- end -}}
+
+{{/* Requests and limits: memory that is the chart's default has the flows' added, another value is taken as it is. */}}
+{{- define "podnet.resources" -}}
+{{- $resources := deepCopy (.Values.resources | default dict) -}}
+{{- $defaults := (.Files.Get "defaults.yaml" | fromYaml).resources -}}
+{{- $more := include "podnet.flowMemory" . | int64 -}}
+{{- range $kind := list "requests" "limits" -}}
+{{- $own := get $resources $kind -}}
+{{- $default := (get $defaults $kind).memory -}}
+{{- if and $more (kindIs "map" $own) (eq (get $own "memory" | toString) $default) -}}
+{{- $_ := set $own "memory" (printf "%dMi" (add (trimSuffix "Mi" $default | int64) $more)) -}}
+{{- end -}}
+{{- end -}}
+{{- with $resources -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Whether the options are in a ConfigMap: "true", or nothing where the values name another file, or none. */}}
 {{- define "podnet.hasOptionsFile" -}}
 {{- if not (hasKey (.Values.options.Options | default dict) "File") -}}
@@ -336,6 +414,10 @@ securityContext:
   mountPath: /etc/podnet-exporter/auth
   readOnly: true
 {{- end }}
+{{- if include "podnet.mountsRecords" . }}
+- name: records
+  mountPath: {{ include "podnet.recordDirectory" . }}
+{{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -364,6 +446,16 @@ securityContext:
 - name: auth
   secret:
     secretName: {{ . }}
+{{- end }}
+{{- if include "podnet.mountsRecords" . }}
+- name: records
+  {{- if .Values.records.hostPath }}
+  hostPath:
+    path: {{ .Values.records.hostPath }}
+    type: DirectoryOrCreate
+  {{- else }}
+  emptyDir: {{ .Values.records.sizeLimit | empty | ternary dict (dict "sizeLimit" .Values.records.sizeLimit) | toJson }}
+  {{- end }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

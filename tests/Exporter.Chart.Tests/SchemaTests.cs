@@ -212,6 +212,7 @@ public sealed class SchemaTests
     [InlineData("Metrics:Segments")]
     [InlineData("Metrics:PacketSizes")]
     [InlineData("Metrics:Handshakes")]
+    [InlineData("Edges:Level")]
     public void A_bare_off_is_off(string key)
     {
         // What YAML's off becomes.
