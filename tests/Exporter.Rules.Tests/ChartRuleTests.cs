@@ -39,7 +39,7 @@ public sealed class ChartRuleTests
     {
         var chart = new RenderedChart("--set", "prometheusRule.enabled=true");
 
-        Assert.Equal(Sorted(RuleFiles.Rules.Where(rule => rule.Group is not ("podnet.link-speed" or "podnet.past" or "podnet.changes" or "podnet.uplink-changes"))), Sorted(chart.Rules));
+        Assert.Equal(Sorted(RuleFiles.Rules.Where(rule => rule.Group is not ("podnet.link-speed" or "podnet.past" or "podnet.changes" or "podnet.uplink-changes" or "podnet.edge-changes"))), Sorted(chart.Rules));
     }
 
     [Fact]

@@ -14,10 +14,11 @@ public sealed partial class DashboardTests
         ["pod.json"] = "podnet-pod",
         ["latency.json"] = "podnet-latency",
         ["exporter.json"] = "podnet-exporter",
+        ["edges.json"] = "podnet-edges",
     };
 
     /// <summary>Those that are part of Grafana.</summary>
-    private static readonly string[] PanelTypes = ["row", "stat", "timeseries", "table", "heatmap", "state-timeline"];
+    private static readonly string[] PanelTypes = ["row", "stat", "timeseries", "table", "heatmap", "state-timeline", "nodeGraph"];
 
     /// <summary>Grafana's names of units that are used here: a wrong one shows as text behind the number.</summary>
     private static readonly string[] Units = ["short", "Bps", "pps", "cps", "bytes", "s", "percentunit"];
@@ -164,7 +165,7 @@ public sealed partial class DashboardTests
 
     private static Dashboard Open(string file) => Dashboards.All.Single(dashboard => dashboard.File == file);
 
-    [GeneratedRegex(@"(?<![\w:])(?:podnet|process|up|pod_|instance)[\w:]*\{[^}]*\}")]
+    [GeneratedRegex(@"(?<![\w:])(?:podnet|process|up|pod_|instance|workload\w*:|edge\w*:)[\w:]*\{[^}]*\}")]
     private static partial Regex Selector();
 
     [GeneratedRegex(@"\[[^\]]*\]")]

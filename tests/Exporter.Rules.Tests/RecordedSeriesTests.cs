@@ -79,7 +79,7 @@ public sealed partial class RecordedSeriesTests
     [GeneratedRegex(@"```promql\n(.*?)```", RegexOptions.Singleline)]
     private static partial Regex Queries();
 
-    [GeneratedRegex(@"(?<![\w:])(?<name>(?:pod_\w+:|instance\w*:)?podnet_[\w:]+)(?:\{(?<labels>[^}]*)\})?")]
+    [GeneratedRegex(@"(?<![\w:])(?<name>(?:pod_\w+:|instance\w*:|workload\w*:|edge\w*:)?podnet_[\w:]+)(?:\{(?<labels>[^}]*)\})?")]
     private static partial Regex Selector();
 
     [GeneratedRegex("(?<label>\\w+)(?<operator>=~|!~|!=|=)\"(?<value>[^\"]*)\"")]

@@ -113,7 +113,7 @@ public sealed partial class RuleTests
 
     [Fact]
     public void A_recording_rule_is_called_by_its_level_its_metric_and_its_operation() =>
-        Assert.All(RuleFiles.Rules.Where(rule => rule.Record is not null), rule => Assert.Matches("^(pod|instance)(_interface)?(_class)?(_(direction|role))?:podnet_[a-z_]+:[a-z0-9_]+$", rule.Record));
+        Assert.All(RuleFiles.Rules.Where(rule => rule.Record is not null), rule => Assert.Matches("^(pod|instance|workload|edge)(_interface)?(_class)?(_(direction|role))?:podnet_[a-z_]+:[a-z0-9_]+$", rule.Record));
 
     [Fact]
     public void A_recording_rule_is_used_by_an_alert_a_panel_or_another_rule()

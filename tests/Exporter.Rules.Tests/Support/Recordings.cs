@@ -41,7 +41,7 @@ internal static class Recordings
 /// <summary>What podnet-exporter metrics prints of each metric, which is a part of docs/metrics.md.</summary>
 internal sealed partial record MetricPage(string Name, IReadOnlyDictionary<string, IReadOnlyList<string>> Labels)
 {
-    /// <summary>By name; a histogram also by the names of its series.</summary>
+    /// <summary>By name; a histogram and a summary also by the names of their series.</summary>
     internal static IReadOnlyDictionary<string, MetricPage> All { get; } = ReadAll();
 
     private static Dictionary<string, MetricPage> ReadAll()
@@ -57,9 +57,13 @@ internal sealed partial record MetricPage(string Name, IReadOnlyDictionary<strin
                     label => label.Groups["name"].Value,
                     label => (IReadOnlyList<string>)label.Groups["values"].Value.Split(", ", StringSplitOptions.RemoveEmptyEntries)));
             pages.Add(page.Name, page);
-            if (section.Value.Contains("\n- histogram", StringComparison.Ordinal))
+            var isHistogram = section.Value.Contains("\n- histogram", StringComparison.Ordinal);
+            if (isHistogram)
             {
                 pages.Add(page.Name + "_bucket", page with { Labels = page.Labels.Append(KeyValuePair.Create("le", (IReadOnlyList<string>)[])).ToDictionary() });
+            }
+            if (isHistogram || section.Value.Contains("\n- summary", StringComparison.Ordinal))
+            {
                 pages.Add(page.Name + "_count", page);
                 pages.Add(page.Name + "_sum", page);
             }
