@@ -59,15 +59,15 @@ internal sealed class OwnSegment(int bytes) : LedgerSegment
 }
 
 /// <summary>Pinned arrays, and beside each ledger's arrays a note of its layout.</summary>
-internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
+/// <param name="beginning">Of the pins' names; no other pins' begin so.</param>
+internal sealed class PinnedMemory(PinDirectory pins, string beginning = "ledger_") : ILedgerMemory
 {
-    private const string Beginning = "ledger_";
     private const string NoteEnd = "_layout";
 
     public IReadOnlyList<MapLayout> Layouts =>
     [
         .. pins.List()
-            .Where(name => name.StartsWith(Beginning, StringComparison.Ordinal) && name.EndsWith(NoteEnd, StringComparison.Ordinal))
+            .Where(name => name.StartsWith(beginning, StringComparison.Ordinal) && name.EndsWith(NoteEnd, StringComparison.Ordinal))
             .Select(name => (Name: name, Layout: MapLayout.TryParse(pins.ReadNote(name))))
             // A foreign note's name does not match the digest of its content.
             .Where(note => note.Layout is { } layout && note.Name == Prefix(layout) + NoteEnd)
@@ -106,9 +106,9 @@ internal sealed class PinnedMemory(PinDirectory pins) : ILedgerMemory
         pins.WriteNote(name, text);
     }
 
-    private static string Prefix(MapLayout layout) => Beginning + layout.Name;
+    private string Prefix(MapLayout layout) => beginning + layout.Name;
 
-    private static string Name(MapLayout layout, int segment) => $"{Prefix(layout)}_{segment.ToString(CultureInfo.InvariantCulture)}";
+    private string Name(MapLayout layout, int segment) => $"{Prefix(layout)}_{segment.ToString(CultureInfo.InvariantCulture)}";
 }
 
 internal sealed class PinnedSegment(MappedArray array) : LedgerSegment
