@@ -2,9 +2,8 @@ using Exporter.Records;
 
 namespace Exporter.Signals.Flows;
 
-/// <summary>A flow as it is remembered from one interval to the next. Used by the drain alone.</summary>
-/// <param name="generation">Of the interface: its index may come back for another one.</param>
-internal sealed class Flow(long generation)
+/// <summary>A flow as it is remembered from one interval to the next: <see cref="FlowCopy"/> is the same in the table's memory.</summary>
+internal struct Flow
 {
     private const byte Fin = 0x01, Syn = 0x02, Rst = 0x04, Ack = 0x10;
 
@@ -12,37 +11,34 @@ internal sealed class Flow(long generation)
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     /// <summary>Of the connection that began last.</summary>
-    private byte _localFlags;
+    internal byte LocalFlags { get; set; }
 
-    private byte _remoteFlags;
-    private uint? _initialSeq;
-    private DateTimeOffset _openedAt;
+    internal byte RemoteFlags { get; set; }
+
+    /// <summary>Of the SYN that began it; null: none was seen.</summary>
+    internal uint? InitialSeq { get; set; }
 
     /// <summary>Of the socket's life, at the end of the interval before; null: not known.</summary>
-    private uint? _retransmits;
+    internal uint? Retransmits { get; set; }
 
-    internal long Generation => generation;
+    internal bool IsLocalSource { get; set; }
 
-    /// <summary>The table's number of the last interval with a packet.</summary>
-    internal ulong SeenIn { get; set; }
+    internal FlowOrientation Orientation { get; set; }
 
-    internal bool IsLocalSource { get; private set; }
+    /// <summary>The first packet of the connection, or of the flow; null: not known.</summary>
+    internal DateTimeOffset? Start { get; set; }
 
-    internal FlowOrientation Orientation { get; private set; }
-
-    internal DateTimeOffset? Start { get; private set; }
-
-    internal DateTimeOffset LastPacket { get; private set; }
+    internal DateTimeOffset LastPacket { get; set; }
 
     /// <summary>Null for all but TCP.</summary>
-    internal FlowState? State { get; private set; }
+    internal FlowState? State { get; set; }
 
     /// <summary>Whether the connection is over, or did not come about: a record has said so.</summary>
-    internal bool HasEnded => State is FlowState.Closed or FlowState.Refused or FlowState.Unanswered;
+    internal readonly bool HasEnded => State is FlowState.Closed or FlowState.Refused or FlowState.Unanswered;
 
-    private byte SourceFlags => IsLocalSource ? _localFlags : _remoteFlags;
+    private readonly byte SourceFlags => IsLocalSource ? LocalFlags : RemoteFlags;
 
-    private byte DestinationFlags => IsLocalSource ? _remoteFlags : _localFlags;
+    private readonly byte DestinationFlags => IsLocalSource ? RemoteFlags : LocalFlags;
 
     /// <summary>Takes the packets of an interval.</summary>
     /// <param name="isNew">Whether this is its first interval.</param>
@@ -50,7 +46,7 @@ internal sealed class Flow(long generation)
     /// <param name="guess">Which end has begun, where no packet shows it.</param>
     internal FlowSight See(in FlowKey key, in FlowValue value, bool isNew, bool wasSilent, in FlowClock clock, Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> guess)
     {
-        var first = clock.TimeOf(Earliest(value.Transmit.First, value.Receive.First, clock));
+        var first = FirstOf(value, clock);
         var last = clock.TimeOf(Latest(value.Transmit.Last, value.Receive.Last, clock));
         var connections = key.IsTcp ? SeeTcp(key, value, isNew, wasSilent, first, guess) : SeeOther(value, isNew, first);
         LastPacket = last;
@@ -63,7 +59,7 @@ internal sealed class Flow(long generation)
             State == before && connections == 0 ? null : State switch
             {
                 FlowState.Refused => FlowEndReason.Reset,
-                FlowState.Closed => ((_localFlags | _remoteFlags) & Rst) != 0 ? FlowEndReason.Reset : FlowEndReason.Fin,
+                FlowState.Closed => ((LocalFlags | RemoteFlags) & Rst) != 0 ? FlowEndReason.Reset : FlowEndReason.Fin,
                 _ => null,
             },
             connections,
@@ -87,11 +83,11 @@ internal sealed class Flow(long generation)
         var (local, remote) = (value.Transmit, value.Receive);
         var (begun, isLocal) = local.Connections > 0 ? (local, true) : (remote, false);
         // A SYN that is repeated in a later interval is of the connection that it has begun.
-        var connections = begun.Connections - (begun.Connections > 0 && !isNew && State == FlowState.Opening && _initialSeq == begun.InitialSeq ? 1u : 0);
+        var connections = begun.Connections - (begun.Connections > 0 && !isNew && State == FlowState.Opening && InitialSeq == begun.InitialSeq ? 1u : 0);
         if (connections > 0)
         {
-            (IsLocalSource, Orientation, Start, _openedAt, _initialSeq) = (isLocal, FlowOrientation.Syn, first, first, begun.InitialSeq);
-            (_localFlags, _remoteFlags, State, _retransmits) = (0, 0, null, isLocal ? 0 : null);
+            (IsLocalSource, Orientation, Start, InitialSeq) = (isLocal, FlowOrientation.Syn, first, begun.InitialSeq);
+            (LocalFlags, RemoteFlags, State, Retransmits) = (0, 0, null, isLocal ? 0 : null);
         }
         else if (isNew)
         {
@@ -104,8 +100,8 @@ internal sealed class Flow(long generation)
             };
             connections = wasSilent ? 1u : 0;
         }
-        _localFlags |= local.Flags.CurrentBits;
-        _remoteFlags |= remote.Flags.CurrentBits;
+        LocalFlags |= local.Flags.CurrentBits;
+        RemoteFlags |= remote.Flags.CurrentBits;
         return connections;
     }
 
@@ -118,7 +114,7 @@ internal sealed class Flow(long generation)
         return isNew ? 1u : 0;
     }
 
-    private FlowState FindState(DateTimeOffset now)
+    private readonly FlowState FindState(DateTimeOffset now)
     {
         var (source, destination) = (SourceFlags, DestinationFlags);
         if (((source | destination) & Rst) != 0)
@@ -133,7 +129,7 @@ internal sealed class Flow(long generation)
         {
             return (source & Ack) != 0 ? FlowState.Open : FlowState.HalfOpen;
         }
-        return (source & Syn) == 0 || destination != 0 ? FlowState.Open : now - _openedAt < Patience ? FlowState.Opening : FlowState.Unanswered;
+        return (source & Syn) == 0 || destination != 0 ? FlowState.Open : Start is { } openedAt && now - openedAt < Patience ? FlowState.Opening : FlowState.Unanswered;
     }
 
     /// <summary>Of the pod's own socket. A new connection has a new one.</summary>
@@ -143,10 +139,13 @@ internal sealed class Flow(long generation)
         {
             return null;
         }
-        var before = connections > 0 || value.Retransmits < _retransmits ? 0 : _retransmits;
-        _retransmits = value.Retransmits;
+        var before = connections > 0 || value.Retransmits < Retransmits ? 0 : Retransmits;
+        Retransmits = value.Retransmits;
         return before is { } known ? value.Retransmits - known : null;
     }
+
+    /// <summary>The time of the first packet that either end has sent.</summary>
+    internal static DateTimeOffset FirstOf(in FlowValue value, in FlowClock clock) => clock.TimeOf(Earliest(value.Transmit.First, value.Receive.First, clock));
 
     private static uint Earliest(uint one, uint other, in FlowClock clock) =>
         one == 0 ? other : other == 0 ? one : clock.Ticks - one > clock.Ticks - other ? one : other;

@@ -24,8 +24,7 @@ internal sealed class FlowDrain : SignalDrain
     private readonly RecordObserver _observer;
     private readonly SessionContext _context;
     private readonly FlowInterval _interval = new();
-    private readonly DateTimeOffset _startedAt;
-    private readonly Action<FlowKey, long, FlowSight> _addSilent;
+    private readonly Action<FlowKey, uint, FlowSight> _addSilent;
     private readonly Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> _guess;
     private DateTimeOffset _readAt;
     private long _drainedAt;
@@ -36,11 +35,11 @@ internal sealed class FlowDrain : SignalDrain
         : base(FlowBook.Fields)
     {
         (_loaded, _options, _book, _export, _observer, _shaper, _context) = (loaded, options, book, export, observer, shaper, context);
-        (_ends, _table, _metrics) = (new(context.Pods, context.Peers), new(2 * options.MaxFlows), new(context.Metrics));
+        (_ends, _table, _metrics) = (new(context.Pods, context.Peers), loaded.OpenTable(book, context), new(context.Metrics));
         _backends = new(options.MaxLookups, options.MaxFlows, loaded.Conntrack!, _metrics);
         _writer = options.HasRecords ? new(export, new(_ends, _backends), shaper, new(context.Pods, _ends, options.IdentityInterval), () => IsDue, last, _metrics) : null;
         _edges = context.Edges is { } edges ? new(edges, _ends, context) : null;
-        (_startedAt, _readAt) = (context.Time.GetUtcNow(), context.Time.GetUtcNow());
+        _readAt = context.Time.GetUtcNow();
         (_addSilent, _guess) = (AddSilent, _ends.Guess);
         Loop = new FlowLoop(this, loaded, context);
     }
@@ -130,16 +129,17 @@ internal sealed class FlowDrain : SignalDrain
             }
             _interval.Begin(new(_observer, (long)header.Interval, header.Clock.ReadAt, header.Start, header.Clock.ReadAt, _shaper.Addresses), header.Clock, header.Budget);
             _ends.Refresh();
-            _table.Begin();
+            _table.Begin(header.Interval);
             _backends.Begin();
             Add(rows, read);
+            _table.Sweep(header.Clock, _addSilent);
             if (!read.IsCommitted)
             {
-                _table.Sweep(header.Clock, _addSilent);
                 _edges?.Flush();
             }
             _export.Save();
             _context.Ledger.Commit([map]);
+            _table.End();
             _readAt = header.Clock.ReadAt;
         }
         return true;
@@ -193,7 +193,7 @@ internal sealed class FlowDrain : SignalDrain
             _interval.AddRest(new(key, owner, row, default, null), value, RestReason.PreviousLayout);
             return;
         }
-        var countedSince = owner.SeenAt > _startedAt ? owner.SeenAt : _startedAt;
+        var countedSince = owner.SeenAt > _table.CountedSince ? owner.SeenAt : _table.CountedSince;
         var sight = _table.See(key, value, owner.Generation, countedSince, _interval.Clock, _guess);
         if (!read.IsCommitted)
         {
@@ -207,9 +207,10 @@ internal sealed class FlowDrain : SignalDrain
     }
 
     /// <summary>A flow that had no packet, of which there is something to say.</summary>
-    private void AddSilent(FlowKey key, long generation, FlowSight sight)
+    /// <param name="generation">The low half of its interface's.</param>
+    private void AddSilent(FlowKey key, uint generation, FlowSight sight)
     {
-        if (_context.Pods.Current.TryGetValue(key.Ifindex, out var owner) && owner.Generation == generation)
+        if (_context.Pods.Current.TryGetValue(key.Ifindex, out var owner) && (uint)owner.Generation == generation)
         {
             _interval.Add(new(key, owner, Row: -1, sight, _ends.FindRemote(key)));
         }

@@ -2,69 +2,200 @@ using Exporter.Records;
 
 namespace Exporter.Signals.Flows;
 
-/// <summary>Remembers flows from one interval to the next: who began, when, and whether it is over. Bounded. Used by the drain alone.</summary>
-/// <param name="room">The most flows.</param>
-internal sealed class FlowTable(int room)
+/// <summary>
+/// Remembers flows from one interval to the next: who began, when, and whether it is over. Bounded. Each interval is stored beside the one before, and is in
+/// force once the ledger has committed it: so a process that is killed at any time, and the next one, take no interval twice. An interval that is committed
+/// is read as it was stored. Used by the drain alone.
+/// </summary>
+internal sealed class FlowTable
 {
     /// <summary>A flow without a packet for so long is over, and a packet after that begins another.</summary>
     internal static readonly TimeSpan IdleAfter = TimeSpan.FromSeconds(60);
 
-    private readonly Dictionary<FlowKey, Flow> _flows = [];
+    private readonly FlowSlots _slots;
 
-    private ulong _interval;
+    /// <summary>The numbers of the slots in use.</summary>
+    private readonly Dictionary<FlowKey, int> _numbers = [];
 
-    internal int Count => _flows.Count;
+    private readonly Stack<int> _free = [];
 
-    /// <summary>Flows that were not remembered because there was no room.</summary>
+    /// <summary>Slots that the last interval has freed: a repeat of it needs them as they are.</summary>
+    private readonly List<int> _freed = [];
+
+    /// <summary>No slot from here on is in use.</summary>
+    private int _end;
+
+    /// <summary>The last interval that the ledger has.</summary>
+    private uint _committed;
+
+    /// <summary>The interval that is stored.</summary>
+    private uint _interval;
+
+    /// <param name="slots">Its room; the owner disposes it.</param>
+    /// <param name="committed">The last interval in the ledger.</param>
+    internal FlowTable(FlowSlots slots, ulong committed)
+    {
+        (_slots, _committed, Forgotten) = (slots, (uint)committed, slots.Unplaced);
+        Read();
+    }
+
+    internal int Count => _numbers.Count;
+
+    /// <summary>Flows that were not remembered: there was no room, or a killed process has stored half of them.</summary>
     internal long Forgotten { get; private set; }
 
-    /// <summary>Begins an interval, whose rows follow.</summary>
-    internal void Begin() => _interval++;
+    /// <summary>Flows of which a killed process had stored half.</summary>
+    internal int Torn { get; private set; }
 
-    /// <summary>Takes a row.</summary>
+    internal DateTimeOffset CountedSince => _slots.CountedSince;
+
+    /// <summary>Whether the rows that follow are of an interval that was committed, and have the same sights again.</summary>
+    private bool IsRepeat => _interval == _committed;
+
+    /// <summary>Begins an interval, whose rows follow.</summary>
+    /// <param name="interval">The number of the one after the last, or of the last one itself, whose rows are read again.</param>
+    internal void Begin(ulong interval)
+    {
+        if (_interval > _committed)
+        {
+            // It was not committed: its rows come again.
+            Read();
+        }
+        _interval = (uint)interval;
+        if (!IsRepeat)
+        {
+            _freed.ForEach(_free.Push);
+            _freed.Clear();
+        }
+    }
+
+    /// <summary>The ledger has committed the interval.</summary>
+    internal void End() => _committed = _interval;
+
+    /// <summary>Takes a row. Allocates for flows alone that are new.</summary>
     /// <param name="generation">Of the interface.</param>
     /// <param name="countedSince">Since when the interface's flows are counted.</param>
     /// <param name="guess">Which end of a flow has begun, where no packet shows it.</param>
     internal FlowSight See(
         in FlowKey key, in FlowValue value, long generation, DateTimeOffset countedSince, in FlowClock clock, Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> guess)
     {
+        var counted = value.Transmit.Connections > 0 ? value.Transmit.Connections : value.Receive.Connections;
         var first = clock.TimeOf(value.Transmit.First != 0 ? value.Transmit.First : value.Receive.First);
-        var isNew = !_flows.TryGetValue(key, out var flow) || flow.Generation != generation || first - flow.LastPacket >= IdleAfter;
-        if (isNew)
+        var flow = default(Flow);
+        var isNew = true;
+        if (_numbers.TryGetValue(key, out var number))
         {
-            flow = new(generation);
-            if (_flows.Count < room || _flows.ContainsKey(key))
+            ref var slot = ref _slots[number];
+            ref var newest = ref slot.Newest;
+            if (slot.Generation != (uint)generation)
             {
-                _flows[key] = flow;
+                slot.Assign(key, (uint)generation);
             }
-            else
+            else if (IsRepeat && newest.Interval == _interval)
             {
-                Forgotten++;
+                return newest.ReadSight(counted);
+            }
+            else if (first - newest.LastPacket < IdleAfter)
+            {
+                (flow, isNew) = (Read(newest), false);
             }
         }
-        flow!.SeenIn = _interval;
-        return flow.See(key, value, isNew, wasSilent: first - countedSince >= IdleAfter, clock, guess);
+        else
+        {
+            number = TryTake(key, (uint)generation);
+        }
+        var sight = flow.See(key, value, isNew, wasSilent: first - countedSince >= IdleAfter, clock, guess);
+        if (number >= 0)
+        {
+            _slots[number].Write(_interval, FlowCopy.Of(flow, sight, counted, isUsed: true, isSilent: false));
+        }
+        return sight;
     }
 
     /// <summary>Looks at the flows that had no packet in the interval, and forgets those that are over.</summary>
-    /// <param name="say">Is given each flow that there is a record of all the same.</param>
-    internal void Sweep(in FlowClock clock, Action<FlowKey, long, FlowSight> say)
+    /// <param name="say">Is given each flow that there is a record of all the same, and the low half of its interface's generation.</param>
+    internal void Sweep(in FlowClock clock, Action<FlowKey, uint, FlowSight> say)
     {
-        foreach (var (key, flow) in _flows)
+        for (var number = 0; number < _end; number++)
         {
-            if (flow.SeenIn == _interval)
+            ref var slot = ref _slots[number];
+            ref var newest = ref slot.Newest;
+            if (IsRepeat)
+            {
+                if (newest.Interval == _interval && newest.IsSilent)
+                {
+                    say(slot.Key, slot.Generation, newest.ReadSight(0));
+                }
+                continue;
+            }
+            if (newest.Interval == 0 || newest.Interval == _interval || !newest.IsUsed)
             {
                 continue;
             }
+            var flow = Read(newest);
             var isIdle = clock.ReadAt - flow.LastPacket >= IdleAfter;
-            if (flow.TryMiss(clock, isIdle, out var sight))
+            var isSilent = flow.TryMiss(clock, isIdle, out var sight);
+            if (isSilent)
             {
-                say(key, flow.Generation, sight);
+                say(slot.Key, slot.Generation, sight);
+            }
+            if (isSilent || isIdle)
+            {
+                slot.Write(_interval, FlowCopy.Of(flow, sight, 0, isUsed: !isIdle, isSilent));
             }
             if (isIdle)
             {
-                // Removing does not disturb the enumeration of a Dictionary.
-                _flows.Remove(key);
+                _numbers.Remove(slot.Key);
+                _freed.Add(number);
+            }
+        }
+    }
+
+    private Flow Read(in FlowCopy copy) => copy.Read(isRemembered: copy.Interval <= _slots.FoundAt);
+
+    /// <summary>Gives a flow a slot. Returns its number; -1: there is no room.</summary>
+    private int TryTake(in FlowKey key, uint generation)
+    {
+        if (!_free.TryPop(out var number))
+        {
+            Forgotten++;
+            return -1;
+        }
+        _slots[number].Assign(key, generation);
+        _numbers.Add(key, number);
+        _end = Math.Max(_end, number + 1);
+        return number;
+    }
+
+    /// <summary>Finds the flows that are in force. Copies of an interval that was not committed are forgotten.</summary>
+    private void Read()
+    {
+        _numbers.Clear();
+        _free.Clear();
+        _freed.Clear();
+        _end = 0;
+        for (var number = _slots.Capacity - 1; number >= 0; number--)
+        {
+            ref var slot = ref _slots[number];
+            slot.ForgetAfter(_committed);
+            if (slot.Newest.Interval != 0 && (!slot.IsWhole || (slot.Newest.IsUsed && !_numbers.TryAdd(slot.Key, number))))
+            {
+                slot.Erase();
+                Torn++;
+                Forgotten++;
+            }
+            var newest = slot.Newest;
+            if (newest.Interval == 0 || (!newest.IsUsed && newest.Interval != _committed))
+            {
+                _free.Push(number);
+            }
+            else
+            {
+                _end = Math.Max(_end, number + 1);
+                if (!newest.IsUsed)
+                {
+                    _freed.Add(number);
+                }
             }
         }
     }

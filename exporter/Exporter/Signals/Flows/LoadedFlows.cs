@@ -5,11 +5,12 @@ using Exporter.Bpf.Netlink;
 using Exporter.Metrics;
 using Exporter.Records;
 using Exporter.Signals.Objects;
+using Exporter.State;
 
 namespace Exporter.Signals.Flows;
 
 /// <summary>The maps that the packet programs count flows into; none of them is there where flows are off.</summary>
-internal sealed class LoadedFlows : LoadedSignal
+internal sealed partial class LoadedFlows : LoadedSignal
 {
     internal const string MapKind = "flows";
 
@@ -17,11 +18,17 @@ internal sealed class LoadedFlows : LoadedSignal
 
     private readonly LastInterval _last = new();
 
+    private readonly ILedgerMemory _memory;
+
+    /// <summary>Of the flow table: it is made by the first session; null: there was none.</summary>
+    private FlowSlots? _slots;
+
     /// <param name="options">Of the start of the process.</param>
     /// <param name="pins">Null: nothing is pinned.</param>
     internal LoadedFlows(PacketObject packets, FlowOptions options, int maxInterfaces, Func<int, bool> isCommitted, PinDirectory? pins = null)
     {
         Limits = new(options, maxInterfaces);
+        _memory = pins is null ? new OwnMemory() : new PinnedMemory(pins, FlowSlots.PinsBeginning);
         if (!options.IsOn)
         {
             // Later their rows would be of interfaces that other pods have by then.
@@ -29,6 +36,7 @@ internal sealed class LoadedFlows : LoadedSignal
             {
                 MapSet.RemoveAll(pins, MapKind);
             }
+            RemoveTable();
             return;
         }
         MaxFlows = options.MaxFlows;
@@ -125,10 +133,58 @@ internal sealed class LoadedFlows : LoadedSignal
         return salt;
     }
 
+    /// <summary>The flow table, as the last session or process has left it. For one session after the other.</summary>
+    internal FlowTable OpenTable(FlowBook book, SessionContext context)
+    {
+        var logger = context.Logging.CreateLogger<FlowTable>();
+        _slots ??= OpenSlots(book, context, logger);
+        var table = new FlowTable(_slots, book.Interval);
+        if (table.Forgotten > 0)
+        {
+            LogForgotten(logger, table.Count, table.Forgotten, table.Torn);
+        }
+        return table;
+    }
+
     /// <summary>The maps are the object's.</summary>
     public override void Dispose()
     {
         Jiffies?.Dispose();
         Conntrack?.Dispose();
+        _slots?.Dispose();
     }
+
+    private FlowSlots OpenSlots(FlowBook book, SessionContext context, ILogger logger)
+    {
+        var (room, now) = (2 * MaxFlows, context.Time.GetUtcNow());
+        try
+        {
+            return FlowSlots.Open(_memory, room, book.Epoch, book.Interval, now);
+        }
+        catch (BpfException e)
+        {
+            LogUnpinned(logger, e.Message);
+            RemoveTable();
+            return FlowSlots.Open(new OwnMemory(), room, book.Epoch, book.Interval, now);
+        }
+    }
+
+    /// <summary>A table that is not continued would have old flows when it is found again.</summary>
+    private void RemoveTable()
+    {
+        try
+        {
+            FlowSlots.Remove(_memory);
+        }
+        catch (BpfException)
+        {
+            // The next start tries it again.
+        }
+    }
+
+    [LoggerMessage(520, LogLevel.Warning, "The flow table is not pinned, so a restart forgets which end began a flow; give the kernel more memory, or lower Flows:MaxFlows: {Reason}")]
+    private static partial void LogUnpinned(ILogger logger, string reason);
+
+    [LoggerMessage(521, LogLevel.Warning, "The flow table of the previous run continues with {Count} flows; {Forgotten} are unknown from now on, {Torn} of them since a killed process had stored half, the others for want of room")]
+    private static partial void LogForgotten(ILogger logger, int count, long forgotten, int torn);
 }

@@ -1,0 +1,87 @@
+using Exporter.Records;
+using Exporter.Signals.Flows;
+
+namespace Exporter.Tests.Support;
+
+/// <summary>One flow after the other through a flow table, by packets and readings; with restarts, another process continues after each reading.</summary>
+/// <param name="restarts">Whether the memory is closed and opened again between any two intervals.</param>
+internal sealed class FlowLife(bool restarts, int room = 8) : IDisposable
+{
+    internal const ushort High = 50_000, Low = 443;
+
+    private static readonly UInt128 Epoch = new(1, 2);
+
+    private readonly KeptMemory _memory = new();
+    private readonly FlowMap _map = new();
+    private FlowSlots? _slots;
+    private FlowTable? _table;
+    private ulong _interval;
+
+    /// <summary>The pod is the client, by its ports.</summary>
+    internal static FlowKey Tcp { get; } = FlowMap.KeyOf(6, High, Low);
+
+    /// <summary>Both ports are high.</summary>
+    internal static FlowKey Udp { get; } = FlowMap.KeyOf(17, High, High + 1);
+
+    internal FlowKey Key { get; set; } = Tcp;
+
+    internal long Generation { get; set; } = 3;
+
+    /// <summary>Seconds: since when the interface's flows are counted.</summary>
+    internal double CountedSince { get; set; } = -1000;
+
+    /// <summary>What the table asks where no packet shows who began: by the ports.</summary>
+    internal Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> Guess { get; set; } = key => (key.LocalPortNumber >= key.RemotePortNumber, FlowOrientation.Port);
+
+    internal FlowTable Table => _table ??= Open();
+
+    /// <summary>The silent flows of the last reading.</summary>
+    internal List<FlowSight> Silent { get; } = [];
+
+    /// <summary>A packet that the pod has sent.</summary>
+    internal FlowLife Pod(double at, string flags = "", uint seq = 0, uint? retransmits = null)
+    {
+        _map.Count(Key, isFromPod: true, at, flags, seq, retransmits);
+        return this;
+    }
+
+    /// <summary>A packet that the pod has received.</summary>
+    internal FlowLife Peer(double at, string flags = "", uint seq = 0)
+    {
+        _map.Count(Key, isFromPod: false, at, flags, seq);
+        return this;
+    }
+
+    internal FlowLife Handshake(double at, uint seq = 1) => Pod(at, "S", seq, 0).Peer(at, "SA").Pod(at, "A");
+
+    /// <summary>Ends an interval, and commits it. Returns the sight of the flow with packets.</summary>
+    internal FlowSight Read(double at)
+    {
+        var clock = FlowMap.ClockOf(at);
+        if (restarts)
+        {
+            Restart();
+        }
+        Silent.Clear();
+        Table.Begin(++_interval);
+        var sights = _map.Rows.Select(row => Table.See(row.Key, row.Value, Generation, FlowMap.TimeOf(CountedSince), clock, Guess)).ToList();
+        Table.Sweep(clock, (_, _, sight) => Silent.Add(sight));
+        Table.End();
+        _map.Clear();
+        return sights.Count == 1 ? sights[0] : default;
+    }
+
+    internal void Restart()
+    {
+        Dispose();
+        _table = Open();
+    }
+
+    public void Dispose() => _slots?.Dispose();
+
+    private FlowTable Open()
+    {
+        _slots = FlowSlots.Open(_memory, room, Epoch, _interval, FlowMap.Epoch);
+        return new(_slots, _interval);
+    }
+}
