@@ -13,6 +13,7 @@ namespace Exporter.Signals.Flows;
 [StructLayout(LayoutKind.Sequential)]
 internal struct FlowSlot
 {
+    /// <summary>Only a slot that is free, and was so after the last interval, gets another.</summary>
     internal FlowKey Key;
 
     /// <summary>The low half of the interface's: enough for one interface a second in 136 years.</summary>
@@ -31,6 +32,7 @@ internal struct FlowSlot
     internal bool IsWhole => Newest.Head == HeadOf(Newest.Interval, Newest);
 
     /// <summary>Puts the flow after an interval in force, in place of the older copy, or of the one that the same interval has stored.</summary>
+    /// <param name="copy">All zero: the slot is free after the interval.</param>
     internal void Write(uint interval, FlowCopy copy)
     {
         ref var target = ref _one.Interval == interval || (_other.Interval != interval && _one.Interval < _other.Interval) ? ref _one : ref _other;
@@ -39,16 +41,6 @@ internal struct FlowSlot
         Volatile.Write(ref target.Head, 0);
         target = copy;
         Volatile.Write(ref target.Head, head);
-    }
-
-    /// <summary>Gives the slot to another flow: none of the copies in use is of it.</summary>
-    internal void Assign(in FlowKey key, uint generation)
-    {
-        if (Newest.IsUsed)
-        {
-            Erase();
-        }
-        (Key, Generation) = (key, generation);
     }
 
     /// <summary>Forgets copies of intervals that were not committed.</summary>

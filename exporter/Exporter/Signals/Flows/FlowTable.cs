@@ -83,22 +83,15 @@ internal sealed class FlowTable
         var first = clock.TimeOf(value.Transmit.First != 0 ? value.Transmit.First : value.Receive.First);
         var flow = default(Flow);
         var isNew = true;
-        if (_numbers.TryGetValue(key, out var number))
+        if (TryFind(key, (uint)generation, out var number))
         {
-            ref var slot = ref _slots[number];
-            ref var newest = ref slot.Newest;
-            if (slot.Generation != (uint)generation)
-            {
-                slot.Assign(key, (uint)generation);
-            }
-            else if (IsRepeat && newest.Interval == _interval)
+            ref var newest = ref _slots[number].Newest;
+            if (IsRepeat && newest.Interval == _interval)
             {
                 return newest.ReadSight(counted);
             }
-            else if (first - newest.LastPacket < IdleAfter)
-            {
-                (flow, isNew) = (Read(newest), false);
-            }
+            isNew = first - newest.LastPacket >= IdleAfter;
+            flow = isNew ? flow : Read(newest);
         }
         else
         {
@@ -153,6 +146,24 @@ internal sealed class FlowTable
 
     private Flow Read(in FlowCopy copy) => copy.Read(isRemembered: copy.Interval <= _slots.FoundAt);
 
+    /// <summary>The slot of a flow. One of the same key at another interface, which had the index before, is forgotten.</summary>
+    private bool TryFind(in FlowKey key, uint generation, out int number)
+    {
+        if (!_numbers.TryGetValue(key, out number))
+        {
+            return false;
+        }
+        ref var slot = ref _slots[number];
+        if (slot.Generation == generation)
+        {
+            return true;
+        }
+        slot.Write(_interval, default);
+        _numbers.Remove(key);
+        _freed.Add(number);
+        return false;
+    }
+
     /// <summary>Gives a flow a slot. Returns its number; -1: there is no room.</summary>
     private int TryTake(in FlowKey key, uint generation)
     {
@@ -161,7 +172,8 @@ internal sealed class FlowTable
             Forgotten++;
             return -1;
         }
-        _slots[number].Assign(key, generation);
+        ref var slot = ref _slots[number];
+        (slot.Key, slot.Generation) = (key, generation);
         _numbers.Add(key, number);
         _end = Math.Max(_end, number + 1);
         return number;
