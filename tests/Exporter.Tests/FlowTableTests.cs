@@ -232,4 +232,15 @@ public sealed class FlowTableTests
         life.Pod(71).Read(80);
         Assert.Equal(1, life.Table.Count);
     }
+
+    [Theory]
+    [MemberData(nameof(Restarts))]
+    public void A_flow_whose_other_end_sends_before_the_timeout_is_not_idle(bool restarts)
+    {
+        using var life = new FlowLife(restarts);
+        life.Handshake(1).Read(10);
+
+        var sight = life.Peer(58, "PA").Pod(62, "A").Read(65);
+        Assert.Equal((0u, FlowMap.TimeOf(1)), (sight.Connections, sight.Start));
+    }
 }

@@ -41,12 +41,19 @@ internal struct Flow
     private readonly byte DestinationFlags => IsLocalSource ? RemoteFlags : LocalFlags;
 
     /// <summary>Takes the packets of an interval.</summary>
+    /// <param name="first">The first packet: <see cref="FirstOf"/>.</param>
     /// <param name="isNew">Whether this is its first interval.</param>
     /// <param name="wasSilent">Whether it is known that the tuple had no packet for as long as makes a flow idle.</param>
     /// <param name="guess">Which end has begun, where no packet shows it.</param>
-    internal FlowSight See(in FlowKey key, in FlowValue value, bool isNew, bool wasSilent, in FlowClock clock, Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> guess)
+    internal FlowSight See(
+        in FlowKey key,
+        in FlowValue value,
+        DateTimeOffset first,
+        bool isNew,
+        bool wasSilent,
+        in FlowClock clock,
+        Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> guess)
     {
-        var first = FirstOf(value, clock);
         var last = clock.TimeOf(Latest(value.Transmit.Last, value.Receive.Last, clock));
         var connections = key.IsTcp ? SeeTcp(key, value, isNew, wasSilent, first, guess) : SeeOther(value, isNew, first);
         LastPacket = last;

@@ -80,7 +80,7 @@ internal sealed class FlowTable
         in FlowKey key, in FlowValue value, long generation, DateTimeOffset countedSince, in FlowClock clock, Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> guess)
     {
         var counted = value.Transmit.Connections > 0 ? value.Transmit.Connections : value.Receive.Connections;
-        var first = clock.TimeOf(value.Transmit.First != 0 ? value.Transmit.First : value.Receive.First);
+        var first = Flow.FirstOf(value, clock);
         var flow = default(Flow);
         var isNew = true;
         if (TryFind(key, (uint)generation, out var number))
@@ -97,7 +97,7 @@ internal sealed class FlowTable
         {
             number = TryTake(key, (uint)generation);
         }
-        var sight = flow.See(key, value, isNew, wasSilent: first - countedSince >= IdleAfter, clock, guess);
+        var sight = flow.See(key, value, first, isNew, wasSilent: first - countedSince >= IdleAfter, clock, guess);
         if (number >= 0)
         {
             _slots[number].Write(_interval, FlowCopy.Of(flow, sight, counted, isUsed: true, isSilent: false));
