@@ -243,4 +243,29 @@ public sealed class FlowTableTests
         var sight = life.Peer(58, "PA").Pod(62, "A").Read(65);
         Assert.Equal((0u, FlowMap.TimeOf(1)), (sight.Connections, sight.Start));
     }
+
+    [Theory]
+    [MemberData(nameof(Restarts))]
+    public void A_SYN_that_is_sent_again_in_later_intervals_begins_one_connection(bool restarts)
+    {
+        using var life = new FlowLife(restarts);
+        Assert.Equal(1u, life.Pod(1, "S", 1).Pod(2, "S", 1).Read(10).Connections);
+
+        var again = life.Pod(16, "S", 1).Read(20);
+        Assert.Equal((0u, FlowState.Unanswered, FlowMap.TimeOf(1)), (again.Connections, again.State, again.Start));
+        var answered = life.Pod(32, "S", 1).Peer(32, "SA").Pod(32, "A").Read(40);
+        Assert.Equal((0u, FlowState.Open, FlowMap.TimeOf(1)), (answered.Connections, answered.State, answered.Start));
+    }
+
+    [Theory]
+    [MemberData(nameof(Restarts))]
+    public void A_SYN_that_comes_late_takes_nothing_from_its_connection(bool restarts)
+    {
+        using var life = new FlowLife(restarts);
+        life.Handshake(1, seq: 1).Pod(2, "FA").Read(10);
+
+        // Behind the FIN that answers, a copy of the SYN that was under way for long.
+        var sight = life.Peer(11, "FA").Pod(11, "A").Pod(12, "S", 1).Read(20);
+        Assert.Equal((0u, FlowState.Closed, FlowEndReason.Fin, FlowMap.TimeOf(1)), (sight.Connections, sight.State, sight.EndReason, sight.Start));
+    }
 }

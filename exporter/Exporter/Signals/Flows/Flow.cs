@@ -89,8 +89,9 @@ internal struct Flow
     {
         var (local, remote) = (value.Transmit, value.Receive);
         var (begun, isLocal) = local.Connections > 0 ? (local, true) : (remote, false);
-        // A SYN that is repeated in a later interval is of the connection that it has begun.
-        var connections = begun.Connections - (begun.Connections > 0 && !isNew && State == FlowState.Opening && InitialSeq == begun.InitialSeq ? 1u : 0);
+        // A SYN that is sent again, or is late, is of the connection that it has begun, whatever has become of that: it is sent again for two minutes.
+        var isRepeated = begun.Connections > 0 && !isNew && IsLocalSource == isLocal && InitialSeq == begun.InitialSeq;
+        var connections = begun.Connections - (isRepeated ? 1u : 0);
         if (connections > 0)
         {
             (IsLocalSource, Orientation, Start, InitialSeq) = (isLocal, FlowOrientation.Syn, first, begun.InitialSeq);
@@ -107,8 +108,9 @@ internal struct Flow
             };
             connections = wasSilent ? 1u : 0;
         }
-        LocalFlags |= local.Flags.CurrentBits;
-        RemoteFlags |= remote.Flags.CurrentBits;
+        // The kernel does not know that a SYN was sent before the interval: flags before that are of the same connection.
+        LocalFlags |= connections > 0 ? local.Flags.CurrentBits : local.Flags.Bits;
+        RemoteFlags |= connections > 0 ? remote.Flags.CurrentBits : remote.Flags.Bits;
         return connections;
     }
 
