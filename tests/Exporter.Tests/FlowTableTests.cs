@@ -268,4 +268,16 @@ public sealed class FlowTableTests
         var sight = life.Peer(11, "FA").Pod(11, "A").Pod(12, "S", 1).Read(20);
         Assert.Equal((0u, FlowState.Closed, FlowEndReason.Fin, FlowMap.TimeOf(1)), (sight.Connections, sight.State, sight.EndReason, sight.Start));
     }
+
+    [Theory]
+    [MemberData(nameof(Restarts))]
+    public void A_connection_that_is_back_after_the_timeout_has_not_its_whole_retransmissions_again(bool restarts)
+    {
+        using var life = new FlowLife(restarts);
+        life.Handshake(1).Pod(2, "PA", retransmits: 7).Read(10);
+        life.Read(70);
+
+        Assert.Null(life.Pod(71, "PA", retransmits: 9).Read(80).Retransmits);
+        Assert.Equal(1u, life.Pod(81, "PA", retransmits: 10).Read(90).Retransmits);
+    }
 }

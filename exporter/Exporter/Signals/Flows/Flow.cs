@@ -71,7 +71,7 @@ internal struct Flow
             },
             connections,
             Start,
-            FindRetransmits(value, connections));
+            FindRetransmits(value));
     }
 
     /// <summary>An interval without a packet. Returns whether there is something to say of it.</summary>
@@ -95,7 +95,7 @@ internal struct Flow
         if (connections > 0)
         {
             (IsLocalSource, Orientation, Start, InitialSeq) = (isLocal, FlowOrientation.Syn, first, begun.InitialSeq);
-            (LocalFlags, RemoteFlags, State, Retransmits) = (0, 0, null, isLocal ? 0 : null);
+            (LocalFlags, RemoteFlags, State, Retransmits) = (0, 0, null, 0);
         }
         else if (isNew)
         {
@@ -141,14 +141,14 @@ internal struct Flow
         return (source & Syn) == 0 || destination != 0 ? FlowState.Open : Start is { } openedAt && now - openedAt < Patience ? FlowState.Opening : FlowState.Unanswered;
     }
 
-    /// <summary>Of the pod's own socket. A new connection has a new one.</summary>
-    private uint? FindRetransmits(in FlowValue value, uint connections)
+    /// <summary>Of the pod's own socket. Nothing is known of one that is older than the flow, but how many there are from now on.</summary>
+    private uint? FindRetransmits(in FlowValue value)
     {
         if (value.HasSocket == 0)
         {
             return null;
         }
-        var before = connections > 0 || value.Retransmits < Retransmits ? 0 : Retransmits;
+        var before = value.Retransmits < Retransmits ? 0 : Retransmits;
         Retransmits = value.Retransmits;
         return before is { } known ? value.Retransmits - known : null;
     }
