@@ -280,4 +280,18 @@ public sealed class FlowTableTests
         Assert.Null(life.Pod(71, "PA", retransmits: 9).Read(80).Retransmits);
         Assert.Equal(1u, life.Pod(81, "PA", retransmits: 10).Read(90).Retransmits);
     }
+
+    [Theory]
+    [MemberData(nameof(Restarts))]
+    public void A_tuple_that_is_used_again_does_not_get_the_start_and_the_retransmissions_of_the_connection_before(bool restarts)
+    {
+        using var life = new FlowLife(restarts);
+        life.Handshake(1, seq: 1).Pod(2, "PA", retransmits: 4).Read(10);
+
+        // The socket was last read with the FIN of the one before.
+        var used = life.Pod(11, "FA", retransmits: 6).Peer(11, "FA").Pod(18, "S", 2).Read(20);
+        Assert.Equal((1u, FlowState.Opening, null, null), (used.Connections, used.State, used.Start, used.Retransmits));
+        var later = life.Peer(21, "SA").Pod(21, "A", retransmits: 1).Read(30);
+        Assert.Equal((FlowState.Open, 1u), (later.State, later.Retransmits));
+    }
 }

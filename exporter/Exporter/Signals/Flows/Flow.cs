@@ -71,7 +71,7 @@ internal struct Flow
             },
             connections,
             Start,
-            FindRetransmits(value));
+            FindRetransmits(value, isOfOther: connections > 0 && HasEarlier(value, connections)));
     }
 
     /// <summary>An interval without a packet. Returns whether there is something to say of it.</summary>
@@ -94,7 +94,8 @@ internal struct Flow
         var connections = begun.Connections - (isRepeated ? 1u : 0);
         if (connections > 0)
         {
-            (IsLocalSource, Orientation, Start, InitialSeq) = (isLocal, FlowOrientation.Syn, first, begun.InitialSeq);
+            // The first packet is of the connection before where there was one in the interval.
+            (IsLocalSource, Orientation, Start, InitialSeq) = (isLocal, FlowOrientation.Syn, HasEarlier(value, connections) ? null : first, begun.InitialSeq);
             (LocalFlags, RemoteFlags, State, Retransmits) = (0, 0, null, 0);
         }
         else if (isNew)
@@ -138,13 +139,14 @@ internal struct Flow
         {
             return (source & Ack) != 0 ? FlowState.Open : FlowState.HalfOpen;
         }
-        return (source & Syn) == 0 || destination != 0 ? FlowState.Open : Start is { } openedAt && now - openedAt < Patience ? FlowState.Opening : FlowState.Unanswered;
+        return (source & Syn) == 0 || destination != 0 ? FlowState.Open : now - (Start ?? LastPacket) < Patience ? FlowState.Opening : FlowState.Unanswered;
     }
 
     /// <summary>Of the pod's own socket. Nothing is known of one that is older than the flow, but how many there are from now on.</summary>
-    private uint? FindRetransmits(in FlowValue value)
+    /// <param name="isOfOther">Whether it may be the socket of the connection before.</param>
+    private uint? FindRetransmits(in FlowValue value, bool isOfOther)
     {
-        if (value.HasSocket == 0)
+        if (value.HasSocket == 0 || isOfOther)
         {
             return null;
         }
@@ -152,6 +154,10 @@ internal struct Flow
         Retransmits = value.Retransmits;
         return before is { } known ? value.Retransmits - known : null;
     }
+
+    /// <summary>Whether there were packets before the SYN that has begun the last connection.</summary>
+    private static bool HasEarlier(in FlowValue value, uint connections) =>
+        connections > 1 || value.Transmit.Flags.Bits != value.Transmit.Flags.CurrentBits || value.Receive.Flags.Bits != value.Receive.Flags.CurrentBits;
 
     /// <summary>The time of the first packet that either end has sent.</summary>
     internal static DateTimeOffset FirstOf(in FlowValue value, in FlowClock clock) => clock.TimeOf(Earliest(value.Transmit.First, value.Receive.First, clock));
