@@ -33,10 +33,9 @@ internal struct FlowSlot
 
     /// <summary>Puts the flow after an interval in force, in place of the older copy, or of the one that the same interval has stored.</summary>
     /// <param name="copy">All zero: the slot is free after the interval.</param>
-    internal void Write(uint interval, FlowCopy copy)
+    internal void Write(uint interval, in FlowCopy copy)
     {
         ref var target = ref _one.Interval == interval || (_other.Interval != interval && _one.Interval < _other.Interval) ? ref _one : ref _other;
-        copy.Head = 0;
         var head = HeadOf(interval, copy);
         Volatile.Write(ref target.Head, 0);
         target = copy;
@@ -53,10 +52,15 @@ internal struct FlowSlot
     internal void Erase() => (_one.Head, _other.Head) = (0, 0);
 
     /// <summary>A copy that frees the slot does not depend on its key, which another flow may have overwritten.</summary>
-    private readonly ulong HeadOf(uint interval, FlowCopy copy)
+    private readonly ulong HeadOf(uint interval, in FlowCopy copy)
     {
-        copy.Head = interval;
-        var image = new Image { Key = copy.IsUsed ? Key : default, Generation = copy.IsUsed ? Generation : 0, Copy = copy };
+        Image image = default;
+        if (copy.IsUsed)
+        {
+            (image.Key, image.Generation) = (Key, Generation);
+        }
+        image.Copy = copy;
+        image.Copy.Head = interval;
         return interval | (XxHash3.HashToUInt64(MemoryMarshal.AsBytes(new ReadOnlySpan<Image>(in image))) << 32);
     }
 
