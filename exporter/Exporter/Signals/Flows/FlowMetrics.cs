@@ -36,10 +36,10 @@ internal sealed class FlowMetrics
     };
 
     private static readonly MetricDefinition ForgottenFamily = new(
-        MetricType.Counter, "podnet_exporter_flow_forgotten_total", "flows", "Flows whose beginning and state could not be kept from one interval to the next, because there were too many.")
+        MetricType.Counter, "podnet_exporter_flow_forgotten_total", "flows", "Flows whose beginning and state were not kept from one interval to the next, because there were too many, or a killed process had stored half.")
     {
         Query = "increase(podnet_exporter_flow_forgotten_total[1h]) > 0",
-        Details = "Their records are complete, but each interval looks for their source again.",
+        Details = "Their records are complete, but their source is looked for again. Raise `Flows:MaxFlows`.",
     };
 
     private static readonly MetricDefinition LookupsFamily = new(

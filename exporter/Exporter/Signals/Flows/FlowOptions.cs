@@ -46,7 +46,7 @@ internal sealed record FlowOptions(bool IsOn, TimeSpan Interval, int MaxFlows, i
             32768,
             64,
             1 << 20,
-            "Most flows in an interval; each takes 0.5 KiB of kernel memory, whatever the number of CPUs. Packets of more flows are counted in rest records."),
+            "Most flows in an interval; each takes 0.75 KiB of kernel memory, whatever the number of CPUs. Packets of more flows are counted in rest records."),
         reader.Number(
             "Flows:MaxFlowsPerPod",
             25,
