@@ -64,6 +64,6 @@ internal static class FlowRecording
     private static async Task<double> RecordsAsync(ExporterProcess exporter)
     {
         var samples = await exporter.ScrapeAsync();
-        return samples["podnet_exporter_flow_records_total{dataset=\"flow\"}"];
+        return samples["podnet_exporter_flow_records_total{dataset=\"flow\"}"]!.Value;
     }
 }

@@ -36,10 +36,10 @@ public sealed class FlowBookTests
         var header = Begin(Open(_memory, "file"), interval: 1, map: 40);
         var next = Open(_memory.Copy(), "file");
 
-        Assert.Null(next.FindRepeat(map: 41, Digest));
-        Assert.Equal(header.Clock.ReadAt, next.FindRepeat(map: 40, Digest)?.Clock.ReadAt);
-        Assert.Equal(header.Start, Open(_memory.Copy(), "file").FindRepeat(map: 40, Digest)?.Start);
-        Assert.Equal(header.Clock.Ticks, Open(_memory.Copy(), "file").FindRepeat(map: 40, Digest)?.Clock.Ticks);
+        Assert.Null(next.FindRepeat(map: 41, Digest, out _));
+        Assert.Equal(header.Clock.ReadAt, next.FindRepeat(map: 40, Digest, out _)?.Clock.ReadAt);
+        Assert.Equal(header.Start, Open(_memory.Copy(), "file").FindRepeat(map: 40, Digest, out _)?.Start);
+        Assert.Equal(header.Clock.Ticks, Open(_memory.Copy(), "file").FindRepeat(map: 40, Digest, out _)?.Clock.Ticks);
     }
 
     [Fact]
@@ -49,7 +49,7 @@ public sealed class FlowBookTests
         var before = _memory.Copy();
         Begin(book, interval: 1, map: 40);
 
-        Assert.Null(Open(before, "file").FindRepeat(map: 40, Digest));
+        Assert.Null(Open(before, "file").FindRepeat(map: 40, Digest, out _));
     }
 
     [Fact]
@@ -57,7 +57,8 @@ public sealed class FlowBookTests
     {
         Begin(Open(_memory, "file"), interval: 1, map: 40);
 
-        Assert.Null(Open(_memory.Copy(), "file").FindRepeat(map: 40, digest: Digest + 1));
+        Assert.Null(Open(_memory.Copy(), "file").FindRepeat(map: 40, digest: Digest + 1, out var isChanged));
+        Assert.True(isChanged);
     }
 
     [Fact]
@@ -95,8 +96,8 @@ public sealed class FlowBookTests
         var next = Open(_memory.Copy(), "file");
 
         Assert.Equal((1, 1, 0), (next.StartOf("file").Issued, next.StartOf("file").Acknowledged, next.StartOf("file").Lost));
-        Assert.Null(next.FindRepeat(map: 40, Digest));
-        Assert.NotNull(Open(_memory.Copy(), "file", "stdout").FindRepeat(map: 40, Digest));
+        Assert.Null(next.FindRepeat(map: 40, Digest, out _));
+        Assert.NotNull(Open(_memory.Copy(), "file", "stdout").FindRepeat(map: 40, Digest, out _));
     }
 
     private static FlowBook Open(KeptMemory memory, params string[] sinks) => new(Ledger.OpenIn(memory), sinks);
@@ -109,7 +110,7 @@ public sealed class FlowBookTests
 
     private static FlowHeader Begin(FlowBook book, ulong interval, int map)
     {
-        var header = new FlowHeader(interval, map, new(2026, 11, 28, 10, 0, 0, TimeSpan.Zero), new(new(2026, 11, 28, 10, 0, 10, TimeSpan.Zero), Ticks: 0, Rate: 250), Digest, Budget: 100_000);
+        var header = new FlowHeader(interval, map, new(2026, 11, 28, 10, 0, 0, TimeSpan.Zero), new(new(2026, 11, 28, 10, 0, 10, TimeSpan.Zero), Ticks: 0, Rate: 250), new(new(5, TimeSpan.Zero), 0, 250), Digest, Budget: 100_000);
         lock (book.Ledger.Lock)
         {
             book.Begin(header);

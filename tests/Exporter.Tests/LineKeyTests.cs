@@ -48,7 +48,7 @@ public sealed class LineKeyTests
     public void The_header_of_an_interval_keeps_its_budget(long budget)
     {
         Span<ulong> row = stackalloc ulong[FlowBook.Fields.Count];
-        var header = new FlowHeader(31, 7, SampleRecords.Context.Start, new(SampleRecords.Context.End, 5, 250), 9, budget);
+        var header = new FlowHeader(31, 7, SampleRecords.Context.Start, new(SampleRecords.Context.End, 5, 250), new(SampleRecords.Context.Start, 5, 250), 9, budget);
 
         header.Write(row);
 

@@ -125,6 +125,15 @@ internal sealed class ExportReader
         _counts = _counts with { Issued = _counts.Issued + count };
     }
 
+    /// <summary>Counts records that are never written as issued, and as lost. Takes the ring's lock.</summary>
+    internal void Lose(long count, LossReason reason)
+    {
+        lock (_ring.Lock)
+        {
+            _counts = (_counts with { Issued = _counts.Issued + count }).WithLost(reason, count);
+        }
+    }
+
     /// <summary>Counts the rest of its block as lost, and moves on to the next one, which there has to be.</summary>
     internal void DropBlock()
     {

@@ -43,6 +43,7 @@ internal sealed class FlowBook
             (Epoch, Salt) = (new(row[Index.EpochHigh], row[Index.EpochLow]), new(row[Index.SaltHigh], row[Index.SaltLow]));
             Interval = row[Index.Interval];
             _repeatable = Interval == 0 ? null : FlowHeader.Read(row);
+            SteadyAt = _repeatable?.Steady.ReadAt;
             foreach (var sink in sinks)
             {
                 _sinks[sink] = Begin(sink);
@@ -60,6 +61,9 @@ internal sealed class FlowBook
     /// <summary>Ids of records are made with it where addresses are hidden.</summary>
     internal UInt128 Salt { get; }
 
+    /// <summary>When the last interval was read, as <see cref="FlowHeader.Steady"/> has it; null: there was none.</summary>
+    internal DateTimeOffset? SteadyAt { get; private set; }
+
     /// <summary>The number of the last interval; 0: there was none.</summary>
     internal ulong Interval { get; private set; }
 
@@ -69,7 +73,7 @@ internal sealed class FlowBook
     /// <summary>The next commit has the header of another interval.</summary>
     internal void Begin(in FlowHeader header)
     {
-        Interval = header.Interval;
+        (Interval, SteadyAt) = (header.Interval, header.Steady.ReadAt);
         _repeatable = null;
         Span<ulong> row = stackalloc ulong[Fields.Count];
         row.Clear();
@@ -78,14 +82,17 @@ internal sealed class FlowBook
     }
 
     /// <summary>The header with which a map that is committed already is read again; null: each sink has its interval, or the options that shape records are others.</summary>
-    internal FlowHeader? FindRepeat(int map, ulong digest)
+    /// <param name="isChanged">Whether it is the options: the records of the interval cannot be made again.</param>
+    internal FlowHeader? FindRepeat(int map, ulong digest, out bool isChanged)
     {
+        isChanged = false;
         if (_repeatable is not { } header || header.Map != map || _sinks.Values.All(sink => sink.Settled >= header.Interval))
         {
             return null;
         }
         _repeatable = null;
-        return header.Digest == digest ? header : null;
+        isChanged = header.Digest != digest;
+        return isChanged ? null : header;
     }
 
     /// <summary>The next commit has the counts of a sink.</summary>
@@ -138,14 +145,14 @@ internal sealed class FlowBook
     internal static class Index
     {
         internal const int EpochHigh = 0, EpochLow = 1, SaltHigh = 2, SaltLow = 3, Interval = 4;
-        internal const int Map = 5, Start = 6, ReadAt = 7, Ticks = 8, Rate = 9, Digest = 10, Budget = 11;
-        internal const int Issued = 12, Acknowledged = 13, Lost = 14;
+        internal const int Map = 5, Start = 6, ReadAt = 7, Ticks = 8, Rate = 9, Digest = 10, Budget = 11, SteadyAt = 12;
+        internal const int Issued = 13, Acknowledged = 14, Lost = 15;
         internal static readonly int Settled = Lost + SinkCounts.Reasons.Count;
 
         internal static readonly IReadOnlyList<string> Names =
         [
             "epoch.high", "epoch.low", "salt.high", "salt.low", "interval",
-            "header.map", "header.start", "header.read", "header.ticks", "header.rate", "header.digest", "header.budget",
+            "header.map", "header.start", "header.read", "header.ticks", "header.rate", "header.digest", "header.budget", "header.steady",
             "issued", "acknowledged", .. SinkCounts.Reasons.Select(reason => $"lost.{reason.ToString().ToLowerInvariant()}"), "settled",
         ];
 

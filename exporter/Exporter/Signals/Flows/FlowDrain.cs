@@ -26,7 +26,11 @@ internal sealed class FlowDrain : SignalDrain
     private readonly FlowInterval _interval = new();
     private readonly Action<FlowKey, uint, FlowSight> _addSilent;
     private readonly Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> _guess;
-    private DateTimeOffset _readAt;
+    private DateTimeOffset _steadyAt;
+    private volatile bool _isStopping;
+
+    /// <summary>Of the interval that is taken up.</summary>
+    private FlowClock _steady;
     private long _drainedAt;
     private long _forgotten;
     private bool _isKept;
@@ -39,7 +43,8 @@ internal sealed class FlowDrain : SignalDrain
         _backends = new(options.MaxLookups, options.MaxFlows, loaded.Conntrack!, _metrics);
         _writer = options.HasRecords ? new(export, new(_ends, _backends), shaper, new(context.Pods, _ends, options.IdentityInterval), () => IsDue, last, _metrics) : null;
         _edges = context.Edges is { } edges ? new(edges, _ends, context) : null;
-        _readAt = context.Time.GetUtcNow();
+        var steady = FlowClock.SteadyNow(context.Time);
+        _steadyAt = book.SteadyAt < steady ? book.SteadyAt.Value : steady;
         (_addSilent, _guess) = (AddSilent, _ends.Guess);
         Loop = new FlowLoop(this, loaded, context);
     }
@@ -55,7 +60,10 @@ internal sealed class FlowDrain : SignalDrain
     internal override BackgroundService Output => _export;
 
     /// <summary>Whether the interval is over, or the map nearly full: nothing waits for a sink then.</summary>
-    internal bool IsDue => _context.Time.GetElapsedTime(Volatile.Read(ref _drainedAt)) >= Interval || FlowLoop.IsNearlyFull(_loaded);
+    internal bool IsDue => _isStopping || _context.Time.GetElapsedTime(Volatile.Read(ref _drainedAt)) >= Interval || FlowLoop.IsNearlyFull(_loaded);
+
+    /// <summary>Has the drain wait for no sink any more.</summary>
+    internal void Hurry() => _isStopping = true;
 
     internal override void Restore(IReadOnlyList<PodInterface> restored)
     {
@@ -112,13 +120,12 @@ internal sealed class FlowDrain : SignalDrain
         var map = read.Map!.Value;
         lock (_context.Ledger.Lock)
         {
-            var clock = new FlowClock(_context.Time.GetUtcNow(), _loaded.Jiffies!.Read(), _loaded.Jiffies.ReadRate());
-            var budget = _shaper.FindBudget(clock.ReadAt - _readAt, _export.Ring?.Pressure ?? 0);
-            var header = new FlowHeader(_book.Interval + 1, map.Map, _readAt, clock, _shaper.Digest, budget);
+            var header = MakeHeader(map.Map);
             if (read.IsCommitted)
             {
-                if (_book.FindRepeat(map.Map, header.Digest) is not { } repeated)
+                if (_book.FindRepeat(map.Map, header.Digest, out var isChanged) is not { } repeated)
                 {
+                    _export.LoseChanged(isChanged ? rows.Length : 0);
                     return false;
                 }
                 header = repeated;
@@ -127,12 +134,13 @@ internal sealed class FlowDrain : SignalDrain
             {
                 _book.Begin(header);
             }
+            _steady = header.Steady;
             _interval.Begin(new(_observer, (long)header.Interval, header.Clock.ReadAt, header.Start, header.Clock.ReadAt, _shaper.Addresses), header.Clock, header.Budget);
             _ends.Refresh();
             _table.Begin(header.Interval);
             _backends.Begin();
             Add(rows, read);
-            _table.Sweep(header.Clock, _addSilent);
+            _table.Sweep(header.Steady, _addSilent);
             if (!read.IsCommitted)
             {
                 _edges?.Flush();
@@ -140,9 +148,18 @@ internal sealed class FlowDrain : SignalDrain
             _export.Save();
             _context.Ledger.Commit([map]);
             _table.End();
-            _readAt = header.Clock.ReadAt;
+            _steadyAt = header.Steady.ReadAt;
         }
         return true;
+    }
+
+    /// <summary>The header of the interval that was just read. Its length is by a clock that nobody sets.</summary>
+    private FlowHeader MakeHeader(int map)
+    {
+        var (now, steady) = (_context.Time.GetUtcNow(), FlowClock.SteadyNow(_context.Time));
+        var (ticks, rate) = (_loaded.Jiffies!.Read(), _loaded.Jiffies.ReadRate());
+        var length = steady - _steadyAt;
+        return new(_book.Interval + 1, map, now - length, new(now, ticks, rate), new(steady, ticks, rate), _shaper.Digest, _shaper.FindBudget(length, _export.Ring?.Pressure ?? 0));
     }
 
     private void Add(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows, in RowsRead read)
@@ -193,8 +210,9 @@ internal sealed class FlowDrain : SignalDrain
             _interval.AddRest(new(key, owner, row, default, null), value, RestReason.PreviousLayout);
             return;
         }
-        var countedSince = owner.SeenAt > _table.CountedSince ? owner.SeenAt : _table.CountedSince;
-        var sight = _table.See(key, value, owner.Generation, countedSince, _interval.Clock, _guess);
+        var seenAt = _steady.ReadAt - (_interval.Clock.ReadAt - owner.SeenAt);
+        var countedSince = seenAt > _table.CountedSince ? seenAt : _table.CountedSince;
+        var sight = InWallTime(_table.See(key, value, owner.Generation, countedSince, _steady, _guess));
         if (!read.IsCommitted)
         {
             _edges?.Add(key, value, sight, owner);
@@ -212,7 +230,10 @@ internal sealed class FlowDrain : SignalDrain
     {
         if (_context.Pods.Current.TryGetValue(key.Ifindex, out var owner) && (uint)owner.Generation == generation)
         {
-            _interval.Add(new(key, owner, Row: -1, sight, _ends.FindRemote(key)));
+            _interval.Add(new(key, owner, Row: -1, InWallTime(sight), _ends.FindRemote(key)));
         }
     }
+
+    /// <summary>The table knows steady time alone: a clock that is set makes no flow idle, and none new.</summary>
+    private FlowSight InWallTime(in FlowSight sight) => sight.Start is { } start ? sight with { Start = _interval.Clock.ReadAt - (_steady.ReadAt - start) } : sight;
 }

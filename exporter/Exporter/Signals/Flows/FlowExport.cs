@@ -49,6 +49,15 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         }
     }
 
+    /// <summary>The records of an interval cannot be made again, since the options that shape them have changed.</summary>
+    internal void LoseChanged(long records)
+    {
+        foreach (var reader in Ring?.Readers ?? [])
+        {
+            reader.Lose(records, LossReason.Changed);
+        }
+    }
+
     public void Write(string sink, in IntervalEnd end, in SinkCounts counts, IBufferWriter<byte> line)
     {
         var (writer, record) = _closing[sink];

@@ -23,6 +23,13 @@ internal sealed partial class FlowLoop(FlowDrain drain, LoadedFlows loaded, Sess
     /// <summary>Whether so much of the map is used that the interval ends.</summary>
     internal static bool IsNearlyFull(LoadedFlows loaded) => ReadInserts(loaded) * 100 >= (ulong)loaded.MaxFlows * NearlyFull;
 
+    /// <summary>The last drain follows.</summary>
+    public override Task StopAsync(CancellationToken cancellationToken)
+    {
+        drain.Hurry();
+        return base.StopAsync(cancellationToken);
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Pause, context.Time);

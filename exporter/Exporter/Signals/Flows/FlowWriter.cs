@@ -61,11 +61,7 @@ internal sealed class FlowWriter(FlowExport export, FlowRecordMaker maker, IFlow
         last.Add(line);
         while (_ring?.TryAppend(line, kind, lineKey) == false)
         {
-            if (hurries())
-            {
-                _ring.DropOldest();
-            }
-            else
+            if (!hurries() || !_ring.DropOldest())
             {
                 Thread.Sleep(Look);
             }

@@ -156,7 +156,7 @@ internal sealed partial class LoadedFlows : LoadedSignal
 
     private FlowSlots OpenSlots(FlowBook book, SessionContext context, ILogger logger)
     {
-        var (room, now) = (2 * MaxFlows, context.Time.GetUtcNow());
+        var (room, now) = (2 * MaxFlows, FlowClock.SteadyNow(context.Time));
         try
         {
             return FlowSlots.Open(_memory, room, book.Epoch, book.Interval, now);
