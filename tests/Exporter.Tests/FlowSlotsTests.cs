@@ -33,6 +33,7 @@ public sealed class FlowSlotsTests
         using var slots = Open(capacity: 30, committed: 1, now: 100);
         var table = new FlowTable(slots, 1);
         Assert.Equal((30, 10L), (table.Count, table.Forgotten));
+        Assert.Equal((30, 0L), new FlowTable(slots, 1) is var next ? (next.Count, next.Forgotten) : default);
     }
 
     [Fact]

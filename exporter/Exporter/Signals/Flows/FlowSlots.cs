@@ -17,6 +17,8 @@ internal sealed class FlowSlots : IDisposable
 
     private readonly LedgerSegment _segment;
 
+    private long _unplaced;
+
     private FlowSlots(LedgerSegment segment, int capacity) => (_segment, Capacity) = (segment, capacity);
 
     internal int Capacity { get; }
@@ -26,9 +28,6 @@ internal sealed class FlowSlots : IDisposable
 
     /// <summary>The last interval before this process; 0: it has begun the memory.</summary>
     internal uint FoundAt { get; private set; }
-
-    /// <summary>Flows of a memory of another size that have no room in this one.</summary>
-    internal long Unplaced { get; private set; }
 
     private ref Head Header => ref MemoryMarshal.AsRef<Head>(_segment.Bytes);
 
@@ -70,6 +69,9 @@ internal sealed class FlowSlots : IDisposable
 
     internal ref FlowSlot this[int number] =>
         ref MemoryMarshal.AsRef<FlowSlot>(_segment.Bytes.Slice(HeadBytes + (number * FlowSlot.Bytes), FlowSlot.Bytes));
+
+    /// <summary>How many flows of a memory of another size have no room in this one: counted once, not by each session.</summary>
+    internal long TakeUnplaced() => Interlocked.Exchange(ref _unplaced, 0);
 
     public void Dispose() => _segment.Dispose();
 
@@ -126,7 +128,7 @@ internal sealed class FlowSlots : IDisposable
             }
             if (next == Capacity)
             {
-                Unplaced++;
+                _unplaced++;
                 continue;
             }
             this[next++] = slot;

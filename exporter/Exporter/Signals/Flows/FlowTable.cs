@@ -35,7 +35,7 @@ internal sealed class FlowTable
     /// <param name="committed">The last interval in the ledger.</param>
     internal FlowTable(FlowSlots slots, ulong committed)
     {
-        (_slots, _committed, Forgotten) = (slots, (uint)committed, slots.Unplaced);
+        (_slots, _committed, Forgotten) = (slots, (uint)committed, slots.TakeUnplaced());
         Read();
     }
 
