@@ -6,7 +6,7 @@ set -euo pipefail
 binary=$1
 root=$2
 
-# OpenSSL is opened when it is first needed: to ask the API server, and to serve HTTPS.
+# OpenSSL is opened when it is first needed: to ask the API server, to serve HTTPS, and with flows.
 opened=(libssl.so.3)
 # Their code is in the binary.
 linked=(libbpf-dev libelf-dev zlib1g-dev)
