@@ -10,6 +10,8 @@ namespace Exporter.Kernel.Tests;
 /// </summary>
 public sealed partial class RecordingTests
 {
+    private const string FlowsOn = "--Flows:Enabled=true";
+
     private static readonly string Directory = Path.Combine(Repository.Root, "tests", "Exporter.Rules.Tests", "Recordings");
 
     [Theory]
@@ -17,14 +19,18 @@ public sealed partial class RecordingTests
     [InlineData("pods-with-workloads", "--Metrics:PodLabels=namespace;workload;workload_kind;pod")]
     [InlineData("workloads", "--Metrics:Aggregation=workload")]
     [InlineData("uplinks", "--Uplinks:Interfaces=lo")]
+    [InlineData("flows", FlowsOn, "--Flows:Interval=00:00:01", "--Edges:Level=workload", "--Edges:Classes=pods=10.0.0.0/8", "--Export:Sinks=file", "--File:Path=FOLDER/flows.json")]
+    [InlineData("flows-of-namespaces", FlowsOn, "--Flows:Interval=00:00:01", "--Edges:Level=namespace", "--Edges:Classes=pods=10.0.0.0/8", "--Export:Sinks=file", "--File:Path=FOLDER/flows.json")]
     public async Task Every_series_of_a_recording_is_still_one_of_the_program(string name, params string[] options)
     {
-        var secret = Path.GetTempFileName();
+        var folder = System.IO.Directory.CreateTempSubdirectory();
+        var secret = Path.Combine(folder.FullName, "secret");
         await File.WriteAllTextAsync(secret, "user:password\n");
         try
         {
             var path = Path.Combine(Directory, name + ".txt");
-            await using var node = await KubernetesNode.StartAsync([$"--Server:BasicAuthFile={secret}", .. options]);
+            await using var node = await KubernetesNode.StartAsync(
+                [$"--Server:BasicAuthFile={secret}", .. options.Select(option => option.Replace("FOLDER", folder.FullName, StringComparison.Ordinal))]);
             node.Exporter.Authorize("user", "password");
             using var server = await node.Exporter.AddPodAsync();
             using var client = await node.Exporter.AddPodAsync();
@@ -59,7 +65,7 @@ public sealed partial class RecordingTests
         }
         finally
         {
-            File.Delete(secret);
+            folder.Delete(recursive: true);
         }
     }
 
@@ -69,7 +75,7 @@ public sealed partial class RecordingTests
         string[] labels = options switch
         {
             ["--Metrics:Aggregation=workload"] => ["namespace", "workload", "workload_kind"],
-            ["--Uplinks:Interfaces=lo"] or [] => ["namespace", "pod"],
+            ["--Uplinks:Interfaces=lo"] or [FlowsOn, ..] or [] => ["namespace", "pod"],
             _ => ["namespace", "pod", "workload", "workload_kind"],
         };
         return
@@ -81,6 +87,13 @@ public sealed partial class RecordingTests
             Shape("podnet_exporter_credential_reload_failures_total", ["secret"]),
             Shape("podnet_exporter_kubernetes_last_event_timestamp_seconds", ["resource"]),
             .. options is ["--Uplinks:Interfaces=lo"] ? [Shape("podnet_uplink_receive_packets_total", ["interface", "class"])] : Array.Empty<string>(),
+            .. options is [FlowsOn, _, var level, ..]
+                ?
+                [
+                    Shape("podnet_edge_connections_total", [.. level.EndsWith("workload", StringComparison.Ordinal) ? labels[..1].Append("workload").Append("workload_kind") : labels[..1], "peer", "peer_kind", "peer_namespace", "role"]),
+                    Shape("podnet_exporter_sink_up", ["sink"]),
+                ]
+                : Array.Empty<string>(),
         ];
     }
 
