@@ -6,7 +6,7 @@
 # --short: one short list of features for each kernel, as `make test` runs it.
 # Environment: PODNET_EARLIER, an earlier binary, with which `upgrade` is among the features (scripts/earlier-binary.sh builds one);
 # PODNET_VM_JOBS, the number of kernels that run at the same time (the number of CPUs; a kernel uses one)
-# Debian packages needed: those of boot.sh and fetch.sh, bpftool ethtool iperf3 util-linux gcc libc6-dev
+# Debian packages needed: those of boot.sh and fetch.sh, bpftool ethtool iperf3 util-linux gcc libc6-dev libssl3
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,7 +15,7 @@ earlier=${PODNET_EARLIER:-}
 
 # The features of payload/run.sh, in its order.
 features=(
-  check start traffic-tcx traffic-clsact offload vlan sctp netkit percpu map-full
+  check start traffic-tcx traffic-clsact offload vlan sctp netkit flows percpu map-full
   handshake-kprobe handshake-tracepoint handshake-failures handshake-delay handshake-crossed handshake-redirected handshake-agree
   kill continuity clock unload uplink uplink-bond
 )
@@ -91,6 +91,10 @@ fill_payload() {
     path=$(PATH=$PATH:/usr/sbin:/sbin command -v "$program") || die "$program is missing"
     cp -L "$path" "$payload/bin"
   done
+  # Flows have hashes and random numbers of OpenSSL.
+  path=$(/sbin/ldconfig -p | awk '$1 == "libssl.so.3" && /x86-64/ { print $NF; exit }')
+  [[ $path ]] || die "libssl.so.3 is missing (package libssl3)"
+  cp -L "$path" "$payload"
   gcc -O2 -static -Wall -Wextra -o "$payload/bin/connections" "$here/payload/connections.c"
 }
 

@@ -20,7 +20,7 @@ pod=pod host=host0
 # What the interface had counted when the exporter began to.
 base=(0 0 0 0)
 
-own_maps='traffic_|handshake|netns_found|podnet_ledger|uplink'
+own_maps='traffic_|flows_|handshake|netns_found|podnet_ledger|uplink'
 
 # Debian's kernels start with 3, with which only CAP_SYS_ADMIN may use kprobes.
 kprobe_paranoia=2
@@ -56,6 +56,7 @@ main() {
   try vlan vlan auto
   try sctp sctp auto
   try netkit netkit auto
+  try flows flows
   try percpu percpu auto
   try map-full map_full
   try handshake-kprobe handshakes kprobe
@@ -762,6 +763,50 @@ netkit() {
     summary "$mode"
     end
   done
+}
+
+# Every packet that the pod's counters have is in a record, and in an edge; and the pod's sockets have round-trip times.
+flows() {
+  local type types=(veth) shown='' records=/tmp/flows/flows.json
+  if ip link add probe0 type netkit 2>/dev/null; then
+    ip link delete probe0
+    types+=("netkit mode l2" "netkit mode l3")
+  fi
+  for type in "${types[@]}"; do
+    rm -rf /tmp/flows
+    mkdir -m 777 /tmp/flows
+    start_exporter --Flows:Enabled=true --Flows:Interval=00:00:01 --Edges:Level=workload --Edges:Classes='pods=10.0.0.0/24,fd00::/64' \
+      --Export:Sinks=file --File:Path="$records"
+    # shellcheck disable=SC2086 # a list
+    add_pod $type
+    both_ways 10.0.0. --bytes 20M
+    both_ways fd00:: --bytes 5M
+    both_ways 10.0.0. --udp --bitrate 0 --length 1000 --bytes 2M
+    ping -q -c 20 -i 0.01 10.0.0.2 >/dev/null
+    expect_exact "$type"
+    wait_for 10 is_recorded "$records" || fail "$type: records and counters differ: $(grep -hE '^(problem|note): ' /tmp/verified | head -n 3)"
+    wait_for 10 edges_are_exact || fail "$type: edges have $(edge_total transmit) and $(edge_total receive) bytes of $(total transmit bytes) and $(total receive bytes)"
+    stop_exporter
+    "$exporter" flows verify --from="$records" >/tmp/verified 2>&1 || fail "$type, after the end: $(grep -hE '^(problem|note): ' /tmp/verified | head -n 3)"
+    grep '"transport":"tcp"' "$records" | grep '"observer":"source"' | grep -q '"smoothed":[1-9]' || fail "$type: no round-trip time of the pod's own connections"
+    shown+="${shown:+, }$type $(grep -c '"dataset":"podnet.flow"' "$records") records"
+    remove_pod
+  done
+  echo "$shown"
+}
+
+# The metrics are of before the records, which have them all once an interval has ended without traffic.
+is_recorded() {
+  fetch metrics && "$exporter" flows verify --from="$1" --metrics="$page" >/tmp/verified 2>&1
+}
+
+edges_are_exact() {
+  fetch metrics && [[ $(edge_total transmit) == "$(total transmit bytes)" && $(edge_total receive) == "$(total receive bytes)" ]]
+}
+
+# edge_total DIRECTION
+edge_total() {
+  awk -v family="podnet_edge_$1_bytes_total{" 'index($1, family) == 1 { sum += $NF } END { printf "%.0f\n", sum }' "$page"
 }
 
 # A drain deletes the interface's entry, and the next packet makes a new one on its CPU: the other CPUs' parts have to be zero.
