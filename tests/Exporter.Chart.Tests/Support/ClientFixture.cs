@@ -122,7 +122,7 @@ public sealed partial class ClientFixture : IDisposable
     }
 
     internal ApiConnection Open(string? kubeconfig, IReadOnlyDictionary<string, string> variables, string serviceAccount = "/nonexistent") =>
-        new(new KubernetesOptions("worker-1", kubeconfig ?? "", ""), new AccessEnvironment(name => WithPath(variables).GetValueOrDefault(name), serviceAccount));
+        new(new KubernetesOptions("worker-1", kubeconfig ?? "", "", ""), new AccessEnvironment(name => WithPath(variables).GetValueOrDefault(name), serviceAccount));
 
     internal static async Task AskAsync(ApiConnection connection)
     {
