@@ -1,0 +1,93 @@
+using System.Text;
+using System.Text.Json;
+
+namespace Exporter.Kernel.Tests.Support;
+
+/// <summary>What a consumer reads of a file of records: each line once, repeats among them.</summary>
+internal sealed class FlowLog(string path)
+{
+    private readonly List<FlowLine> _lines = [];
+    private readonly List<string> _torn = [];
+    private readonly HashSet<string> _ids = [];
+    private readonly Dictionary<string, InterfaceCounters> _sums = [];
+    private long _read;
+
+    internal string Path => path;
+
+    /// <summary>In the order of the file.</summary>
+    internal IReadOnlyList<FlowLine> Lines => _lines;
+
+    /// <summary>Lines that are no records: a process ended while it wrote them.</summary>
+    internal IReadOnlyList<string> Torn => _torn;
+
+    /// <summary>The first of the flows' records with each id.</summary>
+    internal IEnumerable<FlowLine> Flows => _lines.Where(line => line is { IsFlow: true, IsRepeat: false });
+
+    internal IEnumerable<FlowLine> Rests => _lines.Where(line => line is { IsRest: true, IsRepeat: false });
+
+    internal IEnumerable<FlowLine> Intervals => _lines.Where(line => line is { IsInterval: true, IsRepeat: false });
+
+    /// <summary>Reads whole lines that were appended since the last time.</summary>
+    internal void Read()
+    {
+        if (!File.Exists(path))
+        {
+            return;
+        }
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        file.Position = _read;
+        var bytes = new byte[file.Length - _read];
+        file.ReadExactly(bytes);
+        var whole = bytes.AsSpan()[..(bytes.AsSpan().LastIndexOf((byte)'\n') + 1)];
+        _read += whole.Length;
+        foreach (var range in whole.Split((byte)'\n'))
+        {
+            if (!whole[range].IsEmpty)
+            {
+                Add(whole[range]);
+            }
+        }
+    }
+
+    /// <summary>Flows and rests of an interface, repeats once.</summary>
+    internal InterfaceCounters SumOf(string name) => _sums.GetValueOrDefault(name, new(0, 0, 0, 0, 0));
+
+    /// <summary>That each interval has all of its records, once, and ends with the record that says so.</summary>
+    internal void AssertComplete()
+    {
+        Assert.Empty(_torn);
+        Assert.DoesNotContain(_lines, line => line.IsRepeat);
+        foreach (var interval in _lines.GroupBy(line => (line.Epoch, line.Interval)))
+        {
+            Assert.Equal(Enumerable.Range(0, interval.Count()).Select(number => (long)number), interval.Select(line => line.Sequence));
+            Assert.True(interval.Last().IsInterval, $"{interval.Key} does not end");
+            Assert.Equal(interval.Count() - 1, interval.Last().Number("interval.records"));
+            Assert.Single(interval.Select(line => line.Timestamp).Distinct());
+        }
+        Assert.Equal(_lines.Count(line => !line.IsInterval), Intervals.Last().Number("interval.issued"));
+        Assert.Equal(0, Intervals.Last().Number("interval.lost"));
+    }
+
+    private void Add(ReadOnlySpan<byte> text)
+    {
+        FlowLine line;
+        try
+        {
+            line = new(JsonElement.Parse(text));
+        }
+        catch (JsonException)
+        {
+            _torn.Add(Encoding.UTF8.GetString(text));
+            return;
+        }
+        line.IsRepeat = !_ids.Add(line.Id);
+        _lines.Add(line);
+        if (!line.IsRepeat && line.Interface is { } name)
+        {
+            var (sum, own) = (SumOf(name), line.LocalCounts);
+            _sums[name] = new(
+                sum.TransmittedPackets + own.TransmittedPackets, sum.TransmittedBytes + own.TransmittedBytes,
+                sum.ReceivedPackets + own.ReceivedPackets, sum.ReceivedBytes + own.ReceivedBytes, 0);
+        }
+    }
+}
