@@ -69,6 +69,19 @@ internal static class TcpSockets
         return listener;
     }
 
+    /// <summary>Begins to connect, and does not wait for an answer.</summary>
+    internal static void Begin(this Socket socket, EndPoint to)
+    {
+        socket.Blocking = false;
+        try
+        {
+            socket.Connect(to);
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
+        {
+        }
+    }
+
     internal static int Port(this Socket socket) => ((IPEndPoint)socket.LocalEndPoint!).Port;
 
     /// <summary>A TCP socket of the host's, or of the pod's; IPv6 ones take IPv4 as well.</summary>
