@@ -97,8 +97,10 @@ public sealed class FlowLifeTests(FlowLives lives) : IClassFixture<FlowLives>
         Assert.Equal((1, 1), (records.Sum(record => record.Number("source.packets")), records.Sum(record => record.Number("destination.packets"))));
     }
 
+    /// <summary>Also when its SYN is repeated after it is known that nothing answers.</summary>
     [Theory]
     [InlineData(1)]
+    [InlineData(4)]
     public async Task Unanswered_it_is_one_connection_and_a_record_says_when_it_is_known(int repeats)
     {
         using var route = Blackhole.At(Nowhere);
