@@ -19,13 +19,14 @@ internal static class TcpSockets
     /// <summary>struct tcp_info (linux/tcp.h): tcpi_rtt.</summary>
     private const int RttOffset = 68;
 
+    /// <summary>tcpi_total_retrans.</summary>
+    private const int RetransmitsOffset = 100;
+
     /// <summary>The kernel's estimate of the round trip in microseconds: after a handshake, how long that took.</summary>
-    internal static uint RoundTrip(this Socket socket)
-    {
-        Span<byte> info = stackalloc byte[RttOffset + sizeof(uint)];
-        socket.GetRawSocketOption(IPPROTO_TCP, TCP_INFO, info);
-        return BinaryPrimitives.ReadUInt32LittleEndian(info[RttOffset..]);
-    }
+    internal static uint RoundTrip(this Socket socket) => socket.ReadInfo(RttOffset);
+
+    /// <summary>How many segments it has sent again in its life.</summary>
+    internal static uint Retransmits(this Socket socket) => socket.ReadInfo(RetransmitsOffset);
 
     /// <summary>How often the SYN is sent again before the connection times out.</summary>
     internal static Socket WithSynRetries(this Socket socket, int retries) => socket.With(TCP_SYNCNT, retries);
@@ -93,6 +94,13 @@ internal static class TcpSockets
             socket.DualMode = true;
         }
         return socket;
+    }
+
+    private static uint ReadInfo(this Socket socket, int offset)
+    {
+        Span<byte> info = stackalloc byte[offset + sizeof(uint)];
+        socket.GetRawSocketOption(IPPROTO_TCP, TCP_INFO, info);
+        return BinaryPrimitives.ReadUInt32LittleEndian(info[offset..]);
     }
 
     private static Socket With(this Socket socket, int option, int value)
