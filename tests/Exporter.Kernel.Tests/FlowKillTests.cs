@@ -1,0 +1,214 @@
+using System.Net;
+using System.Net.Sockets;
+using Exporter.Kernel.Tests.Support;
+
+namespace Exporter.Kernel.Tests;
+
+/// <summary>The exporter ends in whatever way, and another one continues: each record arrives or is counted as lost, and its repeats are the same.</summary>
+public sealed class FlowKillTests(ITestOutputHelper output)
+{
+    private const int Kills = 10;
+
+    /// <summary>The ends of these lives are a SIGTERM.</summary>
+    private static readonly int[] Terminations = [4, 8];
+
+    [Theory]
+    [InlineData("tcx")]
+    [InlineData("clsact")]
+    public async Task Killed_at_random_moments_under_load_each_record_arrives_or_is_counted_as_lost(string hook)
+    {
+        var seed = int.TryParse(Environment.GetEnvironmentVariable("PODNET_FUZZ_SEED"), out var given) ? given : Random.Shared.Next();
+        output.WriteLine($"PODNET_FUZZ_SEED={seed}");
+        var random = new Random(seed);
+        using var node = new FlowNode($"--Attach:Hook={hook}", "--Flows:Interval=00:00:00.3");
+        using var one = new Pod();
+        using var other = new Pod();
+        await AttachAsync(node, one, other);
+        using (var connection = Connection.Open(one))
+        using (new SteadyLoad(one, other))
+        {
+            for (var life = 0; life < Kills + Terminations.Length; life++)
+            {
+                using var exporter = await node.StartAsync();
+                connection.Send(random.Next(1, 10_000));
+                await Task.Delay(random.Next(1, 1500));
+                if (Terminations.Contains(life))
+                {
+                    Assert.Equal(0, exporter.Terminate());
+                }
+                else
+                {
+                    exporter.Kill();
+                }
+            }
+        }
+
+        using var last = await node.StartAsync();
+        await node.AssertExactAsync(last, one, other);
+        await node.SettleAsync();
+        AssertRepeatsAreEqual(node.Records);
+        AssertArrivedOrLost(node.Records);
+        Assert.Single(node.Records.Lines.Select(line => line.Epoch).Distinct());
+        Assert.True(node.Records.Flows.Count() > 1000);
+    }
+
+    /// <summary>The sink hangs, and the process is killed with records that are nowhere else.</summary>
+    [Fact]
+    public async Task Records_of_a_killed_process_that_are_nowhere_else_are_counted_as_lost()
+    {
+        using var node = new FlowNode("--Flows:Interval=00:00:00.3");
+        using var pod = new Pod();
+        await AttachAsync(node, pod);
+        using (var first = await node.StartAsync())
+        {
+            File.Move(node.Records.Path, $"{node.Records.Path}.before");
+            Directory.CreateDirectory(node.Records.Path);
+            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+            await first.ScrapeUntilAsync(samples => samples["podnet_exporter_sink_up{sink=\"file\"}"] == 0);
+            // Its interval is not the last, whose map would be read again, when another one is.
+            var records = (await first.ScrapeAsync()).Sum("podnet_exporter_flow_records_total");
+            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+            await first.ScrapeUntilAsync(samples => samples.Sum("podnet_exporter_flow_records_total") > records);
+            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+            await first.ScrapeUntilAsync(samples => samples.Sum("podnet_exporter_flow_records_total") > records + 1);
+            first.Kill();
+        }
+        Directory.Delete(node.Records.Path);
+        File.Move($"{node.Records.Path}.before", node.Records.Path);
+
+        using var last = await node.StartAsync();
+
+        await node.ReadUntilAsync(records => records.Intervals.LastOrDefault()?.Number("interval.lost") > 0);
+        await node.SettleAsync();
+        AssertArrivedOrLost(node.Records);
+        Assert.Equal(
+            node.Records.Intervals.Last().Number("interval.lost"),
+            (await last.ScrapeAsync()).Sum("podnet_exporter_flow_records_lost_total", "sink=\"file\"", "reason=\"crash\""));
+    }
+
+    [Fact]
+    public async Task A_flow_that_is_older_than_the_process_has_its_source_by_the_port_unless_it_is_remembered()
+    {
+        using var node = new FlowNode();
+        using var pod = new Pod();
+        using var listener = TcpSockets.Listen(null);
+        await AttachAsync(node, pod);
+        // Its server has the higher port.
+        using var connection = Connection.Open(pod, new(pod.Address, 1024), listener, pod.HostAddress);
+        using (var seen = await node.StartAsync())
+        {
+            connection.Send(100);
+            await node.SettleAsync();
+            seen.Kill();
+        }
+        Assert.All(Find(), record => Assert.Equal(("syn", connection.ClientEnd.ToString()), (record.Text("flow.orientation"), SourceOf(record))));
+        var before = Find().Count();
+
+        using var late = await node.StartAsync();
+        connection.Send(100);
+        await node.SettleAsync();
+
+        var records = Find().Skip(before).Where(record => !record.Words("tcp.flags.source").Contains("SYN", StringComparison.Ordinal)).ToList();
+        Assert.NotEmpty(records);
+        Assert.All(records, record => Assert.Equal(
+            record.Text("flow.orientation") switch { "remembered" => connection.ClientEnd.ToString(), "port" => connection.ServerEnd.ToString(), _ => "neither" }, SourceOf(record)));
+        Assert.Equal(0, records.Sum(record => record.Connections));
+
+        IEnumerable<FlowLine> Find() => node.Records.Flows.Where(record => record.Text("network.transport") == "tcp" && record.Number("source.packets") + record.Number("destination.packets") > 0);
+    }
+
+    [Fact]
+    public async Task A_flow_that_is_older_than_the_first_process_has_the_end_with_the_higher_port_as_its_source()
+    {
+        using var node = new FlowNode();
+        using var pod = new Pod().Up();
+        using var listener = TcpSockets.Listen(null);
+        using var connection = Connection.Open(pod, new(pod.Address, 1025), listener, pod.HostAddress);
+
+        using var exporter = await node.StartAsync();
+        await exporter.WaitForAttachedAsync(pod.Interface);
+        connection.Send(100);
+        await node.SettleAsync();
+
+        var records = node.Records.Flows.Where(record => record.Text("network.transport") == "tcp").ToList();
+        Assert.NotEmpty(records);
+        Assert.All(records, record => Assert.Equal(
+            ("port", connection.ServerEnd.ToString(), "destination", 0L, "open", false),
+            (record.Text("flow.orientation"), SourceOf(record), record.Text("flow.observer"), record.Connections, record.State, record.Has("flow.start"))));
+    }
+
+    /// <summary>What a reboot does to pins: they are gone, and the same node has the same tuples.</summary>
+    [Fact]
+    public async Task Without_the_pins_a_new_epoch_begins_and_no_id_comes_again()
+    {
+        using var node = new FlowNode("--Flows:Interval=00:00:00.3");
+        using var pod = new Pod();
+        for (var life = 0; life < 2; life++)
+        {
+            using (var exporter = await node.StartAsync())
+            {
+                await exporter.WaitForAttachedAsync(pod.Interface);
+                if (life == 0)
+                {
+                    pod.Up();
+                }
+                using (var connection = Connection.Open(pod, port: 1026))
+                {
+                    connection.Send(100);
+                    await node.SettleAsync();
+                    connection.Client.WithReset().Close();
+                }
+                await node.SettleAsync();
+                Assert.Equal(0, exporter.Terminate());
+            }
+            Assert.Equal(0, node.Node.Uninstall().ExitCode);
+        }
+        node.Records.Read();
+
+        Assert.Equal(2, node.Records.Lines.Select(line => line.Epoch).Distinct().Count());
+        Assert.DoesNotContain(node.Records.Lines, line => line.IsRepeat);
+        Assert.All(node.Records.Lines.GroupBy(line => line.Epoch), epoch => Assert.Equal(1, epoch.First().Interval));
+    }
+
+    private static async Task AttachAsync(FlowNode node, params Pod[] pods)
+    {
+        using var first = await node.StartAsync();
+        foreach (var pod in pods)
+        {
+            await first.WaitForAttachedAsync(pod.Interface);
+            pod.Up();
+        }
+    }
+
+    private static void AssertRepeatsAreEqual(FlowLog records)
+    {
+        foreach (var repeats in records.Lines.Where(line => !line.IsInterval).GroupBy(line => line.Id).Where(group => group.Count() > 1))
+        {
+            Assert.Single(repeats.Select(line => (line.Timestamp, line.Interval, line.Sequence, line.LocalCounts, line.Time("event.start"), line.Time("event.end"))).Distinct());
+        }
+    }
+
+    /// <summary>Each interval's records have the numbers from 0 on, but for those that are counted as lost.</summary>
+    private static void AssertArrivedOrLost(FlowLog records)
+    {
+        var missing = 0L;
+        var intervals = records.Lines.GroupBy(line => line.Interval).OrderBy(group => group.Key).ToList();
+        foreach (var interval in intervals)
+        {
+            var numbers = interval.Where(line => !line.IsInterval).DistinctBy(line => line.Id).Select(line => line.Sequence).ToList();
+            Assert.Equal(numbers.Count, numbers.Distinct().Count());
+            var expected = interval.FirstOrDefault(line => line.IsInterval)?.Number("interval.records") ?? numbers.Max() + 1;
+            Assert.All(numbers, number => Assert.InRange(number, 0, expected - 1));
+            missing += expected - numbers.Count;
+        }
+        var last = records.Intervals.Last();
+        Assert.InRange(missing, 0, last.Number("interval.lost"));
+        // An interval that has not one record is among the lost ones, if it had any.
+        var absent = intervals[^1].Key - intervals[0].Key + 1 - intervals.Count;
+        Assert.True(absent == 0 || last.Number("interval.lost") > 0, $"{absent} intervals are missing");
+        var counted = records.Lines.Count(line => !line.IsInterval);
+        Assert.InRange(last.Number("interval.issued") - last.Number("interval.lost"), 0, counted);
+    }
+
+    private static string SourceOf(FlowLine record) => new IPEndPoint(IPAddress.Parse(record.Text("source.ip")!), (int)record.Number("source.port")).ToString();
+}
