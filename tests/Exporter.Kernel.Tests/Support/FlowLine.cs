@@ -12,7 +12,7 @@ internal sealed class FlowLine
     {
         _root = root;
         var dataset = Text("event.dataset");
-        (IsFlow, IsRest, IsInterval) = (dataset == "podnet.flow", dataset == "podnet.rest", dataset == "podnet.interval");
+        (IsFlow, IsRest, IsInterval, IsIdentity) = (dataset == "podnet.flow", dataset == "podnet.rest", dataset == "podnet.interval", dataset == "podnet.identity");
         (Id, Epoch, Interval, Sequence) = (Text("event.id")!, Text("observer.epoch"), Number("observer.interval"), Number("observer.sequence"));
         (Interface, Timestamp) = (Text("observer.interface.name"), Time("@timestamp")!.Value);
     }
@@ -22,6 +22,8 @@ internal sealed class FlowLine
     internal bool IsRest { get; }
 
     internal bool IsInterval { get; }
+
+    internal bool IsIdentity { get; }
 
     internal string Id { get; }
 

@@ -14,8 +14,11 @@ internal sealed class FlowLog(string path)
 
     internal string Path => path;
 
-    /// <summary>In the order of the file.</summary>
+    /// <summary>Records of flows, rests and intervals, in the order of the file.</summary>
     internal IReadOnlyList<FlowLine> Lines => _lines;
+
+    /// <summary>Announcements of the pods' addresses, which belong to no interval.</summary>
+    internal List<FlowLine> Identities { get; } = [];
 
     /// <summary>Lines that are no records: a process ended while it wrote them.</summary>
     internal IReadOnlyList<string> Torn => _torn;
@@ -78,6 +81,11 @@ internal sealed class FlowLog(string path)
         catch (JsonException)
         {
             _torn.Add(Encoding.UTF8.GetString(text));
+            return;
+        }
+        if (line.IsIdentity)
+        {
+            Identities.Add(line);
             return;
         }
         line.IsRepeat = !_ids.Add(line.Id);
