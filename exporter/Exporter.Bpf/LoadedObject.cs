@@ -106,7 +106,7 @@ public sealed class LoadedObject : IDisposable
         }
     }
 
-    /// <summary>Sets the constants of the sets of maps, and leaves out the pairs that no set has.</summary>
+    /// <summary>Sets the constants of the sets of maps, and excludes the pairs that no set has.</summary>
     private static void Prepare(BpfObject opened, IReadOnlyList<MapSetPlan> plans)
     {
         foreach (var plan in plans)

@@ -8,7 +8,7 @@ internal static class PairNames
     /// <summary>The array of maps with the active one.</summary>
     internal static string Slot(string pair) => $"{pair}{SlotEnd}";
 
-    /// <summary>The name of the pair whose slot has this name; null: it is no slot's.</summary>
+    /// <summary>The name of the pair whose slot has this name; null: it is not a slot.</summary>
     internal static string? FindPair(string map) => map.EndsWith(SlotEnd, StringComparison.Ordinal) ? map[..^SlotEnd.Length] : null;
 
     internal static string One(string pair) => $"{pair}_a";

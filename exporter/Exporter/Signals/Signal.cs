@@ -43,7 +43,7 @@ internal abstract class Signal
     /// <summary>The options of the edges that it counts; null: it counts none.</summary>
     internal virtual EdgeOptions? Edges => null;
 
-    /// <summary>The classes of addresses that it names peers by; null: it names none, and nobody follows Services.</summary>
+    /// <summary>The classes of addresses that it names peers by; null: it names none, and Services are not followed.</summary>
     internal virtual PeerClasses? PeerClasses => null;
 
     /// <summary>The maps that it has in the object whose programs see each packet; null: none.</summary>

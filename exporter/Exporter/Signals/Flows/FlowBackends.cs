@@ -63,9 +63,9 @@ internal sealed class FlowBackends(int perSecond, int room, ConntrackClient conn
 
     internal bool TryFind(in FlowKey key, out FlowAddress address, out ushort port)
     {
-        var isKnown = _known.TryGetValue(key, out var backend);
+        _ = _known.TryGetValue(key, out var backend);
         (address, port) = (backend.Address, backend.Port);
-        return isKnown;
+        return !address.IsNone;
     }
 
     private void Ask(in FlowKey key)
@@ -76,10 +76,10 @@ internal sealed class FlowBackends(int perSecond, int room, ConntrackClient conn
         {
             var result = conntrack.Find(key.Protocol, key.LocalBytes, key.LocalPortNumber, key.RemoteBytes, key.RemotePortNumber, backend, out var port);
             metrics.CountLookups((FlowLookup)result, 1);
-            if (result == ConntrackResult.Found && !backend.SequenceEqual(key.RemoteBytes))
-            {
-                _known[key] = new(FlowAddress.From(backend, key.Family == FlowKey.Ipv6), port, _interval);
-            }
+            // One that has none is not asked for again, until another connection begins.
+            _known[key] = result == ConntrackResult.Found && !backend.SequenceEqual(key.RemoteBytes)
+                ? new(FlowAddress.From(backend, key.Family == FlowKey.Ipv6), port, _interval)
+                : new(default, 0, _interval);
         }
         catch (NetlinkException)
         {
@@ -103,5 +103,6 @@ internal sealed class FlowBackends(int perSecond, int room, ConntrackClient conn
         }
     }
 
+    /// <param name="Address">None: conntrack knows no backend.</param>
     private readonly record struct Backend(FlowAddress Address, ushort Port, long SeenIn);
 }

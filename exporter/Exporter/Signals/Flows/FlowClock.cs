@@ -6,7 +6,7 @@ namespace Exporter.Signals.Flows;
 /// <param name="Rate">Ticks a second.</param>
 internal readonly record struct FlowClock(DateTimeOffset ReadAt, uint Ticks, int Rate)
 {
-    /// <summary>The time since the boot, which nobody sets, as a time; the same in all processes.</summary>
+    /// <summary>The time since the boot, as a time: no program sets it, and all processes have the same.</summary>
     internal static DateTimeOffset SteadyNow(TimeProvider time) => DateTimeOffset.MinValue + time.GetElapsedTime(0);
 
     /// <summary>The time of a stamp that is not after the reading. Ticks may have wrapped in between.</summary>

@@ -153,7 +153,7 @@ internal sealed class FlowDrain : SignalDrain
         return true;
     }
 
-    /// <summary>The header of the interval that was just read. Its length is by a clock that nobody sets.</summary>
+    /// <summary>The header of the interval that was just read. Its length is by a clock that no program sets.</summary>
     private FlowHeader MakeHeader(int map)
     {
         var (now, steady) = (_context.Time.GetUtcNow(), FlowClock.SteadyNow(_context.Time));

@@ -75,7 +75,7 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         await base.StartAsync(cancellationToken);
     }
 
-    /// <summary>The last interval is complete. The sinks write what is left side by side.</summary>
+    /// <summary>The last interval is complete. The sinks write the remaining records side by side.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await Task.WhenAll(_cursors.Select(cursor => cursor.StopAsync(cancellationToken)));

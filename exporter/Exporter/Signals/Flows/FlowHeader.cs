@@ -3,7 +3,7 @@ namespace Exporter.Signals.Flows;
 /// <summary>Everything beside the map that the records of an interval depend on.</summary>
 /// <param name="Map">The map that was read.</param>
 /// <param name="Start">When the interval began.</param>
-/// <param name="Steady">The same reading by a clock that nobody sets: the time since the boot.</param>
+/// <param name="Steady">The same reading by a clock that no program sets: the time since the boot.</param>
 /// <param name="Digest">Of the options that shape records, and of their schema.</param>
 /// <param name="Budget">The most records; 0: all its traffic is rest.</param>
 internal readonly record struct FlowHeader(ulong Interval, int Map, DateTimeOffset Start, FlowClock Clock, FlowClock Steady, ulong Digest, long Budget)

@@ -3,7 +3,7 @@ using Exporter.Records;
 
 namespace Exporter.Signals.Flows;
 
-/// <summary>What was read of the kernel for one interval, and what is in no flow record of it. Filled for one interval after the other. Used by the drain alone.</summary>
+/// <summary>The flows of one interval as the kernel has them, and its traffic that is in no flow record. Filled for one interval after the other. Used by the drain alone.</summary>
 internal sealed class FlowInterval
 {
     private readonly Dictionary<(long Generation, RestDirection Direction), RestCounts> _rests = [];
