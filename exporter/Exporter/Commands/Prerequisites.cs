@@ -37,9 +37,12 @@ internal static class Prerequisites
     }
 
     /// <summary>Describes why the kernel refused the programs, with a remedy where one is known.</summary>
-    internal static string Explain(BpfException refusal) => refusal is { ErrorNumber: Errno.EPERM or Errno.EACCES, IsOfVerifier: false }
-        ? $"{refusal.Message}\n{ExplainRefusal(refusal.ErrorNumber)}"
-        : refusal.Message;
+    internal static string Explain(BpfException refusal) => refusal switch
+    {
+        { ErrorNumber: Errno.EPERM or Errno.EACCES, IsOfVerifier: false } => $"{refusal.Message}\n{ExplainRefusal(refusal.ErrorNumber)}",
+        { ErrorNumber: Errno.ENOMEM } => $"{refusal.Message}\nThe kernel has no memory for it: raise the limit of the container, or lower Flows:MaxFlows or Bpf:MaxInterfaces.",
+        _ => refusal.Message,
+    };
 
     /// <summary>Names the mechanisms that may have refused bpf(2) to a process that has the capabilities, a line each.</summary>
     private static string ExplainRefusal(int errno)

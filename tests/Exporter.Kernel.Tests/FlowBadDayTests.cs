@@ -1,0 +1,179 @@
+using System.Buffers.Binary;
+using System.Net.Sockets;
+using Exporter.Kernel.Tests.Support;
+
+namespace Exporter.Kernel.Tests;
+
+/// <summary>A disk without room, options that are wrong, and memory that the kernel refuses.</summary>
+public sealed class FlowBadDayTests
+{
+    private const int BadOptions = 2, NotSupported = 3;
+
+    /// <summary>128 and SIGABRT, 128 and SIGKILL.</summary>
+    private const int Aborted = 134, Killed = 137;
+
+    [Fact]
+    public async Task On_a_full_disk_it_counts_and_answers_and_when_there_is_room_every_record_arrives()
+    {
+        using var disk = new SmallDisk(megabytes: 8);
+        using var node = new FlowNode(disk.Folder, "--Flows:Interval=00:00:00.3");
+        using var exporter = await node.StartAsync();
+        using var pod = await exporter.AddPodAsync();
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+        await node.SettleAsync();
+
+        disk.Fill();
+        SendTuples(pod, 1000);
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_sink_up{sink=\"file\"}"] == 0);
+        await exporter.WaitForLogAsync($"there is no room for {node.Records.Path}");
+        SendTuples(pod, 1000);
+        await PinnedNode.AssertExactAsync(exporter, pod);
+        Assert.Equal(0, (await exporter.ScrapeAsync()).Sum("podnet_exporter_flow_records_lost_total"));
+        disk.Free();
+
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_sink_up{sink=\"file\"}"] == 1);
+        await node.AssertExactAsync(exporter, pod);
+        Assert.True((await exporter.ScrapeAsync())["podnet_exporter_sink_retried_records_total{sink=\"file\"}"] > 0);
+        Assert.Equal(0, exporter.Terminate());
+        node.Records.Read();
+        node.Records.AssertComplete();
+    }
+
+    [Fact]
+    public async Task On_a_disk_that_stays_full_the_oldest_records_are_lost_and_counted_and_no_line_is_torn()
+    {
+        using var disk = new SmallDisk(megabytes: 32);
+        using var node = new FlowNode(disk.Folder, "--Flows:Interval=00:00:00.3", "--Export:MaxMemory=8MiB");
+        using var exporter = await node.StartAsync();
+        using var pod = await exporter.AddPodAsync();
+        await node.SettleAsync();
+
+        disk.Fill();
+        for (MetricSamples samples; (samples = await exporter.ScrapeAsync()).Sum("podnet_exporter_flow_records_lost_total", "reason=\"backpressure\"") == 0;)
+        {
+            SendTuples(pod, 3000);
+            var records = samples.Sum("podnet_exporter_flow_records_total");
+            await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_exporter_flow_records_total") > records);
+        }
+        disk.Free();
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_sink_up{sink=\"file\"}"] == 1);
+        Assert.Equal(0, exporter.Terminate());
+
+        node.Records.Read();
+        Assert.Empty(node.Records.Torn);
+        Assert.DoesNotContain(node.Records.Lines, line => line.IsRepeat);
+        var last = node.Records.Lines[^1];
+        Assert.True(last.IsInterval);
+        var arrived = node.Records.Lines.Count(line => !line.IsInterval);
+        Assert.Equal(arrived, last.Number("interval.acknowledged"));
+        Assert.Equal(last.Number("interval.issued"), arrived + last.Number("interval.lost"));
+        Assert.True(last.Number("interval.lost") > 0);
+        // What is missing is missing in whole intervals and at their beginnings: each that has its end says how many there were.
+        Assert.All(node.Records.Lines.GroupBy(line => line.Interval), interval => Assert.Equal(interval.Count(), interval.Select(line => line.Sequence).Distinct().Count()));
+    }
+
+    [Fact]
+    public void Wrong_options_are_all_named_at_once_and_nothing_is_attached()
+    {
+        using var pod = new Pod();
+        using var node = new PinnedNode(
+            "--Flows:Enabled=true", "--Flows:Interval=00:00:00.01", "--Flows:MaxFlows=1", "--Flows:MaxFlowsPerPod=0", "--Flows:Sampling=0", "--Flows:MaxRecordsPerSecond=-1",
+            "--Flows:Aggregate=never", "--Flows:Addresses=some", "--Edges:Classes=metadata=169.254.169.254/32", "--Export:Sinks=file,carrier-pigeon", "--Export:MaxMemory=1", "--File:Path=flows.json", "--File:MaxSize=1");
+
+        var (exitCode, _, error) = ExporterProcess.Run(node.Options);
+
+        Assert.Equal(BadOptions, exitCode);
+        var lines = error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.All(
+            [
+                "Flows:Interval", "Flows:MaxFlows", "Flows:MaxFlowsPerPod", "Flows:Sampling", "Flows:MaxRecordsPerSecond", "Flows:Aggregate", "Flows:Addresses", "Edges:Classes", "Export:Sinks", "Export:MaxMemory", "File:Path",
+                "File:MaxSize",
+            ],
+            key => Assert.Contains(lines, line => line.StartsWith($"{key}: ", StringComparison.Ordinal)));
+        Assert.Contains("carrier-pigeon", error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(node.Pins));
+        Assert.DoesNotContain("podnet", Shell.Run("bpftool", "net", "show", "dev", pod.Interface), StringComparison.Ordinal);
+    }
+
+    /// <summary>One of the first calls of each thread into the kernel is refused, after the other: maps of flows are among them.</summary>
+    [Fact]
+    public void Whatever_the_kernel_has_no_memory_for_at_a_start_is_named_with_a_remedy()
+    {
+        using var folder = new TemporaryFolder();
+        using var node = new PinnedNode(FlowNode.OptionsOf(Path.Combine(folder.Path, "flows.json")));
+        var named = new List<string>();
+        for (var call = 1; call <= 24; call++)
+        {
+            var (exitCode, output, error) = Shell.TryRun(
+                "strace",
+                [
+                    "-f", "-qq", "-o", "/dev/null", "-e", "trace=bpf", "-e", FormattableString.Invariant($"inject=bpf:error=ENOMEM:when={call}"), "timeout", "--preserve-status", "2",
+                    ExporterProcess.Binary, "--Server:Urls=http://127.0.0.1:0", .. node.Options, FormattableString.Invariant($"--Bpf:PinDirectory={node.MountPoint}/refused{call}"),
+                ]);
+
+            Assert.True(exitCode != Aborted && !error.Contains("Unhandled exception", StringComparison.Ordinal), $"{call}: {exitCode}\n{output}\n{error}");
+            if (exitCode == NotSupported && error.Contains("ENOMEM", StringComparison.Ordinal))
+            {
+                named.Add(error);
+            }
+        }
+
+        Assert.Contains(named, error => error.Contains("map 'flows_", StringComparison.Ordinal));
+        Assert.All(named.Where(error => error.Contains("map 'flows_", StringComparison.Ordinal)), error => Assert.Contains("lower Flows:MaxFlows", error, StringComparison.Ordinal));
+    }
+
+    /// <summary>Since Linux 5.11 the kernel charges maps to the group of the process that makes them: it refuses them, or kills a process of the group.</summary>
+    [Fact]
+    public async Task Maps_of_flows_that_are_beyond_the_group_s_limit_leave_nothing_attached_and_smaller_ones_count()
+    {
+        using var memory = new MemoryGroup(256 << 20);
+        using var node = new FlowNode();
+        using var pod = new Pod();
+        Assert.SkipUnless(IsCharged(memory), "the kernel does not charge maps to control groups");
+
+        var command = memory.Behind();
+        var (exitCode, output, error) = Shell.TryRun(
+            command[0], [.. command[1..], ExporterProcess.Binary, "--Server:Urls=http://127.0.0.1:0", .. node.Node.Options, "--Flows:MaxFlows=1048576"]);
+
+        Assert.True(exitCode is NotSupported or Killed, $"{exitCode}\n{output}\n{error}");
+        Assert.True(exitCode == Killed || error.Contains("lower Flows:MaxFlows", StringComparison.Ordinal), error);
+        Assert.DoesNotContain("podnet", Shell.Run("bpftool", "net", "show", "dev", pod.Interface), StringComparison.Ordinal);
+
+        using var exporter = await node.StartAsync();
+        await exporter.WaitForAttachedAsync(pod.Interface);
+        pod.Up();
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+        await node.AssertExactAsync(exporter, pod);
+    }
+
+    /// <summary>Whether a map that is larger than the group cannot be made in it.</summary>
+    private static bool IsCharged(MemoryGroup memory)
+    {
+        using var bpf = new TemporaryFolder();
+        var command = memory.Behind();
+        var pin = Path.Combine(bpf.Path, "map");
+        Shell.Run("mount", "-t", "bpf", "bpf", bpf.Path);
+        try
+        {
+            return Shell.TryRun(
+                command[0], [.. command[1..], "bpftool", "map", "create", pin, "type", "array", "key", "4", "value", "1024", "entries", "400000", "name", "charged"]).ExitCode != 0;
+        }
+        finally
+        {
+            Shell.TryRun("rm", "-f", pin);
+            Shell.Run("umount", bpf.Path);
+        }
+    }
+
+    /// <summary>So many datagrams of the pod's, each with ports of its own.</summary>
+    private static void SendTuples(Pod pod, int count)
+    {
+        var frame = Packet.Ethernet().Ipv4().Udp().Bytes(60).ToArray();
+        using var socket = FrameSocket.Open(pod.Namespace, "eth0");
+        for (var number = 0; number < count; number++)
+        {
+            BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(34), (ushort)(1 + number));
+            socket.Send(frame);
+        }
+    }
+}
