@@ -17,6 +17,10 @@ internal static class FlowsHelp
             "Checks files of records of one sink: that no record is missing that is not counted as lost, that repeats are equal, and that flows and rest add up to the pods' counters.",
             FlowsVerifyCommand.Arguments);
         text.AppendLine();
+        Write(text, "podnet-exporter flows install", "Puts index templates, aliases and lifecycles for records into Elasticsearch or OpenSearch; another run changes nothing.", FlowsInstallCommand.Arguments);
+        text.AppendLine();
+        Write(text, "podnet-exporter flows schema", "Prints the fields of records as an engine declares them.", FlowsSchemaCommand.Arguments);
+        text.AppendLine();
         text.Append("""
             It ends with 0 when all is right, 1 when something is wrong, 2 when arguments are wrong. Counters equal flows and rest where no traffic is between a scrape
             and the next end of an interval. It needs 24 bytes of memory for each record, and about 80 while the record's interval is not whole.

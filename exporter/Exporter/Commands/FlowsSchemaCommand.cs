@@ -2,14 +2,21 @@ using Exporter.Records;
 
 namespace Exporter.Commands;
 
-/// <summary>podnet-exporter flows schema: the fields of records, for programs or for people.</summary>
+/// <summary>podnet-exporter flows schema: the fields of records, for programs, for people, and as engines declare them.</summary>
 internal static class FlowsSchemaCommand
 {
     /// <summary>The forms by their names.</summary>
-    private static readonly (string Name, Func<string> Write)[] Forms = [("json-schema", RecordSchema.Write), ("fields", RecordFieldsText.Write)];
+    private static readonly (string Name, Func<string> Write)[] Forms =
+    [
+        ("json-schema", RecordSchema.Write),
+        ("fields", RecordFieldsText.Write),
+        .. FlowsEngineSchemas.Names.Select(engine => (engine, (Func<string>)(() => FlowsEngineSchemas.Write(engine)!))),
+    ];
 
     private static readonly FlowsArgument For = new(
-        "--for", string.Join('|', Forms.Select(form => form.Name)), "json-schema: a JSON Schema (draft 2020-12) of a record of any kind, the default; fields: the table of docs/flows.md.");
+        "--for",
+        string.Join('|', Forms.Select(form => form.Name)),
+        "json-schema: a JSON Schema (draft 2020-12) of a record of any kind, the default; fields: the table of docs/flows.md; the others: as that engine declares them.");
 
     internal static IReadOnlyList<FlowsArgument> Arguments { get; } = [For];
 

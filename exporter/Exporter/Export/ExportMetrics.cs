@@ -7,17 +7,17 @@ namespace Exporter.Export;
 /// <summary>The exporter's families about one sink.</summary>
 internal sealed class ExportMetrics
 {
-    private static readonly MetricLabel Sink = new("sink", FileSink.SinkName, StdoutSink.SinkName);
+    private static readonly MetricLabel Sink = new("sink", FileSink.SinkName, StdoutSink.SinkName, ElasticsearchOptions.SinkName);
 
     private static readonly MetricDefinition AcknowledgedFamily = new(
         MetricType.Counter, "podnet_exporter_sink_acknowledged_records_total", "records", "Records that a sink has acknowledged, of all kinds.", Sink)
     {
         Query = "rate(podnet_exporter_sink_acknowledged_records_total[5m])",
-        Details = "file: the write returned, or the fsync with File:Sync; stdout: the write returned.",
+        Details = "file: the write returned, or the fsync with File:Sync; stdout: the write returned; elasticsearch: they are in their index.",
     };
 
     private static readonly MetricDefinition RetriedFamily = new(
-        MetricType.Counter, "podnet_exporter_sink_retried_records_total", "records", "Records that were handed to a sink once more, since it had not taken them; each time counts.", Sink)
+        MetricType.Counter, "podnet_exporter_sink_retried_records_total", "records", "Records that were handed to a sink once more, since it had not taken them, or that it sent once more; each time counts.", Sink)
     {
         Query = "rate(podnet_exporter_sink_retried_records_total[5m]) > 0",
     };
@@ -87,6 +87,7 @@ internal sealed class ExportMetrics
     {
         _acknowledged.Inc(batch.Count - batch.Rejected);
         _rejected.Inc(batch.Rejected);
+        _retried.Inc(batch.Resent);
     }
 
     internal void CountRetried(RecordBatch batch) => _retried.Inc(batch.Count);

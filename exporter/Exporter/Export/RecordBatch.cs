@@ -19,6 +19,9 @@ internal sealed class RecordBatch
     /// <summary>The records that the sink's other end does not accept.</summary>
     internal int Rejected { get; private set; }
 
+    /// <summary>Records that its sink has sent again by itself; each time counts.</summary>
+    internal int Resent { get; private set; }
+
     /// <summary>The block whose memory it is; null: the reader's own page.</summary>
     internal ExportBlock? Block { get; private set; }
 
@@ -37,13 +40,16 @@ internal sealed class RecordBatch
         CountedRejected += record.IsCounted ? 1 : 0;
     }
 
+    /// <summary>Notes that the sink sends so many of its records once more.</summary>
+    internal void Resend(int count) => Resent += count;
+
     /// <summary>Forgets the rejections of an attempt that failed: all records are written again.</summary>
     internal void Restart() => (Rejected, CountedRejected) = (0, 0);
 
     internal void Set(ExportBlock? block, RecordPage page, PagePosition from, PagePosition to)
     {
         (Block, _page, _from, _to) = (block, page, from, to);
-        (Count, Counted) = (0, 0);
+        (Count, Counted, Resent) = (0, 0, 0);
         Number++;
         Restart();
         foreach (var record in this)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Exporter.Export;
+using Exporter.Export.Elasticsearch;
 using Exporter.Records;
 using Exporter.State;
 
@@ -108,6 +109,12 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         if (name == StdoutSink.SinkName)
         {
             return StdoutSink.Open();
+        }
+        if (name == ElasticsearchOptions.SinkName)
+        {
+            var elasticsearch = new ElasticsearchSink(options.Elasticsearch, new(context.Metrics), context.Time, context.Logging.CreateLogger<ElasticsearchSink>());
+            _sinks.Add(elasticsearch);
+            return elasticsearch;
         }
         var file = new FileSink(options.File, context.Logging.CreateLogger<FileSink>());
         _sinks.Add(file);

@@ -2,6 +2,7 @@ using Exporter.Accounts;
 using Exporter.Bpf;
 using Exporter.Edges;
 using Exporter.Export;
+using Exporter.Export.Elasticsearch;
 using Exporter.Metrics;
 using Exporter.Peers;
 using Exporter.State;
@@ -20,7 +21,7 @@ internal sealed class FlowSignal(FlowOptions options, ExportOptions export, Edge
 
     internal override SignalColumns Columns => new(FlowBook.Fields, []);
 
-    internal override IReadOnlyList<MetricDefinition> OwnFamilies => [.. FlowMetrics.Families, .. ExportMetrics.Families];
+    internal override IReadOnlyList<MetricDefinition> OwnFamilies => [.. FlowMetrics.Families, .. ExportMetrics.Families, .. ElasticsearchMetrics.Families];
 
     internal override IReadOnlyList<string> MapNames => [LoadedFlows.MapKind];
 
