@@ -14,6 +14,7 @@ public sealed class ExportOptionsTests
         Assert.Empty(options.Sinks);
         Assert.Equal(32 << 20, options.MaxMemory);
         Assert.Equal(new FileSinkOptions("", 100 << 20, 5, false), options.File);
+        Assert.Equal(([], "podnet-flow", ""), (options.Elasticsearch.Urls, options.Elasticsearch.Index, options.Elasticsearch.CaFile));
     }
 
     [Theory]
@@ -40,9 +41,17 @@ public sealed class ExportOptionsTests
     [InlineData("Export:MaxMemory", "1.5GiB", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
     [InlineData("Export:MaxMemory", "MiB", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
     [InlineData("Export:MaxMemory", "-1", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
-    [InlineData("Export:Sinks", "stdout, kafkaesque", "has 'kafkaesque', which is not a sink; the sinks are file, stdout")]
+    [InlineData("Export:Sinks", "stdout, kafkaesque", "has 'kafkaesque', which is not a sink; the sinks are file, stdout, elasticsearch")]
     [InlineData("Export:Sinks", "stdout,stdout", "has stdout twice; name each sink once")]
     [InlineData("Export:Sinks", "file", "has file, and File:Path is not set; set it to an absolute path")]
+    [InlineData("Export:Sinks", "elasticsearch", "has elasticsearch, and Elasticsearch:Urls is not set; set it to the servers' addresses")]
+    [InlineData("Elasticsearch:Urls", "localhost", "has 'localhost', which is not an address; write one like https://elasticsearch:9200")]
+    [InlineData("Elasticsearch:Urls", "https://a:9200,ftp://b", "has 'ftp://b', which is not an address; write one like https://elasticsearch:9200")]
+    [InlineData("Elasticsearch:Urls", "https://me:secret@a:9200", "has a name or a password in the address of a; put them into files, and set Elasticsearch:UserFile and Elasticsearch:PasswordFile")]
+    [InlineData("Elasticsearch:Urls", "https://a:9200/?x=1", "has 'https://a:9200/?x=1', which has a query or a fragment; write an address like https://elasticsearch:9200")]
+    [InlineData("Elasticsearch:Index", "Podnet", "is not the name of an index; write small letters, digits, '-', '_' and '.', at most 200, and a letter or a digit first")]
+    [InlineData("Elasticsearch:CaFile", "ca.pem", "is not the absolute path of a file; write one that begins with / and does not end in /")]
+    [InlineData("Elasticsearch:UserFile", "/user", "is set, and Elasticsearch:PasswordFile is not; set both")]
     [InlineData("File:Path", "flows.json", "is not the absolute path of a file; write one that begins with / and does not end in /")]
     [InlineData("File:Path", "/flows/", "is not the absolute path of a file; write one that begins with / and does not end in /")]
     [InlineData("File:MaxFiles", "1", "is not a whole number from 2 to 1000")]
@@ -52,6 +61,17 @@ public sealed class ExportOptionsTests
         ExportOptions.Read(reader);
 
         Assert.Equal($"{key}: '{text}' {error}.", Assert.Single(reader.Errors));
+    }
+
+    [Fact]
+    public void Errors_in_several_options_of_Elasticsearch_are_reported_at_once()
+    {
+        var reader = TestOptions.Reader(
+            ("Elasticsearch:Urls", "http://a:9200, http://b"), ("Elasticsearch:PasswordFile", "/p"), ("Elasticsearch:UserFile", "/u"), ("Elasticsearch:ApiKeyFile", "/k"), ("Elasticsearch:CaFile", "/c"), ("Elasticsearch:Index", "_x"));
+        var options = ExportOptions.Read(reader).Elasticsearch;
+
+        Assert.Equal(["Elasticsearch:ApiKeyFile", "Elasticsearch:CaFile", "Elasticsearch:Index"], reader.Errors.Select(error => error[..error.IndexOf(": ", StringComparison.Ordinal)]).Order());
+        Assert.Equal(["http://a:9200/", "http://b/"], options.Urls.Select(url => url.AbsoluteUri));
     }
 
     [Theory]

@@ -51,6 +51,9 @@ internal sealed class BulkItems
         return true;
     }
 
+    /// <summary>The next batch is read, be it the same one.</summary>
+    internal void Forget() => _batch = 0;
+
     /// <summary>Ends the way of a record that is to be sent.</summary>
     internal void End(int item, BulkItemState state)
     {

@@ -32,8 +32,10 @@ internal readonly record struct ServerAnswer(HttpStatusCode Status, string From,
     /// <summary>The beginning of a body that is not JSON, for a log line.</summary>
     internal string Preview()
     {
+        const int Most = 80;
         var text = Encoding.UTF8.GetString(Body.Span[..Math.Min(Body.Length, MaxShown)]);
-        return string.Join(' ', new string([.. text.Select(c => char.IsControl(c) ? ' ' : c)]).Split(' ', StringSplitOptions.RemoveEmptyEntries)) is { Length: > 80 } longText ? longText[..80] + "..." : text.Trim();
+        var words = string.Join(' ', text.Split([' ', '\t', '\r', '\n'], StringSplitOptions.RemoveEmptyEntries));
+        return words.Length <= Most ? words : words[..Most] + "...";
     }
 
     /// <summary>The error is an object with type and reason, or a text.</summary>
