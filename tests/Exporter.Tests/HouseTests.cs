@@ -26,6 +26,7 @@ public sealed partial class HouseTests
         "Exporter.Signals.Flows",
         "Exporter.Signals",
         "Exporter.Signals.Objects",
+        "Exporter.Export.Elasticsearch",
         "Exporter.Export",
         "Exporter.Edges",
         "Exporter.Exposition",
