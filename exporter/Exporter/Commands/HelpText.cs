@@ -21,8 +21,10 @@ internal static class HelpText
                                       prints the records of flows of a running exporter's last interval
             podnet-exporter flows verify --from=FILE [--metrics=URL]
                                       checks that files of records are complete and add up; 'podnet-exporter flows --help' lists all arguments
-            podnet-exporter flows schema [--for=json-schema|fields]
-                                      prints the fields of records
+            podnet-exporter flows install --to=elasticsearch|opensearch --url=URL [--dry-run]
+                                      puts index templates and lifecycles for records into Elasticsearch or OpenSearch
+            podnet-exporter flows schema [--for=json-schema|fields|ENGINE]
+                                      prints the fields of records, also as Elasticsearch, OpenSearch, ClickHouse, Flink or Spark declares them
             podnet-exporter uninstall [--all]
                                       removes the state that outlives the exporter in this network namespace: programs, filters, maps,
                                       pins; with --all in every network namespace that uses this Bpf:PinDirectory
