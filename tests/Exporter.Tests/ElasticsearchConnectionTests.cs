@@ -158,6 +158,19 @@ public sealed class ElasticsearchConnectionTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_server_that_redirects_is_passed_over_for_one_that_answers()
+    {
+        var other = Serve();
+        _server.Other = _ => SearchAnswers.Text("", 302, header: "location: https://login/\r\n");
+        _server.Answer(Enumerable.Repeat(SearchAnswers.Text("<html>", 200), 9));
+        var sink = Sink(_server.Url, other.Url);
+
+        await WriteAsync(sink, _batches.Of(RecordBatches.Line("a")));
+
+        Assert.Single(other.Bulks);
+    }
+
+    [Fact]
     public async Task Where_no_server_answers_the_reason_of_each_is_said()
     {
         _server.Other = _ => null;

@@ -40,6 +40,7 @@ public sealed partial class MetricDocumentationTests
         _ = new UplinkMetrics(node.Factory);
         _ = new FlowMetrics(node.Factory);
         _ = new ExportMetrics(node.Factory, "file");
+        _ = new Export.Elasticsearch.ElasticsearchMetrics(node.Factory);
         _ = new EdgeMetrics(node.Factory);
         _ = new PeerMetrics(node.Factory);
         new Health.Readiness(ProcessMetrics.Ready.CreateGauge(node.Factory)).MarkReady("pods");

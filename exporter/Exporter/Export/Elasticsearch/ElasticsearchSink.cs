@@ -176,6 +176,6 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
         }
     }
 
-    [LoggerMessage(551, LogLevel.Error, "Elasticsearch rejects a record: {Type}: {Reason}. It is counted as lost, as are further ones of this type, which are not logged; compare the index's mapping with 'podnet-exporter flows schema --for=elasticsearch'")]
+    [LoggerMessage(551, LogLevel.Error, "The servers of the sink elasticsearch reject a record: {Type}: {Reason}. It is counted as lost, as are further ones of this type, which are not logged; compare the index's mapping with 'podnet-exporter flows schema --for=elasticsearch'")]
     private static partial void LogRejected(ILogger logger, string type, string reason);
 }

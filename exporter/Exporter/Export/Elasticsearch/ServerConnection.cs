@@ -59,11 +59,8 @@ internal sealed class ServerConnection : IDisposable
     /// <param name="path">Behind the address of the server, without a slash at its beginning.</param>
     /// <returns>An answer that is JSON, or has no body.</returns>
     /// <exception cref="SinkException">No server answers, or one refuses the request for a reason that is not the request's.</exception>
-    internal async ValueTask<ServerAnswer> AskAsync(HttpMethod method, string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
-    {
-        var answer = await SendAsync(method, path, json, isBulk: false, cancellationToken);
-        return answer.Body.Length == 0 || answer.IsJson ? answer : throw new SinkException(DescribePage(answer));
-    }
+    internal ValueTask<ServerAnswer> AskAsync(HttpMethod method, string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken) =>
+        SendAsync(method, path, json, isBulk: false, cancellationToken);
 
     /// <summary>Sends a bulk of compressed lines.</summary>
     /// <returns>An answer that is JSON, or one of status 413 or 429.</returns>
@@ -71,14 +68,12 @@ internal sealed class ServerConnection : IDisposable
     internal async ValueTask<ServerAnswer> SendBulkAsync(ReadOnlyMemory<byte> zipped, CancellationToken cancellationToken)
     {
         var answer = await SendAsync(HttpMethod.Post, $"_bulk?{BulkAnswer.Filter}", zipped, isBulk: true, cancellationToken);
-        if (answer.Status == HttpStatusCode.Forbidden)
-        {
-            throw new SinkException($"{answer.From} forbids the request ({answer.Describe()}); grant its user the rights to write to {_options.Index}-* and to create these indices");
-        }
-        return answer.IsJson || answer.Status is HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.TooManyRequests ? answer : throw new SinkException(DescribePage(answer));
+        return answer.Status != HttpStatusCode.Forbidden
+            ? answer
+            : throw new SinkException($"{answer.From} forbids the request ({answer.Describe()}); grant its user the rights to write to {_options.Index}-* and to create these indices");
     }
 
-    /// <summary>Asks one server after the other until one answers with a status below 500.</summary>
+    /// <summary>Asks one server after the other until one answers with a status below 500, and neither with a page nor with a refusal of every request.</summary>
     private async ValueTask<ServerAnswer> SendAsync(HttpMethod method, string path, ReadOnlyMemory<byte> body, bool isBulk, CancellationToken cancellationToken)
     {
         var problems = new List<string>();
@@ -97,13 +92,17 @@ internal sealed class ServerConnection : IDisposable
                 }
                 problems.Add($"{answer.From} answers {answer.Describe()}");
             }
+            catch (SinkException e)
+            {
+                problems.Add(e.Message);
+            }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested && e is HttpRequestException or IOException or OperationCanceledException)
             {
                 problems.Add($"{NameOf(server)} {Explain(e)}");
             }
         }
         _server = (_server + 1) % _options.Urls.Count;
-        throw new SinkException(string.Join("; ", problems));
+        throw new SinkException(string.Join("; ", problems.Distinct()));
     }
 
     private async ValueTask<ServerAnswer> SendToAsync(Uri server, HttpMethod method, string path, ReadOnlyMemory<byte> body, bool isBulk, CancellationToken cancellationToken)
@@ -126,7 +125,7 @@ internal sealed class ServerConnection : IDisposable
             throw new SinkException($"{name} redirects to {response.Headers.Location?.OriginalString ?? "another address"}, which is not followed; set {ElasticsearchOptions.UrlsKey} to the address of the server itself");
         }
         var answer = new ServerAnswer(response.StatusCode, name, await ReadAsync(name, response, cancellationToken));
-        return RefusalOf(answer) is { } refusal ? throw new SinkException(refusal) : answer;
+        return RefusalOf(answer, isBulk) is { } refusal ? throw new SinkException(refusal) : answer;
     }
 
     /// <summary>Reads the body into the memory of the last one.</summary>
@@ -151,14 +150,17 @@ internal sealed class ServerConnection : IDisposable
 
     /// <summary>The refusals that concern every request.</summary>
     /// <returns>The reason and the remedy; null: it is not refused so.</returns>
-    private string? RefusalOf(in ServerAnswer answer) => answer.Status switch
+    private string? RefusalOf(in ServerAnswer answer, bool isBulk) => answer.Status switch
     {
         HttpStatusCode.Unauthorized when !HasCredentials =>
             $"{answer.From} wants credentials ({answer.Describe()}); set {ElasticsearchOptions.UserFileKey} and {ElasticsearchOptions.PasswordFileKey}, or {ElasticsearchOptions.ApiKeyFileKey}",
         HttpStatusCode.Unauthorized => $"{answer.From} refuses the credentials ({answer.Describe()}); correct the files of {_credentials.Keys}",
         HttpStatusCode.NotAcceptable or HttpStatusCode.UnsupportedMediaType =>
             $"{answer.From} does not take such requests ({answer.Describe()}); set {ElasticsearchOptions.UrlsKey} to an Elasticsearch or OpenSearch",
-        _ => null,
+        // A bulk that is too large, and one too many, may be refused by a proxy as well as by the server.
+        >= HttpStatusCode.InternalServerError or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.TooManyRequests => null,
+        _ when answer.IsJson || (answer.Body.Length == 0 && !isBulk) => null,
+        _ => DescribePage(answer),
     };
 
     private static string DescribePage(in ServerAnswer answer) =>
