@@ -19,6 +19,7 @@ build: deps-build $(BINARY) ## artifacts/podnet-exporter, the native binary
 
 $(BINARY): $(SOURCES) | deps-build
 	dotnet publish exporter/Exporter -c $(CONFIGURATION) -r $(RID) -o artifacts/publish
+	cp artifacts/publish/librdkafka.so artifacts/publish/librdkafka.LICENSES.txt artifacts/
 	cp artifacts/publish/podnet-exporter $@
 
 demo: build deps-demo ## three namespaces with traffic between them, and the exporter in front of you

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# image-root.sh BINARY DIRECTORY: puts the root file system of the image into the directory: the binary, the shared libraries that it is linked
-# with or opens later, as this Debian or Ubuntu has them, and nothing that could be run besides. The Dockerfile and image.sh both use it.
+# image-root.sh BINARY DIRECTORY: puts the root file system of the image into the directory: the binary, librdkafka.so from beside it, the shared libraries
+# that these are linked with or open later, as this Debian or Ubuntu has them, and nothing that could be run besides. The Dockerfile and image.sh both use it.
 set -euo pipefail
 
 binary=$1
 root=$2
+# Opened where Kafka is configured. It is of a NuGet package, not of Debian.
+kafka=$(dirname "$binary")/librdkafka.so
 
 # OpenSSL is opened when it is first needed: to ask the API server, to serve HTTPS, and with flows.
 opened=(libssl.so.3)
@@ -40,6 +42,7 @@ package_of() {
 	{ dpkg-query --search "$file" 2>/dev/null || dpkg-query --search "${file#/usr}"; } | head -n1 | cut -d: -f1
 }
 
+[[ -e $kafka ]] || die "$kafka is missing: 'make build' puts it there"
 "$(dirname "$0")/glibc.sh" "$binary" >/dev/null
 
 mkdir -p "$root"
@@ -50,11 +53,14 @@ ln -s usr/lib64 "$root/lib64"
 ln -s /run "$root/var/run"
 
 install -m 755 "$binary" "$root/usr/bin/podnet-exporter"
+install -m 755 "$kafka" "$root/usr/bin/librdkafka.so"
+install -D -m 644 "${kafka%.so}.LICENSES.txt" "$root/usr/share/doc/librdkafka/LICENSES.txt"
 install -m 644 "$(dirname "$0")/../LICENSE" "$root/usr/share/doc/podnet-exporter/"
 
 packages=("${linked[@]}")
 needed=$(
 	libraries_of "$binary"
+	libraries_of "$kafka"
 	for name in "${opened[@]}"; do
 		path=$(path_of "$name")
 		echo "$path"
