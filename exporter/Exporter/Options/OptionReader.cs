@@ -58,6 +58,9 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         }
     }
 
+    /// <summary>Adds an error that does not repeat the value, which may be a secret.</summary>
+    internal void Refuse(string key, string problem) => _errors.Add($"{key}: {problem}.");
+
     /// <param name="isInPlace">As <see cref="OptionDescription.IsInPlace"/>.</param>
     internal TimeSpan Duration(
         string key, TimeSpan byDefault, TimeSpan least, TimeSpan most, string description, bool isLive = false, string? previous = null, bool isInPlace = false) =>
