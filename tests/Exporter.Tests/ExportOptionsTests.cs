@@ -41,7 +41,7 @@ public sealed class ExportOptionsTests
     [InlineData("Export:MaxMemory", "1.5GiB", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
     [InlineData("Export:MaxMemory", "MiB", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
     [InlineData("Export:MaxMemory", "-1", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
-    [InlineData("Export:Sinks", "stdout, kafkaesque", "has 'kafkaesque', which is not a sink; the sinks are file, stdout, elasticsearch")]
+    [InlineData("Export:Sinks", "stdout, kafkaesque", "has 'kafkaesque', which is not a sink; the sinks are file, stdout, kafka, elasticsearch")]
     [InlineData("Export:Sinks", "stdout,stdout", "has stdout twice; name each sink once")]
     [InlineData("Export:Sinks", "file", "has file, and File:Path is not set; set it to an absolute path")]
     [InlineData("Export:Sinks", "elasticsearch", "has elasticsearch, and Elasticsearch:Urls is not set; set it to the servers' addresses")]

@@ -7,13 +7,13 @@ namespace Exporter.Export;
 /// <summary>The exporter's families about one sink.</summary>
 internal sealed class ExportMetrics
 {
-    private static readonly MetricLabel Sink = new("sink", FileSink.SinkName, StdoutSink.SinkName, ElasticsearchOptions.SinkName);
+    private static readonly MetricLabel Sink = new("sink", FileSink.SinkName, StdoutSink.SinkName, KafkaOptions.SinkName, ElasticsearchOptions.SinkName);
 
     private static readonly MetricDefinition AcknowledgedFamily = new(
         MetricType.Counter, "podnet_exporter_sink_acknowledged_records_total", "records", "Records that a sink has acknowledged, of all kinds.", Sink)
     {
         Query = "rate(podnet_exporter_sink_acknowledged_records_total[5m])",
-        Details = "file: the write returned, or the fsync with File:Sync; stdout: the write returned; elasticsearch: they are in their index.",
+        Details = "file: the write returned, or the fsync with File:Sync; stdout: the write returned; kafka: all replicas in sync have it; elasticsearch: they are in their index.",
     };
 
     private static readonly MetricDefinition RetriedFamily = new(

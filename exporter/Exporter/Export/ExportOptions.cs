@@ -5,11 +5,11 @@ namespace Exporter.Export;
 /// <summary>The options of the export of records.</summary>
 /// <param name="Sinks">Names, in the order in which they are given; empty: nothing is exported.</param>
 /// <param name="MaxMemory">In bytes.</param>
-internal sealed record ExportOptions(IReadOnlyList<string> Sinks, long MaxMemory, FileSinkOptions File, ElasticsearchOptions Elasticsearch)
+internal sealed record ExportOptions(IReadOnlyList<string> Sinks, long MaxMemory, FileSinkOptions File, KafkaOptions Kafka, ElasticsearchOptions Elasticsearch)
 {
     private const string SinksKey = "Export:Sinks";
 
-    private static readonly string[] Known = [FileSink.SinkName, StdoutSink.SinkName, ElasticsearchOptions.SinkName];
+    private static readonly string[] Known = [FileSink.SinkName, StdoutSink.SinkName, KafkaOptions.SinkName, ElasticsearchOptions.SinkName];
 
     internal static ExportOptions Read(OptionReader reader)
     {
@@ -18,13 +18,14 @@ internal sealed record ExportOptions(IReadOnlyList<string> Sinks, long MaxMemory
                 SinksKey,
                 "",
                 $"{string.Join(", ", Known)}, separated by commas",
-                "Where records go: file appends to File:Path, stdout writes to standard output (logs go to standard error then), elasticsearch writes to Elasticsearch or OpenSearch; empty: nowhere.",
+                "Where records go: file appends to File:Path, stdout writes to standard output (logs go to standard error then), kafka produces them to Kafka:Topic, elasticsearch writes to Elasticsearch or OpenSearch; empty: nowhere.",
                 OptionReader.TextOrArray(
-                    """{"type": "string", "pattern": "^ *((file|stdout|elasticsearch) *([,;] *(file|stdout|elasticsearch) *)*)?$"}""",
-                    """{"type": "array", "uniqueItems": true, "items": {"enum": ["file", "stdout", "elasticsearch"]}}"""),
+                    """{"type": "string", "pattern": "^ *((file|stdout|kafka|elasticsearch) *([,;] *(file|stdout|kafka|elasticsearch) *)*)?$"}""",
+                    """{"type": "array", "uniqueItems": true, "items": {"enum": ["file", "stdout", "kafka", "elasticsearch"]}}"""),
                 ParseSinks),
             reader.Size("Export:MaxMemory", 32 << 20, 8 << 20, 4L << 30, "Most memory for records that not all sinks have acknowledged; beyond that the slowest sink loses its oldest, which is counted."),
             FileSinkOptions.Read(reader),
+            KafkaOptions.Read(reader),
             ElasticsearchOptions.Read(reader));
         reader.Require(
             !options.Sinks.Contains(FileSink.SinkName) || options.File.Path.Length > 0, SinksKey, $"has {FileSink.SinkName}, and {FileSinkOptions.PathKey} is not set; set it to an absolute path");
