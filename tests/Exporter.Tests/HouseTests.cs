@@ -27,6 +27,7 @@ public sealed partial class HouseTests
         "Exporter.Signals",
         "Exporter.Signals.Objects",
         "Exporter.Export.Elasticsearch",
+        "Exporter.Export.Kafka",
         "Exporter.Export",
         "Exporter.Edges",
         "Exporter.Exposition",
