@@ -1,0 +1,41 @@
+using Confluent.Kafka;
+
+namespace Exporter.Export.Kafka;
+
+/// <summary>Errors of the client and of brokers: whose they are, and what to do.</summary>
+internal static class KafkaErrors
+{
+    /// <summary>
+    /// Whether a set of records was refused because of one of them: each is sent alone then. An idempotent producer continues after it. (KIP-467 has
+    /// INVALID_RECORD for the record, and the client its own code for the others of the set.)
+    /// </summary>
+    internal static bool IsOfSet(ErrorCode code) => code is ErrorCode.MsgSizeTooLarge or ErrorCode.RecordListTooLarge or ErrorCode.InvalidRecord or ErrorCode.Local_InvalidDifferentRecord or ErrorCode.InvalidMsgSize or ErrorCode.InvalidTimestamp;
+
+    /// <summary>Why records are not taken, and what to do.</summary>
+    /// <param name="last">The client's last trouble with brokers; null: it had none.</param>
+    internal static string Explain(ErrorCode code, KafkaOptions options, string? last) => code switch
+    {
+        ErrorCode.TopicAuthorizationFailed =>
+            $"the user may not write to the topic {options.Topic}; give it the rights Write and Describe, or set Kafka:Topic to another",
+        ErrorCode.ClusterAuthorizationFailed => "the user may not use an idempotent producer; give it the right IdempotentWrite on the cluster, or the right Write on the topic",
+        ErrorCode.UnknownTopicOrPart or ErrorCode.Local_UnknownTopic or ErrorCode.Local_UnknownPartition =>
+            $"there is no topic {options.Topic}; 'podnet-exporter flows install --to=kafka' makes it, or set Kafka:Topic to another",
+        ErrorCode.NotEnoughReplicas or ErrorCode.NotEnoughReplicasAfterAppend => $"the topic {options.Topic} has fewer replicas in sync than its min.insync.replicas; look at its brokers",
+        ErrorCode.KafkaStorageError => "a broker cannot write to its disk; look at its free space and its log",
+        ErrorCode.SaslAuthenticationFailed or ErrorCode.Local_Authentication => $"the brokers do not accept the user or the password; correct {KafkaOptions.UserFileKey} and {KafkaOptions.PasswordFileKey}{Behind(last)}",
+        ErrorCode.Local_Ssl => $"no TLS connection to the brokers; look at {KafkaOptions.CaFileKey}, {KafkaOptions.CertificateFileKey} and the brokers' names{Behind(last)}",
+        ErrorCode.Local_Resolve => $"a broker's name has no address; correct {KafkaOptions.BrokersKey} or the brokers' advertised.listeners{Behind(last)}",
+        ErrorCode.Local_MsgTimedOut or ErrorCode.Local_TimedOut or ErrorCode.Local_AllBrokersDown or ErrorCode.Local_Transport =>
+            $"the brokers do not acknowledge; look whether they run and whether the network lets this node reach all of them{Behind(last)}",
+        _ => $"the brokers refuse them ({Describe(code)}){Behind(last)}",
+    };
+
+    /// <summary>What to do about a record that is not accepted.</summary>
+    internal static string Remedy(ErrorCode code) => code is ErrorCode.InvalidTimestamp or ErrorCode.InvalidRecord
+        ? "Look at the topic's configuration (cleanup.policy, message.timestamp.type)"
+        : "Raise max.message.bytes of the topic, and message.max.bytes by Kafka:Properties where it is greater than 1000000";
+
+    internal static string Describe(ErrorCode code) => new Error(code).Reason;
+
+    private static string Behind(string? last) => last is null ? "" : $" (the client's last words: {last})";
+}

@@ -1,0 +1,167 @@
+using System.Text;
+using Confluent.Kafka;
+using Exporter.Health;
+using Exporter.Options;
+
+namespace Exporter.Export.Kafka;
+
+/// <summary>Properties of librdkafka, as its CONFIGURATION.md names them, from options and the files that they name.</summary>
+internal static class KafkaSettings
+{
+    private const string Brokers = "bootstrap.servers";
+
+    /// <summary>Properties that other options set, or that the sink relies on, with the option to use in their place; empty: none.</summary>
+    private static readonly Dictionary<string, string> Refused = new(StringComparer.Ordinal)
+    {
+        [Brokers] = KafkaOptions.BrokersKey,
+        ["metadata.broker.list"] = KafkaOptions.BrokersKey,
+        ["security.protocol"] = KafkaOptions.SecurityKey,
+        ["sasl.mechanisms"] = KafkaOptions.MechanismKey,
+        ["sasl.mechanism"] = KafkaOptions.MechanismKey,
+        ["sasl.username"] = KafkaOptions.UserFileKey,
+        ["sasl.oauthbearer.client.id"] = KafkaOptions.UserFileKey,
+        ["sasl.password"] = KafkaOptions.PasswordFileKey,
+        ["sasl.oauthbearer.client.secret"] = KafkaOptions.PasswordFileKey,
+        ["ssl.ca.location"] = KafkaOptions.CaFileKey,
+        ["ssl.certificate.location"] = KafkaOptions.CertificateFileKey,
+        ["ssl.key.location"] = KafkaOptions.KeyFileKey,
+        ["ssl.key.pem"] = KafkaOptions.KeyFileKey,
+        ["compression.codec"] = "Kafka:Compression",
+        ["compression.type"] = "Kafka:Compression",
+        ["delivery.report.only.error"] = "",
+        ["transactional.id"] = "",
+    };
+
+    /// <summary>Checks that the client takes the properties and that the files can be read and used, without asking a broker.</summary>
+    internal static void Check(KafkaOptions options, OptionReader reader)
+    {
+        var errors = reader.Errors.Count;
+        if (options.Brokers.Count == 0)
+        {
+            reader.Refuse(KafkaOptions.BrokersKey, $"is not set, and Export:Sinks has {KafkaOptions.SinkName}; write kafka-0.example:9092");
+        }
+        CheckProperties(options, reader);
+        foreach (var (key, path) in options.Files)
+        {
+            if (new FileWatch().TryRead(path, out var problem) is null)
+            {
+                reader.Refuse(key, $"'{path}' cannot be read: {problem}");
+            }
+        }
+        // The reason of the first error, as a missing file, would be given twice.
+        if (reader.Errors.Count == errors && TryProbe(options) is { } refusal)
+        {
+            reader.Refuse(KafkaOptions.PropertiesKey, $"the Kafka client does not take its settings: {refusal}");
+        }
+    }
+
+    /// <param name="files">Notes the files that are read.</param>
+    /// <exception cref="FormatException">A file cannot be read.</exception>
+    internal static Dictionary<string, string> Create(KafkaOptions options, FileWatch files)
+    {
+        var settings = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            [Brokers] = string.Join(',', options.Brokers),
+            ["client.id"] = "podnet-exporter",
+            ["security.protocol"] = options.Security switch
+            {
+                KafkaSecurity.Tls => "ssl",
+                KafkaSecurity.SaslPlaintext => "sasl_plaintext",
+                KafkaSecurity.SaslTls => "sasl_ssl",
+                _ => "plaintext",
+            },
+            // Brokers close idle connections; that is not an error.
+            ["log.connection.close"] = "false",
+        };
+        if (options.IsSasl)
+        {
+            var isToken = options.SaslMechanism == "OAUTHBEARER";
+            settings["sasl.mechanisms"] = options.SaslMechanism;
+            Add(isToken ? "sasl.oauthbearer.client.id" : "sasl.username", options.UserFile, isSecret: true);
+            Add(isToken ? "sasl.oauthbearer.client.secret" : "sasl.password", options.PasswordFile, isSecret: true);
+            settings["sasl.oauthbearer.method"] = isToken ? "oidc" : "default";
+        }
+        Add("ssl.ca.location", options.CaFile, isSecret: false);
+        Add("ssl.certificate.location", options.CertificateFile, isSecret: false);
+        Add("ssl.key.location", options.KeyFile, isSecret: false);
+        foreach (var (name, value) in options.Properties.Select(Split))
+        {
+            settings[name] = value;
+        }
+        return settings;
+
+        // The client reads files for TLS itself; the content is noted all the same, so that a change is seen.
+        void Add(string name, string path, bool isSecret)
+        {
+            if (path.Length > 0)
+            {
+                var content = files.TryRead(path, out var problem) ?? throw new FormatException(problem);
+                settings[name] = isSecret ? Encoding.UTF8.GetString(content).Trim('\uFEFF', '\r', '\n', ' ') : path;
+            }
+        }
+    }
+
+    /// <summary>The same for a producer; what the options' properties say takes the place of the defaults here.</summary>
+    /// <exception cref="FormatException">A file cannot be read.</exception>
+    internal static Dictionary<string, string> CreateForProducer(KafkaOptions options, FileWatch files)
+    {
+        var settings = Create(options, files);
+        settings["compression.codec"] = EnumText.Lower(options.Compression);
+        // A repeat after a lost answer is not appended twice, and no record overtakes another.
+        settings.TryAdd("enable.idempotence", "true");
+        settings.TryAdd("acks", "all");
+        settings.TryAdd("linger.ms", "20");
+        // The defaults are 1 GiB and 5 minutes.
+        settings.TryAdd("queue.buffering.max.kbytes", "8192");
+        settings.TryAdd("message.timeout.ms", "60000");
+        // As clients in Java have it.
+        settings.TryAdd("partitioner", "murmur2_random");
+        settings["dotnet.producer.delivery.report.fields"] = "value";
+        return settings;
+    }
+
+    private static (string Name, string Value) Split(string property) => property.Split('=', 2, StringSplitOptions.TrimEntries) is [var name, var value] ? (name, value) : (property, "");
+
+    /// <summary>Values are not repeated in errors: some are secrets.</summary>
+    private static void CheckProperties(KafkaOptions options, OptionReader reader)
+    {
+        foreach (var (property, i) in options.Properties.Select((property, i) => (property, i)))
+        {
+            var (name, _) = Split(property);
+            if (!property.Contains('=', StringComparison.Ordinal) || name.Length == 0)
+            {
+                reader.Refuse(KafkaOptions.PropertiesKey, $"part {i + 1} is not name=value; write linger.ms=50;acks=all");
+            }
+            else if (Refused.TryGetValue(name, out var instead) || name.StartsWith("dotnet.", StringComparison.Ordinal))
+            {
+                reader.Refuse(KafkaOptions.PropertiesKey, string.IsNullOrEmpty(instead) ? $"{name} cannot be set: the sink relies on it" : $"{name} is set by {instead}; use that option");
+            }
+        }
+    }
+
+    /// <summary>Makes a producer without brokers and removes it.</summary>
+    /// <returns>Why there is none; null: there was.</returns>
+    private static string? TryProbe(KafkaOptions options)
+    {
+        try
+        {
+            var settings = CreateForProducer(options, new());
+            settings.Remove(Brokers);
+            using var producer = new ProducerBuilder<Null, Null>(settings).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
+            return null;
+        }
+        catch (Exception e) when (IsRefusal(e))
+        {
+            return Explain(e);
+        }
+    }
+
+    /// <summary>Whether the client refuses its settings or its files, or is not there.</summary>
+    internal static bool IsRefusal(Exception e) => e is InvalidOperationException or ArgumentException or KafkaException or DllNotFoundException or FormatException or TypeInitializationException;
+
+    internal static string Explain(Exception e) => e switch
+    {
+        DllNotFoundException or TypeInitializationException => "librdkafka.so cannot be loaded; it belongs beside the program or into a directory of libraries",
+        _ => PlainWords.Reason(e),
+    };
+}

@@ -1,0 +1,228 @@
+using Confluent.Kafka;
+using Exporter.Health;
+
+namespace Exporter.Export.Kafka;
+
+/// <summary>
+/// Produces records to a topic, each with its key. Acknowledged are those that the brokers have appended, with acks=all on all replicas in sync; the producer
+/// is idempotent, so that a repeat within it is not appended twice. A batch is handed to the client whole, and ends when each record has its report.
+/// </summary>
+internal sealed partial class KafkaSink : IRecordSink, IDisposable
+{
+    /// <summary>How long a batch keeps a thread, and how long a full queue is waited for at a time.</summary>
+    private static readonly TimeSpan FlushTime = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>The sizes of sets in which records are sent that were refused together.</summary>
+    private static readonly int[] Separations = [16, 1];
+
+    private static readonly TimeSpan FilesPause = TimeSpan.FromSeconds(1);
+
+    private readonly KafkaOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly KafkaLog _log;
+    private readonly KafkaDelivery _delivery = new();
+    private readonly HashSet<ErrorCode> _rejections = [];
+
+    private KafkaConnection? _connection;
+    private FileWatch _files = new();
+    private long _filesAt;
+
+    /// <summary>Whether it was logged that sets are refused.</summary>
+    private bool _isSeparating;
+
+    internal KafkaSink(KafkaOptions options, TimeProvider time, ILogger logger)
+    {
+        (_options, _time, _logger) = (options, time, logger);
+        _log = new(time, logger);
+    }
+
+    public string Name => KafkaOptions.SinkName;
+
+    /// <summary>Ends the client's threads. Records that have no report then may have been appended.</summary>
+    public void Dispose() => Disconnect();
+
+    public ValueTask WriteAsync(RecordBatch batch, CancellationToken cancellationToken) => new(Task.Run(() => DeliverAsync(batch, cancellationToken), CancellationToken.None));
+
+    private async Task DeliverAsync(RecordBatch batch, CancellationToken cancellationToken)
+    {
+        var connection = Connect();
+        _delivery.Begin(batch);
+        Send(connection, batch, 0, batch.Count, cancellationToken);
+        await _delivery.Arrived.WaitAsync(cancellationToken);
+        await SeparateAsync(connection, batch, cancellationToken);
+        Settle(connection, batch);
+    }
+
+    /// <summary>
+    /// Brokers refuse a set of records because of its size or because of one of them. The records are sent in smaller sets, and then one by one; a record that is
+    /// refused alone is rejected.
+    /// </summary>
+    private async Task SeparateAsync(KafkaConnection connection, RecordBatch batch, CancellationToken cancellationToken)
+    {
+        foreach (var most in Separations)
+        {
+            var next = 0;
+            while (!_delivery.HasTrouble && _delivery.NextOpen(next) is >= 0 and var record)
+            {
+                next = Send(connection, batch, record, most, cancellationToken);
+                await _delivery.Arrived.WaitAsync(cancellationToken);
+                if (most == 1 && !_delivery.HasTrouble && _delivery.IsOpen(record))
+                {
+                    _delivery.Reject(record);
+                }
+                else if (!_isSeparating)
+                {
+                    _isSeparating = true;
+                    LogSeparating(_logger, _options.Topic);
+                }
+            }
+        }
+    }
+
+    /// <summary>The producer; another one when a file of the options has changed.</summary>
+    /// <exception cref="SinkException">There is none.</exception>
+    private KafkaConnection Connect()
+    {
+        if (_connection is not null && _time.GetElapsedTime(_filesAt) >= FilesPause)
+        {
+            _filesAt = _time.GetTimestamp();
+            if (_files.HaveChanged())
+            {
+                Replace(_connection);
+            }
+        }
+        try
+        {
+            return _connection ??= Open();
+        }
+        catch (Exception e) when (KafkaSettings.IsRefusal(e))
+        {
+            throw new SinkException($"the Kafka client cannot be made: {KafkaSettings.Explain(e)}; correct the files that the options of Kafka name", e);
+        }
+    }
+
+    /// <summary>Makes a producer of the files as they are now. If they cannot be used, the previous one is kept.</summary>
+    private void Replace(KafkaConnection previous)
+    {
+        try
+        {
+            _connection = Open();
+            previous.Dispose();
+            LogReplaced(_logger);
+        }
+        catch (Exception e) when (KafkaSettings.IsRefusal(e))
+        {
+            LogKept(_logger, KafkaSettings.Explain(e));
+        }
+    }
+
+    private KafkaConnection Open()
+    {
+        _files = new();
+        _filesAt = _time.GetTimestamp();
+        return new(KafkaSettings.CreateForProducer(_options, _files), _options.Topic, _delivery.Report, _log.Write, _log.Fail);
+    }
+
+    private void Disconnect()
+    {
+        _connection?.Dispose();
+        _connection = null;
+    }
+
+    /// <summary>Hands the client open records of a batch, and has them sent at once: the next ones come after these only.</summary>
+    /// <param name="from">The number of the first record.</param>
+    /// <param name="most">The most records.</param>
+    /// <returns>The number behind the last one.</returns>
+    private int Send(KafkaConnection connection, RecordBatch batch, int from, int most, CancellationToken cancellationToken)
+    {
+        _delivery.Open();
+        var number = 0;
+        var sent = 0;
+        foreach (var record in batch)
+        {
+            if (sent == most)
+            {
+                break;
+            }
+            if (number >= from && _delivery.IsOpen(number))
+            {
+                _delivery.Send();
+                Enqueue(connection, number, record, cancellationToken);
+                sent++;
+            }
+            number++;
+        }
+        _delivery.Close();
+        connection.Flush(FlushTime);
+        return number;
+    }
+
+    /// <summary>Waits while the client's queue is full.</summary>
+    private void Enqueue(KafkaConnection connection, int number, in ExportRecord record, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            switch (connection.Produce(number, record))
+            {
+                case ErrorCode.NoError:
+                    return;
+                case ErrorCode.Local_QueueFull:
+                    cancellationToken.ThrowIfCancellationRequested();
+                    connection.Flush(FlushTime);
+                    break;
+                // The client knows the record's own size.
+                case ErrorCode.MsgSizeTooLarge or ErrorCode.InvalidMsgSize:
+                    _delivery.Reject(number);
+                    _delivery.Fail(number, ErrorCode.MsgSizeTooLarge);
+                    return;
+                case var code:
+                    _delivery.Fail(number, code);
+                    return;
+            }
+        }
+    }
+
+    /// <summary>Notes the rejected records, when all others are acknowledged.</summary>
+    /// <exception cref="SinkException">Some are not.</exception>
+    private void Settle(KafkaConnection connection, RecordBatch batch)
+    {
+        if (_delivery.FirstProblem() is { } problem)
+        {
+            var last = connection.Problem;
+            if (connection.IsFatal)
+            {
+                Disconnect();
+                throw new SinkException($"the idempotent producer failed ({last ?? KafkaErrors.Describe(problem)}); another one sends the records again");
+            }
+            throw new SinkException(KafkaErrors.Explain(_log.CauseOf(problem), _options, last));
+        }
+        connection.ForgetProblem();
+        _log.Recover();
+        var number = 0;
+        foreach (var record in batch)
+        {
+            if (_delivery.IsRejected(number))
+            {
+                batch.Reject(record);
+                if (_rejections.Add(_delivery.CodeOf(number)))
+                {
+                    LogRejected(_logger, record.Line.Length, KafkaErrors.Describe(_delivery.CodeOf(number)), KafkaErrors.Remedy(_delivery.CodeOf(number)));
+                }
+            }
+            number++;
+        }
+    }
+
+    [LoggerMessage(530, LogLevel.Warning, "Kafka does not accept a record of {Bytes} bytes: {Reason}. It is counted as rejected, as are further ones. {Remedy}")]
+    private static partial void LogRejected(ILogger logger, int bytes, string reason, string remedy);
+
+    [LoggerMessage(533, LogLevel.Warning, "Kafka refuses sets of records of the topic {Topic} for their size or for one record; they are sent again in smaller sets, which is slow. Raise max.message.bytes of the topic, or lower batch.size by Kafka:Properties")]
+    private static partial void LogSeparating(ILogger logger, string topic);
+
+    [LoggerMessage(531, LogLevel.Information, "A file of the options of Kafka has changed; connecting to the brokers with its content")]
+    private static partial void LogReplaced(ILogger logger);
+
+    [LoggerMessage(532, LogLevel.Error, "A file of the options of Kafka has changed and cannot be used, keeping the previous content: {Reason}. Correct the file")]
+    private static partial void LogKept(ILogger logger, string reason);
+}

@@ -1,0 +1,272 @@
+using Confluent.Kafka;
+using Exporter.Export;
+using Exporter.Export.Kafka;
+using Exporter.Tests.Support;
+using Microsoft.Extensions.Time.Testing;
+
+namespace Exporter.Tests;
+
+public sealed class KafkaSinkTests : IDisposable
+{
+    private readonly FakeTimeProvider _time = new();
+    private readonly RecordingLogger<KafkaSink> _logger = new();
+    private readonly ExportedLines _lines = new(new FakeTimeProvider(), 16, ExportRing.BlockBytes, ("kafka", default));
+    private readonly string _directory = Directory.CreateTempSubdirectory("podnet-kafka-").FullName;
+    private readonly List<IDisposable> _open = [];
+
+    public void Dispose()
+    {
+        _open.Reverse();
+        _open.ForEach(open => open.Dispose());
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    [Fact]
+    public async Task Records_arrive_once_with_their_keys_and_a_key_keeps_its_order()
+    {
+        var brokers = Start(brokers: 3);
+        var sink = Open(brokers);
+        for (var i = 0; i < 3; i++)
+        {
+            _lines.Fill(100);
+            await WriteAllAsync(sink);
+        }
+
+        var records = brokers.Read(303);
+
+        Assert.Equal(Enumerable.Range(0, 300).Select(number => ($"key {number}", $"Flow {number} ")).ToHashSet(), records.Where(record => record.Key != "node-0").Select(record => (record.Key, record.Value)).ToHashSet());
+        var closing = records.Where(record => record.Key == "node-0").ToList();
+        Assert.Equal(["end 1 kafka 100", "end 2 kafka 100", "end 3 kafka 100"], closing.Select(record => record.Value[..15]));
+        Assert.Single(closing.Select(record => record.Partition).Distinct());
+        Assert.Equal(brokers.Partitions, records.Select(record => record.Partition).Distinct().Count());
+        Assert.All(records.GroupBy(record => record.Partition), partition =>
+        {
+            var numbers = partition.Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().ToList();
+            Assert.Equal(numbers.Order(), numbers);
+        });
+        Assert.Equal((300, 0, 0), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Lost, _lines[0].Counts.UnderWay));
+    }
+
+    [Fact]
+    public async Task A_request_that_timed_out_after_it_was_appended_is_sent_again_and_loses_nothing()
+    {
+        var brokers = Start(partitions: 1);
+        var sink = Open(brokers, "socket.timeout.ms=1000", "request.timeout.ms=500");
+        brokers.Delay(MockKafka.Produce, TimeSpan.FromSeconds(3));
+        _lines.Fill(10);
+
+        await WriteAllAsync(sink);
+
+        // The mock cluster does not know a repeat by its sequence, as brokers do.
+        var numbers = brokers.Read(21).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().ToList();
+        Assert.Equal(Enumerable.Range(0, 10), numbers.Distinct());
+        Assert.Equal((10, 0), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Lost));
+    }
+
+    [Fact]
+    public async Task A_record_that_is_larger_than_the_client_sends_is_rejected_alone()
+    {
+        var brokers = Start();
+        var sink = Open(brokers, "message.max.bytes=1000");
+        _lines.Begin();
+        _lines.Append(3);
+        _lines.Append(1, padding: 1500);
+        _lines.Append(3);
+        _lines.End();
+
+        await WriteAllAsync(sink);
+
+        Assert.Equal([0, 1, 2, 4, 5, 6], brokers.Read(7).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().Order());
+        Assert.Equal((6, 1), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Rejected));
+        Assert.Equal(1, _logger.CountOf("Kafka does not accept a record of 1508 bytes: Broker: Message size too large. It is counted as rejected"));
+    }
+
+    [Fact]
+    public async Task A_set_that_brokers_refuse_for_its_size_is_sent_record_by_record_and_one_is_rejected()
+    {
+        var brokers = Start(partitions: 1);
+        var sink = Open(brokers);
+        _lines.Fill(5);
+        await WriteAllAsync(sink);
+        _lines.Fill(5);
+        // The set, a smaller one of as many, and its first record alone.
+        brokers.Refuse(MockKafka.Produce, ErrorCode.MsgSizeTooLarge, ErrorCode.MsgSizeTooLarge, ErrorCode.MsgSizeTooLarge);
+
+        await WriteAllAsync(sink);
+
+        Assert.Equal([0, 1, 2, 3, 4, 6, 7, 8, 9], brokers.Read(11).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>());
+        Assert.Equal((9, 1), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Rejected));
+    }
+
+    [Fact]
+    public async Task After_a_fatal_error_another_producer_sends_the_records()
+    {
+        var brokers = Start();
+        brokers.Refuse(MockKafka.InitProducerId, ErrorCode.ClusterAuthorizationFailed);
+        var sink = Open(brokers);
+        _lines.Fill(5);
+        var batch = _lines[0].TryRead()!;
+
+        var failure = await Assert.ThrowsAsync<SinkException>(() => WriteAsync(sink, batch));
+        Assert.Contains("another one sends the records again", failure.Message, StringComparison.Ordinal);
+        batch.Restart();
+        await WriteAsync(sink, batch);
+        _lines[0].Settle(batch);
+        await WriteAllAsync(sink);
+
+        Assert.Equal(Enumerable.Range(0, 5), brokers.Read(6).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().Order());
+        Assert.Equal((5, 0), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Lost));
+    }
+
+    [Fact]
+    public async Task A_full_queue_is_waited_for()
+    {
+        var brokers = Start();
+        var sink = Open(brokers, "queue.buffering.max.messages=3");
+        _lines.Fill(50);
+
+        await WriteAllAsync(sink);
+
+        Assert.Equal(Enumerable.Range(0, 50), brokers.Read(51).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().Order());
+        Assert.Equal((50, 0), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Lost));
+    }
+
+    [Fact]
+    public async Task While_brokers_are_away_records_are_refused_with_the_reason_and_afterwards_those_that_are_open_are_sent()
+    {
+        var brokers = Start();
+        var sink = Open(brokers, "message.timeout.ms=1000", "reconnect.backoff.max.ms=200");
+        _lines.Fill(5);
+        await WriteAllAsync(sink);
+        brokers.SetAway(true);
+        _lines.Fill(5);
+        var batch = _lines[0].TryRead()!;
+
+        var failure = await Assert.ThrowsAsync<SinkException>(() => WriteAsync(sink, batch));
+        Assert.StartsWith("the brokers do not acknowledge; look whether they run", failure.Message, StringComparison.Ordinal);
+        Assert.Equal(5, _lines[0].Counts.UnderWay);
+        Assert.NotEqual(0, _logger.CountOf("The Kafka client has trouble with the brokers: "));
+
+        brokers.SetAway(false);
+        await RepeatAsync(sink, batch);
+
+        Assert.Equal(Enumerable.Range(0, 10), brokers.Read(12).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().Distinct().Order());
+        Assert.Equal((10, 0), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Lost));
+    }
+
+    [Theory]
+    [InlineData(ErrorCode.TopicAuthorizationFailed, "the user may not write to the topic podnet.flows; give it the rights Write and Describe")]
+    [InlineData(ErrorCode.PolicyViolation, "the brokers refuse them (Broker: Policy violation)")]
+    public async Task A_refusal_says_what_to_do_and_the_records_are_sent_again(ErrorCode error, string text)
+    {
+        var brokers = Start(partitions: 1);
+        var sink = Open(brokers);
+        brokers.Refuse(MockKafka.Produce, error);
+        _lines.Fill(5);
+        var batch = _lines[0].TryRead()!;
+
+        var failure = await Assert.ThrowsAsync<SinkException>(() => WriteAsync(sink, batch));
+        Assert.StartsWith(text, failure.Message, StringComparison.Ordinal);
+        await RepeatAsync(sink, batch);
+
+        Assert.Equal(Enumerable.Range(0, 5), brokers.Read(6).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>());
+        Assert.Equal((5, 0), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Lost));
+    }
+
+    [Fact]
+    public async Task A_changed_file_makes_another_producer_and_one_that_cannot_be_read_does_not()
+    {
+        var brokers = Start();
+        var file = Path.Combine(_directory, "ca.pem");
+        await File.WriteAllTextAsync(file, "one", TestContext.Current.CancellationToken);
+        // Without TLS the client does not look at the certificates.
+        var sink = Open(OptionsOf(brokers) with { CaFile = file });
+        _lines.Fill(1);
+        await WriteAllAsync(sink);
+
+        await File.WriteAllTextAsync(file, "two", TestContext.Current.CancellationToken);
+        _lines.Fill(1);
+        await WriteAllAsync(sink);
+        Assert.Equal(0, _logger.CountOf("A file of the options of Kafka has changed"));
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _lines.Fill(1);
+        await WriteAllAsync(sink);
+        Assert.Equal(1, _logger.CountOf("A file of the options of Kafka has changed; connecting"));
+
+        File.Delete(file);
+        for (var i = 0; i < 2; i++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            _lines.Fill(1);
+            await WriteAllAsync(sink);
+        }
+        Assert.Equal(1, _logger.CountOf("A file of the options of Kafka has changed and cannot be used, keeping the previous content: there is no file"));
+        Assert.Equal(Enumerable.Range(0, 5), brokers.Read(10).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().Order());
+    }
+
+    [Fact]
+    public async Task The_end_does_not_wait_for_brokers_that_are_away()
+    {
+        var brokers = Start();
+        brokers.SetAway(true);
+        var sink = Open(brokers);
+        _lines.Fill(5);
+        using var end = new CancellationTokenSource();
+
+        var write = sink.WriteAsync(_lines[0].TryRead()!, end.Token).AsTask();
+        await end.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => write.WaitAsync(Silence.Limit));
+    }
+
+    private MockKafka Start(int brokers = 1, int partitions = 4)
+    {
+        var cluster = new MockKafka(brokers, partitions);
+        _open.Add(cluster);
+        return cluster;
+    }
+
+    private KafkaSink Open(MockKafka brokers, params string[] properties) => Open(OptionsOf(brokers, properties));
+
+    private KafkaSink Open(KafkaOptions options)
+    {
+        var sink = new KafkaSink(options, _time, _logger);
+        _open.Add(sink);
+        return sink;
+    }
+
+    private static KafkaOptions OptionsOf(MockKafka brokers, params string[] properties) =>
+        new(brokers.Brokers, MockKafka.Topic, KafkaCompression.Lz4, KafkaSecurity.Plaintext, "SCRAM-SHA-512", "", "", "", "", "", properties);
+
+    private async Task WriteAllAsync(KafkaSink sink)
+    {
+        while (_lines[0].TryRead() is { } batch)
+        {
+            await WriteAsync(sink, batch);
+            _lines[0].Settle(batch);
+        }
+    }
+
+    /// <summary>As a cursor does after a failure.</summary>
+    private async Task RepeatAsync(KafkaSink sink, RecordBatch batch)
+    {
+        while (true)
+        {
+            batch.Restart();
+            try
+            {
+                await WriteAsync(sink, batch);
+                break;
+            }
+            catch (SinkException)
+            {
+                // The client takes a while to ask for the topic again.
+                await Task.Delay(TimeSpan.FromMilliseconds(50), TestContext.Current.CancellationToken);
+            }
+        }
+        _lines[0].Settle(batch);
+        await WriteAllAsync(sink);
+    }
+
+    private static Task WriteAsync(KafkaSink sink, RecordBatch batch) => sink.WriteAsync(batch, TestContext.Current.CancellationToken).AsTask().WaitAsync(Silence.Limit);
+}
