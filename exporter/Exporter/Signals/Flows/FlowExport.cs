@@ -1,6 +1,7 @@
 using System.Buffers;
 using Exporter.Export;
 using Exporter.Export.Elasticsearch;
+using Exporter.Export.Kafka;
 using Exporter.Records;
 using Exporter.State;
 
@@ -115,6 +116,12 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
             var elasticsearch = new ElasticsearchSink(options.Elasticsearch, new(context.Metrics), context.Time, context.Logging.CreateLogger<ElasticsearchSink>());
             _sinks.Add(elasticsearch);
             return elasticsearch;
+        }
+        if (name == KafkaOptions.SinkName)
+        {
+            var kafka = new KafkaSink(options.Kafka, context.Time, context.Logging.CreateLogger<KafkaSink>());
+            _sinks.Add(kafka);
+            return kafka;
         }
         var file = new FileSink(options.File, context.Logging.CreateLogger<FileSink>());
         _sinks.Add(file);

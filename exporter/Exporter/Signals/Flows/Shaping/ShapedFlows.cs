@@ -1,6 +1,7 @@
 using Exporter.Accounts;
 using Exporter.Edges;
 using Exporter.Export;
+using Exporter.Export.Kafka;
 using Exporter.Options;
 
 namespace Exporter.Signals.Flows.Shaping;
@@ -13,6 +14,11 @@ internal static class ShapedFlows
         var edges = EdgeOptions.Read(reader);
         var flows = FlowOptions.Read(reader, edges);
         var shaping = ShapingOptions.Read(reader, flows.Classes);
-        return new FlowSignal(flows, ExportOptions.Read(reader), edges, () => new FlowShaper(shaping, flows.Interval));
+        var export = ExportOptions.Read(reader);
+        if (export.Sinks.Contains(KafkaOptions.SinkName))
+        {
+            KafkaSettings.Check(export.Kafka, reader);
+        }
+        return new FlowSignal(flows, export, edges, () => new FlowShaper(shaping, flows.Interval));
     }
 }
