@@ -20,6 +20,8 @@ internal static class FlowsCommand
         {
             case ["verify", .. var arguments]:
                 return await FlowsVerifyCommand.RunAsync(arguments, output, errors, handler: null, CancellationToken.None);
+            case ["install", .. var arguments] when FlowsInstallKafka.IsMeant(arguments):
+                return await FlowsInstallKafka.RunAsync(arguments, output, errors);
             case ["install", .. var arguments]:
                 return await FlowsInstallCommand.RunAsync(arguments, output, errors, CancellationToken.None);
             case ["schema", .. var arguments]:

@@ -27,6 +27,10 @@ internal static class FlowsHelp
 
 
             """);
+        Write(text, "podnet-exporter flows install --to=kafka", "Makes topics for the records and for the jobs' results; it can be run again at any time.", FlowsInstallKafka.Arguments);
+        text.AppendLine();
+        Write(text, "podnet-exporter flows install", "Puts index templates and lifecycles for records into Elasticsearch or OpenSearch; it can be run again at any time.", FlowsInstallCommand.Arguments);
+        text.AppendLine();
         Write(text, "podnet-exporter flows schema", "Prints the fields of records: their types, units, values and meanings.", FlowsSchemaCommand.Arguments);
         return text.ToString().TrimEnd();
     }

@@ -21,6 +21,8 @@ internal static class HelpText
                                       prints the records of flows of a running exporter's last interval
             podnet-exporter flows verify --from=FILE [--metrics=URL]
                                       checks that files of records are complete and add up; 'podnet-exporter flows --help' lists all arguments
+            podnet-exporter flows install --to=kafka --brokers=HOST:PORT [--dry-run]
+                                      makes the topics of records and of the jobs' results
             podnet-exporter flows install --to=elasticsearch|opensearch --url=URL [--dry-run]
                                       puts index templates and lifecycles for records into Elasticsearch or OpenSearch
             podnet-exporter flows schema [--for=json-schema|fields|ENGINE]

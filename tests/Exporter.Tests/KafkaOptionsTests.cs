@@ -1,0 +1,146 @@
+using Exporter.Commands;
+using Exporter.Export;
+using Exporter.Export.Kafka;
+using Exporter.Health;
+using Exporter.Tests.Support;
+
+namespace Exporter.Tests;
+
+public sealed class KafkaOptionsTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("podnet-kafka-").FullName;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public void Without_other_settings_records_are_produced_once_acknowledged_by_all_replicas_and_held_in_8_MiB()
+    {
+        var settings = KafkaSettings.CreateForProducer(Read(("Kafka:Brokers", "a:9092, b:9092")), new FileWatch());
+
+        Assert.Equal("a:9092,b:9092", settings["bootstrap.servers"]);
+        Assert.Equal(("true", "all", "plaintext"), (settings["enable.idempotence"], settings["acks"], settings["security.protocol"]));
+        Assert.Equal(("lz4", "20", "8192"), (settings["compression.codec"], settings["linger.ms"], settings["queue.buffering.max.kbytes"]));
+        Assert.Equal(("60000", "murmur2_random"), (settings["message.timeout.ms"], settings["partitioner"]));
+    }
+
+    [Fact]
+    public void Properties_take_the_place_of_defaults() =>
+        Assert.Equal("5", KafkaSettings.CreateForProducer(Read(("Kafka:Brokers", "a:1"), ("Kafka:Properties", "linger.ms = 5; socket.keepalive.enable=true")), new FileWatch())["linger.ms"]);
+
+    [Fact]
+    public void User_and_password_come_from_files_without_the_ends_of_their_lines()
+    {
+        var settings = KafkaSettings.CreateForProducer(
+            Read(("Kafka:Brokers", "a:1"), ("Kafka:Security", "sasl-plaintext"), ("Kafka:SaslMechanism", "plain"), ("Kafka:UserFile", Write("user", "exporter\n")), ("Kafka:PasswordFile", Write("password", "s3 cret\r\n"))),
+            new FileWatch());
+
+        Assert.Equal(("sasl_plaintext", "PLAIN", "exporter", "s3 cret"), (settings["security.protocol"], settings["sasl.mechanisms"], settings["sasl.username"], settings["sasl.password"]));
+    }
+
+    [Theory]
+    [InlineData("Kafka:Brokers", "kafka", "has 'kafka', which is not HOST:PORT; write kafka-0.example:9092, IPv6 in brackets")]
+    [InlineData("Kafka:Brokers", "a:1,b:70000", "has 'b:70000', which is not HOST:PORT; write kafka-0.example:9092, IPv6 in brackets")]
+    [InlineData("Kafka:Topic", "a b", "is not the name of a topic; it has 1 to 249 letters, digits, '.', '_' and '-', like podnet.flows")]
+    [InlineData("Kafka:Compression", "brotli", "is not one of none, gzip, snappy, lz4, zstd")]
+    [InlineData("Kafka:SaslMechanism", "GSSAPI", "is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER")]
+    [InlineData("Kafka:Security", "sasl-tls", "is with SASL; set Kafka:UserFile and Kafka:PasswordFile too")]
+    public void An_error_says_what_is_wrong_and_what_can_be_written(string key, string text, string error)
+    {
+        var reader = TestOptions.Reader((key, text));
+        KafkaOptions.Read(reader);
+
+        Assert.Equal($"{key}: '{text}' {error}.", Assert.Single(reader.Errors));
+    }
+
+    [Fact]
+    public void Without_brokers_the_sink_is_refused() =>
+        Assert.Equal(["Kafka:Brokers: is not set, and Export:Sinks has kafka; write kafka-0.example:9092."], ErrorsOf());
+
+    [Fact]
+    public void All_errors_are_found_at_once_and_no_value_of_a_property_is_repeated()
+    {
+        var missing = Path.Combine(_directory, "missing");
+
+        var errors = ErrorsOf(("Kafka:Security", "tls"), ("Kafka:CaFile", missing), ("Kafka:Properties", "sasl.password=s3cret;linger.ms"));
+
+        Assert.Equal(
+            [
+                "Kafka:Brokers: is not set, and Export:Sinks has kafka; write kafka-0.example:9092.",
+                "Kafka:Properties: sasl.password is set by Kafka:PasswordFile; use that option.",
+                "Kafka:Properties: part 2 is not name=value; write linger.ms=50;acks=all.",
+                $"Kafka:CaFile: '{missing}' cannot be read: there is no file '{missing}'.",
+            ],
+            errors);
+    }
+
+    [Theory]
+    [InlineData("no.such.property=1", "No such configuration property: \"no.such.property\"")]
+    [InlineData("socket.timeout.ms=soon", "socket.timeout.ms")]
+    [InlineData("acks=1", "acks")]
+    public void A_property_that_the_client_does_not_take_is_refused_with_its_reason(string properties, string reason)
+    {
+        var error = Assert.Single(ErrorsOf(("Kafka:Brokers", "a:9092"), ("Kafka:Properties", properties)));
+
+        Assert.StartsWith("Kafka:Properties: the Kafka client does not take its settings: ", error, StringComparison.Ordinal);
+        Assert.Contains(reason, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_file_that_is_no_certificate_is_refused()
+    {
+        var error = Assert.Single(ErrorsOf(("Kafka:Brokers", "a:9092"), ("Kafka:Security", "tls"), ("Kafka:CaFile", Write("ca.pem", "nonsense"))));
+
+        Assert.Contains("ssl.ca.location", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Without_the_sink_the_options_are_not_checked_with_the_client() => Assert.Empty(TestOptions.ErrorsOf(("Kafka:Properties", "no.such.property=1")));
+
+    [Fact]
+    public async Task A_dry_run_prints_the_topics_and_asks_no_broker()
+    {
+        var (code, output, errors) = await InstallAsync("--to=kafka", "--dry-run", "--retention=2");
+
+        Assert.Equal((0, ""), (code, errors));
+        Assert.Equal(
+            ["podnet.flows", "podnet.detections", "podnet.matrix"],
+            output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(": 12 partitions, replicas as the brokers' default, message.timestamp.type=LogAppendTime, retention.ms=172800000")[0]));
+    }
+
+    [Fact]
+    public async Task Errors_of_the_installation_are_under_the_names_of_its_arguments()
+    {
+        var (code, output, errors) = await InstallAsync("--to", "kafka", "--partitions=0", "--security=sasl", "--flows=a/b");
+
+        Assert.Equal((2, ""), (code, output));
+        Assert.Contains("--partitions: '0' is not a whole number from 1 to 10000.", errors, StringComparison.Ordinal);
+        Assert.Contains("--security: 'sasl' is not one of plaintext, tls, sasl-plaintext, sasl-tls.", errors, StringComparison.Ordinal);
+        Assert.Contains("--flows: 'a/b' is not the name of a topic", errors, StringComparison.Ordinal);
+        Assert.Contains("--brokers: is not set", errors, StringComparison.Ordinal);
+    }
+
+    private static async Task<(int Code, string Output, string Errors)> InstallAsync(params string[] arguments)
+    {
+        using var output = new StringWriter();
+        using var errors = new StringWriter();
+        return (await FlowsCommand.RunAsync(["install", .. arguments], output, errors), output.ToString(), errors.ToString());
+    }
+
+    private string Write(string name, string text)
+    {
+        var path = Path.Combine(_directory, name);
+        File.WriteAllText(path, text);
+        return path;
+    }
+
+    private static KafkaOptions Read(params (string Key, string? Value)[] settings)
+    {
+        var reader = TestOptions.Reader(settings);
+        var options = KafkaOptions.Read(reader);
+        KafkaSettings.Check(options, reader);
+        Assert.Empty(reader.Errors);
+        return options;
+    }
+
+    private static IReadOnlyList<string> ErrorsOf(params (string Key, string? Value)[] settings) => TestOptions.ErrorsOf([("Export:Sinks", "kafka"), .. settings]);
+}
