@@ -134,13 +134,6 @@ public sealed class ElasticsearchInstallTests : IAsyncDisposable
             field => Assert.Contains(engine == "clickhouse" ? $"  {field.Path.TrimStart('@').Replace('.', '_')} " : isMapping ? $"\"{field.Path.Split('.')[^1]}\": {{" : $"`{field.Path.Split('.')[^1]}`", text, StringComparison.Ordinal));
     }
 
-    [Fact]
-    public void A_schema_for_an_unknown_engine_is_an_error_that_names_the_known_ones()
-    {
-        Assert.Equal(2, FlowsSchemaCommand.Run(["--for=cobol"], _output, _errors));
-        Assert.Equal("--for: 'cobol' is not one of elasticsearch, opensearch, clickhouse, flink, spark.\n", _errors.ToString());
-    }
-
     private static JsonNode Template(bool isOpenSearch = false) => JsonNode.Parse(IndexTemplate.OfRecords("podnet-flow").Write(isOpenSearch))!;
 
     private static JsonNode? MappingOf(JsonNode template, string path)

@@ -111,7 +111,12 @@ public sealed class ExportCursorTests : IAsyncDisposable
         }
         Assert.Contains("podnet_exporter_sink_up{sink=\"a\"} 0\n", await ScrapedText.WriteAsync(_registry), StringComparison.Ordinal);
         Assert.Contains("podnet_exporter_sink_up{sink=\"b\"} 1\n", await ScrapedText.WriteAsync(_registry), StringComparison.Ordinal);
-        Assert.Empty(_health.Stuck());
+        // The clock is far ahead of a loop that has not had its turn yet.
+        while (_health.Stuck().Count > 0)
+        {
+            TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
 
         taken.SetResult();
         await _a.NextLinesAsync(2);

@@ -39,8 +39,8 @@ public sealed class FlowsSchemaTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--for: 'avro' is not a form of the schema; the forms are json-schema, fields.", "--for=avro")]
-    [InlineData("--for: has no value. Write --for=json-schema|fields.", "--for")]
+    [InlineData("--for: 'avro' is not a form of the schema; the forms are json-schema, fields, elasticsearch, opensearch, clickhouse, flink, spark.", "--for=avro")]
+    [InlineData("--for: has no value. Write --for=json-schema|fields|elasticsearch|opensearch|clickhouse|flink|spark.", "--for")]
     [InlineData("--four: 'flows schema' has no such argument. It has --for.", "--four=fields")]
     public async Task A_wrong_argument_is_named_with_what_to_write(string error, params string[] arguments)
     {
