@@ -40,7 +40,7 @@ public sealed class FlowBadDayTests
     }
 
     [Fact]
-    public async Task On_a_disk_that_stays_full_the_oldest_records_are_lost_and_counted_and_no_line_is_torn()
+    public async Task On_a_disk_that_stays_full_the_records_become_fewer_and_add_up_still()
     {
         using var disk = new SmallDisk(megabytes: 32);
         using var node = new FlowNode(disk.Folder, "--Flows:Interval=00:00:00.3", "--Export:MaxMemory=8MiB");
@@ -49,14 +49,36 @@ public sealed class FlowBadDayTests
         await node.SettleAsync();
 
         disk.Fill();
-        for (MetricSamples samples; (samples = await exporter.ScrapeAsync()).Sum("podnet_exporter_flow_records_lost_total", "reason=\"backpressure\"") == 0;)
+        for (MetricSamples samples; (samples = await exporter.ScrapeAsync())["podnet_exporter_flow_unrecorded_packets_total{reason=\"backpressure\"}"] == 0;)
         {
             SendTuples(pod, 3000);
             var records = samples.Sum("podnet_exporter_flow_records_total");
             await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_exporter_flow_records_total") > records);
         }
         disk.Free();
+
+        await node.AssertExactAsync(exporter, pod);
+        Assert.Equal(0, exporter.Terminate());
+        node.Records.Read();
+        node.Records.AssertComplete();
+        Assert.Contains(node.Records.Rests, rest => rest.Text("rest.reason") == "backpressure");
+    }
+
+    [Fact]
+    public async Task Of_an_interval_that_memory_has_no_room_for_the_oldest_records_are_lost_and_counted_and_no_line_is_torn()
+    {
+        using var disk = new SmallDisk(megabytes: 64);
+        using var node = new FlowNode(disk.Folder, "--Flows:Interval=00:00:02", "--Flows:MaxFlows=131072", "--Flows:MaxRecordsPerSecond=1000000", "--Export:MaxMemory=8MiB");
+        using var exporter = await node.StartAsync();
+        using var pod = await exporter.AddPodAsync();
+        await node.SettleAsync();
+
+        disk.Fill();
+        SendTuples(pod, 30_000);
+        await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_exporter_flow_records_lost_total", "reason=\"backpressure\"") > 0);
+        disk.Free();
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_sink_up{sink=\"file\"}"] == 1);
+        await node.SettleAsync();
         Assert.Equal(0, exporter.Terminate());
 
         node.Records.Read();
@@ -68,7 +90,7 @@ public sealed class FlowBadDayTests
         Assert.Equal(arrived, last.Number("interval.acknowledged"));
         Assert.Equal(last.Number("interval.issued"), arrived + last.Number("interval.lost"));
         Assert.True(last.Number("interval.lost") > 0);
-        // What is missing is missing in whole intervals and at their beginnings: each that has its end says how many there were.
+        // The end of an interval says how many records it had, the lost ones among them.
         Assert.All(node.Records.Lines.GroupBy(line => line.Interval), interval => Assert.Equal(interval.Count(), interval.Select(line => line.Sequence).Distinct().Count()));
     }
 
