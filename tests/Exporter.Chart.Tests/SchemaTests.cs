@@ -137,7 +137,7 @@ public sealed class SchemaTests
             checkedOptions++;
         }
         // What is left are durations, lists and texts, which have tests of their own.
-        Assert.Equal(ProgramOptions().Count(option => Regex.IsMatch(option.Values, "^(true, false|[0-9]+ to [0-9]+|[a-z-]+(, [a-z-]+)+)$")), checkedOptions);
+        Assert.Equal(ProgramOptions().Count(option => Regex.IsMatch(option.Values, "^(true, false|[0-9]+ to [0-9]+|[A-Za-z0-9-]+(, [A-Za-z0-9-]+)+)$")), checkedOptions);
     }
 
     [Fact]
