@@ -99,7 +99,7 @@ kernel_rings=()
 if ((EUID != 0)); then
 	skip "kernel" "needs root: it makes network namespaces and loads BPF programs"
 else
-	others=(FilterOwner FlowBadDay FlowExactness FlowKill Image Kubernetes Lifecycle Monitoring OptionChange PinDirectory Prometheus Recording RemovedPins SharedFileSystem Unpin Uplink)
+	others=(FilterOwner Image Kubernetes Lifecycle Monitoring OptionChange PinDirectory Prometheus Recording RemovedPins SharedFileSystem Unpin Uplink)
 	kernel_rings=("kernel, first half" "kernel, second half")
 	first=() second=()
 	for class in "${others[@]}"; do
