@@ -9,11 +9,15 @@ public sealed class KernelJiffies : IDisposable
     /// <summary>After this time each rate differs from the next by more than ten ticks.</summary>
     private static readonly TimeSpan LeastTime = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>How far from a rate a measurement may be, as a part of it, to be that rate for good: it never changes.</summary>
+    private const double MostOff = 0.06;
+
     private readonly BpfObject _object;
     private readonly BpfProgram _program;
     private readonly TimeProvider _time;
-    private readonly uint _start;
-    private readonly long _startedAt;
+    private uint _start;
+    private long _startedAt;
+    private int? _rate;
 
     private KernelJiffies(BpfObject loaded, TimeProvider time)
     {
@@ -24,12 +28,21 @@ public sealed class KernelJiffies : IDisposable
     /// <summary>Ticks a second. Asked for at once, it is known after a quarter of a second, which the caller waits.</summary>
     public int ReadRate()
     {
+        if (_rate is { } known)
+        {
+            return known;
+        }
         if (_time.GetElapsedTime(_startedAt) is var elapsed && elapsed < LeastTime)
         {
             Thread.Sleep(LeastTime - elapsed);
         }
-        var rate = (Read() - _start) / _time.GetElapsedTime(_startedAt).TotalSeconds;
-        return Rates.MinBy(known => Math.Abs(known - rate));
+        var now = Read();
+        var measured = (now - _start) / _time.GetElapsedTime(_startedAt).TotalSeconds;
+        var nearest = Rates.MinBy(rate => Math.Abs(rate - measured));
+        // A process that is stopped between the two readings measures too little, and measures again.
+        _rate = Math.Abs(nearest - measured) < nearest * MostOff ? nearest : null;
+        (_startedAt, _start) = _rate is null ? (_time.GetTimestamp(), now) : (_startedAt, _start);
+        return nearest;
     }
 
     /// <exception cref="BpfException">The kernel refused the program.</exception>

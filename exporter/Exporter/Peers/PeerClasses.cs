@@ -24,6 +24,9 @@ internal sealed class PeerClasses
     /// <summary>The class of each range.</summary>
     private readonly string[] _classes;
 
+    /// <summary>All ranges with their classes: two of the same text find the same.</summary>
+    internal string Text => string.Join(';', _starts.Zip(_classes, (start, name) => $"{start:x}={name}"));
+
     /// <param name="prefixes">Networks without bits behind the prefix, each once.</param>
     internal PeerClasses(IReadOnlyCollection<(AddressPrefix Prefix, string Class)> prefixes)
     {

@@ -10,7 +10,7 @@ internal sealed class DrainRounds(IReadOnlyList<SignalDrain> drains)
     /// <summary>The drains that have begun until now.</summary>
     internal DrainMark Now => new([.. drains.Select(drain => drain.Started)]);
 
-    /// <summary>Whether later drains of every signal have ended: nothing that was counted before the mark is on its way.</summary>
+    /// <summary>Whether later drains of every signal have ended: nothing that was counted before the mark is on its way, or would be read again by another process.</summary>
     internal bool HasPassed(DrainMark mark) => HasPassed(mark, byInterface: false);
 
     /// <summary>The same of the signals that count by interface: nothing is in their maps that was counted before the mark.</summary>
@@ -45,7 +45,7 @@ internal sealed class DrainRounds(IReadOnlyList<SignalDrain> drains)
     {
         for (var i = 0; i < drains.Count; i++)
         {
-            if ((drains[i].IsByInterface || !byInterface) && drains[i].Completed <= mark[i])
+            if ((drains[i].IsByInterface || !byInterface) && drains[i].Completed <= mark[i] + (drains[i].KeepsRows && !byInterface ? 1 : 0))
             {
                 return false;
             }

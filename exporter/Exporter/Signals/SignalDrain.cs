@@ -11,6 +11,7 @@ internal abstract class SignalDrain(RowFields fields)
     private long _started;
     private long _completed;
     private bool _isUnfinished;
+    private int _waiting;
 
     /// <summary>Drains come from a drain loop, and for signals by interface also from the reconciler.</summary>
     private readonly Lock _lock = new();
@@ -26,6 +27,9 @@ internal abstract class SignalDrain(RowFields fields)
 
     /// <summary>A sentence about all that the session has counted, for the log; null: none.</summary>
     internal virtual string? Summary => null;
+
+    /// <summary>Whether its rows stay in the kernel for one more drain, for the next process: until then they have to find their owners.</summary>
+    internal virtual bool KeepsRows => false;
 
     /// <summary>A loop of the signal's own, from the session's start to its end; null: it has none.</summary>
     internal virtual BackgroundService? Loop => null;
@@ -44,14 +48,19 @@ internal abstract class SignalDrain(RowFields fields)
     /// <summary>The number of the last drain that has ended well.</summary>
     internal long Completed => Volatile.Read(ref _completed);
 
+    /// <summary>Whether another drain waits for the one that runs.</summary>
+    private protected bool IsAwaited => Volatile.Read(ref _waiting) > 0;
+
     /// <summary>Reads, commits and releases.</summary>
     /// <exception cref="BpfException">
     /// Rows could not be read, or not be released. Rows that were read are committed; the others stay in the kernel for the next drain.
     /// </exception>
     internal void Drain()
     {
+        Interlocked.Increment(ref _waiting);
         lock (_lock)
         {
+            Interlocked.Decrement(ref _waiting);
             if (!_isUnfinished)
             {
                 Volatile.Write(ref _started, _started + 1);

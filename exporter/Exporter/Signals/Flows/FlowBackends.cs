@@ -30,6 +30,8 @@ internal sealed class FlowBackends(int perSecond, int room, ConntrackClient conn
         }
         else
         {
+            // Another connection may have another backend, or its question may not be answered.
+            _known.Remove(key);
             _wanted.Add((key, owner.Generation));
         }
     }

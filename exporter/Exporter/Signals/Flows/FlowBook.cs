@@ -15,6 +15,9 @@ internal sealed class FlowBook
 {
     private const ulong NodeRecord = 1;
 
+    /// <summary>In the place of a map's id: no map has it.</summary>
+    private const ulong Released = uint.MaxValue;
+
     /// <summary>Numbers of sinks' records have this bit.</summary>
     private const ulong SinkBit = 1ul << 63;
 
@@ -78,6 +81,19 @@ internal sealed class FlowBook
         Span<ulong> row = stackalloc ulong[Fields.Count];
         row.Clear();
         header.Write(row);
+        _node.Add(Fields, row);
+    }
+
+    /// <summary>The next commit has that the last interval cannot be written again: its map is about to be emptied.</summary>
+    internal void Close()
+    {
+        if (Interval == 0 || _repeatable is not null)
+        {
+            return;
+        }
+        Span<ulong> row = stackalloc ulong[Fields.Count];
+        row.Clear();
+        row[Index.Map] = Released;
         _node.Add(Fields, row);
     }
 

@@ -174,6 +174,20 @@ internal struct FlowRest
     public uint Reserved;
     public ulong Reserved2;
 
+    /// <summary>Packets of all reasons.</summary>
+    public readonly ulong Packets
+    {
+        get
+        {
+            var packets = 0ul;
+            foreach (var count in (ReadOnlySpan<FlowCount>)Unrecorded)
+            {
+                packets += count.Packets;
+            }
+            return packets;
+        }
+    }
+
     /// <summary>A row of the map is a flow's or an interface's, by its key.</summary>
     public static FlowRest Of(in FlowValue value) => RowFields.ValueOf<FlowRest>(RowFields.RowOf(value));
 

@@ -55,12 +55,14 @@ internal sealed class FlowDrain : SignalDrain
 
     internal override bool HasOwnLoop => true;
 
+    internal override bool KeepsRows => true;
+
     internal override BackgroundService Loop { get; }
 
     internal override BackgroundService Output => _export;
 
     /// <summary>Whether the interval is over, or the map nearly full: nothing waits for a sink then.</summary>
-    internal bool IsDue => _isStopping || _context.Time.GetElapsedTime(Volatile.Read(ref _drainedAt)) >= Interval || FlowLoop.IsNearlyFull(_loaded);
+    internal bool IsDue => _isStopping || IsAwaited || _context.Time.GetElapsedTime(Volatile.Read(ref _drainedAt)) >= Interval || FlowLoop.IsNearlyFull(_loaded);
 
     /// <summary>Has the drain wait for no sink any more.</summary>
     internal void Hurry() => _isStopping = true;
@@ -87,6 +89,13 @@ internal sealed class FlowDrain : SignalDrain
 
     private protected override void DrainRows()
     {
+        // Before the rows of the last interval are gone: from now on its records are in the ring alone.
+        lock (_context.Ledger.Lock)
+        {
+            _export.Save();
+            _book.Close();
+            _context.Ledger.Commit();
+        }
         ReleaseKept();
         var flows = _loaded.Flows!;
         for (var isLast = false; !isLast;)
@@ -94,18 +103,16 @@ internal sealed class FlowDrain : SignalDrain
             _loaded.Limits.Interfaces = _context.Pods.Current.Count;
             var rows = flows.Read(out var read);
             isLast = read.IsLast;
-            if (TakeUp(rows, read))
+            var hasRecords = TakeUp(rows, read, MakeHeader(read.Map!.Value.Map));
+            flows.Keep();
+            _isKept = isLast;
+            if (hasRecords)
             {
                 Volatile.Write(ref _drainedAt, _context.Time.GetTimestamp());
                 _backends.Ask(_interval.Context.End - _interval.Context.Start);
                 _writer?.Write(_interval, rows);
             }
-            if (isLast)
-            {
-                flows.Keep();
-                _isKept = true;
-            }
-            else
+            if (!isLast)
             {
                 flows.Release();
             }
@@ -115,20 +122,20 @@ internal sealed class FlowDrain : SignalDrain
     }
 
     /// <summary>Takes the rows into the table and the interval, and commits. Returns whether they have records to be written.</summary>
-    private bool TakeUp(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows, in RowsRead read)
+    private bool TakeUp(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows, in RowsRead read, FlowHeader header)
     {
-        var map = read.Map!.Value;
         lock (_context.Ledger.Lock)
         {
-            var header = MakeHeader(map.Map);
             if (read.IsCommitted)
             {
-                if (_book.FindRepeat(map.Map, header.Digest, out var isChanged) is not { } repeated)
+                var repeated = _book.FindRepeat(header.Map, header.Digest, out var isChanged);
+                if (repeated is null || read.IsPrevious)
                 {
-                    _export.LoseChanged(isChanged ? rows.Length : 0);
+                    // Of another layout the same records cannot be made.
+                    _export.LoseChanged(isChanged || repeated is not null ? rows.Length : 0);
                     return false;
                 }
-                header = repeated;
+                header = repeated.Value;
             }
             else
             {
@@ -146,7 +153,7 @@ internal sealed class FlowDrain : SignalDrain
                 _edges?.Flush();
             }
             _export.Save();
-            _context.Ledger.Commit([map]);
+            _context.Ledger.Commit([read.Map!.Value]);
             _table.End();
             _steadyAt = header.Steady.ReadAt;
         }
@@ -170,6 +177,8 @@ internal sealed class FlowDrain : SignalDrain
             var (key, value) = rows[i];
             if (key == FlowKey.OfMap)
             {
+                // Interfaces that had no room for a row of their own.
+                _metrics.CountUnowned(FlowRest.Of(value).Packets);
                 continue;
             }
             if (!owners.TryGetValue(key.Ifindex, out var owner))

@@ -17,6 +17,7 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     private readonly RecordObserver _observer;
     private readonly List<ExportCursor> _cursors = [];
     private readonly List<IDisposable> _sinks = [];
+    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Dictionary<string, (RecordWriter Writer, IntervalRecord Record)> _closing;
 
     /// <param name="fields">Those that flow and rest records have.</param>
@@ -103,7 +104,16 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         }
     }
 
-    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.CompletedTask;
+    /// <summary>Fails when a cursor fails.</summary>
+    protected override Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        foreach (var cursor in _cursors)
+        {
+            _ = cursor.ExecuteTask!.ContinueWith(
+                task => _failed.TrySetException(task.Exception!.InnerExceptions), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        }
+        return _failed.Task.WaitAsync(stoppingToken);
+    }
 
     private IRecordSink Open(string name, ExportOptions options, SessionContext context)
     {

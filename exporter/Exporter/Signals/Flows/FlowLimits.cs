@@ -5,13 +5,14 @@ namespace Exporter.Signals.Flows;
 /// <summary>How many flows there may be between two swaps, of the map and of each interface. The programs obey the map's own row.</summary>
 internal sealed class FlowLimits(FlowOptions options, int maxInterfaces)
 {
-    private int _interfaces = 1;
+    /// <summary>As long as no interface is known, as after the start: there will be some.</summary>
+    private int _interfaces = 16;
 
     /// <summary>How many interfaces share the map now. Takes effect with the next swap.</summary>
     internal int Interfaces
     {
         get => Volatile.Read(ref _interfaces);
-        set => Volatile.Write(ref _interfaces, Math.Clamp(value, 1, maxInterfaces));
+        set => Volatile.Write(ref _interfaces, value == 0 ? _interfaces : Math.Min(value, maxInterfaces));
     }
 
     /// <summary>

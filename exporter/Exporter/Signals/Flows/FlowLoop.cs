@@ -21,7 +21,18 @@ internal sealed partial class FlowLoop(FlowDrain drain, LoadedFlows loaded, Sess
     private ulong _inserts;
 
     /// <summary>Whether so much of the map is used that the interval ends.</summary>
-    internal static bool IsNearlyFull(LoadedFlows loaded) => ReadInserts(loaded) * 100 >= (ulong)loaded.MaxFlows * NearlyFull;
+    internal static bool IsNearlyFull(LoadedFlows loaded)
+    {
+        try
+        {
+            return ReadInserts(loaded) * 100 >= (ulong)loaded.MaxFlows * NearlyFull;
+        }
+        catch (BpfException)
+        {
+            // The loop reports it.
+            return false;
+        }
+    }
 
     /// <summary>The last drain follows.</summary>
     public override Task StopAsync(CancellationToken cancellationToken)

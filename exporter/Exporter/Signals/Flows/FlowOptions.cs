@@ -34,7 +34,7 @@ internal sealed record FlowOptions(bool IsOn, TimeSpan Interval, int MaxFlows, i
     }
 
     private static FlowOptions ReadSection(OptionReader reader) => new(
-        reader.Switch("Flows:Enabled", false, "Count the flows of pods, each a pair of addresses and ports, and write a record of each for every interval; needs Export:Sinks."),
+        reader.Switch("Flows:Enabled", false, "Count the flows of pods, each a pair of addresses and ports, and make a record of each for every interval. Without Export:Sinks they are at /api/v1/flows alone."),
         reader.Duration(
             "Flows:Interval",
             TimeSpan.FromSeconds(10),

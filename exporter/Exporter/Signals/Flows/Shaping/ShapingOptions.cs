@@ -23,10 +23,13 @@ internal sealed record ShapingOptions(
     int MaxRecordsPerSecond,
     IReadOnlyList<string> Fields)
 {
+    /// <summary>The classes of addresses: ids of groups, and filters, are of these too.</summary>
+    internal PeerClasses Classes { get; init; } = PeerClasses.BuiltIn;
+
     /// <summary>Of everything that decides what records have.</summary>
     internal ulong Digest => Fnv1a.Of(string.Create(
         CultureInfo.InvariantCulture,
-        $"{RecordFields.Schema}|{Include.Text}|{Exclude.Text}|{MinBytes}|{Aggregate}|{Addresses}|{PrefixV4}|{PrefixV6}|{MaxRecordsPerSecond}|{string.Join(';', Fields)}"));
+        $"{RecordFields.Schema}|{Classes.Text}|{Include.Text}|{Exclude.Text}|{MinBytes}|{Aggregate}|{Addresses}|{PrefixV4}|{PrefixV6}|{MaxRecordsPerSecond}|{string.Join(';', Fields)}"));
 
     internal static ShapingOptions Read(OptionReader reader, PeerClasses classes) => new(
         FlowCriteria.Read(reader, "Flows:Include", "have records; with several lists a flow has to match each of them, and an empty list matches every flow", classes),
@@ -59,10 +62,13 @@ internal sealed record ShapingOptions(
             "Flows:Fields",
             "",
             "paths of fields, or of objects of them",
-            "Optional fields that flow and rest records have beside the required ones, like source.k8s;flow.state; empty: all.",
+            "Optional fields that records have beside the required ones, like source.k8s;flow.state; empty: all.",
             OptionReader.TextOrArray("""{"type": "string"}""", """{"type": "array", "uniqueItems": true, "items": {"type": "string"}}"""),
             ParseFields,
-            isLive: true));
+            isLive: true))
+    {
+        Classes = classes,
+    };
 
     /// <summary>The fields that records are written with.</summary>
     internal IReadOnlyList<RecordField> ChooseFields() => Fields.Count == 0 ? RecordFields.All : RecordFields.Choose(Fields);
