@@ -99,7 +99,7 @@ public sealed partial class MonitoringTests(MonitoredNode node) : IClassFixture<
 
     private static string Text(JsonElement rule, string name) => rule.GetProperty(name).GetString()!;
 
-    [GeneratedRegex(@"\$(cluster|instance|namespace|pod)\b")]
+    [GeneratedRegex(@"\$(cluster|instance|namespace|pod|workload)\b")]
     private static partial Regex Selected();
 
     [GeneratedRegex(@"^label_values\((?<metric>.*), (?<label>\w+)\)$")]

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 
@@ -13,6 +14,7 @@ public sealed partial class MonitoredNode : IAsyncLifetime
 
     private readonly CancellationTokenSource _end = new();
     private readonly List<Thread> _threads = [];
+    private readonly DirectoryInfo _records = Directory.CreateTempSubdirectory("podnet-test-");
     private KubernetesNode? _node;
     private UplinkWire? _uplink;
     private Pod? _server;
@@ -28,7 +30,16 @@ public sealed partial class MonitoredNode : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _uplink = new();
-        _node = await KubernetesNode.StartAsync("--Bpf:RunStatistics=true", $"--Uplinks:Interfaces={_uplink.Name}", $"--Attach:Exclude=^{_uplink.Name}$");
+        _node = await KubernetesNode.StartAsync(
+            "--Bpf:RunStatistics=true",
+            $"--Uplinks:Interfaces={_uplink.Name}",
+            $"--Attach:Exclude=^{_uplink.Name}$",
+            "--Flows:Enabled=true",
+            "--Flows:Interval=00:00:01",
+            "--Edges:Level=workload",
+            "--Edges:Classes=pods=10.0.0.0/8",
+            "--Export:Sinks=file",
+            $"--File:Path={Path.Combine(_records.FullName, "flows.json")}");
         SendFrames(_uplink);
         _server = await _node.Exporter.AddPodAsync();
         _client = await _node.Exporter.AddPodAsync();
@@ -49,6 +60,17 @@ public sealed partial class MonitoredNode : IAsyncLifetime
                 _end.Token.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(20));
             });
         }
+        // Connections that end in order have a round-trip time, and datagrams go where no route leads.
+        Run(() =>
+        {
+            using var socket = TcpSockets.Open(_client);
+            socket.Connect(_server.Address, _listener.Port());
+            _ = socket.Receive(new byte[1]);
+            socket.Close();
+            using var outside = _client.Namespace.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+            outside.SendTo([1, 2, 3], new IPEndPoint(IPAddress.Parse("198.51.100.1"), 53));
+            _end.Token.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(100));
+        });
         // Nobody listens there: a port that is in use as the other end of nothing.
         Run(() =>
         {
@@ -108,6 +130,7 @@ public sealed partial class MonitoredNode : IAsyncLifetime
         {
             await _node.DisposeAsync();
         }
+        _records.Delete(recursive: true);
         _end.Dispose();
     }
 
