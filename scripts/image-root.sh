@@ -42,8 +42,9 @@ package_of() {
 	{ dpkg-query --search "$file" 2>/dev/null || dpkg-query --search "${file#/usr}"; } | head -n1 | cut -d: -f1
 }
 
-[[ -e $kafka ]] || die "$kafka is missing: 'make build' puts it there"
 "$(dirname "$0")/glibc.sh" "$binary" >/dev/null
+[[ -e $kafka ]] || die "$kafka is missing: 'make build' puts it there"
+"$(dirname "$0")/glibc.sh" "$kafka" >/dev/null
 
 mkdir -p "$root"
 [[ -z $(ls -A "$root") ]] || die "$root is not empty"

@@ -507,16 +507,19 @@ public sealed class HandshakeTests
         using var listener = pod.Listen();
         var connected = 0ul;
 
-        // The client's namespace takes the only entry of a drain; when one comes in between, it may be the server's.
-        while (counting.ReadLoss(HandshakeLoss.MapFull) == 0)
+        // One of the two namespaces takes the only entry, or neither where another of the machine does, whose handshakes are lost beside ours.
+        do
         {
             using var socket = TcpSockets.Open().WithReset();
             socket.Connect(pod.Address, listener.Port());
             listener.Accept().Dispose();
             connected++;
         }
+        while (Counted() == 2 * connected);
 
-        Assert.Equal(2 * connected, counting.OfHost().Client.Completed() + counting.Of(pod).Server.Completed() + counting.ReadLoss(HandshakeLoss.MapFull));
+        Assert.InRange(counting.ReadLoss(HandshakeLoss.MapFull), 2 * connected - Counted(), ulong.MaxValue);
+
+        ulong Counted() => counting.OfHost().Client.Completed() + counting.Of(pod).Server.Completed();
     }
 
     [Fact]

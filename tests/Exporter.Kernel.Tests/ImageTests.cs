@@ -19,8 +19,7 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
     public void The_same_binary_and_packages_give_the_same_image()
     {
         using var elsewhere = new TemporaryDirectory();
-        var copy = Path.Combine(elsewhere.Path, "copy");
-        File.Copy(ExporterProcess.Binary, copy);
+        var copy = CopyWithLibrary(ExporterProcess.Binary, elsewhere.Path);
         File.SetUnixFileMode(copy, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         File.SetLastWriteTimeUtc(copy, new DateTime(2001, 1, 1, 0, 0, 0, DateTimeKind.Utc));
 
@@ -33,7 +32,7 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
     public void Another_binary_gives_another_image()
     {
         using var elsewhere = new TemporaryDirectory();
-        BuiltImage.Build("/bin/true", Path.Combine(elsewhere.Path, "image.tar"));
+        BuiltImage.Build(CopyWithLibrary("/bin/true", elsewhere.Path), Path.Combine(elsewhere.Path, "image.tar"));
 
         Assert.NotEqual(File.ReadAllBytes(_image.Archive), File.ReadAllBytes(Path.Combine(elsewhere.Path, "image.tar")));
     }
@@ -58,7 +57,8 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
     {
         var executables = _image.Files.Where(file => (file.Mode & UnixFileMode.UserExecute) != 0).Select(file => Path.GetFileName(file.Name));
 
-        Assert.Equal(["libc.so.6", "libcrypto.so.3", "libm.so.6", "libssl.so.3", "podnet-exporter"], executables.Where(name => !name.StartsWith("ld-linux-", StringComparison.Ordinal)).Order());
+        string[] libraries = ["libc.so.6", "libcrypto.so.3", "libdl.so.2", "libm.so.6", "libpthread.so.0", "librdkafka.so", "librt.so.1", "libssl.so.3"];
+        Assert.Equal([.. libraries, "podnet-exporter"], executables.Where(name => !name.StartsWith("ld-linux-", StringComparison.Ordinal)).Order());
         Assert.DoesNotContain(_image.Files, file => (file.Mode & (UnixFileMode.SetUser | UnixFileMode.SetGroup)) != 0);
     }
 
@@ -304,6 +304,18 @@ public sealed class ImageTests : IClassFixture<ImageTests.BuiltImage>
         SYS_RESOURCE = 24,
         PERFMON = 38,
         BPF = 39,
+    }
+
+    /// <summary>Copies a binary, and beside it the library for Kafka with its licences, which belong into the image.</summary>
+    private static string CopyWithLibrary(string binary, string directory)
+    {
+        foreach (var library in Directory.GetFiles(Path.GetDirectoryName(ExporterProcess.Binary)!, "librdkafka.*"))
+        {
+            File.Copy(library, Path.Combine(directory, Path.GetFileName(library)));
+        }
+        var copy = Path.Combine(directory, "copy");
+        File.Copy(binary, copy);
+        return copy;
     }
 
     /// <summary>In the build's output: what a killed run left there is in nobody's way.</summary>

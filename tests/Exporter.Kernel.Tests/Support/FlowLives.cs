@@ -70,7 +70,14 @@ internal sealed class FlowLife : IDisposable
     /// </summary>
     internal async Task<IReadOnlyList<FlowLine>> EndAsync(string transport, EndPoint source, EndPoint destination)
     {
-        await SettleAsync();
+        int settled;
+        do
+        {
+            // The last answers of a conversation may be on their way while an interval ends.
+            settled = Packets.Count;
+            await SettleAsync();
+        }
+        while (Packets.Count != settled);
         var packets = _capture.Stop();
         var (from, to) = ((IPEndPoint)source, (IPEndPoint)destination);
         var tuple = TupleOf(transport, from, to);
