@@ -76,12 +76,12 @@ struct flow_half {
 /* The halves begin 64 bytes apart, on cache lines of their own. */
 struct flow_value {
 	struct flow_half transmit;
-	__u32 srtt_us; /* eight times the round-trip time, as struct tcp_sock has it; 0: unknown */
+	__u32 srtt_us;	  /* eight times the round-trip time, as struct tcp_sock has it; 0: unknown */
 	__u32 rtt_min_us; /* the least that was read; 0: unknown */
 	struct flow_half receive;
 	__u32 retransmits; /* of the socket's life */
-	__u8 has_socket; /* whether retransmits was read */
-	__u8 origin; /* the direction of the first packet */
+	__u8 has_socket;   /* whether retransmits was read */
+	__u8 origin;	   /* the direction of the first packet */
 	__u16 reserved;
 };
 
@@ -93,9 +93,9 @@ struct flow_count {
 /* The row of an interface and a direction; the limits are in the map's own. */
 struct flow_rest {
 	struct flow_count unrecorded[FLOW_UNRECORDED];
-	__u64 inserts; /* of the interface, in its row of transmit; of the map */
+	__u64 inserts;	 /* of the interface, in its row of transmit; of the map */
 	__u32 max_flows; /* of the map */
-	__u32 pod_max; /* of an interface */
+	__u32 pod_max;	 /* of an interface */
 	__u32 pod_share; /* of an interface, once half of the map is used */
 	__u32 reserved;
 	__u64 reserved2;

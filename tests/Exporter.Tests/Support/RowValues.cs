@@ -1,7 +1,7 @@
 using Exporter.Accounts;
 using Exporter.Bpf;
-using Exporter.Edges;
 using Exporter.Commands;
+using Exporter.Edges;
 using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Signals;
