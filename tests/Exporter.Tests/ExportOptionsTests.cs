@@ -1,5 +1,6 @@
 using Exporter.Export;
 using Exporter.Options;
+using Exporter.Server;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -36,6 +37,33 @@ public sealed class ExportOptionsTests
     }
 
     [Theory]
+    [InlineData("https://me:secret@a:9200")]
+    [InlineData("https://b:9200,https://me:sec/ret@a:9200")]
+    [InlineData("https://me:sec@ret@a:9200/?x=1")]
+    [InlineData("ftp://me:secret@a")]
+    [InlineData("http://me:secret@a:99999")]
+    public void An_error_never_repeats_a_password_in_an_address(string text)
+    {
+        var reader = TestOptions.Reader(("Elasticsearch:Urls", text), ("Server:Urls", text));
+        ElasticsearchOptions.Read(reader);
+        ServerOptions.Read(reader);
+
+        Assert.All(reader.Errors, error => Assert.Contains("***@a", error, StringComparison.Ordinal));
+        Assert.All(reader.Errors, error => Assert.False(error.Contains("sec", StringComparison.Ordinal) || error.Contains("ret@", StringComparison.Ordinal), error));
+    }
+
+    [Fact]
+    public void An_address_with_a_password_is_refused_and_where_to_put_it_is_said()
+    {
+        var reader = TestOptions.Reader(("Elasticsearch:Urls", "https://me:secret@a:9200"));
+        ElasticsearchOptions.Read(reader);
+
+        Assert.Equal(
+            "Elasticsearch:Urls: 'https://***@a:9200' has a name or a password in the address of a; put them into files, and set Elasticsearch:UserFile and Elasticsearch:PasswordFile.",
+            Assert.Single(reader.Errors));
+    }
+
+    [Theory]
     [InlineData("Export:MaxMemory", "32", "is out of range; it can be from 8MiB to 4GiB")]
     [InlineData("Export:MaxMemory", "99999999999GiB", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
     [InlineData("Export:MaxMemory", "1.5GiB", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]
@@ -47,7 +75,6 @@ public sealed class ExportOptionsTests
     [InlineData("Export:Sinks", "elasticsearch", "has elasticsearch, and Elasticsearch:Urls is not set; set it to the servers' addresses")]
     [InlineData("Elasticsearch:Urls", "localhost", "has 'localhost', which is not an address; write one like https://elasticsearch:9200")]
     [InlineData("Elasticsearch:Urls", "https://a:9200,ftp://b", "has 'ftp://b', which is not an address; write one like https://elasticsearch:9200")]
-    [InlineData("Elasticsearch:Urls", "https://me:secret@a:9200", "has a name or a password in the address of a; put them into files, and set Elasticsearch:UserFile and Elasticsearch:PasswordFile")]
     [InlineData("Elasticsearch:Urls", "https://a:9200/?x=1", "has 'https://a:9200/?x=1', which has a query or a fragment; write an address like https://elasticsearch:9200")]
     [InlineData("Elasticsearch:Index", "Podnet", "is not the name of an index; write small letters, digits, '-', '_' and '.', at most 200, and a letter or a digit first")]
     [InlineData("Elasticsearch:CaFile", "ca.pem", "is not the absolute path of a file; write one that begins with / and does not end in /")]

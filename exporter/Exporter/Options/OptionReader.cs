@@ -54,7 +54,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     {
         if (!isGood)
         {
-            _errors.Add($"{key}: '{configuration[key] ?? _options.First(option => option.Key == key).Default}' {problem}.");
+            AddError($"{key}: '{configuration[key] ?? _options.First(option => option.Key == key).Default}' {problem}.");
         }
     }
 
@@ -249,7 +249,7 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         }
         catch (FormatException e)
         {
-            _errors.Add($"{key}: '{text}' {e.Message}.");
+            AddError($"{key}: '{text}' {e.Message}.");
             return byDefault;
         }
     }
@@ -267,6 +267,13 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         var isAddress = IPAddress.TryParse(text.StartsWith('[') ? text[1..^1] : text, out var address);
         return !isAddress ? null : address!.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{text.Trim('[', ']')}]" : text.Trim('[', ']');
     }
+
+    /// <summary>Adds an error that repeats a text of the configuration. An address may have a password, which no log is to have.</summary>
+    private void AddError(string error) => _errors.Add(NameAndPassword().Replace(error, "***@"));
+
+    /// <summary>What an address has before its host: up to the last @, since a password may have one.</summary>
+    [GeneratedRegex(@"(?<=://)\S*@", RegexOptions.CultureInvariant)]
+    private static partial Regex NameAndPassword();
 
     [GeneratedRegex(
         @"^https?://(?<host>\[[0-9a-f:.%]+\]|[0-9a-f.]*:[0-9a-f:.]*|[^][:/?#@\s]+):(?<port>[0-9]{1,5})/?$", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
