@@ -61,6 +61,8 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         await AttachAsync(node, pod);
         using (var first = await node.StartAsync())
         {
+            // The first line makes the file.
+            await node.SettleAsync();
             File.Move(node.Records.Path, $"{node.Records.Path}.before");
             Directory.CreateDirectory(node.Records.Path);
             TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);

@@ -242,7 +242,8 @@ internal sealed partial class ExporterProcess : IDisposable
 
     private static string[] CommonOptions(int port) => [$"--Server:Urls=http://127.0.0.1:{port}", "--Drain:Interval=00:00:00.1"];
 
-    private async Task<T> AskUntilAsync<T>(Func<Task<T>> ask, Func<T, bool> wanted)
+    /// <summary>Asks until the answer is as wanted: at the latest some drains later.</summary>
+    internal async Task<T> AskUntilAsync<T>(Func<Task<T>> ask, Func<T, bool> wanted)
     {
         var started = Stopwatch.GetTimestamp();
         while (true)
