@@ -17,8 +17,8 @@ public sealed class FlowKillTests(ITestOutputHelper output)
     [InlineData("clsact")]
     public async Task Killed_at_random_moments_under_load_each_record_arrives_or_is_counted_as_lost(string hook)
     {
-        var seed = int.TryParse(Environment.GetEnvironmentVariable("PODNET_FUZZ_SEED"), out var given) ? given : Random.Shared.Next();
-        output.WriteLine($"PODNET_FUZZ_SEED={seed}");
+        var seed = FuzzSeed.Choose();
+        output.WriteLine($"{FuzzSeed.Variable}={seed}");
         var random = new Random(seed);
         using var node = new FlowNode($"--Attach:Hook={hook}", "--Flows:Interval=00:00:00.3");
         using var one = new Pod();

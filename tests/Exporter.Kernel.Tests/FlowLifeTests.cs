@@ -321,7 +321,7 @@ public sealed class FlowLifeTests(FlowLives lives) : IClassFixture<FlowLives>
     [Fact]
     public async Task Of_500_known_connections_each_has_its_tuple_sizes_flags_role_times_and_end()
     {
-        var seed = int.TryParse(Environment.GetEnvironmentVariable("PODNET_FUZZ_SEED"), out var given) ? given : Random.Shared.Next();
+        var seed = FuzzSeed.Choose();
         var random = new Random(seed);
         using var capture = new PacketCapture(Pod.Interface);
         using var life = lives.Watch(Pod);
