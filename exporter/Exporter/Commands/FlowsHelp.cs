@@ -17,10 +17,6 @@ internal static class FlowsHelp
             "Checks files of records of one sink: that no record is missing that is not counted as lost, that repeats are equal, and that flows and rest add up to the pods' counters.",
             FlowsVerifyCommand.Arguments);
         text.AppendLine();
-        Write(text, "podnet-exporter flows install", "Puts index templates, aliases and lifecycles for records into Elasticsearch or OpenSearch; another run changes nothing.", FlowsInstallCommand.Arguments);
-        text.AppendLine();
-        Write(text, "podnet-exporter flows schema", "Prints the fields of records as an engine declares them.", FlowsSchemaCommand.Arguments);
-        text.AppendLine();
         text.Append("""
             It ends with 0 when all is right, 1 when something is wrong, 2 when arguments are wrong. Counters equal flows and rest where no traffic is between a scrape
             and the next end of an interval. It needs 24 bytes of memory for each record, and about 80 while the record's interval is not whole.
@@ -29,9 +25,9 @@ internal static class FlowsHelp
             """);
         Write(text, "podnet-exporter flows install --to=kafka", "Makes topics for the records and for the jobs' results; it can be run again at any time.", FlowsInstallKafka.Arguments);
         text.AppendLine();
-        Write(text, "podnet-exporter flows install", "Puts index templates and lifecycles for records into Elasticsearch or OpenSearch; it can be run again at any time.", FlowsInstallCommand.Arguments);
+        Write(text, "podnet-exporter flows install", "Puts index templates, aliases and lifecycles for records into Elasticsearch or OpenSearch; it can be run again at any time.", FlowsInstallCommand.Arguments);
         text.AppendLine();
-        Write(text, "podnet-exporter flows schema", "Prints the fields of records: their types, units, values and meanings.", FlowsSchemaCommand.Arguments);
+        Write(text, "podnet-exporter flows schema", "Prints the fields of records: their types, units, values and meanings, or as an engine declares them.", FlowsSchemaCommand.Arguments);
         return text.ToString().TrimEnd();
     }
 
