@@ -144,7 +144,7 @@ internal sealed class ServerHost : IAsyncDisposable
         logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", LogLevel.Error);
         // It would print what ends the program, with its stack, before RunAsync does in one line.
         logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None);
-        if (ExportOptions.Read(new(configuration)).Sinks.Contains(StdoutSink.SinkName))
+        if (ExportOptions.ReadSinks(new(configuration)).Contains(StdoutSink.SinkName))
         {
             // Standard output is for records.
             logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);

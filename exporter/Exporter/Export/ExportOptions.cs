@@ -14,15 +14,7 @@ internal sealed record ExportOptions(IReadOnlyList<string> Sinks, long MaxMemory
     internal static ExportOptions Read(OptionReader reader)
     {
         var options = new ExportOptions(
-            reader.List(
-                SinksKey,
-                "",
-                $"{string.Join(", ", Known)}, separated by commas",
-                "Where records go: file appends to File:Path, stdout writes to standard output (logs go to standard error then), kafka produces them to Kafka:Topic, elasticsearch writes to Elasticsearch or OpenSearch; empty: nowhere.",
-                OptionReader.TextOrArray(
-                    """{"type": "string", "pattern": "^ *((file|stdout|kafka|elasticsearch) *([,;] *(file|stdout|kafka|elasticsearch) *)*)?$"}""",
-                    """{"type": "array", "uniqueItems": true, "items": {"enum": ["file", "stdout", "kafka", "elasticsearch"]}}"""),
-                ParseSinks),
+            ReadSinks(reader),
             reader.Size("Export:MaxMemory", 32 << 20, 8 << 20, 4L << 30, "Most memory for records that not all sinks have acknowledged; beyond that the slowest sink loses its oldest, which is counted."),
             FileSinkOptions.Read(reader),
             KafkaOptions.Read(reader),
@@ -35,6 +27,18 @@ internal sealed record ExportOptions(IReadOnlyList<string> Sinks, long MaxMemory
             $"has {ElasticsearchOptions.SinkName}, and {ElasticsearchOptions.UrlsKey} is not set; set it to the servers' addresses");
         return options;
     }
+
+    /// <summary>Reads the names of the sinks alone.</summary>
+    internal static IReadOnlyList<string> ReadSinks(OptionReader reader) =>
+        reader.List(
+            SinksKey,
+            "",
+            $"{string.Join(", ", Known)}, separated by commas",
+            "Where records go: file appends to File:Path, stdout writes to standard output (logs go to standard error then), kafka produces them to Kafka:Topic, elasticsearch writes to Elasticsearch or OpenSearch; empty: nowhere.",
+            OptionReader.TextOrArray(
+                """{"type": "string", "pattern": "^ *((file|stdout|kafka|elasticsearch) *([,;] *(file|stdout|kafka|elasticsearch) *)*)?$"}""",
+                """{"type": "array", "uniqueItems": true, "items": {"enum": ["file", "stdout", "kafka", "elasticsearch"]}}"""),
+            ParseSinks);
 
     private static string[] ParseSinks(IReadOnlyList<string> parts)
     {
