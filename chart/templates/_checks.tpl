@@ -44,8 +44,7 @@
 {{- if and (include "podnet.countsFlows" .) (not $named) (include "podnet.hasOptionsFile" .) (not (contains "Edges:Classes" (toJson .Values.extraArgs))) -}}
 {{- fail "options.Edges.Classes: does not say which addresses pods have, which flows and edges need; add the cluster's pod networks, as in pods=10.244.0.0/16" -}}
 {{- end -}}
-{{- $writesFile := has "file" (regexFindAll "[a-z]+" (include "podnet.option" (list . "Export" "Sinks") | lower) -1) -}}
-{{- if and $writesFile (not (include "podnet.option" (list . "File" "Path"))) (include "podnet.hasOptionsFile" .) (not (contains "File:Path" (toJson .Values.extraArgs))) -}}
+{{- if and (include "podnet.hasSinkFile" .) (not (include "podnet.option" (list . "File" "Path"))) (include "podnet.hasOptionsFile" .) (not (contains "File:Path" (toJson .Values.extraArgs))) -}}
 {{- fail "options.Export.Sinks: has file, and options.File.Path is not set; set it to a path in a directory of its own, as in /var/lib/podnet/flows.json" -}}
 {{- end -}}
 {{- if has (include "podnet.recordDirectory" .) (list "/" "/etc" "/usr" "/usr/bin" "/proc" "/sys" "/dev" "/etc/podnet-exporter") -}}

@@ -241,11 +241,17 @@ true
 {{- end -}}
 {{- end -}}
 
+{{/* Whether file is among the sinks: "true", or nothing. */}}
+{{- define "podnet.hasSinkFile" -}}
+{{- if has "file" (regexFindAll "[a-z]+" (include "podnet.option" (list . "Export" "Sinks") | lower) -1) -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{/* The directory of the sink file; nothing: it is not written, or no path is set. */}}
 {{- define "podnet.recordDirectory" -}}
-{{- $sinks := regexFindAll "[a-z]+" (include "podnet.option" (list . "Export" "Sinks") | lower) -1 -}}
 {{- $path := include "podnet.option" (list . "File" "Path") -}}
-{{- if and (include "podnet.countsFlows" .) (has "file" $sinks) $path -}}
+{{- if and (include "podnet.countsFlows" .) (include "podnet.hasSinkFile" .) $path -}}
 {{- dir $path -}}
 {{- end -}}
 {{- end -}}

@@ -71,6 +71,13 @@ internal sealed class FlowsArguments
         }
     }
 
+    /// <returns>Whether there are errors; they are printed then.</returns>
+    internal bool PrintErrors(TextWriter errors)
+    {
+        _errors.ForEach(errors.WriteLine);
+        return _errors.Count > 0;
+    }
+
     private void Add(FlowsArgument argument, string value, string? problem)
     {
         problem ??= !argument.IsRepeated && Has(argument) ? "is given twice" : !argument.IsFlag && value.Length == 0 ? $"has no value. Write {argument.Usage}" : null;

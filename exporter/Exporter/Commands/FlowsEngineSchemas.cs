@@ -8,7 +8,8 @@ namespace Exporter.Commands;
 /// <summary>The schemas of records for engines that store or read them, made of the definitions of fields.</summary>
 internal static class FlowsEngineSchemas
 {
-    private static readonly (string Name, Func<string> Write)[] All =
+    /// <summary>By the engines' names.</summary>
+    internal static readonly IReadOnlyList<(string Name, Func<string> Write)> All =
     [
         ("elasticsearch", static () => Encoding.UTF8.GetString(IndexTemplate.OfRecords(ElasticsearchOptions.DefaultIndex).Write(isOpenSearch: false))),
         ("opensearch", static () => Encoding.UTF8.GetString(IndexTemplate.OfRecords(ElasticsearchOptions.DefaultIndex).Write(isOpenSearch: true))),
@@ -16,9 +17,4 @@ internal static class FlowsEngineSchemas
         ("flink", FlinkSchema.Write),
         ("spark", SparkSchema.Write),
     ];
-
-    internal static IReadOnlyList<string> Names => [.. All.Select(schema => schema.Name)];
-
-    /// <returns>Null: it is none of <see cref="Names"/>.</returns>
-    internal static string? Write(string name) => All.FirstOrDefault(schema => schema.Name == name).Write?.Invoke();
 }

@@ -38,9 +38,8 @@ internal static class FlowsInstallCommand
             ? number
             : throw new FormatException(FormattableString.Invariant($"is not a number of days from 1 to {MaxDays}")));
         var options = ReadOptions(arguments);
-        if (arguments.Errors.Count > 0)
+        if (arguments.PrintErrors(errors))
         {
-            errors.WriteLine(string.Join(Environment.NewLine, arguments.Errors));
             return ExitCode.BadOptions;
         }
         var steps = InstallStep.Plan(options.Index, isOpenSearch, arguments.Has(NoLifecycle) ? null : days);

@@ -10,7 +10,7 @@ internal static class FlowsSchemaCommand
     [
         ("json-schema", RecordSchema.Write),
         ("fields", RecordFieldsText.Write),
-        .. FlowsEngineSchemas.Names.Select(engine => (engine, (Func<string>)(() => FlowsEngineSchemas.Write(engine)!))),
+        .. FlowsEngineSchemas.All,
     ];
 
     private static readonly FlowsArgument For = new(
@@ -26,9 +26,8 @@ internal static class FlowsSchemaCommand
     {
         var arguments = new FlowsArguments("flows schema", Arguments, typed);
         var write = arguments.Read(For, Forms[0].Write, Parse);
-        if (arguments.Errors.Count > 0)
+        if (arguments.PrintErrors(errors))
         {
-            errors.WriteLine(string.Join(Environment.NewLine, arguments.Errors));
             return ExitCode.BadOptions;
         }
         output.WriteLine(write());

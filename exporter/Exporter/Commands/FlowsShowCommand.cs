@@ -28,9 +28,8 @@ internal static class FlowsShowCommand
         var filter = new FlowsFilter(
             arguments.Text(Namespace), arguments.Text(Pod), arguments.Text(Peer), arguments.Read(Port, null, ParsePort), arguments.Read(Host, null, FlowsFilter.ParseHost));
         var isJson = arguments.Read(Output, false, text => text is "json" || (text is "table" ? false : throw new FormatException("is not one of table, json")));
-        if (arguments.Errors.Count > 0)
+        if (arguments.PrintErrors(errors))
         {
-            errors.WriteLine(string.Join(Environment.NewLine, arguments.Errors));
             return ExitCode.BadOptions;
         }
         using var client = new FlowsClient(arguments.Text(TokenFile), handler);

@@ -32,9 +32,8 @@ internal static class FlowsVerifyCommand
         {
             arguments.Require(file == StandardInput || IsUrl(file) || File.Exists(file), $"{file}: there is no such file.");
         }
-        if (arguments.Errors.Count > 0)
+        if (arguments.PrintErrors(errors))
         {
-            errors.WriteLine(string.Join(Environment.NewLine, arguments.Errors));
             return ExitCode.BadOptions;
         }
         try

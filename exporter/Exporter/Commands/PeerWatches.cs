@@ -18,17 +18,17 @@ internal sealed class PeerWatches : IAsyncDisposable
     {
         var logger = logging.CreateLogger<PeerStore>();
         Store = new(classes, new(own.Factory), time, logger);
-        Follow(ServiceDocument.Resource, new ServiceFeed(Store));
-        Follow(EndpointSliceDocument.Resource, new EndpointSliceFeed(Store));
-        Follow(NodeDocument.Resource, new NodeFeed(Store));
+        Follow(ServiceDocument.Resource, PeerRole.Vip, static service => service.Describe());
+        Follow(EndpointSliceDocument.Resource, PeerRole.Endpoint, static slice => slice.Describe());
+        Follow(NodeDocument.Resource, PeerRole.Node, static node => node.Describe());
 
-        void Follow<T>(Resource<T> resource, IResourceSink<T> feed)
+        void Follow<T>(Resource<T> resource, PeerRole role, Func<T, PeerFacts> describe)
             where T : KubernetesObject
         {
             var connection = new ApiConnection(options);
             _connections.Add(connection);
             _watches.Add(new ResourceWatch<T>(
-                new(connection.SendAsync, connection.Server, resource), feed, null, new(own.Factory, resource.Name), health, new(), time, logger));
+                new(connection.SendAsync, connection.Server, resource), new PeerFeed<T>(Store, role, describe), null, new(own.Factory, resource.Name), health, new(), time, logger));
         }
     }
 

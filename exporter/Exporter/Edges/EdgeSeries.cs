@@ -7,6 +7,8 @@ namespace Exporter.Edges;
 /// <param name="retired">The total of counts in series that were removed.</param>
 internal sealed class EdgeSeries(EdgeLevel level, Ledger ledger, Totals retired) : IShownSeries
 {
+    private static readonly Comparer<Edge> ByKey = Comparer<Edge>.Create(static (left, right) => left.Key.CompareTo(right.Key));
+
     private readonly List<Edge> _edges = [];
     private long _number;
 
@@ -67,24 +69,5 @@ internal sealed class EdgeSeries(EdgeLevel level, Ledger ledger, Totals retired)
     }
 
     /// <summary>Where the edge is, or the complement of where it would be.</summary>
-    private int Find(Edge edge)
-    {
-        var (first, end) = (0, _edges.Count);
-        while (first < end)
-        {
-            var middle = (first + end) / 2;
-            switch (_edges[middle].Key.CompareTo(edge.Key))
-            {
-                case 0:
-                    return middle;
-                case < 0:
-                    first = middle + 1;
-                    break;
-                default:
-                    end = middle;
-                    break;
-            }
-        }
-        return ~first;
-    }
+    private int Find(Edge edge) => _edges.BinarySearch(edge, ByKey);
 }

@@ -17,7 +17,9 @@ internal sealed class KnownPeers : IDisposable
     {
         Metrics = new(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry()));
         Store = new(ClassesOf(classes), Metrics, Clock, Logger);
-        (Services, Slices, Nodes) = (new(Store), new(Store), new(Store));
+        Services = new(Store, PeerRole.Vip, static service => service.Describe());
+        Slices = new(Store, PeerRole.Endpoint, static slice => slice.Describe());
+        Nodes = new(Store, PeerRole.Node, static node => node.Describe());
     }
 
     internal FakeTimeProvider Clock { get; } = new();
@@ -28,11 +30,11 @@ internal sealed class KnownPeers : IDisposable
 
     internal PeerStore Store { get; }
 
-    internal ServiceFeed Services { get; }
+    internal PeerFeed<ServiceDocument> Services { get; }
 
-    internal EndpointSliceFeed Slices { get; }
+    internal PeerFeed<EndpointSliceDocument> Slices { get; }
 
-    internal NodeFeed Nodes { get; }
+    internal PeerFeed<NodeDocument> Nodes { get; }
 
     internal static PeerClasses ClassesOf(string list) => PeerClassList.Parse(list.Split(';', StringSplitOptions.RemoveEmptyEntries));
 
