@@ -279,13 +279,9 @@ static __always_inline struct flow_rest *find_rest(void *active, __u32 ifindex, 
 {
 	static const volatile struct flow_rest no_rest;
 	struct flow_key key = { .ifindex = ifindex, .protocol = direction };
-	struct flow_rest *rest;
+	int error = 0;
 
-	rest = bpf_map_lookup_elem(active, &key);
-	if (rest)
-		return rest;
-	bpf_map_update_elem(active, &key, (const void *)&no_rest, BPF_NOEXIST);
-	return bpf_map_lookup_elem(active, &key);
+	return find_or_make_in(active, &key, (const void *)&no_rest, &error);
 }
 
 /* The map's own row, which user space makes before the map is counted into. */

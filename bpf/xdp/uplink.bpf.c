@@ -35,7 +35,6 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 #define IP_MF		0x2000
-#define IP_OFFSET	0x1fff
 #define IP6_MORE_OFFSET 0xfff9
 
 /* No header begins further back; the verifier wants a bound. */
@@ -209,7 +208,7 @@ static __always_inline enum uplink_class ipv4_class(void *ctx, enum source sourc
 	ip = read_header(ctx, source, offset, &copy, sizeof(copy));
 	if (!ip || ip->version != 4 || ip->ihl < 5)
 		return UPLINK_OTHER_IP;
-	if (ip->frag_off & bpf_htons(IP_MF | IP_OFFSET))
+	if (ip->frag_off & bpf_htons(IP_MF | IPV4_FRAGMENT_OFFSET))
 		return UPLINK_FRAGMENT;
 	return transport_class(ctx, source, ip->protocol, offset + ip->ihl * 4, false);
 }
@@ -307,7 +306,7 @@ static __always_inline __u32 plain_class(const void *data, const void *end)
 
 	if ((const void *)(tcp + 1) > end ||
 	    (*(const __u32 *)(data + offsetof(struct ethhdr, h_proto)) & PLAIN_IPV4_MASK) != PLAIN_IPV4 ||
-	    ip->protocol != IPPROTO_TCP || (ip->frag_off & bpf_htons(IP_MF | IP_OFFSET)))
+	    ip->protocol != IPPROTO_TCP || (ip->frag_off & bpf_htons(IP_MF | IPV4_FRAGMENT_OFFSET)))
 		return UPLINK_CLASSES;
 	return tcp_class(*((const __u8 *)tcp + TCP_FLAGS_OFFSET));
 }
