@@ -83,7 +83,7 @@ internal sealed record ElasticsearchOptions(IReadOnlyList<Uri> Urls, string Inde
             : throw new FormatException(FormattableString.Invariant($"is not the name of an index; write small letters, digits, '-', '_' and '.', at most {MaxIndexLength}, and a letter or a digit first"));
 
     private static Uri[] ParseUrls(IReadOnlyList<string> parts) =>
-        [.. parts.SelectMany(part => part.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)).Select(ParseUrl)];
+        [.. OptionReader.AtCommas(parts).Select(ParseUrl)];
 
     private static string ParseIndex(IReadOnlyList<string> parts) => ParseIndex(string.Join(';', parts));
 }

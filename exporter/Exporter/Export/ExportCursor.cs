@@ -102,7 +102,7 @@ internal sealed partial class ExportCursor(ExportReader reader, IRecordSink sink
     private async Task PauseAsync(CancellationToken stopping, CancellationToken end)
     {
         var isStopping = stopping.IsCancellationRequested;
-        await WatchAsync(Task.Delay(_pauses.Next() * (1 - (Random.Shared.NextDouble() / 2)), time, isStopping ? end : stopping));
+        await WatchAsync(Task.Delay(_pauses.NextAtRandom(), time, isStopping ? end : stopping));
         end.ThrowIfCancellationRequested();
         if (!isStopping && stopping.IsCancellationRequested)
         {

@@ -7,7 +7,7 @@ namespace Exporter.Export;
 /// <summary>The exporter's families about one sink.</summary>
 internal sealed class ExportMetrics
 {
-    private static readonly MetricLabel Sink = new("sink", FileSink.SinkName, StdoutSink.SinkName, KafkaOptions.SinkName, ElasticsearchOptions.SinkName);
+    private static readonly MetricLabel Sink = new("sink", ExportOptions.Known);
 
     private static readonly MetricDefinition AcknowledgedFamily = new(
         MetricType.Counter, "podnet_exporter_sink_acknowledged_records_total", "records", "Records that a sink has acknowledged, of all kinds.", Sink)

@@ -9,7 +9,8 @@ internal sealed record ExportOptions(IReadOnlyList<string> Sinks, long MaxMemory
 {
     private const string SinksKey = "Export:Sinks";
 
-    private static readonly string[] Known = [FileSink.SinkName, StdoutSink.SinkName, KafkaOptions.SinkName, ElasticsearchOptions.SinkName];
+    /// <summary>The names of all sinks.</summary>
+    internal static readonly string[] Known = [FileSink.SinkName, StdoutSink.SinkName, KafkaOptions.SinkName, ElasticsearchOptions.SinkName];
 
     internal static ExportOptions Read(OptionReader reader)
     {
@@ -42,7 +43,7 @@ internal sealed record ExportOptions(IReadOnlyList<string> Sinks, long MaxMemory
 
     private static string[] ParseSinks(IReadOnlyList<string> parts)
     {
-        string[] names = [.. parts.SelectMany(part => part.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)).Select(name => name.ToLowerInvariant())];
+        string[] names = [.. OptionReader.AtCommas(parts).Select(name => name.ToLowerInvariant())];
         return names.FirstOrDefault(name => !Known.Contains(name)) is { } unknown
             ? throw new FormatException($"has '{unknown}', which is not a sink; the sinks are {string.Join(", ", Known)}")
             : names.GroupBy(name => name).FirstOrDefault(group => group.Count() > 1) is { } twice

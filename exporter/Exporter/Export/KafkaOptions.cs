@@ -86,7 +86,7 @@ internal sealed partial record KafkaOptions(
 
     private static string[] ParseBrokers(IReadOnlyList<string> parts)
     {
-        string[] brokers = [.. parts.SelectMany(part => part.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))];
+        string[] brokers = [.. OptionReader.AtCommas(parts)];
         return brokers.FirstOrDefault(broker => Broker().Match(broker) is not { Success: true } match
             || int.Parse(match.Groups["port"].ValueSpan, CultureInfo.InvariantCulture) is 0 or > ushort.MaxValue) is { } wrong
             ? throw new FormatException($"has '{wrong}', which is not HOST:PORT; write kafka-0.example:9092, IPv6 in brackets")

@@ -12,5 +12,8 @@ internal sealed class Backoff(TimeSpan first, TimeSpan longest)
         return pause;
     }
 
+    /// <summary>The next pause, or up to half less: others may have failed at the same moment.</summary>
+    internal TimeSpan NextAtRandom() => Next() * (1 - (Random.Shared.NextDouble() / 2));
+
     internal void Reset() => _next = null;
 }

@@ -169,6 +169,10 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             TextOrArray(Defined("urls"), $$"""{"type": "array", "minItems": 1, "items": {{Defined("url")}}}"""),
             ParseUrls);
 
+    /// <summary>The parts of a list that is separated by commas too, as addresses are elsewhere.</summary>
+    internal static IEnumerable<string> AtCommas(IReadOnlyList<string> parts) =>
+        parts.SelectMany(part => part.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+
     /// <summary>The schema of a list: a text with parts separated by semicolons, or an array.</summary>
     internal static string TextOrArray(string text, string array) => $$"""{"oneOf": [{{text}}, {{array}}, {"type": "null"}]}""";
 

@@ -72,7 +72,7 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
             if (!isTooLarge)
             {
                 // Other nodes' exporters were refused at the same moment.
-                await Task.Delay(_pauses.Next() * (1 - (Random.Shared.NextDouble() / 2)), time, cancellationToken);
+                await Task.Delay(_pauses.NextAtRandom(), time, cancellationToken);
             }
         }
         _items.NoteRejected(batch);
@@ -143,14 +143,12 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
 
     private void TakeItem(int item, in BulkAnswer items, ref string? again, ref string? blocked)
     {
-        if (items.Status is 200 or 201 or 409 && !items.IsInFailureStore)
-        {
-            _items.End(item, BulkItemState.Done);
-            return;
-        }
         var type = items.IsInFailureStore ? "failure_store" : items.Type;
         switch (items.IsInFailureStore ? ItemProblem.Refused : ItemProblems.Of(items.Status, type))
         {
+            case ItemProblem.None:
+                _items.End(item, BulkItemState.Done);
+                break;
             case ItemProblem.Busy:
                 again ??= ItemProblems.Explain(IndexOf(item), items.Status, type, items.Reason);
                 break;

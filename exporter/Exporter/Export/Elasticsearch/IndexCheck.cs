@@ -111,6 +111,11 @@ internal sealed class IndexCheck(ServerConnection servers, string index)
     /// <summary>Settings that may not be read are not a reason to send nothing: a bulk is answered with 404 for each record then.</summary>
     private async ValueTask CheckCreationAsync(string name, CancellationToken cancellationToken)
     {
+        if (_isOpenSearch == false)
+        {
+            // A template of Elasticsearch allows it by itself.
+            return;
+        }
         var answer = await servers.AskAsync(HttpMethod.Get, $"_cluster/settings?include_defaults=true&filter_path=*.{AutoCreate}", default, cancellationToken);
         if (answer.Status != HttpStatusCode.OK)
         {
@@ -118,8 +123,7 @@ internal sealed class IndexCheck(ServerConnection servers, string index)
         }
         using var document = JsonDocument.Parse(answer.Body);
         var setting = ((string[])["transient", "persistent", "defaults"]).Select(level => TextAt(document.RootElement, level, "action", "auto_create_index")).FirstOrDefault(text => text is not null);
-        // A template of Elasticsearch allows it by itself.
-        if (setting is null || _isOpenSearch == false || IsAllowed(setting, name))
+        if (setting is null || IsAllowed(setting, name))
         {
             return;
         }
