@@ -26,7 +26,7 @@ public sealed class FlowEndsTests
         Add(1, "10.0.0.4", "web-0");
         _ends.Refresh();
 
-        var end = _ends.FindRemote(Key("10.0.0.9", 4000, "10.0.0.4", 80));
+        var end = _ends.FindRemote(Key("10.0.0.9", 4000, "10.0.0.4", 80), out _);
 
         Assert.Equal(("shop", "web-0", "web", "Deployment", ""), (end?.Namespace, end?.Pod, end?.Workload, end?.WorkloadKind, end?.Class));
         Assert.Equal(("workload", "shop", "web"), _ends.FindPeer(Key("10.0.0.9", 4000, "10.0.0.4", 80)));
@@ -39,7 +39,7 @@ public sealed class FlowEndsTests
         Add(2, "10.0.0.4", "web-1");
         _ends.Refresh();
 
-        Assert.Equal("web-1", _ends.FindRemote(Key("10.0.0.9", 4000, "10.0.0.4", 80))?.Pod);
+        Assert.Equal("web-1", _ends.FindRemote(Key("10.0.0.9", 4000, "10.0.0.4", 80), out _)?.Pod);
     }
 
     [Fact]
@@ -50,7 +50,7 @@ public sealed class FlowEndsTests
         _pods.Current = _pods.Current.Remove(1);
         _ends.Refresh();
 
-        Assert.Equal("private", _ends.FindRemote(Key("10.0.0.9", 4000, "192.168.0.4", 80))?.Class);
+        Assert.Equal("private", _ends.FindRemote(Key("10.0.0.9", 4000, "192.168.0.4", 80), out _)?.Class);
     }
 
     [Theory]
@@ -63,7 +63,7 @@ public sealed class FlowEndsTests
     {
         var key = Key(address.Contains(':', StringComparison.Ordinal) ? "fd00::9" : "10.0.0.9", 4000, address, 80);
 
-        Assert.Equal(@class, _ends.FindRemote(key)?.Class);
+        Assert.Equal(@class, _ends.FindRemote(key, out _)?.Class);
         Assert.Equal(("class", "", @class), _ends.FindPeer(key));
     }
 

@@ -178,7 +178,6 @@ public sealed class PeerTableTests : IDisposable
         {
             before = GC.GetAllocatedBytesForCurrentThread();
             table.Find(address, 80, Tcp);
-            table.IsVip(address, 80, Tcp);
             table.IsServerPort(address, 80, Tcp);
         }
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());

@@ -4,7 +4,7 @@ namespace Exporter.Peers;
 internal static class PeerClassList
 {
     /// <summary>The longest DNS label (RFC 1123), which a name of a class is.</summary>
-    private const int MaxName = 63;
+    internal const int MaxName = 63;
 
     private const int MaxClasses = 64;
     private const int MaxNetworks = 1024;
@@ -92,6 +92,7 @@ internal static class PeerClassList
         return new([.. given.Select(pair => (pair.Key, pair.Value))]);
     }
 
-    private static bool IsLabel(string name) =>
+    /// <summary>Whether a text is a DNS label (RFC 1123) in lower case.</summary>
+    internal static bool IsLabel(string name) =>
         name.Length is > 0 and <= MaxName && name[0] != '-' && name[^1] != '-' && name.All(letter => char.IsAsciiLetterLower(letter) || char.IsAsciiDigit(letter) || letter == '-');
 }

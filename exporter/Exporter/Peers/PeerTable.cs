@@ -90,21 +90,6 @@ internal sealed class PeerTable
             : node is not null ? new(PeerKind.Node, "", node.Name, ofAddress, IsVip: false) : new(PeerKind.Class, "", ofAddress, ofAddress, IsVip: false);
     }
 
-    /// <summary>Whether this is a Service's own address and port, so that conntrack knows the backend.</summary>
-    /// <inheritdoc cref="Find" path="/param"/>
-    internal bool IsVip(ReadOnlySpan<byte> address, ushort port, byte protocol)
-    {
-        var wanted = PeerSource.Port(port, protocol);
-        foreach (var source in SourcesOf(PeerAddress.Key(address)))
-        {
-            if (source.Role == PeerRole.Vip && source.Has(wanted))
-            {
-                return true;
-            }
-        }
-        return false;
-    }
-
     /// <summary>Whether a Service or one of its backends serves this port at this address. A backend that serves all ports does not show which end serves.</summary>
     /// <inheritdoc cref="Find" path="/param"/>
     internal bool IsServerPort(ReadOnlySpan<byte> address, ushort port, byte protocol)

@@ -61,10 +61,16 @@ internal readonly record struct FlowAddress : IComparable<FlowAddress>
         {
             return false;
         }
-        Span<byte> bytes = stackalloc byte[16];
-        _ = parsed.TryWriteBytes(bytes, out _);
-        address = From(bytes, isIpv6);
+        address = From(parsed);
         return true;
+    }
+
+    /// <summary>The address without its scope.</summary>
+    internal static FlowAddress From(IPAddress address)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        _ = address.TryWriteBytes(bytes, out var length);
+        return From(bytes, isIpv6: length == bytes.Length);
     }
 
     /// <summary>Writes 4 or 16 bytes in network byte order, and returns how many; 0 for no address.</summary>

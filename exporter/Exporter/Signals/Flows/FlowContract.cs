@@ -40,10 +40,10 @@ internal struct FlowKey : IEquatable<FlowKey>
 
     public readonly bool IsFlow => Family != NoFamily;
 
-    public readonly bool IsTcp => Protocol == 6;
+    public readonly bool IsTcp => Protocol == IpProtocol.Tcp;
 
     /// <summary>Whether the ports are types and codes of messages.</summary>
-    public readonly bool IsIcmp => Protocol is 1 or 58;
+    public readonly bool IsIcmp => IpProtocol.IsIcmp(Protocol);
 
     public readonly FlowAddress LocalAddress => FlowAddress.From(Local, Family == Ipv6);
 

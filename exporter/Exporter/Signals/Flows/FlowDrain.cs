@@ -198,7 +198,10 @@ internal sealed class FlowDrain : SignalDrain
 
     private void AddRest(in FlowKey key, in FlowRest rest, PodInterface owner, in RowsRead read)
     {
-        _interval.AddRest(owner, key.IsTransmit, rest);
+        if (_options.HasRecords)
+        {
+            _interval.AddRest(owner, key.IsTransmit, rest);
+        }
         if (!read.IsCommitted)
         {
             _edges?.AddRest(owner, key.IsTransmit, rest);
@@ -216,7 +219,10 @@ internal sealed class FlowDrain : SignalDrain
         {
             // Laid out as in an earlier version: not all that a record needs is there.
             _edges?.Add(key, value, default, owner);
-            _interval.AddRest(new(key, owner, row, default, null), value, RestReason.PreviousLayout);
+            if (_options.HasRecords)
+            {
+                _interval.AddRest(new(key, owner, row, default, null), value, RestReason.PreviousLayout);
+            }
             return;
         }
         var seenAt = _steady.ReadAt - (_interval.Clock.ReadAt - owner.SeenAt);
@@ -226,20 +232,25 @@ internal sealed class FlowDrain : SignalDrain
         {
             _edges?.Add(key, value, sight, owner);
         }
-        if (_options.HasRecords && sight.IsLocalSource && _options.MaxLookups > 0 && _ends.IsVip(key))
+        if (!_options.HasRecords)
+        {
+            return;
+        }
+        var remote = _ends.FindRemote(key, out var isVip);
+        if (isVip && sight.IsLocalSource && _options.MaxLookups > 0)
         {
             _backends.Want(key, owner, isNew: sight.Connections > 0);
         }
-        _interval.Add(new(key, owner, row, sight, _ends.FindRemote(key)));
+        _interval.Add(new(key, owner, row, sight, remote));
     }
 
     /// <summary>A flow that had no packet, of which there is something to say.</summary>
     /// <param name="generation">The low half of its interface's.</param>
     private void AddSilent(FlowKey key, uint generation, FlowSight sight)
     {
-        if (_context.Pods.Current.TryGetValue(key.Ifindex, out var owner) && (uint)owner.Generation == generation)
+        if (_options.HasRecords && _context.Pods.Current.TryGetValue(key.Ifindex, out var owner) && (uint)owner.Generation == generation)
         {
-            _interval.Add(new(key, owner, Row: -1, InWallTime(sight), _ends.FindRemote(key)));
+            _interval.Add(new(key, owner, Row: -1, InWallTime(sight), _ends.FindRemote(key, out _)));
         }
     }
 

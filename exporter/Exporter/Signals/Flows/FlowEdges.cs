@@ -97,7 +97,7 @@ internal sealed class FlowEdges(EdgeAccounts accounts, FlowEnds ends, SessionCon
     }
 
     /// <summary>A pod without one stands for itself.</summary>
-    private static string WorkloadOf(PodIdentity pod) => pod.Workload.Length > 0 ? pod.Workload : pod.Name;
+    internal static string WorkloadOf(PodIdentity pod) => pod.Workload.Length > 0 ? pod.Workload : pod.Name;
 
     private sealed class UnrecordedAccount(EdgeAccounts accounts, PodIdentity pod) : IPodAccount
     {

@@ -28,14 +28,12 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
             _peers.Clear();
         }
         _addresses.Clear();
-        Span<byte> bytes = stackalloc byte[16];
         foreach (var owner in pods.Current.Values)
         {
             foreach (var address in owner.Addresses)
             {
-                _ = address.TryWriteBytes(bytes, out var length);
                 // Of two interfaces with one address the later one has it now.
-                var key = FlowAddress.From(bytes[..length], isIpv6: length == 16);
+                var key = FlowAddress.From(address);
                 if (!_addresses.TryGetValue(key, out var other) || other.Generation < owner.Generation)
                 {
                     _addresses[key] = owner;
@@ -60,13 +58,16 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
     }
 
     /// <summary>The other end of a flow.</summary>
-    internal RecordEnd? FindRemote(in FlowKey key)
+    /// <param name="isVip">Whether it is a Service's own address: then conntrack knows the backend.</param>
+    internal RecordEnd? FindRemote(in FlowKey key, out bool isVip)
     {
+        isVip = false;
         if (_addresses.TryGetValue(key.RemoteAddress, out var owner))
         {
             return FindPod(owner);
         }
         var peer = _table.Find(key.RemoteBytes, key.RemotePortNumber, key.Protocol);
+        isVip = peer.IsVip;
         if (!_peers.TryGetValue(peer, out var end))
         {
             _peers[peer] = end = peer.Kind == PeerKind.Service
@@ -81,14 +82,11 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
     {
         if (_addresses.TryGetValue(key.RemoteAddress, out var owner) && owner.Pod is { } pod)
         {
-            return ("workload", pod.Namespace, pod.Workload.Length > 0 ? pod.Workload : pod.Name);
+            return ("workload", pod.Namespace, FlowEdges.WorkloadOf(pod));
         }
         var peer = _table.Find(key.RemoteBytes, key.RemotePortNumber, key.Protocol);
         return (peer.Kind switch { PeerKind.Service => "service", PeerKind.Node => "node", _ => "class" }, peer.Namespace, peer.Name);
     }
-
-    /// <summary>Whether a flow's other end is a Service's own address: then conntrack knows the backend.</summary>
-    internal bool IsVip(in FlowKey key) => !_addresses.ContainsKey(key.RemoteAddress) && _table.IsVip(key.RemoteBytes, key.RemotePortNumber, key.Protocol);
 
     /// <summary>Which end has begun, where no packet shows it: the one opposite a known Service's port, else the one with the higher port.</summary>
     internal (bool IsLocalSource, FlowOrientation Orientation) Guess(FlowKey key) =>

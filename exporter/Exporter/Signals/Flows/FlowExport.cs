@@ -117,24 +117,17 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
 
     private IRecordSink Open(string name, ExportOptions options, SessionContext context)
     {
-        if (name == StdoutSink.SinkName)
+        IRecordSink sink = name switch
         {
-            return StdoutSink.Open();
-        }
-        if (name == ElasticsearchOptions.SinkName)
+            StdoutSink.SinkName => StdoutSink.Open(),
+            ElasticsearchOptions.SinkName => new ElasticsearchSink(options.Elasticsearch, new(context.Metrics), context.Time, context.Logging.CreateLogger<ElasticsearchSink>()),
+            KafkaOptions.SinkName => new KafkaSink(options.Kafka, context.Time, context.Logging.CreateLogger<KafkaSink>()),
+            _ => new FileSink(options.File, context.Logging.CreateLogger<FileSink>()),
+        };
+        if (sink is IDisposable disposable)
         {
-            var elasticsearch = new ElasticsearchSink(options.Elasticsearch, new(context.Metrics), context.Time, context.Logging.CreateLogger<ElasticsearchSink>());
-            _sinks.Add(elasticsearch);
-            return elasticsearch;
+            _sinks.Add(disposable);
         }
-        if (name == KafkaOptions.SinkName)
-        {
-            var kafka = new KafkaSink(options.Kafka, context.Time, context.Logging.CreateLogger<KafkaSink>());
-            _sinks.Add(kafka);
-            return kafka;
-        }
-        var file = new FileSink(options.File, context.Logging.CreateLogger<FileSink>());
-        _sinks.Add(file);
-        return file;
+        return sink;
     }
 }

@@ -22,9 +22,9 @@ internal sealed class FlowIdentities(PodTable pods, FlowEnds ends, TimeSpan inte
             {
                 continue;
             }
-            foreach (var text in owner.Addresses)
+            foreach (var own in owner.Addresses)
             {
-                var address = FlowAddress.From(text.GetAddressBytes(), text.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6);
+                var address = FlowAddress.From(own);
                 var isKnown = _announced.TryGetValue((owner.Generation, address), out var last) && last.Pod == pod;
                 if (isKnown && now - last.At < interval && now >= last.At)
                 {

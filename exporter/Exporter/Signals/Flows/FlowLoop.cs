@@ -25,7 +25,7 @@ internal sealed partial class FlowLoop(FlowDrain drain, LoadedFlows loaded, Sess
     {
         try
         {
-            return ReadInserts(loaded) * 100 >= (ulong)loaded.MaxFlows * NearlyFull;
+            return IsNearlyFull(loaded, ReadInserts(loaded));
         }
         catch (BpfException)
         {
@@ -71,12 +71,14 @@ internal sealed partial class FlowLoop(FlowDrain drain, LoadedFlows loaded, Sess
         var inserts = ReadInserts(loaded);
         var lately = inserts >= _inserts ? inserts - _inserts : inserts;
         _inserts = inserts;
-        if (inserts * 100 >= (ulong)loaded.MaxFlows * NearlyFull || (inserts > 0 && inserts + lately >= (ulong)loaded.MaxFlows))
+        if (IsNearlyFull(loaded, inserts) || (inserts > 0 && inserts + lately >= (ulong)loaded.MaxFlows))
         {
             drain.Drain();
             _inserts = 0;
         }
     }
+
+    private static bool IsNearlyFull(LoadedFlows loaded, ulong inserts) => inserts * 100 >= (ulong)loaded.MaxFlows * NearlyFull;
 
     private static ulong ReadInserts(LoadedFlows loaded) => loaded.Flows!.Current.TryReadActive(FlowKey.OfMap, out var value) ? FlowRest.Of(value).Inserts : 0;
 

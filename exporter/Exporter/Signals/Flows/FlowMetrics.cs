@@ -1,5 +1,4 @@
 using Exporter.Metrics;
-using Exporter.Options;
 using Exporter.Records;
 using Prometheus;
 
@@ -8,7 +7,7 @@ namespace Exporter.Signals.Flows;
 /// <summary>The families about flow records.</summary>
 internal sealed class FlowMetrics
 {
-    private static readonly MetricLabel Reason = new("reason", [.. RestCounts.Reasons.Select(reason => EnumText.Lower(reason).Replace('-', '_'))]);
+    private static readonly MetricLabel Reason = new("reason", [.. RestCounts.Reasons.Select(RecordText.Name)]);
 
     private static readonly MetricDefinition RecordsFamily = new(
         MetricType.Counter, "podnet_exporter_flow_records_total", "records", "Flow and rest records made of the counted flows.", new MetricLabel("dataset", "flow", "rest"))
@@ -47,7 +46,7 @@ internal sealed class FlowMetrics
         "podnet_exporter_flow_lookups_total",
         "questions",
         "Questions to conntrack for the backend of a connection to a Service's own address.",
-        new MetricLabel("result", [.. Enum.GetValues<FlowLookup>().Select(result => EnumText.Lower(result).Replace('-', '_'))]))
+        new MetricLabel("result", [.. Enum.GetValues<FlowLookup>().Select(RecordText.Name)]))
     {
         Query = "sum by (instance, result) (rate(podnet_exporter_flow_lookups_total[5m]))",
         Details = "not_found: the connection has ended, is in another zone, or its addresses are translated by something else; no_module: the kernel has no nf_conntrack_netlink; refused: CAP_NET_ADMIN is missing; skipped: more than `Flows:MaxLookups`.",

@@ -9,13 +9,12 @@ internal sealed class FlowRecordMaker(FlowEnds ends, FlowBackends backends)
     private readonly FlowRecord _flow = new();
     private readonly RestRecord _rest = new();
 
-    /// <summary>The record of one flow, which is valid until the next call.</summary>
+    /// <summary>The record of one flow, which is valid until the next call. It has no id yet: of flows that are parts of one record only that one has.</summary>
     /// <param name="value">Its row; all zero where it had no packet.</param>
     internal FlowRecord Make(FlowInterval interval, in FlowObservation flow, in FlowValue value)
     {
         var (key, sight, record) = (flow.Key, flow.Sight, _flow);
         record.Reset();
-        record.Id = IdOf(interval, flow);
         (record.InterfaceName, record.Generation) = (flow.Owner.Name, flow.Owner.Generation);
         record.Protocol = key.Protocol;
         (record.Observer, record.Orientation) = (sight.IsLocalSource ? FlowObserver.Source : FlowObserver.Destination, sight.Orientation);

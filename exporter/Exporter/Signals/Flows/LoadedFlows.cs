@@ -98,7 +98,7 @@ internal sealed partial class LoadedFlows : LoadedSignal
         {
             // A connection that cannot be there.
             Span<byte> backend = stackalloc byte[4];
-            return conntrack.Find(6, [127, 0, 0, 1], 1, [127, 0, 0, 1], 1, backend, out _) switch
+            return conntrack.Find(IpProtocol.Tcp, [127, 0, 0, 1], 1, [127, 0, 0, 1], 1, backend, out _) switch
             {
                 ConntrackResult.NoModule => "not known, the kernel has no nf_conntrack_netlink",
                 ConntrackResult.Refused => "not known, conntrack may not be asked without CAP_NET_ADMIN",
@@ -119,18 +119,16 @@ internal sealed partial class LoadedFlows : LoadedSignal
         }
         var flows = (FlowSignal)signal;
         var book = new FlowBook(context.Ledger, flows.Export.Sinks);
-        Span<byte> epoch = stackalloc byte[RecordObserver.EpochLength];
-        BinaryPrimitives.WriteUInt128BigEndian(epoch, book.Epoch);
         var shaper = flows.MakeShaper();
-        var observer = new RecordObserver(epoch, context.Node, context.Cluster) { Salt = shaper.Addresses == AddressPolicy.Full ? default : SaltOf(book) };
+        var observer = new RecordObserver(BytesOf(book.Epoch), context.Node, context.Cluster) { Salt = shaper.Addresses == AddressPolicy.Full ? default : BytesOf(book.Salt) };
         return new FlowDrain(this, flows.Options, book, new(flows.Export, shaper.Fields, book, observer, context), observer, shaper, _last, context);
     }
 
-    private static byte[] SaltOf(FlowBook book)
+    private static byte[] BytesOf(UInt128 number)
     {
-        var salt = new byte[RecordObserver.EpochLength];
-        BinaryPrimitives.WriteUInt128BigEndian(salt, book.Salt);
-        return salt;
+        var bytes = new byte[RecordObserver.EpochLength];
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, number);
+        return bytes;
     }
 
     /// <summary>The flow table, as the last session or process has left it. For one session after the other.</summary>

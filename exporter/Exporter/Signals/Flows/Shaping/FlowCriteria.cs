@@ -10,9 +10,6 @@ namespace Exporter.Signals.Flows.Shaping;
 internal sealed record FlowCriteria(
     IReadOnlySet<string> Namespaces, AddressRanges Networks, NumberSet Ports, NumberSet Protocols, IReadOnlySet<string> Classes, string Text)
 {
-    /// <summary>The longest DNS label (RFC 1123), which names of namespaces and classes are.</summary>
-    private const int MaxName = 63;
-
     internal bool IsEmpty => Namespaces.Count == 0 && Networks.IsEmpty && Ports.IsEmpty && Protocols.IsEmpty && Classes.Count == 0;
 
     /// <param name="section">Flows:Include or Flows:Exclude.</param>
@@ -98,9 +95,9 @@ internal sealed record FlowCriteria(
         (local is not null && Classes.Contains(local.Class)) || (remote is not null && Classes.Contains(remote.Class));
 
     private static string ParseName(string text) =>
-        text.Length <= MaxName && !text.StartsWith('-') && !text.EndsWith('-') && text.All(letter => char.IsAsciiLetterLower(letter) || char.IsAsciiDigit(letter) || letter == '-')
+        PeerClassList.IsLabel(text)
             ? text
-            : throw new FormatException($"has '{text}'; a name has lower-case letters, digits and hyphens, at most {MaxName}, and begins and ends with a letter or digit");
+            : throw new FormatException($"has '{text}'; a name has lower-case letters, digits and hyphens, at most {PeerClassList.MaxName}, and begins and ends with a letter or digit");
 
     private static AddressPrefix ParseNetwork(string text) =>
         AddressPrefix.Parse(text) is not { } prefix

@@ -15,7 +15,7 @@ internal readonly ref struct FlowRows(FlowInterval interval, ReadOnlySpan<Draine
     /// <summary>All zero where the flow had no packet.</summary>
     internal FlowValue ValueOf(in FlowObservation flow) => flow.HasPackets ? _rows[flow.Row].Value : default;
 
-    /// <summary>The record of one flow, which is valid until the next call.</summary>
+    /// <summary>The record of one flow, as <see cref="FlowRecordMaker.Make(FlowInterval, in FlowObservation, in FlowValue)"/> makes it.</summary>
     internal FlowRecord Make(int number)
     {
         ref readonly var flow = ref Interval.Flows[number];

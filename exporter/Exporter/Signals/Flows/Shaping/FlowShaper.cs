@@ -84,9 +84,9 @@ internal sealed class FlowShaper(ShapingOptions options, TimeSpan period) : IFlo
     {
         ref readonly var flow = ref CollectionsMarshal.AsSpan(_flows)[_kept[number]];
         var record = new FlowRows(interval, rows, maker).Make(flow.First);
+        record.Id = flow.IsGroup ? flow.Id : FlowRecordMaker.IdOf(interval, interval.Flows[flow.First]);
         if (flow.IsGroup)
         {
-            record.Id = flow.Id;
             _sums[flow.Sums].Fill(record, _groups.ClassOf(interval.Flows[flow.First].Remote));
             FlowGroups.Blank(flow.Group, record);
         }
