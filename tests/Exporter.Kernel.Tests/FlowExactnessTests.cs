@@ -84,7 +84,7 @@ public sealed class FlowExactnessTests
         using var listener = OpenSctp(() => new Socket(AddressFamily.InterNetwork, SocketType.Stream, (ProtocolType)SctpProtocol));
         listener.Bind(new IPEndPoint(pod.HostAddress, 0));
         listener.Listen();
-        using var client = pod.Namespace.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Stream, (ProtocolType)SctpProtocol));
+        using var client = pod.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, (ProtocolType)SctpProtocol);
         client.Connect(listener.LocalEndPoint!);
         using (var server = listener.Accept())
         {

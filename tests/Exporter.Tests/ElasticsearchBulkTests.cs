@@ -38,10 +38,10 @@ public sealed class ElasticsearchBulkTests
     [Fact]
     public void A_bulk_allocates_for_itself_and_not_for_its_records()
     {
-        var batches = new RecordBatches();
-        var few = batches.Of(Enumerable.Range(0, 1000).Select(i => SampleRecords.Lines()[0].Replace("RpfRn87", $"{i:0000000}", StringComparison.Ordinal)));
+        var line = SampleRecords.Lines()[0];
+        var few = new RecordBatches().Of(Enumerable.Range(0, 1000).Select(i => line.Replace("RpfRn87", $"{i:0000000}", StringComparison.Ordinal)));
         var small = Allocated(few);
-        var many = new RecordBatches().Of(Enumerable.Range(0, 4000).Select(i => SampleRecords.Lines()[0].Replace("RpfRn87", $"{i:0000000}", StringComparison.Ordinal)));
+        var many = new RecordBatches().Of(Enumerable.Range(0, 4000).Select(i => line.Replace("RpfRn87", $"{i:0000000}", StringComparison.Ordinal)));
 
         Assert.InRange(Allocated(many), 0, small + 1000);
 

@@ -285,11 +285,6 @@ public sealed class ElasticsearchSinkTests : IAsyncDisposable
 
     private async Task<string> FailAsync(RecordBatch batch) => (await Assert.ThrowsAsync<SinkException>(async () => await WriteAsync(batch))).Message;
 
-    private async Task<double> RejectedAsync(string type)
-    {
-        using var text = new MemoryStream();
-        await _registry.CollectAndExportAsTextAsync(text, TestContext.Current.CancellationToken);
-        var line = System.Text.Encoding.UTF8.GetString(text.ToArray()).Split('\n').Single(line => line.StartsWith($"podnet_exporter_elasticsearch_rejected_records_total{{type=\"{type}\"}}", StringComparison.Ordinal));
-        return double.Parse(line.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
-    }
+    private async Task<double> RejectedAsync(string type) =>
+        (await ScrapedText.OfAsync(_registry))[$"podnet_exporter_elasticsearch_rejected_records_total{{type=\"{type}\"}}"];
 }

@@ -25,9 +25,9 @@ public sealed class FileSinkTests : IDisposable
     {
         var sink = Open();
         _lines.Fill(2);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
         _lines.Fill(1);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
 
         Assert.Equal("Flow 0 \nFlow 1 \nend 1 file 2 16 2 2 0\nFlow 2 \nend 2 file 1 8 3 3 0\n", await ReadAsync(Path));
         Assert.Equal((UnixFileMode)0, File.GetUnixFileMode(Path) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute | UnixFileMode.GroupWrite));
@@ -39,7 +39,7 @@ public sealed class FileSinkTests : IDisposable
     {
         await File.WriteAllTextAsync(Path, "whole\nhal", TestContext.Current.CancellationToken);
         _lines.Fill(1);
-        await WriteAllAsync(Open());
+        await _lines.WriteAllAsync(Open());
 
         Assert.StartsWith("whole\nhal\nFlow 0 \n", await ReadAsync(Path), StringComparison.Ordinal);
         Assert.Equal(1, _logger.CountOf("Ended the last line of"));
@@ -54,7 +54,7 @@ public sealed class FileSinkTests : IDisposable
         for (var i = 0; i < 40; i++)
         {
             _lines.Fill(40, padding: 1000);
-            await WriteAllAsync(sink);
+            await _lines.WriteAllAsync(sink);
         }
 
         var files = Files();
@@ -75,7 +75,7 @@ public sealed class FileSinkTests : IDisposable
         for (var i = 0; i < 10; i++)
         {
             _lines.Fill(60, padding: 1000);
-            await WriteAllAsync(sink);
+            await _lines.WriteAllAsync(sink);
         }
 
         Assert.Equal([Path, Path + ".1", Path + ".2"], Files());
@@ -92,7 +92,7 @@ public sealed class FileSinkTests : IDisposable
         await File.WriteAllTextAsync(Path, new string('c', 99_999) + "\n", TestContext.Current.CancellationToken);
         var sink = Open(maxSize: 100_000, maxFiles: 4);
         _lines.Fill(1);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
 
         Assert.Equal(["a", "b", "c", "F"], Files().Reverse().Select(file => File.ReadAllText(file)[..1]));
     }
@@ -104,7 +104,7 @@ public sealed class FileSinkTests : IDisposable
     {
         var sink = Open();
         _lines.Fill(1);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
         if (isMoved)
         {
             File.Move(Path, Path + ".moved");
@@ -114,7 +114,7 @@ public sealed class FileSinkTests : IDisposable
             File.Delete(Path);
         }
         _lines.Fill(1);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
 
         Assert.StartsWith("Flow 1 \n", await ReadAsync(Path), StringComparison.Ordinal);
         Assert.True(!isMoved || (await ReadAsync(Path + ".moved")).StartsWith("Flow 0 \nend", StringComparison.Ordinal));
@@ -125,10 +125,10 @@ public sealed class FileSinkTests : IDisposable
     {
         var sink = Open();
         _lines.Fill(1);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
         await File.WriteAllTextAsync(Path, "", TestContext.Current.CancellationToken);
         _lines.Fill(1);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
 
         Assert.StartsWith("Flow 1 \n", await ReadAsync(Path), StringComparison.Ordinal);
     }
@@ -221,15 +221,6 @@ public sealed class FileSinkTests : IDisposable
         var sink = new FileSink(new(path ?? Path, maxSize, maxFiles, syncs), _logger);
         _sinks.Add(sink);
         return sink;
-    }
-
-    private async Task WriteAllAsync(FileSink sink)
-    {
-        while (_lines[0].TryRead() is { } batch)
-        {
-            await sink.WriteAsync(batch, TestContext.Current.CancellationToken);
-            _lines[0].Settle(batch);
-        }
     }
 
     /// <summary>From the newest to the oldest.</summary>

@@ -29,7 +29,7 @@ public sealed class KafkaSinkTests : IDisposable
         for (var i = 0; i < 3; i++)
         {
             _lines.Fill(100);
-            await WriteAllAsync(sink);
+            await _lines.WriteAllAsync(sink);
         }
 
         var records = brokers.Read(303);
@@ -55,7 +55,7 @@ public sealed class KafkaSinkTests : IDisposable
         brokers.Delay(MockKafka.Produce, TimeSpan.FromSeconds(3));
         _lines.Fill(10);
 
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
 
         // The mock cluster does not know a repeat by its sequence, as brokers do.
         var numbers = brokers.Read(21).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().ToList();
@@ -74,7 +74,7 @@ public sealed class KafkaSinkTests : IDisposable
         _lines.Append(3);
         _lines.End();
 
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
 
         Assert.Equal([0, 1, 2, 4, 5, 6], brokers.Read(7).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().Order());
         Assert.Equal((6, 1), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Rejected));
@@ -87,12 +87,12 @@ public sealed class KafkaSinkTests : IDisposable
         var brokers = Start(partitions: 1);
         var sink = Open(brokers);
         _lines.Fill(5);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
         _lines.Fill(5);
         // The set, a smaller one of as many, and its first record alone.
         brokers.Refuse(MockKafka.Produce, ErrorCode.MsgSizeTooLarge, ErrorCode.MsgSizeTooLarge, ErrorCode.MsgSizeTooLarge);
 
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
 
         Assert.Equal([0, 1, 2, 3, 4, 6, 7, 8, 9], brokers.Read(11).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>());
         Assert.Equal((9, 1), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Rejected));
@@ -112,7 +112,7 @@ public sealed class KafkaSinkTests : IDisposable
         batch.Restart();
         await WriteAsync(sink, batch);
         _lines[0].Settle(batch);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
 
         Assert.Equal(Enumerable.Range(0, 5), brokers.Read(6).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().Order());
         Assert.Equal((5, 0), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Lost));
@@ -125,7 +125,7 @@ public sealed class KafkaSinkTests : IDisposable
         var sink = Open(brokers, "queue.buffering.max.messages=3");
         _lines.Fill(50);
 
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
 
         Assert.Equal(Enumerable.Range(0, 50), brokers.Read(51).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().Order());
         Assert.Equal((50, 0), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Lost));
@@ -137,7 +137,7 @@ public sealed class KafkaSinkTests : IDisposable
         var brokers = Start();
         var sink = Open(brokers, "message.timeout.ms=1000", "reconnect.backoff.max.ms=200");
         _lines.Fill(5);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
         brokers.SetAway(true);
         _lines.Fill(5);
         var batch = _lines[0].TryRead()!;
@@ -182,15 +182,15 @@ public sealed class KafkaSinkTests : IDisposable
         // Without TLS the client does not look at the certificates.
         var sink = Open(OptionsOf(brokers) with { CaFile = file });
         _lines.Fill(1);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
 
         await File.WriteAllTextAsync(file, "two", TestContext.Current.CancellationToken);
         _lines.Fill(1);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
         Assert.Equal(0, _logger.CountOf("A file of the options of Kafka has changed"));
         _time.Advance(TimeSpan.FromSeconds(1));
         _lines.Fill(1);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
         Assert.Equal(1, _logger.CountOf("A file of the options of Kafka has changed; connecting"));
 
         File.Delete(file);
@@ -198,7 +198,7 @@ public sealed class KafkaSinkTests : IDisposable
         {
             _time.Advance(TimeSpan.FromSeconds(1));
             _lines.Fill(1);
-            await WriteAllAsync(sink);
+            await _lines.WriteAllAsync(sink);
         }
         Assert.Equal(1, _logger.CountOf("A file of the options of Kafka has changed and cannot be used, keeping the previous content: there is no file"));
         Assert.Equal(Enumerable.Range(0, 5), brokers.Read(10).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>().Order());
@@ -238,15 +238,6 @@ public sealed class KafkaSinkTests : IDisposable
     private static KafkaOptions OptionsOf(MockKafka brokers, params string[] properties) =>
         new(brokers.Brokers, MockKafka.Topic, KafkaCompression.Lz4, KafkaSecurity.Plaintext, "SCRAM-SHA-512", "", "", "", "", "", properties);
 
-    private async Task WriteAllAsync(KafkaSink sink)
-    {
-        while (_lines[0].TryRead() is { } batch)
-        {
-            await WriteAsync(sink, batch);
-            _lines[0].Settle(batch);
-        }
-    }
-
     /// <summary>As a cursor does after a failure.</summary>
     private async Task RepeatAsync(KafkaSink sink, RecordBatch batch)
     {
@@ -265,7 +256,7 @@ public sealed class KafkaSinkTests : IDisposable
             }
         }
         _lines[0].Settle(batch);
-        await WriteAllAsync(sink);
+        await _lines.WriteAllAsync(sink);
     }
 
     private static Task WriteAsync(KafkaSink sink, RecordBatch batch) => sink.WriteAsync(batch, TestContext.Current.CancellationToken).AsTask().WaitAsync(Silence.Limit);

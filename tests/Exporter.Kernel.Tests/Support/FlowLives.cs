@@ -59,6 +59,9 @@ internal sealed class FlowLife : IDisposable
     /// <summary>The packets so far.</summary>
     internal IReadOnlyList<CapturedPacket> Packets => _capture.Packets;
 
+    /// <summary>Ends the capture, and returns its packets.</summary>
+    internal IReadOnlyList<CapturedPacket> Stop() => _capture.Stop();
+
     /// <summary>The records of the pod's interface so far, in their order.</summary>
     internal IEnumerable<FlowLine> Records => _node.Records.Flows.Where(flow => flow.Interface == _pod.Interface && flow.Timestamp > _began);
 

@@ -17,9 +17,6 @@ internal sealed class FlowLog(string path)
     /// <summary>Records of flows, rests and intervals, in the order of the file.</summary>
     internal IReadOnlyList<FlowLine> Lines => _lines;
 
-    /// <summary>Announcements of the pods' addresses, which belong to no interval.</summary>
-    internal List<FlowLine> Identities { get; } = [];
-
     /// <summary>Lines that are no records: a process ended while it wrote them.</summary>
     internal IReadOnlyList<string> Torn => _torn;
 
@@ -85,7 +82,7 @@ internal sealed class FlowLog(string path)
         }
         if (line.IsIdentity)
         {
-            Identities.Add(line);
+            // Announcements of the pods' addresses belong to no interval.
             return;
         }
         line.IsRepeat = !_ids.Add(line.Id);

@@ -42,11 +42,12 @@ internal sealed class FrameSocket : IDisposable
 
     public void Dispose() => _socket.Dispose();
 
-    private static int IfindexOf(string device) =>
+    internal static int IfindexOf(string device) =>
         int.Parse(File.ReadAllText($"/sys/class/net/{device}/ifindex"), CultureInfo.InvariantCulture);
 
     /// <summary>struct sockaddr_ll.</summary>
-    private sealed class LinkLayerEndPoint(int ifindex) : EndPoint
+    /// <param name="protocol">Of the frames that are received; 0: none.</param>
+    internal sealed class LinkLayerEndPoint(int ifindex, ushort protocol = 0) : EndPoint
     {
         private const int Length = 20;
 
@@ -55,6 +56,7 @@ internal sealed class FrameSocket : IDisposable
         public override SocketAddress Serialize()
         {
             var address = new SocketAddress(AddressFamily.Packet, Length);
+            BinaryPrimitives.WriteUInt16BigEndian(address.Buffer.Span[2..], protocol);
             BinaryPrimitives.WriteInt32LittleEndian(address.Buffer.Span[4..], ifindex);
             return address;
         }

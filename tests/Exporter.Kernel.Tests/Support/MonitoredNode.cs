@@ -67,7 +67,7 @@ public sealed partial class MonitoredNode : IAsyncLifetime
             socket.Connect(_server.Address, _listener.Port());
             _ = socket.Receive(new byte[1]);
             socket.Close();
-            using var outside = _client.Namespace.Run(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+            using var outside = _client.OpenSocket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
             outside.SendTo([1, 2, 3], new IPEndPoint(IPAddress.Parse("198.51.100.1"), 53));
             _end.Token.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(100));
         });

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 
@@ -10,6 +9,7 @@ namespace Exporter.Kernel.Tests.Support;
 /// </summary>
 internal sealed class PacketCapture : IDisposable
 {
+    private const int ETH_P_ALL = 3;
     private const int SOL_PACKET = 263;
     private const int PACKET_STATISTICS = 6;
     private const int SO_RCVBUFFORCE = 33;
@@ -28,7 +28,7 @@ internal sealed class PacketCapture : IDisposable
         Span<byte> size = stackalloc byte[sizeof(int)];
         BinaryPrimitives.WriteInt32LittleEndian(size, Buffer);
         _socket.SetRawSocketOption(SOL_SOCKET, SO_RCVBUFFORCE, size);
-        _socket.Bind(new EveryProtocol(int.Parse(File.ReadAllText($"/sys/class/net/{device}/ifindex"), CultureInfo.InvariantCulture)));
+        _socket.Bind(new FrameSocket.LinkLayerEndPoint(FrameSocket.IfindexOf(device), ETH_P_ALL));
         _thread = new Thread(Receive);
         _thread.Start();
     }
@@ -87,20 +87,6 @@ internal sealed class PacketCapture : IDisposable
                     _packets.Add(packet);
                 }
             }
-        }
-    }
-
-    /// <summary>struct sockaddr_ll, with ETH_P_ALL.</summary>
-    private sealed class EveryProtocol(int ifindex) : EndPoint
-    {
-        public override AddressFamily AddressFamily => AddressFamily.Packet;
-
-        public override SocketAddress Serialize()
-        {
-            var address = new SocketAddress(AddressFamily.Packet, 20);
-            BinaryPrimitives.WriteUInt16BigEndian(address.Buffer.Span[2..], 3);
-            BinaryPrimitives.WriteInt32LittleEndian(address.Buffer.Span[4..], ifindex);
-            return address;
         }
     }
 }

@@ -32,6 +32,16 @@ internal sealed class ExportedLines : IClosingRecord
     public void Write(string sink, in IntervalEnd end, in SinkCounts counts, IBufferWriter<byte> line) =>
         line.Write(Encoding.UTF8.GetBytes(FormattableString.Invariant($"end {end.Number} {sink} {end.Records} {end.Bytes} {counts.Issued} {counts.Acknowledged} {counts.Lost}\n")));
 
+    /// <summary>Writes all that is there, as a cursor does.</summary>
+    internal async Task WriteAllAsync(IRecordSink sink)
+    {
+        while (this[0].TryRead() is { } batch)
+        {
+            await sink.WriteAsync(batch, TestContext.Current.CancellationToken).AsTask().WaitAsync(Silence.Limit);
+            this[0].Settle(batch);
+        }
+    }
+
     internal void Begin()
     {
         (_records, _bytes) = (0, 0);

@@ -29,8 +29,6 @@ internal sealed class ShapedNode : IDisposable
 
     internal FlowInterval Interval => _interval;
 
-    internal IReadOnlyList<FlowObservation> Flows => _flows;
-
     /// <summary>The options with these settings. All must be good.</summary>
     internal static ShapingOptions Options(params (string Key, string? Value)[] settings)
     {
@@ -90,11 +88,10 @@ internal sealed class ShapedNode : IDisposable
 
     /// <summary>Shapes the interval, and returns what is written of its flows.</summary>
     /// <param name="epoch">Ids, and so the samples, differ with it.</param>
-    /// <param name="flows">Null: all that were added.</param>
-    internal IReadOnlyList<ShapedRecord> Shape(IFlowShaper shaper, long budget, int epoch = 0, IEnumerable<FlowObservation>? flows = null)
+    internal IReadOnlyList<ShapedRecord> Shape(IFlowShaper shaper, long budget, int epoch = 0)
     {
         var records = new List<ShapedRecord>();
-        Begin(shaper, budget, epoch, flows);
+        Begin(shaper, budget, epoch);
         var rows = _rows.ToArray();
         var count = shaper.Shape(_interval, rows, _maker);
         for (var i = 0; i < count; i++)
@@ -110,7 +107,7 @@ internal sealed class ShapedNode : IDisposable
     /// <summary>Shapes the interval and makes its records, and returns the bytes that this has allocated.</summary>
     internal long AllocatedBy(IFlowShaper shaper, long budget)
     {
-        Begin(shaper, budget, epoch: 0, null);
+        Begin(shaper, budget, epoch: 0);
         var rows = _rows.ToArray();
         var before = GC.GetAllocatedBytesForCurrentThread();
         var count = shaper.Shape(_interval, rows, _maker);
@@ -167,13 +164,13 @@ internal sealed class ShapedNode : IDisposable
         }
     }
 
-    private void Begin(IFlowShaper shaper, long budget, int epoch, IEnumerable<FlowObservation>? flows)
+    private void Begin(IFlowShaper shaper, long budget, int epoch)
     {
         var bytes = new byte[RecordObserver.EpochLength];
         BinaryPrimitives.WriteInt32BigEndian(bytes, epoch);
         var observer = new RecordObserver(bytes, "node-0", "") { Salt = shaper.Addresses == AddressPolicy.Full ? default : bytes };
         _interval.Begin(new(observer, 31, Clock.ReadAt, Start, Clock.ReadAt, shaper.Addresses), Clock, budget);
-        foreach (var flow in flows ?? _flows)
+        foreach (var flow in _flows)
         {
             _interval.Add(flow);
         }
