@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using System.Net;
 using System.Text;
+using System.Text.Json;
 using Exporter.Health;
 using Exporter.Kubernetes;
 using Exporter.Peers;
@@ -112,6 +113,18 @@ public sealed class PeerFeedTests : IDisposable
                 : path.Contains("watch=true", StringComparison.Ordinal) ? new() { Content = new StreamContent(events.Reader.AsStream()) }
                 : new() { Content = new StreamContent(new Trickle("""{"kind":"EndpointSliceList","metadata":{"resourceVersion":"7"},"items":[{"metadata":{"namespace":"shop","name":"web-1","labels":{"a":"b","kubernetes.io/service-name":"web"},"annotations":{"long":"text"}},"endpoints":[{"addresses":["10.244.1.3"]}],"ports":[{"port":80}]}]}""")) });
         }
+    }
+
+    [Fact]
+    public async Task A_list_longer_than_the_buffer_that_it_is_read_into_is_read()
+    {
+        const int Slices = 500;
+        var items = Enumerable.Range(0, Slices).Select(number => $$$"""{"metadata":{"namespace":"shop","name":"web-{{{number}}}","labels":{"a":"b","kubernetes.io/service-name":"web-{{{number}}}"},"annotations":{"long":"text"}},"endpoints":[{"addresses":["10.244.1.3"]}]}""");
+        using var body = new Trickle($$"""{"kind":"EndpointSliceList","metadata":{"resourceVersion":"7"},"items":[{{string.Join(',', items)}}]}""");
+
+        var page = await JsonSerializer.DeserializeAsync(body, EndpointSliceDocument.Resource.Page, TestContext.Current.CancellationToken);
+
+        Assert.Equal(Enumerable.Range(0, Slices).Select(number => $"web-{number}"), page!.Items!.Select(slice => slice!.Describe().Name));
     }
 
     [Fact]

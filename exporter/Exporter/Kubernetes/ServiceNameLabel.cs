@@ -27,7 +27,11 @@ internal sealed class ServiceNameLabel : JsonConverter<IReadOnlyDictionary<strin
             {
                 kept = new() { [Name] = reader.GetString()! };
             }
-            reader.Skip();
+            // Skip() refuses wherever the document is longer than the buffer; the serializer has all of this object in it.
+            if (!reader.TrySkip())
+            {
+                throw new JsonException();
+            }
         }
         return kept;
     }
