@@ -39,7 +39,7 @@ upgrade-test: build deps-test deps-vm $(EARLIER_BINARY) ## from the binary of an
 $(EARLIER_BINARY): | deps-build
 	scripts/earlier-binary.sh $(EARLIER) $@
 
-bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, flows, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server for one; AGAINST=binary compares with another
+bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, flows, records, flow-footprint, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server for one; AGAINST=binary compares with another
 	@dotnet build tests/Exporter.Benchmarks -c Release --nologo --verbosity quiet
 	@AGAINST=$(AGAINST) scripts/isolated.sh dotnet tests/Exporter.Benchmarks/bin/Release/net10.0/Exporter.Benchmarks.dll $(BENCH)
 

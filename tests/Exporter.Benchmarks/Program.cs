@@ -1,6 +1,6 @@
 using Exporter.Benchmarks;
 
-// Prints the tables of docs/performance.md; with names, only those: packets, flows, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server.
+// Prints the tables of docs/performance.md; with names, only those: packets, flows, records, flow-footprint, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server.
 if (Environment.GetEnvironmentVariable("AGAINST") is { Length: > 0 } other)
 {
     await Comparison.RunAsync(Path.GetFullPath(other));
@@ -16,7 +16,14 @@ if (Wanted("packets"))
 if (Wanted("flows"))
 {
     FlowPath.Run();
+}
+if (Wanted("records"))
+{
     await FlowRecording.RunAsync();
+}
+if (Wanted("flow-footprint"))
+{
+    await FlowFootprint.RunAsync();
 }
 if (Wanted("uplinks"))
 {

@@ -6,12 +6,25 @@ internal sealed class LastInterval
     /// <summary>About two thousand records.</summary>
     private const int MaxBytes = 2 << 20;
 
-    private byte[] _next = [];
+    /// <summary>Guards <see cref="_last"/>, which the next interval but one is written over.</summary>
+    private readonly Lock _lock = new();
 
+    private byte[] _next = [];
     private int _length;
     private byte[] _last = [];
+    private int _lastLength;
 
-    internal byte[] Lines => Volatile.Read(ref _last);
+    /// <summary>A copy: one line of JSON each.</summary>
+    internal byte[] Lines
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _last.AsSpan(0, _lastLength).ToArray();
+            }
+        }
+    }
 
     internal void Begin() => _length = 0;
 
@@ -29,5 +42,11 @@ internal sealed class LastInterval
         _length += line.Length;
     }
 
-    internal void End() => Volatile.Write(ref _last, _next.AsSpan(0, _length).ToArray());
+    internal void End()
+    {
+        lock (_lock)
+        {
+            ((_last, _lastLength), _next) = ((_next, _length), _last);
+        }
+    }
 }
