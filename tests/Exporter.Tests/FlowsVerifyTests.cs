@@ -1,4 +1,5 @@
 using System.Net;
+using Confluent.Kafka;
 using Exporter.Commands;
 using Exporter.Tests.Support;
 using static Exporter.Tests.Support.FlowLines;
@@ -66,10 +67,14 @@ public sealed class FlowsVerifyTests : IDisposable
     [InlineData("--from: give at least one file")]
     [InlineData("--from: give at least one file", "--metrics=http://localhost")]
     [InlineData("--form: 'flows verify' has no such argument. It has --from, --metrics,", "--form=x", "--from=-")]
-    [InlineData("--from: has no value. Write --from=FILE.", "--from")]
-    [InlineData("--from: has no value. Write --from=FILE.", "--from=")]
+    [InlineData("--from: has no value. Write --from=FILE|TOPIC.", "--from")]
+    [InlineData("--from: has no value. Write --from=FILE|TOPIC.", "--from=")]
     [InlineData("x: 'flows verify' has no such argument", "x", "--from=-")]
     [InlineData("/nowhere/a: there is no such file.", "--from=/nowhere/a")]
+    [InlineData("--from: one topic can be verified.", "--from=a", "--from=b", "--brokers=127.0.0.1:9092")]
+    [InlineData("--from: 'no topic' is not the name of a topic", "--from=no topic", "--brokers=127.0.0.1:9092")]
+    [InlineData("--brokers", "--from=podnet.flows", "--brokers=:")]
+    [InlineData("--ca-file: is of use with --brokers alone.", "--from=/dev/null", "--ca-file=/dev/null")]
     [InlineData("--from: standard input can be read once.", "--from=-", "--from", "-")]
     [InlineData("--metrics: is given twice.", "--from=-", "--metrics=http://a", "--metrics=http://b")]
     [InlineData("--metrics: give it alone", "--from=-", "--metrics=http://a", "--metrics-before=http://b", "--metrics-after=http://c")]
@@ -183,6 +188,50 @@ public sealed class FlowsVerifyTests : IDisposable
         Assert.Equal(ExitCode.Success, await RunAsync(exporter, $"--from={Write("a", Usual().Text)}", "--metrics=http://node-0:9969", $"--token-file={Write("t", "secret\n")}"));
 
         Assert.Equal(["http://node-0:9969/metrics Bearer secret"], exporter.Requests);
+    }
+
+    [Fact]
+    public async Task A_topic_is_verified_in_all_its_partitions()
+    {
+        using var kafka = new MockKafka();
+        // The interval record comes to another partition than its records, which have two.
+        kafka.Append(Usual().Lines);
+
+        Assert.Equal(ExitCode.Success, await RunAsync($"--from={MockKafka.Topic}", $"--brokers={string.Join(',', kafka.Brokers)}"));
+
+        Assert.EndsWith("5 lines: 2 flow, 1 rest, 1 interval and 1 identity records of 1 nodes, 0 repeats, 0 bad lines; 0 records lost\nOK\n", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_bad_message_is_named_by_its_partition_and_offset()
+    {
+        using var kafka = new MockKafka(partitions: 1);
+        kafka.Append([.. Usual().Lines, "no JSON"]);
+
+        Assert.Equal(ExitCode.Failure, await RunAsync($"--from={MockKafka.Topic}", $"--brokers={kafka.Brokers[0]}"));
+
+        Assert.Contains("podnet.flows[0]:5 ", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_topic_without_messages_has_nothing_wrong()
+    {
+        using var kafka = new MockKafka();
+
+        Assert.Equal(ExitCode.Success, await RunAsync($"--from={MockKafka.Topic}", $"--brokers={kafka.Brokers[0]}"));
+
+        Assert.Contains("0 lines", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_topic_that_is_not_there_is_named_with_what_to_do()
+    {
+        using var kafka = new MockKafka();
+        kafka.Refuse(MockKafka.Metadata, [.. Enumerable.Repeat(ErrorCode.UnknownTopicOrPart, 10)]);
+
+        Assert.Equal(ExitCode.Failure, await RunAsync("--from=podnet.other", $"--brokers={kafka.Brokers[0]}"));
+
+        Assert.Matches("^podnet\\.other on 127\\.0\\.0\\.1:\\d+: .*Look whether the brokers run and whether the user may read the topic", _errors.ToString());
     }
 
     private static FlowLines Usual() => new FlowLines()

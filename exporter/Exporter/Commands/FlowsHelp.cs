@@ -14,7 +14,7 @@ internal static class FlowsHelp
         Write(
             text,
             "podnet-exporter flows verify",
-            "Checks files of records of one sink: that no record is missing that is not counted as lost, that repeats are equal, and that flows and rest add up to the pods' counters.",
+            "Checks the records of one sink, in files or in a topic: that no record is missing that is not counted as lost, that repeats are equal, and that flows and rest add up to the pods' counters.",
             FlowsVerifyCommand.Arguments);
         text.AppendLine();
         text.Append("""

@@ -1,20 +1,23 @@
+using System.Globalization;
+using Exporter.Export;
+using Exporter.Export.Kafka;
 using Exporter.Verification;
 
 namespace Exporter.Commands;
 
-/// <summary>podnet-exporter flows verify: whether anyone's files of records add up.</summary>
+/// <summary>podnet-exporter flows verify: whether anyone's records, in files or in a topic, add up.</summary>
 internal static class FlowsVerifyCommand
 {
     /// <summary>The name of standard input among files.</summary>
     private const string StandardInput = "-";
 
-    private static readonly FlowsArgument From = new("--from", "FILE", "JSON lines of one sink, - for standard input; rotated files in any order.", IsRepeated: true);
+    private static readonly FlowsArgument From = new("--from", "FILE|TOPIC", "JSON lines of one sink, - for standard input; rotated files in any order. With --brokers a topic.", IsRepeated: true);
     private static readonly FlowsArgument Metrics = new("--metrics", "FILE|URL", "A saved scrape, or the address of an exporter: the records are all since its first start.");
     private static readonly FlowsArgument Before = new("--metrics-before", "FILE|URL", "The scrape from before the first record.");
     private static readonly FlowsArgument After = new("--metrics-after", "FILE|URL", "The scrape from after the last record.");
     private static readonly FlowsArgument TokenFile = new("--token-file", "FILE", "The bearer token for the exporter's address.");
 
-    internal static IReadOnlyList<FlowsArgument> Arguments { get; } = [From, Metrics, Before, After, TokenFile];
+    internal static IReadOnlyList<FlowsArgument> Arguments { get; } = [From, Metrics, Before, After, TokenFile, .. FlowsBrokers.Arguments];
 
     /// <param name="output">The table and the result.</param>
     /// <param name="errors">Why there is no result.</param>
@@ -23,14 +26,26 @@ internal static class FlowsVerifyCommand
         ReadOnlyMemory<string> typed, TextWriter output, TextWriter errors, HttpMessageHandler? handler, CancellationToken cancellationToken)
     {
         var arguments = new FlowsArguments("flows verify", Arguments, typed.Span);
-        var files = arguments.All(From);
-        arguments.Require(files.Count > 0, "--from: give at least one file of records, or - for standard input.");
+        var (sources, hasBrokers) = (arguments.All(From), arguments.Has(FlowsBrokers.Brokers));
+        IReadOnlyList<string> files = hasBrokers ? [] : sources;
+        arguments.Require(sources.Count > 0, "--from: give at least one file of records, - for standard input, or with --brokers a topic.");
+        arguments.Require(!hasBrokers || sources.Count < 2, "--from: one topic can be verified.");
         arguments.Require(files.Count(file => file == StandardInput) < 2, "--from: standard input can be read once.");
+        foreach (var argument in FlowsBrokers.Arguments.Where(argument => arguments.Has(argument)))
+        {
+            arguments.Require(hasBrokers, $"{argument.Name}: is of use with {FlowsBrokers.Brokers.Name} alone.");
+        }
         arguments.Require(!arguments.Has(Metrics) || !(arguments.Has(Before) || arguments.Has(After)), "--metrics: give it alone, or --metrics-before and --metrics-after.");
         arguments.Require(arguments.Has(Before) == arguments.Has(After), "--metrics-before, --metrics-after: give both.");
         foreach (var file in files.Concat(arguments.All(Metrics)).Concat(arguments.All(Before)).Concat(arguments.All(After)))
         {
             arguments.Require(file == StandardInput || IsUrl(file) || File.Exists(file), $"{file}: there is no such file.");
+        }
+        IReadOnlyList<string> problems = [];
+        var topic = hasBrokers && sources is [var name] ? FlowsBrokers.Read(arguments, From, name, isDry: false, out problems) : null;
+        foreach (var problem in problems)
+        {
+            arguments.Require(false, problem);
         }
         if (arguments.PrintErrors(errors))
         {
@@ -38,7 +53,7 @@ internal static class FlowsVerifyCommand
         }
         try
         {
-            var result = await VerifyAsync(files, cancellationToken);
+            var result = topic is null ? await VerifyAsync(files, cancellationToken) : VerifyTopic(topic, cancellationToken);
             using var client = new FlowsClient(arguments.Text(TokenFile), handler);
             var comparison = (arguments.Text(After) ?? arguments.Text(Metrics)) is { } after
                 ? CounterComparison.Create(result.Sums, await CountersOf(client, arguments.Text(Before), cancellationToken), await CountersOf(client, after, cancellationToken))
@@ -46,7 +61,7 @@ internal static class FlowsVerifyCommand
             FlowsVerifyText.Write(result, comparison, output);
             return result.IsRight && comparison is null or { Problems.Count: 0 } ? ExitCode.Success : ExitCode.Failure;
         }
-        catch (Exception e) when (e is FlowsException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is FlowsException or SinkException or IOException or UnauthorizedAccessException)
         {
             errors.WriteLine(e.Message);
             return ExitCode.Failure;
@@ -61,6 +76,16 @@ internal static class FlowsVerifyCommand
             await using var stream = file == StandardInput ? Console.OpenStandardInput() : File.OpenRead(file);
             await verifier.ReadAsync(file == StandardInput ? "standard input" : file, stream, cancellationToken);
         }
+        return verifier.Finish();
+    }
+
+    private static VerificationResult VerifyTopic(KafkaOptions topic, CancellationToken cancellationToken)
+    {
+        var verifier = new Verifier();
+        KafkaTopicReader.ReadAll(
+            topic,
+            (at, value) => verifier.Take(string.Create(CultureInfo.InvariantCulture, $"{at.Topic}[{at.Partition.Value}]"), at.Offset.Value, value.Span),
+            cancellationToken);
         return verifier.Finish();
     }
 

@@ -24,6 +24,7 @@ internal sealed partial record KafkaOptions(
 {
     internal const string SinkName = "kafka";
     internal const string BrokersKey = "Kafka:Brokers";
+    internal const string TopicKey = "Kafka:Topic";
     internal const string UserFileKey = "Kafka:UserFile";
     internal const string PasswordFileKey = "Kafka:PasswordFile";
     internal const string CaFileKey = "Kafka:CaFile";
@@ -55,7 +56,7 @@ internal sealed partial record KafkaOptions(
                 BrokersKey, "", "HOST:PORT, separated by commas", "The brokers that the sink kafka asks first for all others.",
                 OptionReader.TextOrArray("""{"type": "string"}""", """{"type": "array", "items": {"type": "string"}}"""), ParseBrokers),
             reader.List(
-                "Kafka:Topic", DefaultTopic, "letters, digits, '.', '_' and '-'", "The topic that records go to; 'podnet-exporter flows install --to=kafka' makes it.",
+                TopicKey, DefaultTopic, "letters, digits, '.', '_' and '-'", "The topic that records go to; 'podnet-exporter flows install --to=kafka' makes it.",
                 """{"type": ["string", "null"], "pattern": "^[A-Za-z0-9._-]{1,249}$"}""", ParseTopic),
             reader.Choice("Kafka:Compression", KafkaCompression.Lz4, "How records are compressed on their way to the brokers, and there."),
             reader.Choice(SecurityKey, KafkaSecurity.Plaintext, "How the brokers are spoken to: with TLS, and with SASL, which asks for a user and a password."),

@@ -31,9 +31,13 @@ internal sealed class Verifier
         var lines = new LineReader(stream);
         while (await lines.ReadAsync(cancellationToken))
         {
-            Take(name, lines);
+            Take(name, lines.Number, lines.Line.Span, lines.IsTooLong);
         }
     }
+
+    /// <summary>Takes one record.</summary>
+    /// <param name="name">Where it is, with <paramref name="number"/>, for messages.</param>
+    internal void Take(string name, long number, ReadOnlySpan<byte> line) => Take(name, number, line, line.Length > LineReader.MaxLineBytes);
 
     /// <summary>Checks the records that were read. To be called once.</summary>
     internal VerificationResult Finish()
@@ -61,30 +65,29 @@ internal sealed class Verifier
             _notes);
     }
 
-    private void Take(string name, LineReader lines)
+    private void Take(string name, long number, ReadOnlySpan<byte> line, bool isTooLong)
     {
-        var line = lines.Line.Span;
-        if (!lines.IsTooLong && line.Trim(" \t\r"u8).IsEmpty)
+        if (!isTooLong && line.Trim(" \t\r"u8).IsEmpty)
         {
             return;
         }
         _lines++;
-        if (lines.IsTooLong)
+        if (isTooLong)
         {
-            _badLines.Add($"{name}:{lines.Number} is longer than {LineReader.MaxLineBytes} bytes");
+            _badLines.Add($"{name}:{number} is longer than {LineReader.MaxLineBytes} bytes");
             return;
         }
         switch (_record.Read(line))
         {
             case LineOutcome.Bad:
-                _badLines.Add($"{name}:{lines.Number} {_record.Reason}");
+                _badLines.Add($"{name}:{number} {_record.Reason}");
                 break;
             case LineOutcome.Cut:
                 // The writer ends such a line when it continues, and writes the record again or counts it as lost.
-                _notes.Add($"{name}:{lines.Number} is cut off: its record is not counted");
+                _notes.Add($"{name}:{number} is cut off: its record is not counted");
                 break;
             default:
-                Count(name, lines.Number);
+                Count(name, number);
                 break;
         }
     }

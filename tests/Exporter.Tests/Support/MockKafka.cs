@@ -11,6 +11,7 @@ internal sealed class MockKafka : IDisposable
 
     /// <summary>Kafka's numbers of requests.</summary>
     internal const short Produce = 0;
+    internal const short Metadata = 3;
     internal const short InitProducerId = 22;
 
     private const string Library = "mocked-librdkafka";
@@ -54,6 +55,17 @@ internal sealed class MockKafka : IDisposable
         {
             Assert.Equal(0, isAway ? rd_kafka_mock_broker_set_down(_cluster, broker) : rd_kafka_mock_broker_set_up(_cluster, broker));
         }
+    }
+
+    /// <summary>Appends records to the topic, to one partition after the other.</summary>
+    internal void Append(IReadOnlyList<string> values)
+    {
+        using var producer = new ProducerBuilder<Null, string>(new ProducerConfig { BootstrapServers = string.Join(',', Brokers) }).SetLogHandler(static (_, _) => { }).Build();
+        foreach (var (value, i) in values.Select((value, i) => (value, i)))
+        {
+            producer.Produce(new TopicPartition(Topic, i % Partitions), new() { Value = value });
+        }
+        producer.Flush(Silence.Limit);
     }
 
     /// <summary>Reads the topic from its beginning until there are so many records.</summary>
