@@ -10,7 +10,7 @@ EARLIER_BINARY = $(CURDIR)/artifacts/earlier/$(EARLIER)/podnet-exporter
 SOURCES := $(shell find bpf exporter -type f -not -path '*/bin/*' -not -path '*/obj/*') Directory.Build.props Directory.Packages.props
 
 .DELETE_ON_ERROR:
-.PHONY: help build demo test vm-test upgrade-test bench image chart lint docs clean
+.PHONY: help build demo test vm-test upgrade-test engine-test bench image chart lint docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ $(BINARY): $(SOURCES) | deps-build
 demo: build deps-demo ## three namespaces with traffic between them, and the exporter in front of you
 	@scripts/demo.sh $(BINARY)
 
-test: build deps-test deps-vm deps-image deps-chart deps-container ## every test that this machine can run
+test: build deps-test deps-vm deps-image deps-chart deps-container deps-engine ## every test that this machine can run
 	@scripts/test.sh
 
 vm-test: build deps-vm ## the same binary on Debian's kernels 5.10, 6.1, 6.12 and 7.x, in virtual machines
@@ -35,6 +35,10 @@ upgrade-test: build deps-test deps-vm $(EARLIER_BINARY) ## from the binary of an
 	@dotnet build tests/Exporter.Kernel.Tests -c Release --nologo --verbosity quiet
 	@PODNET_EARLIER=$(EARLIER_BINARY) scripts/isolated.sh tests/Exporter.Kernel.Tests/bin/Release/net10.0/Exporter.Kernel.Tests -noColor -noLogo -class '*.UpgradeTests'
 	@PODNET_EARLIER=$(EARLIER_BINARY) tests/vm/test.sh --only=upgrade
+
+engine-test: build deps-engine ## export and jobs on real Kafka, Flink, Spark and OpenSearch; their packs are found, or fetched, by scripts/engines
+	@dotnet build tests/Exporter.Engine.Tests -c Release --nologo --verbosity quiet
+	@tests/Exporter.Engine.Tests/bin/Release/net10.0/Exporter.Engine.Tests -noColor -noLogo
 
 $(EARLIER_BINARY): | deps-build
 	scripts/earlier-binary.sh $(EARLIER) $@

@@ -11,6 +11,7 @@ declare -A groups=(
 	[chart]="unzip"
 	[container]="containerd runc golang-github-containers-common"
 	[vm]="qemu-system-x86 cpio kmod xz-utils zstd bpftool ethtool iperf3 util-linux"
+	[engine]="openjdk-17-jdk-headless python3 util-linux xz-utils"
 	[lint]="clang-format shellcheck"
 )
 

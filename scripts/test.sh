@@ -116,6 +116,12 @@ else
 	skip "chart" "helm and the schemas of the Kubernetes API could not be fetched"
 fi
 ring "rules" env HELM="${tools:-}/helm" "$(tests Exporter.Rules.Tests)" "${quiet[@]}"
+# In CI the tests themselves fail for the want of an engine.
+if reason=$(scripts/engines 2>&1 >/dev/null | tee /dev/stderr) || [[ ${CI:-} ]]; then
+	ring "engines, short form" "$(tests Exporter.Engine.Tests)" "${quiet[@]}" -trait Form=Short
+else
+	skip "engines" "$(tail -1 <<<"$reason")"
+fi
 for name in "${kernel_rings[@]}"; do
 	end_ring "$name"
 done
