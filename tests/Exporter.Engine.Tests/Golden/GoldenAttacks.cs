@@ -70,7 +70,7 @@ internal static class GoldenAttacks
         }
         Plant(truth, "host_scan", hosts, Hosts, 30);
 
-        var foldedHosts = new Conversation(cluster.Probe[1], GoldenEnd.Many("private"), 3389, At(69, 12)) { Outcome = Outcome.Unanswered }.Folded(FlowGroup.Hosts, FoldedHosts);
+        var foldedHosts = new Conversation(cluster.Probe[1], GoldenEnd.Many("private"), 3389, At(69, 5)) { Outcome = Outcome.Unanswered }.Folded(FlowGroup.Hosts, FoldedHosts);
         scenario.Add(foldedHosts);
         Plant(truth, "host_scan", foldedHosts, FoldedHosts, 1);
 
