@@ -33,6 +33,16 @@ public sealed class FlowEndsTests
     }
 
     [Fact]
+    public void A_pod_without_a_workload_is_its_own_in_records_as_in_edges()
+    {
+        Add(1, "10.0.0.4", "web-0", workload: "");
+        _ends.Refresh();
+
+        Assert.Equal("web-0", _ends.FindRemote(Key("10.0.0.9", 4000, "10.0.0.4", 80), out _)?.Workload);
+        Assert.Equal(("workload", "shop", "web-0"), _ends.FindPeer(Key("10.0.0.9", 4000, "10.0.0.4", 80)));
+    }
+
+    [Fact]
     public void Of_two_interfaces_with_one_address_the_later_one_has_it()
     {
         Add(1, "10.0.0.4", "web-0");
@@ -86,11 +96,11 @@ public sealed class FlowEndsTests
         Assert.Equal("other", _ends.FindPod(owner)?.Workload);
     }
 
-    private PodInterface Add(int ifindex, string address, string pod)
+    private PodInterface Add(int ifindex, string address, string pod, string workload = "web")
     {
         var owner = CountingNode.NewInterface(ifindex, generation: ifindex);
         owner.Addresses = [IPAddress.Parse(address)];
-        owner.Pod = new("shop", pod, new("shop", pod)) { Workload = "web", WorkloadKind = "Deployment" };
+        owner.Pod = new("shop", pod, new("shop", pod)) { Workload = workload, WorkloadKind = "Deployment" };
         _pods.Current = _pods.Current.SetItem(ifindex, owner);
         return owner;
     }

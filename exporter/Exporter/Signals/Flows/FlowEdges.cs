@@ -57,7 +57,7 @@ internal sealed class FlowEdges(EdgeAccounts accounts, FlowEnds ends, SessionCon
             (row.RttSum, row.RttCount) = (value.SrttUs * 125ul, 1);
         }
         var (kind, ns, name) = ends.FindPeer(key);
-        accounts.Add(new EdgeKey(pod.Namespace, WorkloadOf(pod), pod.WorkloadKind, kind, ns, name), RowFields.RowOf(row));
+        accounts.Add(new EdgeKey(pod.Namespace, FlowEnds.WorkloadOf(pod), pod.WorkloadKind, kind, ns, name), RowFields.RowOf(row));
     }
 
     /// <summary>Adds traffic that is in no flow.</summary>
@@ -92,12 +92,9 @@ internal sealed class FlowEdges(EdgeAccounts accounts, FlowEnds ends, SessionCon
     {
         if (!pod.IsExcluded)
         {
-            accounts.Add(EdgeKey.UnrecordedOf(pod.Namespace, WorkloadOf(pod), pod.WorkloadKind), row);
+            accounts.Add(EdgeKey.UnrecordedOf(pod.Namespace, FlowEnds.WorkloadOf(pod), pod.WorkloadKind), row);
         }
     }
-
-    /// <summary>A pod without one stands for itself.</summary>
-    internal static string WorkloadOf(PodIdentity pod) => pod.Workload.Length > 0 ? pod.Workload : pod.Name;
 
     private sealed class UnrecordedAccount(EdgeAccounts accounts, PodIdentity pod) : IPodAccount
     {

@@ -42,6 +42,9 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
         }
     }
 
+    /// <summary>A pod without a workload, as there are none without Kubernetes, stands for itself.</summary>
+    internal static string WorkloadOf(PodIdentity pod) => pod.Workload.Length > 0 ? pod.Workload : pod.Name;
+
     /// <summary>The pod of an interface; null: it is not known.</summary>
     internal RecordEnd? FindPod(PodInterface owner)
     {
@@ -51,7 +54,7 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
         }
         if (!_pods.TryGetValue(owner.Generation, out var known) || !ReferenceEquals(known.Pod, pod))
         {
-            known = (pod, new() { Namespace = pod.Namespace, Pod = pod.Name, Workload = pod.Workload, WorkloadKind = pod.WorkloadKind });
+            known = (pod, new() { Namespace = pod.Namespace, Pod = pod.Name, Workload = WorkloadOf(pod), WorkloadKind = pod.WorkloadKind });
             _pods[owner.Generation] = known;
         }
         return known.End;
@@ -82,7 +85,7 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
     {
         if (_addresses.TryGetValue(key.RemoteAddress, out var owner) && owner.Pod is { } pod)
         {
-            return ("workload", pod.Namespace, FlowEdges.WorkloadOf(pod));
+            return ("workload", pod.Namespace, WorkloadOf(pod));
         }
         var peer = _table.Find(key.RemoteBytes, key.RemotePortNumber, key.Protocol);
         return (peer.Kind switch { PeerKind.Service => "service", PeerKind.Node => "node", _ => "class" }, peer.Namespace, peer.Name);
