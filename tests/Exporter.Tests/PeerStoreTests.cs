@@ -201,6 +201,7 @@ public sealed class PeerStoreTests : IDisposable
         {
             _peers.Store.Set(new(PeerRole.Endpoint, "shop", $"web-{slice}", "web", [.. Enumerable.Range(0, PerSlice).Select(i => new IPAddress((uint)((slice << 24) + i)))], []));
         }
+        _peers.Clock.Advance(TimeSpan.FromSeconds(1));
 
         Assert.Equal(PeerStore.MaxAddresses, _peers.Metrics.Addresses.Value);
         Assert.Equal(2 * PerSlice, _peers.Metrics.Refused.Value);

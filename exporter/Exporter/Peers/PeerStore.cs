@@ -236,7 +236,6 @@ internal sealed partial class PeerStore : IDisposable
     /// <summary>Publishes at once if the previous table is old enough, and else when it will be.</summary>
     private void OnChanged(bool hasChanged)
     {
-        _metrics.Addresses.Set(_addresses);
         if (!hasChanged || _isDirty)
         {
             return;
@@ -266,6 +265,7 @@ internal sealed partial class PeerStore : IDisposable
     {
         (_isDirty, _publishedAt) = (false, _time.GetTimestamp());
         Volatile.Write(ref _table, new((PeerEntry[][])_buckets.Clone(), _classes));
+        _metrics.Addresses.Set(_addresses);
     }
 
     [LoggerMessage(450, LogLevel.Warning, "There are more than {Most} addresses of Services, their backends and nodes. Peers at further addresses are shown by their class, until there is room and their objects change or are listed again, and are counted in podnet_exporter_peer_addresses_refused_total; open an issue if your cluster needs more")]
