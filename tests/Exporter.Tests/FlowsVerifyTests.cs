@@ -128,6 +128,24 @@ public sealed class FlowsVerifyTests : IDisposable
         Assert.Contains($"problem: {problem}\n", _output.ToString(), StringComparison.Ordinal);
     }
 
+    /// <summary>The first records of a pod may be written before the API server has named it.</summary>
+    [Theory]
+    [InlineData(1247, ExitCode.Success)]
+    [InlineData(1246, ExitCode.Failure)]
+    public async Task Records_from_before_the_pod_of_an_interface_was_known_are_the_pod_s(int packets, int exitCode)
+    {
+        var lines = Usual();
+        lines.Lines[2] = lines.Lines[2].Replace("""
+            "source":{"k8s":{"namespace":{"name":"shop"},"pod":{"name":"web-0"},"workload":{"name":"web","kind":"Deployment"}}},
+            """, "", StringComparison.Ordinal);
+        var scrape = Scrape().Replace(" 1247\n", $" {packets}\n", StringComparison.Ordinal);
+
+        Assert.Equal(exitCode, await RunAsync($"--from={Write("a", lines.Text)}", $"--metrics={Write("m", scrape)}"));
+
+        Assert.Contains("node-0  -          -      veth-web-0  rest map_full", _output.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("not comparable", _output.ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Counters_from_before_are_subtracted()
     {

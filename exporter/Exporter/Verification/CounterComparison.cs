@@ -26,12 +26,13 @@ internal sealed class CounterComparison
     internal static CounterComparison Create(IReadOnlyDictionary<InterfaceKey, InterfaceSums> sums, PodCounters before, PodCounters after)
     {
         var records = new Dictionary<(string, string), PodCounts>();
+        var owners = FindOwners(sums.Keys);
         var nameless = 0;
         foreach (var (key, sum) in sums)
         {
-            if (key is { Namespace: { } space, Pod: { } pod })
+            if ((PodOf(key) ?? (owners.TryGetValue(key.InterfaceId, out var owner) ? owner : null)) is { } pod)
             {
-                records[(space, pod)] = records.GetValueOrDefault((space, pod)) + sum.Total;
+                records[pod] = records.GetValueOrDefault(pod) + sum.Total;
             }
             else
             {
@@ -60,6 +61,22 @@ internal sealed class CounterComparison
         }
         return comparison;
     }
+
+    /// <summary>The pods of interfaces. Records from before the pod's name was known have the interface alone; the pod's counters have their traffic.</summary>
+    private static Dictionary<string, (string Namespace, string Pod)> FindOwners(IEnumerable<InterfaceKey> interfaces)
+    {
+        var owners = new Dictionary<string, (string, string)>();
+        foreach (var key in interfaces)
+        {
+            if (PodOf(key) is { } pod)
+            {
+                owners[key.InterfaceId] = pod;
+            }
+        }
+        return owners;
+    }
+
+    private static (string Namespace, string Pod)? PodOf(in InterfaceKey key) => key is { Namespace: { } space, Pod: { } pod } ? (space, pod) : null;
 
     /// <param name="other">How much the folded series have grown: where that is as much as all pods' series lack, these are what was folded.</param>
     private void Compare(
