@@ -37,12 +37,16 @@ internal sealed class Connection : IDisposable
     }
 
     /// <summary>From an address of a pod to a listener at an address of the host, or of another pod.</summary>
-    internal static Connection Open(Pod? pod, IPEndPoint from, Socket listener, IPAddress to, bool ownsListener = false)
+    internal static Connection Open(Pod? pod, IPEndPoint from, Socket listener, IPAddress to, bool ownsListener = false) =>
+        Open(pod, from, listener, new IPEndPoint(to, listener.Port()), ownsListener);
+
+    /// <summary>The same through an address that is translated to the listener's.</summary>
+    internal static Connection Open(Pod? pod, IPEndPoint from, Socket listener, IPEndPoint to, bool ownsListener = false)
     {
         var client = OpenSocket(pod, from.AddressFamily);
         client.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
         client.Bind(from);
-        client.Connect(to, listener.Port());
+        client.Connect(to);
         return new(client, listener.Accept(), ownsListener ? listener : null, pod is not null);
     }
 

@@ -318,6 +318,14 @@ internal sealed partial class MetricSamples(string text)
         (ulong)Sum("podnet_receive_bytes_total", $"pod=\"{pod}\""),
         0);
 
+    /// <summary>The packets and bytes of a workload with all its peers.</summary>
+    internal InterfaceCounters Edges(string workload) => new(
+        (ulong)Sum("podnet_edge_transmit_packets_total", $"workload=\"{workload}\""),
+        (ulong)Sum("podnet_edge_transmit_bytes_total", $"workload=\"{workload}\""),
+        (ulong)Sum("podnet_edge_receive_packets_total", $"workload=\"{workload}\""),
+        (ulong)Sum("podnet_edge_receive_bytes_total", $"workload=\"{workload}\""),
+        0);
+
     public override string ToString() => ExceptComments().Replace(text, "");
 
     [GeneratedRegex("^podnet_(transmit|receive|packet|tcp)_")]

@@ -62,7 +62,7 @@ internal sealed class FlowNode : IDisposable
         return ReadUntilAsync(records => records.Intervals.Any(interval => interval.Timestamp > now), () => $"no interval has ended after {now:O}");
     }
 
-    /// <summary>Waits until flows and rests add up to the interfaces' own counters, and the pods' metrics too.</summary>
+    /// <summary>Waits until flows and rests add up to the interfaces' own counters, and the pods' metrics too, and `flows verify` says so.</summary>
     internal async Task AssertExactAsync(ExporterProcess exporter, params Pod[] pods)
     {
         foreach (var pod in pods)
@@ -72,7 +72,13 @@ internal sealed class FlowNode : IDisposable
                 () => $"{pod.Interface} has {pod.ReadCounters()}, its records {Records.SumOf(pod.Interface)}");
         }
         await PinnedNode.AssertExactAsync(exporter, pods);
+        await AssertVerifiedAsync(exporter);
     }
+
+    /// <summary>Waits until `flows verify` finds nothing wrong with the file, and what it has of all pods is what the exporter's metrics have.</summary>
+    internal Task AssertVerifiedAsync(ExporterProcess exporter) => exporter.AskUntilAsync(
+        () => Task.FromResult(ExporterProcess.Run("flows", "verify", $"--from={Records.Path}", $"--metrics=http://127.0.0.1:{exporter.Port}")),
+        verified => verified.ExitCode == 0);
 
     public void Dispose()
     {
