@@ -6,26 +6,34 @@ namespace Exporter.Kernel.Tests.Support;
 /// <summary>Many veth pairs whose other ends are in one namespace, as good as many pods for the one who attaches.</summary>
 internal sealed class Veths : IDisposable
 {
-    private readonly NetworkNamespace _namespace = new("veths");
+    private readonly NetworkNamespace _namespace;
+    private readonly int _first;
     private SafeFileHandle? _nameless;
     private int _count;
 
-    internal Veths(int count) => Add(count);
+    /// <param name="first">The number of the first: those that are there at once have different ones.</param>
+    internal Veths(int count, int first = 0)
+    {
+        (_first, _namespace) = (first, new(string.Create(CultureInfo.InvariantCulture, $"veths{first}")));
+        Add(count);
+    }
 
-    internal IEnumerable<int> Ifindexes => Enumerable.Range(0, _count).Select(Ifindex);
+    internal IEnumerable<int> Ifindexes => Numbers.Select(Ifindex);
+
+    private IEnumerable<int> Numbers => Enumerable.Range(_first, _count);
 
     /// <summary>One more; returns its index.</summary>
     internal int Add()
     {
         Add(1);
-        return Ifindex(_count - 1);
+        return Ifindex(_first + _count - 1);
     }
 
     /// <summary>Brings all of them up, and takes the name from the namespace, so that each interface counts as a pod.</summary>
     internal void MakePods()
     {
-        RunBatch(Enumerable.Range(0, _count).Select(i => $"link set pntb{i} addrgenmode none up"));
-        RunBatch(Enumerable.Range(0, _count).Select(i => $"link set p{i} addrgenmode none up"), "-n", _namespace.Name);
+        RunBatch(Numbers.Select(i => $"link set pntb{i} addrgenmode none up"));
+        RunBatch(Numbers.Select(i => $"link set p{i} addrgenmode none up"), "-n", _namespace.Name);
         _nameless = File.OpenHandle($"/run/netns/{_namespace.Name}");
         Shell.Ip($"netns delete {_namespace.Name}");
     }
@@ -38,7 +46,7 @@ internal sealed class Veths : IDisposable
     {
         var frame = new byte[60];
         (frame[12], frame[14]) = (0x08, 0x45);
-        for (var i = 0; i < _count; i++)
+        foreach (var i in Numbers)
         {
             using var host = FrameSocket.Open(null, $"pntb{i}");
             foreach (var protocol in protocols)
@@ -49,11 +57,24 @@ internal sealed class Veths : IDisposable
         }
     }
 
+    /// <summary>Sends each frame into each.</summary>
+    internal void Send(IReadOnlyList<byte[]> frames)
+    {
+        foreach (var i in Numbers)
+        {
+            using var host = FrameSocket.Open(null, $"pntb{i}");
+            foreach (var frame in frames)
+            {
+                host.Send(frame);
+            }
+        }
+    }
+
     /// <summary>The last of them are gone.</summary>
     internal void Remove(int count)
     {
         _count -= count;
-        RunBatch(Enumerable.Range(_count, count).Select(i => $"link delete pntb{i}"));
+        RunBatch(Enumerable.Range(_first + _count, count).Select(i => $"link delete pntb{i}"));
     }
 
     public void Dispose()
@@ -61,7 +82,7 @@ internal sealed class Veths : IDisposable
         // All of them go at once with the namespace that has their other ends.
         _nameless?.Dispose();
         _namespace.Dispose();
-        SpinWait.SpinUntil(() => !Directory.EnumerateFileSystemEntries("/sys/class/net", "pntb*").Any(), TimeSpan.FromMinutes(2));
+        SpinWait.SpinUntil(() => !Numbers.Any(i => Directory.Exists($"/sys/class/net/pntb{i}")), TimeSpan.FromMinutes(2));
     }
 
     private static int Ifindex(int number) =>
@@ -69,7 +90,7 @@ internal sealed class Veths : IDisposable
 
     private void Add(int count)
     {
-        RunBatch(Enumerable.Range(_count, count).Select(i => $"link add pntb{i} type veth peer name p{i} netns {_namespace.Name}"));
+        RunBatch(Enumerable.Range(_first + _count, count).Select(i => $"link add pntb{i} type veth peer name p{i} netns {_namespace.Name}"));
         _count += count;
     }
 
