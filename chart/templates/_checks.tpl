@@ -40,12 +40,10 @@
 {{- fail (printf "liveOptions%s: is in options as well, which would win; leave one of the two out" (replace "__" "." .name)) -}}
 {{- end -}}
 {{- end -}}
+{{- include "podnet.checkSinks" . -}}
 {{- $named := regexMatch "(^|;) *pods *=" (include "podnet.option" (list . "Edges" "Classes")) -}}
-{{- if and (include "podnet.countsFlows" .) (not $named) (include "podnet.hasOptionsFile" .) (not (contains "Edges:Classes" (toJson .Values.extraArgs))) -}}
+{{- if and (include "podnet.countsFlows" .) (not $named) (not (include "podnet.mayBeElsewhere" (list . "Edges:Classes"))) -}}
 {{- fail "options.Edges.Classes: does not say which addresses pods have, which flows and edges need; add the cluster's pod networks, as in pods=10.244.0.0/16" -}}
-{{- end -}}
-{{- if and (include "podnet.hasSinkFile" .) (not (include "podnet.option" (list . "File" "Path"))) (include "podnet.hasOptionsFile" .) (not (contains "File:Path" (toJson .Values.extraArgs))) -}}
-{{- fail "options.Export.Sinks: has file, and options.File.Path is not set; set it to a path in a directory of its own, as in /var/lib/podnet/flows.json" -}}
 {{- end -}}
 {{- if has (include "podnet.recordDirectory" .) (list "/" "/etc" "/usr" "/usr/bin" "/proc" "/sys" "/dev" "/etc/podnet-exporter") -}}
 {{- fail "options.File.Path: its directory is mounted, and has others' files; choose a directory of its own, as in /var/lib/podnet/flows.json" -}}
@@ -81,5 +79,57 @@
 {{- end -}}
 {{- if $monitors -}}
 {{- fail "podMonitor.namespace, serviceMonitor.namespace: a monitor finds the Secrets of tls and auth in its own namespace only; leave it empty" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether an option can be set where the chart does not see it: "true", or nothing. Arguments: root, the option as the program has it. */}}
+{{- define "podnet.mayBeElsewhere" -}}
+{{- if or (not (include "podnet.hasOptionsFile" (index . 0))) (contains (index . 1) (toJson (index . 0).Values.extraArgs)) -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* Each sink in use needs an address, and Secrets have to fit it. */}}
+{{- define "podnet.checkSinks" -}}
+{{- $addresses := dict
+  "file" (list "File" "Path" "a path in a directory of its own, as in /var/lib/podnet/flows.json")
+  "kafka" (list "Kafka" "Brokers" "the brokers' addresses, as in kafka-0.kafka:9092")
+  "elasticsearch" (list "Elasticsearch" "Urls" "the servers' addresses, as in https://elasticsearch:9200") -}}
+{{- range $sink, $address := $addresses -}}
+{{- $section := first $address -}}
+{{- $key := index $address 1 -}}
+{{- if and (include "podnet.hasSink" (list $ $sink)) (not (include "podnet.option" (list $ $section $key))) (not (include "podnet.mayBeElsewhere" (list $ (printf "%s:%s" $section $key)))) -}}
+{{- fail (printf "options.Export.Sinks: has %s, and options.%s.%s is not set; set it to %s" $sink $section $key (last $address)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $sink := list "kafka" "elasticsearch" -}}
+{{- $files := include "podnet.secretFiles" (list $ $sink) | fromYamlArray -}}
+{{- if and $files (not (include "podnet.hasSink" (list $ $sink))) (not (include "podnet.mayBeElsewhere" (list $ "Export:Sinks"))) -}}
+{{- fail (printf "export.%s: names a Secret, and options.Export.Sinks does not have %s; add it there, or remove the Secret here" $sink $sink) -}}
+{{- end -}}
+{{- range $files -}}
+{{- if include "podnet.option" (list $ (title $sink) .option) -}}
+{{- fail (printf "options.%s.%s: export.%s.%s.existingSecret sets it; remove one of the two" (title $sink) .option $sink .value) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not (include "podnet.mayBeElsewhere" (list . "Kafka:Security")) -}}
+{{- $secrets := .Values.export.kafka -}}
+{{- $security := include "podnet.option" (list . "Kafka" "Security") | default "plaintext" -}}
+{{- if and (or $secrets.certificate.existingSecret $secrets.authority.existingSecret) (not (has $security (list "tls" "sasl-tls"))) -}}
+{{- fail (printf "options.Kafka.Security: is %s, and export.kafka.certificate and export.kafka.authority are for TLS; set it to tls or sasl-tls, or remove the Secrets" $security) -}}
+{{- end -}}
+{{- $hasUser := or $secrets.credentials.existingSecret (include "podnet.option" (list . "Kafka" "UserFile")) (include "podnet.mayBeElsewhere" (list . "Kafka:UserFile")) -}}
+{{- $hasToken := eq (include "podnet.option" (list . "Kafka" "SaslMechanism")) "OAUTHBEARER" -}}
+{{- if and (include "podnet.hasSink" (list . "kafka")) (hasPrefix "sasl-" $security) (not $hasUser) (not $hasToken) -}}
+{{- fail (printf "options.Kafka.Security: is %s, which needs a user and a password; set export.kafka.credentials.existingSecret" $security) -}}
+{{- end -}}
+{{- if and $secrets.credentials.existingSecret (not (hasPrefix "sasl-" $security)) -}}
+{{- fail (printf "options.Kafka.Security: is %s, and export.kafka.credentials is for SASL; set it to sasl-tls or sasl-plaintext, or remove the Secret" $security) -}}
+{{- end -}}
+{{- end -}}
+{{- $urls := include "podnet.option" (list . "Elasticsearch" "Urls") -}}
+{{- if and .Values.export.elasticsearch.authority.existingSecret $urls (not (contains "https://" $urls)) -}}
+{{- fail "options.Elasticsearch.Urls: has no address of https, and export.elasticsearch.authority is for HTTPS; write https there, or remove the Secret" -}}
 {{- end -}}
 {{- end -}}

@@ -241,17 +241,59 @@ true
 {{- end -}}
 {{- end -}}
 
-{{/* Whether file is among the sinks: "true", or nothing. */}}
-{{- define "podnet.hasSinkFile" -}}
-{{- if has "file" (regexFindAll "[a-z]+" (include "podnet.option" (list . "Export" "Sinks") | lower) -1) -}}
+{{/* Whether a sink is in use: "true", or nothing. Arguments: root, the sink. */}}
+{{- define "podnet.hasSink" -}}
+{{- if has (index . 1) (regexFindAll "[a-z]+" (include "podnet.option" (list (index . 0) "Export" "Sinks") | lower) -1) -}}
 true
 {{- end -}}
+{{- end -}}
+
+{{/*
+The files that a sink reads from Secrets, as a list: the option that names the file, the file in the sink's directory, the value that names the Secret, the
+Secret and the key in it. Arguments: root, the sink.
+*/}}
+{{- define "podnet.secretFiles" -}}
+{{- $secrets := get (index . 0).Values.export (index . 1) -}}
+{{- $credentials := $secrets.credentials -}}
+{{- $apiKey := get $credentials "apiKeyKey" -}}
+{{- $files := list (list "CaFile" "ca.crt" "authority" $secrets.authority.key) -}}
+{{- if $apiKey -}}
+{{- $files = append $files (list "ApiKeyFile" "api-key" "credentials" $apiKey) -}}
+{{- else -}}
+{{- $files = concat $files (list (list "UserFile" "user" "credentials" $credentials.userKey) (list "PasswordFile" "password" "credentials" $credentials.passwordKey)) -}}
+{{- end -}}
+{{- with get $secrets "certificate" -}}
+{{- $files = concat $files (list (list "CertificateFile" "tls.crt" "certificate" .certificateKey) (list "KeyFile" "tls.key" "certificate" .privateKeyKey)) -}}
+{{- end -}}
+{{- $found := list -}}
+{{- range $file := $files -}}
+{{- with get (get $secrets (index $file 2)) "existingSecret" -}}
+{{- $found = append $found (dict "option" (index $file 0) "path" (index $file 1) "value" (index $file 2) "secret" . "key" (index $file 3)) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $found -}}
+{{- end -}}
+
+{{/* The ports that the sinks in use connect to, as a list. */}}
+{{- define "podnet.sinkPorts" -}}
+{{- $ports := list -}}
+{{- if include "podnet.hasSink" (list . "kafka") -}}
+{{- range regexFindAll ":[0-9]+ *([,;]|$)" (include "podnet.option" (list . "Kafka" "Brokers")) -1 -}}
+{{- $ports = append $ports (regexFind "[0-9]+" . | int) -}}
+{{- end -}}
+{{- end -}}
+{{- if include "podnet.hasSink" (list . "elasticsearch") -}}
+{{- range regexFindAll "https?://[^/,; ]+" (include "podnet.option" (list . "Elasticsearch" "Urls")) -1 -}}
+{{- $ports = append $ports (regexFind ":[0-9]+$" . | trimPrefix ":" | default (hasPrefix "https:" . | ternary "443" "80") | int) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml (uniq $ports) -}}
 {{- end -}}
 
 {{/* The directory of the sink file; nothing: it is not written, or no path is set. */}}
 {{- define "podnet.recordDirectory" -}}
 {{- $path := include "podnet.option" (list . "File" "Path") -}}
-{{- if and (include "podnet.countsFlows" .) (include "podnet.hasSinkFile" .) $path -}}
+{{- if and (include "podnet.countsFlows" .) (include "podnet.hasSink" (list . "file")) $path -}}
 {{- dir $path -}}
 {{- end -}}
 {{- end -}}
@@ -420,6 +462,13 @@ securityContext:
   mountPath: /etc/podnet-exporter/auth
   readOnly: true
 {{- end }}
+{{- range $sink := list "kafka" "elasticsearch" }}
+{{- if include "podnet.secretFiles" (list $ $sink) | fromYamlArray }}
+- name: {{ $sink }}
+  mountPath: /etc/podnet-exporter/{{ $sink }}
+  readOnly: true
+{{- end }}
+{{- end }}
 {{- if include "podnet.mountsRecords" . }}
 - name: records
   mountPath: {{ include "podnet.recordDirectory" . }}
@@ -452,6 +501,18 @@ securityContext:
 - name: auth
   secret:
     secretName: {{ . }}
+{{- end }}
+{{- range $sink := list "kafka" "elasticsearch" }}
+{{- with include "podnet.secretFiles" (list $ $sink) | fromYamlArray }}
+- name: {{ $sink }}
+  projected:
+    sources:
+      {{- range . }}
+      - secret:
+          name: {{ .secret }}
+          items: [{key: {{ quote .key }}, path: {{ .path }}}]
+      {{- end }}
+{{- end }}
 {{- end }}
 {{- if include "podnet.mountsRecords" . }}
 - name: records

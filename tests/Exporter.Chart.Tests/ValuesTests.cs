@@ -259,14 +259,15 @@ public sealed class ValuesTests
     }
 
     [Fact]
-    public void A_network_policy_lets_in_the_port_of_the_metrics()
+    public void A_network_policy_lets_in_the_port_of_the_metrics_and_out_what_pods_connect_to()
     {
         Assert.DoesNotContain("NetworkPolicy", Helm.RenderWith().Kinds);
 
         AssertJson(
             """
-            {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "podnet-exporter", "app.kubernetes.io/instance": "r"}}, "policyTypes": ["Ingress"],
-             "ingress": [{"ports": [{"port": "metrics", "protocol": "TCP"}], "from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}]}
+            {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "podnet-exporter", "app.kubernetes.io/instance": "r"}}, "policyTypes": ["Ingress", "Egress"],
+             "ingress": [{"ports": [{"port": "metrics", "protocol": "TCP"}], "from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}],
+             "egress": [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}, {"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}]}
             """,
             Helm.RenderWith("networkPolicy.enabled=true", "networkPolicy.from[0].ipBlock.cidr=10.0.0.0/8")["NetworkPolicy"]["spec"]!);
     }
