@@ -90,15 +90,17 @@ public sealed class ChartRuleTests
         Assert.Contains(name, error, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void The_config_maps_have_the_dashboards_and_the_label_that_the_sidecar_looks_for()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_config_maps_have_the_dashboards_and_the_label_that_the_sidecar_looks_for(bool hasElasticsearch)
     {
-        var chart = new RenderedChart("--set", "dashboards.enabled=true");
+        var chart = new RenderedChart("--set", "dashboards.enabled=true", "--set", $"dashboards.elasticsearch={(hasElasticsearch ? "true" : "false")}");
 
         Assert.All(chart.Objects, map => Assert.Equal(("ConfigMap", "1"), (map.Text("kind"), map.Find("metadata")!.Map("labels")["grafana_dashboard"])));
         Assert.Equal(
-            Dashboards.All.Select(dashboard => (dashboard.File, dashboard.Root.GetRawText().Trim())),
-            chart.Objects.SelectMany(map => map.Map("data")).Select(data => (data.Key, data.Value.Trim())).OrderBy(data => data.Key, StringComparer.Ordinal));
+            Dashboards.All.Concat(hasElasticsearch ? Dashboards.OfElasticsearch : []).Select(dashboard => (dashboard.File, dashboard.Root.GetRawText().Trim())).Order(),
+            chart.Objects.SelectMany(map => map.Map("data")).Select(data => (data.Key, data.Value.Trim())).Order());
         Assert.Distinct(chart.Objects.Select(map => map.Find("metadata")!.Text("name")));
     }
 

@@ -15,22 +15,27 @@ public sealed partial class DashboardTests
         ["latency.json"] = "podnet-latency",
         ["exporter.json"] = "podnet-exporter",
         ["edges.json"] = "podnet-edges",
+        ["records.json"] = "podnet-records",
     };
 
     /// <summary>Those that are part of Grafana.</summary>
     private static readonly string[] PanelTypes = ["row", "stat", "timeseries", "table", "heatmap", "state-timeline", "nodeGraph"];
 
     /// <summary>Grafana's names of units that are used here: a wrong one shows as text behind the number.</summary>
-    private static readonly string[] Units = ["short", "Bps", "pps", "cps", "bytes", "s", "percentunit"];
+    private static readonly string[] Units = ["short", "Bps", "pps", "cps", "bytes", "s", "ns", "percentunit"];
 
     public static TheoryData<string> Files => [.. Dashboards.All.Select(dashboard => dashboard.File)];
 
+    public static TheoryData<string> FilesOfAll => [.. EachDashboard.Select(dashboard => dashboard.File)];
+
+    private static IEnumerable<Dashboard> EachDashboard => Dashboards.All.Concat(Dashboards.OfElasticsearch);
+
     [Fact]
     public void The_uids_are_the_ones_that_others_link_to() =>
-        Assert.Equal(Uids.OrderBy(uid => uid.Key), Dashboards.All.ToDictionary(dashboard => dashboard.File, dashboard => dashboard.Root.GetProperty("uid").GetString()!).OrderBy(uid => uid.Key));
+        Assert.Equal(Uids.OrderBy(uid => uid.Key), EachDashboard.ToDictionary(dashboard => dashboard.File, dashboard => dashboard.Root.GetProperty("uid").GetString()!).OrderBy(uid => uid.Key));
 
     [Theory]
-    [MemberData(nameof(Files))]
+    [MemberData(nameof(FilesOfAll))]
     public void A_dashboard_has_what_Grafana_10_and_newer_want(string file)
     {
         var root = Open(file).Root;
@@ -44,7 +49,7 @@ public sealed partial class DashboardTests
     }
 
     [Theory]
-    [MemberData(nameof(Files))]
+    [MemberData(nameof(FilesOfAll))]
     public void A_dashboard_links_to_the_others_and_takes_the_variables_and_the_time_along(string file)
     {
         var link = Assert.Single(Open(file).Root.GetProperty("links").EnumerateArray());
@@ -55,18 +60,18 @@ public sealed partial class DashboardTests
     }
 
     [Theory]
-    [MemberData(nameof(Files))]
+    [MemberData(nameof(FilesOfAll))]
     public void A_link_to_a_dashboard_leads_to_one_and_sets_variables_that_it_has(string file) => Assert.All(
         Link().Matches(Open(file).Root.GetRawText()),
         link =>
         {
-            var target = Assert.Single(Dashboards.All, dashboard => dashboard.Root.GetProperty("uid").GetString() == link.Groups["uid"].Value);
+            var target = Assert.Single(EachDashboard, dashboard => dashboard.Root.GetProperty("uid").GetString() == link.Groups["uid"].Value);
             var variables = target.Variables.Select(variable => variable.GetProperty("name").GetString()!);
             Assert.Superset(Parameter().Matches(link.Value).Select(match => match.Groups["name"].Value).ToHashSet(), variables.ToHashSet());
         });
 
     [Theory]
-    [MemberData(nameof(Files))]
+    [MemberData(nameof(FilesOfAll))]
     public void A_panel_says_what_it_shows_in_which_unit(string file) => Assert.All(Open(file).Panels, panel =>
     {
         Assert.False(string.IsNullOrWhiteSpace(Dashboard.Title(panel)));
@@ -80,7 +85,7 @@ public sealed partial class DashboardTests
         // What is not said by a panel's own legend needs one.
         if (Dashboard.Type(panel) is "timeseries" or "heatmap" or "state-timeline")
         {
-            Assert.All(panel.GetProperty("targets").EnumerateArray(), target => Assert.NotEqual("", target.GetProperty("legendFormat").GetString()));
+            Assert.All(panel.GetProperty("targets").EnumerateArray(), target => Assert.NotEqual("", target.GetProperty(target.TryGetProperty("alias", out _) ? "alias" : "legendFormat").GetString()));
         }
     });
 
@@ -145,7 +150,7 @@ public sealed partial class DashboardTests
     }
 
     [Theory]
-    [MemberData(nameof(Files))]
+    [MemberData(nameof(FilesOfAll))]
     public void Panels_have_ids_of_their_own_and_do_not_lie_upon_each_other(string file)
     {
         var panels = Open(file).AllPanels.ToList();
@@ -163,7 +168,7 @@ public sealed partial class DashboardTests
         static int Get(JsonElement place, string name) => place.GetProperty(name).GetInt32();
     }
 
-    private static Dashboard Open(string file) => Dashboards.All.Single(dashboard => dashboard.File == file);
+    private static Dashboard Open(string file) => EachDashboard.Single(dashboard => dashboard.File == file);
 
     [GeneratedRegex(@"(?<![\w:])(?:podnet|process|up|pod_|instance|workload\w*:|edge\w*:)[\w:]*\{[^}]*\}")]
     private static partial Regex Selector();

@@ -29,14 +29,20 @@ internal sealed record Dashboard(string File, JsonElement Root)
 
 internal static partial class Dashboards
 {
-    internal static IReadOnlyList<Dashboard> All { get; } =
-    [
-        .. Directory.GetFiles(Repository.Dashboards, "*.json").Order(StringComparer.Ordinal)
-            .Select(path => new Dashboard(Path.GetFileName(path), JsonElement.Parse(File.ReadAllText(path)))),
-    ];
+    /// <summary>The dashboards on Prometheus.</summary>
+    internal static IReadOnlyList<Dashboard> All { get; } = Read(".");
+
+    /// <summary>The dashboards on Elasticsearch and OpenSearch.</summary>
+    internal static IReadOnlyList<Dashboard> OfElasticsearch { get; } = Read("elasticsearch");
 
     /// <summary>The variables that a text names.</summary>
     internal static IEnumerable<string> VariablesIn(string text) => Variable().Matches(text).Select(match => match.Groups[1].Value).Distinct();
+
+    private static Dashboard[] Read(string directory) =>
+    [
+        .. Directory.GetFiles(Path.Combine(Repository.Dashboards, directory), "*.json").Order(StringComparer.Ordinal)
+            .Select(path => new Dashboard(Path.GetFileName(path), JsonElement.Parse(File.ReadAllText(path)))),
+    ];
 
     [GeneratedRegex(@"\$\{?([a-z_][A-Za-z_]*)")]
     private static partial Regex Variable();
