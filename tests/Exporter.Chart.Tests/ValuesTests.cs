@@ -470,6 +470,8 @@ public sealed class ValuesTests
     [InlineData("Prometheus scrapes it as the PodMonitor says", "podMonitor.enabled=true")]
     [InlineData("Prometheus scrapes it as the ServiceMonitor says", "serviceMonitor.enabled=true")]
     [InlineData("goes by the annotation prometheus.io/scrape", "scrapeAnnotations=true")]
+    [InlineData("flows install --to=kafka --brokers=a:9092,b:9092", "options.Export.Sinks=kafka", "options.Kafka.Brokers={a:9092,b:9092}")]
+    [InlineData("flows install --to=elasticsearch|opensearch --url=https://a:9200", "options.Export.Sinks=elasticsearch", "options.Elasticsearch.Urls={https://a:9200,https://b:9200}")]
     public void The_notes_say_what_to_do_next(string text, params string[] values)
     {
         var (exitCode, output, error) = Helm.Run(["install", Helm.Release, Helm.Chart, "--namespace", Helm.Namespace, "--dry-run=client", .. Helm.Set(values)]);
