@@ -57,7 +57,7 @@ chart: deps-chart ## artifacts/podnet-exporter-VERSION.tgz, the Helm chart as a 
 lint: deps-build deps-lint ## formatting, warnings, and phrases that are hard to read
 	@scripts/lint.sh
 
-docs: build ## the parts of docs/metrics.md, docs/options.md, docs/flows.md, chart/values.schema.json and chart/options.yaml that the program itself knows
+docs: build ## the parts of docs/metrics.md, docs/options.md, docs/flows.md, chart/values.schema.json, chart/options.yaml and jobs/flink that the program itself knows
 	@for part in metrics options 'flows schema --for=fields'; do \
 		page=docs/$${part%% *}.md; \
 		sed -i '/^<!-- From here on/q' "$$page" && printf '\n' >>"$$page" && $(BINARY) $$part >>"$$page" || exit; \
@@ -65,6 +65,7 @@ docs: build ## the parts of docs/metrics.md, docs/options.md, docs/flows.md, cha
 	@$(BINARY) options --schema >artifacts/options.schema
 	@sed -i -e '/^    "options": {$$/,/^    },$$/{/^    },$$/r artifacts/options.schema' -e 'd}' chart/values.schema.json
 	@scripts/chart-options.sh >chart/options.yaml
+	@$(BINARY) flows schema --for=flink >jobs/flink/flows.sql
 
 deps-%:
 	@scripts/install-deps.sh $*

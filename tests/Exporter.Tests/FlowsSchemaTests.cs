@@ -69,5 +69,13 @@ public sealed class FlowsSchemaTests : IDisposable
         Assert.True(RecordFieldsText.Write() + "\n" == generated, "docs/flows.md is out of date: run 'make docs'");
     }
 
+    [Fact]
+    public void The_Flink_job_declares_records_as_the_program_prints_them()
+    {
+        var declared = File.ReadAllText(Path.Combine(Repository.Root, "jobs", "flink", "flows.sql"));
+
+        Assert.True(FlinkSchema.Write() + "\n" == declared, "jobs/flink/flows.sql is out of date: run 'make docs'");
+    }
+
     private Task<int> RunAsync(params string[] arguments) => FlowsCommand.RunAsync(["schema", .. arguments], _output, _errors);
 }
