@@ -10,7 +10,18 @@ internal static class GoldenTopic
     /// <summary>Makes the topic, and writes the records into it in their order, each with the time at which a broker would have appended it.</summary>
     internal static async Task WriteAsync(KafkaBroker broker, string topic, IEnumerable<GoldenRecord> records, int partitions = 4)
     {
-        await broker.CreateTopicAsync(topic, partitions, new() { ["message.timestamp.type"] = "CreateTime", ["retention.ms"] = "-1" });
+        await CreateAsync(broker, topic, partitions);
+        Append(broker, topic, records);
+    }
+
+    /// <summary>Makes the topic.</summary>
+    internal static Task CreateAsync(KafkaBroker broker, string topic, int partitions = 4) =>
+        broker.CreateTopicAsync(topic, partitions, new() { ["message.timestamp.type"] = "CreateTime", ["retention.ms"] = "-1" });
+
+    /// <summary>Writes records, and waits until the broker has them.</summary>
+    /// <param name="partition">Of all of them; null: by their keys.</param>
+    internal static void Append(KafkaBroker broker, string topic, IEnumerable<GoldenRecord> records, int? partition = null)
+    {
         var refused = new List<string>();
         using (var producer = new ProducerBuilder<byte[]?, byte[]?>(new ProducerConfig
         {
@@ -23,7 +34,7 @@ internal static class GoldenTopic
         {
             foreach (var record in records)
             {
-                producer.Produce(topic, new() { Key = Bytes(record.Key), Value = Bytes(record.Value), Timestamp = new(record.Appended) }, report =>
+                producer.Produce(new TopicPartition(topic, partition ?? Partition.Any), new() { Key = Bytes(record.Key), Value = Bytes(record.Value), Timestamp = new(record.Appended) }, report =>
                 {
                     if (report.Error.IsError)
                     {

@@ -1,0 +1,153 @@
+using Exporter.Engine.Tests.Golden;
+using Exporter.Engine.Tests.Support;
+
+namespace Exporter.Engine.Tests;
+
+/// <summary>jobs/flink on the real engines, over golden traffic.</summary>
+public sealed class FlinkJobTests
+{
+    private const string Flows = "flows";
+    private const int Partitions = 4;
+
+    [Fact, Trait(Engines.Form, Engines.Short)]
+    public async Task Each_attack_is_found_once_and_nothing_else_and_the_matrix_is_the_truth()
+    {
+        var traffic = GoldenTraffic.Make();
+        await using var broker = await KafkaBroker.StartAsync();
+        await GoldenTopic.WriteAsync(broker, Flows, traffic.Records);
+        await using var job = new FlinkJob(broker, Flows);
+
+        await job.RunBoundedAsync();
+
+        FlinkResults.AssertDetections(traffic.Truth, job.Detections);
+        FlinkResults.AssertMatrix(traffic.Truth, job.Matrix);
+        var counts = FlinkResults.Sum(job.Counts);
+        Assert.Equal(traffic.Truth.Counts["unknown"], counts["unknown_dataset"]);
+        Assert.Equal(traffic.Truth.Counts["broken"], counts["not_json"] + counts["incomplete"]);
+        Assert.DoesNotContain("late", counts.Keys);
+    }
+
+    [Fact]
+    public async Task A_job_that_is_killed_and_restored_says_nothing_twice_and_misses_nothing()
+    {
+        var traffic = GoldenTraffic.Make();
+        await using var broker = await KafkaBroker.StartAsync();
+        await GoldenTopic.CreateAsync(broker, Flows, Partitions);
+        var checkpoints = Directory.CreateTempSubdirectory("podnet-checkpoints-");
+        await using var job = new FlinkJob(broker, Flows);
+        try
+        {
+            // The first attacks are in the first part, and some are not over.
+            var cut = traffic.Truth.Begin + TimeSpan.FromMinutes(68.4);
+            GoldenTopic.Append(broker, Flows, traffic.Records.Where(record => record.Appended < cut));
+            await job.StartAsync($"--checkpoints={checkpoints.FullName}");
+            await job.WaitAsync(() => job.Detections.Any(detection => FlinkResults.Rule(detection) == "port_scan"));
+            await job.KillAsync();
+
+            GoldenTopic.Append(broker, Flows, traffic.Records.Where(record => record.Appended >= cut));
+            AppendEnd(broker, traffic.Truth.Begin);
+            await job.StartAsync($"--checkpoints={checkpoints.FullName}", $"--restore={checkpoints.FullName}");
+            await job.WaitAsync(() => job.Matrix.Count >= traffic.Truth.Matrix.Count);
+
+            FlinkResults.AssertMatrix(traffic.Truth, job.Matrix);
+            FlinkResults.AssertDetections(traffic.Truth, job.Detections);
+        }
+        finally
+        {
+            await job.DisposeAsync();
+            checkpoints.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task An_outage_of_the_broker_while_a_backlog_is_read_changes_nothing()
+    {
+        var traffic = GoldenTraffic.Make();
+        await using var broker = await KafkaBroker.StartAsync();
+        await GoldenTopic.WriteAsync(broker, Flows, traffic.Records, Partitions);
+        AppendEnd(broker, traffic.Truth.Begin);
+        await using var job = new FlinkJob(broker, Flows);
+        await job.StartAsync();
+        await job.WaitAsync(() => job.Matrix.Count > 0);
+
+        await broker.KillAsync();
+        await broker.RestartAsync();
+        await job.WaitAsync(() => job.Matrix.Count >= traffic.Truth.Matrix.Count);
+
+        FlinkResults.AssertMatrix(traffic.Truth, job.Matrix);
+        FlinkResults.AssertDetections(traffic.Truth, job.Detections);
+    }
+
+    [Fact]
+    public async Task A_topic_without_records_gives_no_result_and_partitions_without_records_hold_nothing_back()
+    {
+        await using var broker = await KafkaBroker.StartAsync();
+        await GoldenTopic.CreateAsync(broker, Flows, Partitions);
+        await using var job = new FlinkJob(broker, Flows);
+
+        await job.RunBoundedAsync();
+
+        Assert.Empty(job.Detections);
+        Assert.Empty(job.Matrix);
+
+        var traffic = GoldenTraffic.Make();
+        GoldenTopic.Append(broker, Flows, traffic.Records, partition: 1);
+        await job.StartAsync("--lateness=2m");
+        await job.WaitAsync(() => job.Detections.Any(detection => FlinkResults.Rule(detection) == "exfiltration"));
+    }
+
+    [Fact]
+    public async Task A_topic_that_is_read_from_the_middle_has_no_gaps_at_its_beginning()
+    {
+        var traffic = GoldenTraffic.Make();
+        await using var broker = await KafkaBroker.StartAsync();
+        var middle = traffic.Truth.Begin + TimeSpan.FromMinutes(40.07);
+        await GoldenTopic.WriteAsync(broker, Flows, traffic.Records.Where(record => record.Appended > middle), Partitions);
+        await using var job = new FlinkJob(broker, Flows);
+
+        await job.RunBoundedAsync("--learn=20m");
+
+        Assert.Equal(["node-1"], job.Detections.Where(detection => FlinkResults.Rule(detection) == "gap").Select(detection => FlinkResults.Text(detection, "k8s", "node", "name")));
+    }
+
+    [Fact]
+    public async Task Records_later_than_the_lateness_are_counted_by_node_and_allowed_ends_are_not_reported()
+    {
+        var traffic = GoldenTraffic.Make();
+        await using var broker = await KafkaBroker.StartAsync();
+        await GoldenTopic.WriteAsync(broker, Flows, traffic.Records, Partitions);
+        await using var job = new FlinkJob(broker, Flows);
+        var allow = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(
+                allow, "# known\nport_scan workload dev/shell\nslow_scan address 10.0.3.39\nhost_scan port 22\n* port 443\n", TestContext.Current.CancellationToken);
+
+            await job.RunBoundedAsync("--lateness=10s", $"--allow={allow}", "--threshold=exfiltration.times=1000");
+
+            var late = job.Counts.Where(count => FlinkResults.Text(count, "count", "reason") == "late").ToList();
+            Assert.Contains("node-2", late.Select(count => FlinkResults.Text(count, "k8s", "node", "name")));
+            var rules = job.Detections.Select(FlinkResults.Rule).ToHashSet();
+            Assert.Contains("host_scan", rules);
+            Assert.DoesNotContain("port_scan", rules);
+            Assert.DoesNotContain("syn_flood", rules);
+            Assert.DoesNotContain("exfiltration", rules);
+            Assert.DoesNotContain("22", job.Detections.Where(detection => FlinkResults.Rule(detection) == "host_scan").Select(detection => FlinkResults.Text(detection, "destination", "port")));
+            Assert.DoesNotContain("10.0.3.39", job.Detections.Select(detection => FlinkResults.Text(detection, "source", "ip")));
+        }
+        finally
+        {
+            File.Delete(allow);
+        }
+    }
+
+    /// <summary>Messages of no dataset, long after the traffic: they end its windows, whose records are all that is compared.</summary>
+    private static void AppendEnd(KafkaBroker broker, DateTimeOffset begin)
+    {
+        var time = begin + TimeSpan.FromHours(3);
+        for (var partition = 0; partition < Partitions; partition++)
+        {
+            GoldenTopic.Append(broker, Flows, [new(time, null, $$$"""{"@timestamp":"{{{time.UtcDateTime:yyyy-MM-ddTHH:mm:ss.fffZ}}}","event":{"id":"end-{{{partition}}}","dataset":"end"}}""")], partition);
+        }
+    }
+}
