@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-texts=(README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md docs chart dashboards)
+texts=(README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md docs chart dashboards jobs)
 code=(exporter bpf)
 
 git ls-files -- "${texts[@]}" "${code[@]}" | grep -E '\.(md|ya?ml|json|txt|tpl|cs|c|h)$' | perl -we '

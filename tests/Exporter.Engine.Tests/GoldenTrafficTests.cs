@@ -20,25 +20,16 @@ public sealed class GoldenTrafficTests
     [Fact, Trait(Engines.Form, Engines.Short)]
     public async Task Flows_verify_finds_the_lost_records_and_nothing_else()
     {
-        var directory = Directory.CreateTempSubdirectory("podnet-golden-");
-        try
-        {
-            var traffic = GoldenTraffic.Make();
-            var file = Path.Combine(directory.FullName, "records.jsonl");
-            // Without what no exporter writes.
-            var numbered = traffic.Records.Select(record => record.Value ?? "").Where(line => line.Contains("\"observer\":{", StringComparison.Ordinal));
-            File.WriteAllLines(file, numbered.Select(line => line.Replace(GoldenNoise.More, "{", StringComparison.Ordinal)));
-            using var output = new StringWriter();
+        using var directory = new TemporaryDirectory();
+        // Without what no exporter writes.
+        var numbered = GoldenTraffic.Make().Records.Select(record => record.Value ?? "").Where(line => line.Contains("\"observer\":{", StringComparison.Ordinal));
+        var file = directory.Write("records.jsonl", string.Join('\n', numbered.Select(line => line.Replace(GoldenNoise.More, "{", StringComparison.Ordinal))));
+        using var output = new StringWriter();
 
-            Assert.Equal(ExitCode.Failure, await FlowsVerifyCommand.RunAsync(new[] { $"--from={file}" }, output, output, handler: null, TestContext.Current.CancellationToken));
+        Assert.Equal(ExitCode.Failure, await FlowsVerifyCommand.RunAsync(new[] { $"--from={file}" }, output, output, handler: null, TestContext.Current.CancellationToken));
 
-            Assert.Equal(
-                ["problem: 2 records are missing in interval 278 of node-1", "problem: 3 records are missing in interval 199 of node-0"],
-                output.ToString().Split('\n').Where(line => line.StartsWith("problem", StringComparison.Ordinal)).Select(line => line.Split(" (")[0]).Order(StringComparer.Ordinal));
-        }
-        finally
-        {
-            directory.Delete(recursive: true);
-        }
+        Assert.Equal(
+            ["problem: 2 records are missing in interval 278 of node-1", "problem: 3 records are missing in interval 199 of node-0"],
+            output.ToString().Split('\n').Where(line => line.StartsWith("problem", StringComparison.Ordinal)).Select(line => line.Split(" (")[0]).Order(StringComparer.Ordinal));
     }
 }
