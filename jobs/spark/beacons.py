@@ -2,6 +2,7 @@
 
 from pyspark.sql import Window, functions as F
 
+from records import KEPT
 from rules import is_allowed
 
 RULE = "beacon"
@@ -43,7 +44,7 @@ def find(flows, options):
         .where((F.col("even") >= options.beacon_connections - 1) & (F.col("even") >= (1 - MOST_MISSED) * F.col("pauses")))
         .where(F.col("spread") < options.beacon_spread)
     )
-    return found.select(_id().alias("key"), F.to_json(_detection(options.beacon_spread)).alias("value")).orderBy("value").persist()
+    return found.select(_id().alias("key"), F.to_json(_detection(options.beacon_spread)).alias("value")).orderBy("value").persist(KEPT)
 
 
 def write(detections, brokers, topic):

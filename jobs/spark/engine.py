@@ -35,6 +35,12 @@ def start():
     builder = SparkSession.builder.appName("podnet-flows")
     if not is_submitted():
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-        settings = {"spark.master": "local[*]", "spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.sql.shuffle.partitions": 4 * os.cpu_count()}
+        settings = {
+            "spark.master": "local[*]",
+            "spark.driver.memory": "2g",
+            "spark.sql.shuffle.partitions": 4 * os.cpu_count(),
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+        }
         builder = builder.config(map=settings)
     return builder.config("spark.sql.session.timeZone", "UTC").config("spark.log.level", "ERROR").getOrCreate()

@@ -4,12 +4,16 @@ import json
 import os
 import warnings
 
+from pyspark import StorageLevel
 from pyspark.sql import Window, functions as F
 
 FLOW, IDENTITY = "podnet.flow", "podnet.identity"
 DATASETS = (FLOW, "podnet.rest", "podnet.interval", IDENTITY)
 
 SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "schema.sql")
+
+# Rows that do not fit are made again, from the shuffle's files.
+KEPT = StorageLevel.MEMORY_ONLY
 
 # from_json puts the text of a message here that is not as the schema says.
 CORRUPT = "_corrupt_record"
@@ -29,14 +33,14 @@ class Records:
         flat = parsed.withColumn("kind", _kind()).select(*_columns())
         # A repeat has the same id. Nothing else is compared, and nothing is looked at before. Messages that are not records have no id, and become one row.
         values = [column for column in flat.columns if column not in ("kind", "id")]
-        unique = flat.groupBy("kind", "id").agg(F.count("*").alias("copies"), F.first(F.struct(*values)).alias("record")).select("kind", "id", "copies", "record.*").persist()
+        unique = flat.groupBy("kind", "id").agg(F.count("*").alias("copies"), F.first(F.struct(*values)).alias("record")).select("kind", "id", "copies", "record.*").persist(KEPT)
         self.counts = _count(unique)
         flows = unique.where(F.col("kind") == FLOW)
         if begin:
             flows = flows.where(F.col("time") >= F.lit(begin))
         if end:
             flows = flows.where(F.col("time") < F.lit(end))
-        self.flows = _name_ends(flows, _owners(unique.where(F.col("kind") == IDENTITY))).persist()
+        self.flows = _name_ends(flows, _owners(unique.where(F.col("kind") == IDENTITY))).persist(KEPT)
 
 
 def rows(table):

@@ -7,7 +7,7 @@ from py4j.java_gateway import JavaClass
 
 import picture
 import tables
-from records import rows
+from records import KEPT, rows
 
 ROWS = 20
 
@@ -22,7 +22,7 @@ TITLES = {
 
 
 def write(session, flows, options, counts, detections):
-    made = {name: table.persist() for name, table in tables.make(flows, options).items()}
+    made = {name: table.persist(KEPT) for name, table in tables.make(flows, options).items()}
     kind = _format(session)
     for name, table in made.items():
         table.write.mode("overwrite").format(kind).save(os.path.join(options.report, name))

@@ -81,6 +81,21 @@ public sealed class SparkJobTests
             SparkJob.ReadTable(report, "pairs").Select(row => ((Text(row, "source"), Text(row, "destination")), Number(row, "source_bytes"), Number(row, "destination_packets"), Number(row, "connections"))).Order());
     }
 
+    [Fact]
+    public async Task A_topic_that_the_broker_does_not_have_is_named_and_an_empty_one_is_not_an_error()
+    {
+        await using var broker = await KafkaBroker.StartAsync();
+        await broker.CreateTopicAsync(Flows, partitions: 3);
+        var brokers = $"--brokers={broker.BootstrapServers}";
+
+        var (exitCode, _, error) = await SparkJob.TryRunAsync(brokers, $"--detections={Detections}");
+        var empty = await SparkJob.RunAsync(brokers);
+
+        Assert.Equal(2, exitCode);
+        Assert.Contains($"argument --detections: {broker.BootstrapServers} has no topic '{Detections}'; make it", error, StringComparison.Ordinal);
+        Assert.Equal((0, 0), (empty.Counts["messages"], empty.Detections.Count));
+    }
+
     private static void AssertPlanted(JsonObject planted, JsonElement detection)
     {
         Assert.Equal(

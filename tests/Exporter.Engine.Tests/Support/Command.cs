@@ -8,7 +8,7 @@ internal static class Command
     /// <summary>Ends a program that hangs; a slow machine does not reach it.</summary>
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
 
-    /// <summary>The program's exit code, also while another shell waits for the end of its input, which this process holds.</summary>
+    /// <summary>Kills the program when the shell's input ends, which this process holds.</summary>
     private const string Watched = """
         exec 3<&0; setpriv --pdeathsig KILL "$@" 3<&- </dev/null & program=$!
         { cat <&3; kill -KILL $program; } >/dev/null 2>&1 & watcher=$!

@@ -14,14 +14,19 @@ internal sealed record SparkJob(IReadOnlyList<JsonElement> Detections, IReadOnly
     private const string Java = "JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
 
     /// <exception cref="InvalidOperationException">The job failed; with what it wrote to standard error.</exception>
-    internal static async Task<SparkJob> RunAsync(params IEnumerable<string> arguments)
+    internal static async Task<SparkJob> RunAsync(params IReadOnlyList<string> arguments)
     {
-        // Skips where the engine is missing.
-        _ = Engines.Spark;
-        var (exitCode, output, error) = await Command.RunAsync("env", [Java, Run, .. arguments]);
+        var (exitCode, output, error) = await TryRunAsync(arguments);
         return exitCode == 0
             ? new(ParseLines(output), JsonSerializer.Deserialize<Dictionary<string, long>>(error.TrimEnd().Split('\n')[^1])!)
             : throw new InvalidOperationException($"jobs/spark/run {string.Join(' ', arguments)} ended with {exitCode}: {error}");
+    }
+
+    internal static Task<(int ExitCode, string Output, string Error)> TryRunAsync(params IReadOnlyList<string> arguments)
+    {
+        // Skips where the engine is missing.
+        _ = Engines.Spark;
+        return Command.RunAsync("env", [Java, Run, .. arguments]);
     }
 
     /// <summary>The rows of a table of a report.</summary>
