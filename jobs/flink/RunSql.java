@@ -16,6 +16,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Function;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -48,7 +49,15 @@ public final class RunSql {
         """;
 
     public static void main(String[] typed) throws Exception {
-        System.exit(run(Path.of(typed[0]), List.of(typed).subList(1, typed.length)));
+        var exitCode = run(Path.of(typed[0]), List.of(typed).subList(1, typed.length));
+        if (exitCode != 0 || isLocal()) {
+            System.exit(exitCode);
+        }
+    }
+
+    /** Whether the job runs in this process. In a cluster, this process is the cluster's. */
+    private static boolean isLocal() {
+        return StreamExecutionEnvironment.getExecutionEnvironment() instanceof LocalStreamEnvironment;
     }
 
     private static int run(Path directory, List<String> typed) throws Exception {
@@ -69,8 +78,7 @@ public final class RunSql {
             return 1;
         }
         var statements = statements(directory, arguments.parameters(whole));
-        var local = StreamExecutionEnvironment.getExecutionEnvironment() instanceof LocalStreamEnvironment;
-        var settings = arguments.settings(local && !arguments.has("print"));
+        var settings = arguments.settings(isLocal() && !arguments.has("print"));
         if (arguments.has("print")) {
             print(settings, statements);
             return 0;
@@ -95,7 +103,7 @@ public final class RunSql {
         var statements = new ArrayList<String>();
         for (var file : FILES) {
             var text = Files.readString(directory.resolve(file)).replaceAll("(?m)^\\s*--.*\\R", "");
-            text = parameter.matcher(text).replaceAll(found -> java.util.regex.Matcher.quoteReplacement(parameters.get(found.group(1))));
+            text = parameter.matcher(text).replaceAll(found -> Matcher.quoteReplacement(parameters.get(found.group(1))));
             Stream.of(text.split(";\\s*(\\R|$)")).map(String::strip).filter(statement -> !statement.isEmpty()).forEach(statements::add);
         }
         return statements;
@@ -222,7 +230,7 @@ public final class RunSql {
             // Views that several results read are planned, and computed, once.
             settings.put("table.optimizer.reuse-optimize-block-with-digest-enabled", "true");
             // A partition without records holds the others' windows back for so long; shorter than an outage, and the first partition to be read again would make the others' late.
-            settings.put("table.exec.source.idle-timeout", Math.max(10, lateness.toSeconds()) + " s");
+            settings.put("table.exec.source.idle-timeout", Math.max(20, lateness.toSeconds()) + " s");
             // A contact or address that is not seen for so long is new again.
             settings.put("table.exec.state.ttl", "8 d");
             if (isLocal || checkpoints != null) {
@@ -359,11 +367,14 @@ public final class RunSql {
         }
     }
 
-    /** What no rule is to report: lines of a rule or *, of workload, address or port, and of its value. */
+    /** What is not to be reported: lines of a rule or *, and a workload, an address or a port. The Spark job reads the same file. */
     private static final class Allowances {
-        private static final Set<String> RULES = Set.of("*", "port_scan", "host_scan", "slow_scan", "syn_flood", "exfiltration", "first_contact", "beacon");
+        private static final Set<String> RULES = Set.of("*", "port_scan", "host_scan", "slow_scan", "syn_flood", "exfiltration", "first_contact", "beacon", "gap", "clock");
+        private static final Pattern PORT = Pattern.compile("(?:(tcp|udp)/)?([0-9]+)");
+        private static final Pattern WORKLOAD = Pattern.compile("([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+)");
+        private static final Pattern ADDRESS = Pattern.compile("[0-9]+(\\.[0-9]+){3}|[0-9a-f:.]*:[0-9a-f:.]*");
 
-        /** The condition that is true of a detection that a file allows. */
+        /** The condition that is true of a detection that a file allows; null: there is none. */
         static String read(String file) {
             List<String> lines;
             try {
@@ -382,35 +393,32 @@ public final class RunSql {
         }
 
         private static String condition(String place, String[] words) {
-            if (words.length != 3) {
-                throw new Wrong("%s: '%s' is not RULE WHAT VALUE.".formatted(place, String.join(" ", words)));
+            if (words.length != 2) {
+                throw new Wrong("%s: '%s' is not a rule, or *, and a workload, address or port.".formatted(place, String.join(" ", words)));
             }
             if (!RULES.contains(words[0])) {
-                throw new Wrong("%s: '%s' is not a rule with ends. They are %s.".formatted(place, words[0], String.join(", ", RULES.stream().sorted().toList())));
+                throw new Wrong("%s: '%s' is not a rule. They are %s.".formatted(place, words[0], String.join(", ", RULES.stream().sorted().toList())));
             }
-            var end = switch (words[1]) {
-                case "workload" -> {
-                    var name = words[2].split("/", -1);
-                    if (name.length != 2 || !Stream.of(name).allMatch(part -> part.matches("[A-Za-z0-9._-]+"))) {
-                        throw new Wrong("%s: '%s' is not NAMESPACE/NAME of a workload.".formatted(place, words[2]));
-                    }
-                    yield Stream.of("source", "destination").map(side -> "`%s_namespace` = '%s' AND `%1$s_workload` = '%s'".formatted(side, name[0], name[1])).collect(Collectors.joining(" OR "));
-                }
-                case "address" -> {
-                    if (!words[2].matches("[0-9]+(\\.[0-9]+){3}|[0-9a-f:.]*:[0-9a-f:.]*")) {
-                        throw new Wrong("%s: '%s' is not an address as records have it.".formatted(place, words[2]));
-                    }
-                    yield "`source_ip` = '%s' OR `destination_ip` = '%1$s'".formatted(words[2]);
-                }
-                case "port" -> {
-                    if (!Arguments.isPort(words[2])) {
-                        throw new Wrong("%s: '%s' is not a port.".formatted(place, words[2]));
-                    }
-                    yield "`destination_port` = " + words[2];
-                }
-                default -> throw new Wrong("%s: '%s' is neither workload, address nor port.".formatted(place, words[1]));
-            };
+            var end = end(words[1]);
+            if (end == null) {
+                throw new Wrong("%s: '%s' is not a workload (NAMESPACE/NAME), an address as records have it, or a port (22, tcp/22).".formatted(place, words[1]));
+            }
             return words[0].equals("*") ? "(%s)".formatted(end) : "`rule` = '%s' AND (%s)".formatted(words[0], end);
+        }
+
+        private static String end(String text) {
+            var port = PORT.matcher(text);
+            if (port.matches()) {
+                // A first contact alone may be of another protocol than TCP.
+                return !Arguments.isPort(port.group(2)) ? null
+                    : "`destination_port` = %s%s".formatted(port.group(2), "udp".equals(port.group(1)) ? " AND `rule` = 'first_contact'" : "");
+            }
+            var workload = WORKLOAD.matcher(text);
+            if (workload.matches()) {
+                return Stream.of("source", "destination")
+                    .map(side -> "`%s_namespace` = '%s' AND `%1$s_workload` = '%s'".formatted(side, workload.group(1), workload.group(2))).collect(Collectors.joining(" OR "));
+            }
+            return ADDRESS.matcher(text).matches() ? "`source_ip` = '%s' OR `destination_ip` = '%1$s'".formatted(text) : null;
         }
     }
 

@@ -11,7 +11,7 @@ FROM `sights`
 WHERE `state` IN ('refused', 'unanswered') AND (`end_reason` IS NULL OR `end_reason` <> 'idle')
   AND `distinct_sources` IS NULL AND (`source_ip` IS NOT NULL OR `source_pod` IS NOT NULL);
 
--- SYNs, without those that answer one; and the connections among them that were answered by data.
+-- SYNs, without those that answer one; and the connections among them that were answered by data. Of endpoints there are many: half minutes are enough.
 CREATE VIEW `attempts` AS
 SELECT
   `at`, `source_ip`, `destination_ip`, `destination_port`, `destination_class`, `start`, `end`,
@@ -50,7 +50,7 @@ SELECT
   MIN(`start`), MAX(`end`),
   CASE WHEN SUM(`answered`) < SUM(`syns`) * ${syn_flood.answered_percent} / 100 THEN ROUND(SUM(`syns`)) ELSE 0 END,
   CAST(${syn_flood.syns} AS DOUBLE)
-FROM TABLE(HOP(DATA => TABLE `attempts`, TIMECOL => DESCRIPTOR(`at`), SLIDE => INTERVAL '10' SECOND, SIZE => INTERVAL '1' MINUTE))
+FROM TABLE(HOP(DATA => TABLE `attempts`, TIMECOL => DESCRIPTOR(`at`), SLIDE => INTERVAL '30' SECOND, SIZE => INTERVAL '1' MINUTE))
 GROUP BY `window_start`, `window_end`, `window_time`, `destination_ip`, `destination_port`;
 
 CREATE VIEW `ten_minute_counts` AS
@@ -108,7 +108,7 @@ SELECT
   `source_ip`, `source_namespace`, `source_pod`, `source_workload`,
   `destination_ip`, `destination_port`,
   CASE WHEN `o`.`ip` IS NULL THEN `destination_class` END AS `destination_class`,
-  `o`.`namespace` AS `destination_namespace`, `o`.`pod` AS `destination_pod`, `o`.`workload` AS `destination_workload`, CAST(NULL AS STRING) AS `destination_service`,
+  `o`.`namespace` AS `destination_namespace`, `o`.`pod` AS `destination_pod`, `o`.`workload` AS `destination_workload`,
   COALESCE(`whole`, `best`) AS `value`, `threshold`
 FROM `reached` AS `r`
 LEFT JOIN `owners` FOR SYSTEM_TIME AS OF `r`.`at` AS `o` ON `r`.`destination_ip` = `o`.`ip`
@@ -116,24 +116,25 @@ WHERE `whole` IS NOT NULL OR `whole_before` IS NULL;
 
 -- 2. Rules that learn first.
 
--- A conversation that was answered, and how many of its ends and port there were before.
+-- A conversation that was answered, and how many of its ends and port there have been. The name behind a Service's address, or of a pod, that is not known
+-- once is no first contact.
 CREATE VIEW `contacts` AS
 SELECT
   *,
   COUNT(*) OVER (
-    PARTITION BY `source_namespace`, `source_workload`, `destination_namespace`, `destination_workload`, `destination_class`, `destination_service`, `server_port`
+    PARTITION BY `source_namespace`, `source_workload`, `destination_namespace`, `destination_workload`, `destination_class`, `server_port`
     ORDER BY `at` ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS `times`
 FROM `conversations`
-WHERE `server_port` IS NOT NULL AND `source_workload` IS NOT NULL AND (`destination_class` IS NULL OR `destination_class` <> 'pods')
+WHERE `server_port` IS NOT NULL AND `source_workload` IS NOT NULL AND (`destination_class` IS NULL OR `destination_class` NOT IN ('pods', 'service'))
   AND (`source_namespace` <> `destination_namespace` OR `source_workload` <> `destination_workload`) IS NOT FALSE;
 
 CREATE VIEW `sent_to_internet` AS
-SELECT `at`, `source_namespace` AS `namespace`, `source_workload` AS `workload`, `source_pod` AS `pod`, `source_ip` AS `ip`, `destination_ip` AS `peer`, `start`, `end`, `source_bytes` AS `bytes`
-FROM `conversations`
-WHERE `destination_class` = 'internet' AND `source_workload` IS NOT NULL
+SELECT `at`, `source_namespace` AS `namespace`, `source_workload` AS `workload`, `source_pod` AS `pod`, `source_ip` AS `ip`, `source_ip_other` AS `ip_other`, `destination_ip` AS `peer`, `destination_ip_other` AS `peer_other`, `start`, `end`, `source_bytes` AS `bytes`
+FROM `talks`
+WHERE `destination_class` = 'internet' AND `destination_lookup` IS NULL AND `source_workload` IS NOT NULL
 UNION ALL
-SELECT `at`, `destination_namespace`, `destination_workload`, `destination_pod`, `destination_ip`, `source_ip`, `start`, `end`, `destination_bytes`
-FROM `conversations`
+SELECT `at`, `destination_namespace`, `destination_workload`, `destination_pod`, `destination_ip`, `destination_ip_other`, `source_ip`, `source_ip_other`, `start`, `end`, `destination_bytes`
+FROM `talks`
 WHERE `source_class` = 'internet' AND `destination_workload` IS NOT NULL;
 
 -- A workload's minutes to the internet, with the hour before each.
@@ -144,8 +145,8 @@ SELECT
 FROM (
   SELECT
     `window_time` AS `at`, `namespace`, `workload`,
-    CASE WHEN MIN(`ip`) = MAX(`ip`) THEN MIN(`ip`) END AS `ip`, CASE WHEN MIN(`ip`) = MAX(`ip`) THEN MIN(`pod`) END AS `pod`,
-    CASE WHEN MIN(`peer`) = MAX(`peer`) THEN MIN(`peer`) END AS `peer`,
+    CASE WHEN MIN(`ip`) = MAX(`ip_other`) THEN MIN(`ip`) END AS `ip`, CASE WHEN MIN(`ip`) = MAX(`ip_other`) THEN MIN(`pod`) END AS `pod`,
+    CASE WHEN MIN(`peer`) = MAX(`peer_other`) THEN MIN(`peer`) END AS `peer`,
     MIN(`start`) AS `start`, MAX(`end`) AS `end`,
     SUM(`bytes`) AS `bytes`
   FROM TABLE(TUMBLE(DATA => TABLE `sent_to_internet`, TIMECOL => DESCRIPTOR(`at`), SIZE => INTERVAL '1' MINUTE))
@@ -158,10 +159,10 @@ SELECT *, MIN(`at`) OVER (ORDER BY `at`) AS `began`
 FROM (
   SELECT
     `at`, 'first_contact' AS `rule`, `start`, `end`,
-    CONCAT_WS('|', COALESCE(`source_namespace`, ''), `source_workload`, COALESCE(`destination_namespace`, ''), COALESCE(`destination_workload`, ''), COALESCE(`destination_class`, ''), COALESCE(`destination_service`, ''), CAST(`server_port` AS STRING)) AS `ends`,
+    CONCAT_WS('|', COALESCE(`source_namespace`, ''), `source_workload`, COALESCE(`destination_namespace`, ''), COALESCE(`destination_workload`, ''), COALESCE(`destination_class`, ''), CAST(`server_port` AS STRING)) AS `ends`,
     `source_ip`, `source_namespace`, `source_pod`, `source_workload`,
     `destination_ip`, `server_port` AS `destination_port`, `destination_class`,
-    `destination_namespace`, `destination_pod`, `destination_workload`, `destination_service`,
+    `destination_namespace`, `destination_pod`, `destination_workload`,
     CAST(1 AS DOUBLE) AS `value`, CAST(NULL AS DOUBLE) AS `before`
   FROM `contacts`
   WHERE `times` = 1
@@ -171,14 +172,14 @@ FROM (
     CONCAT_WS('|', COALESCE(`namespace`, ''), `workload`),
     `ip`, `namespace`, `pod`, `workload`,
     `peer`, CAST(NULL AS BIGINT), 'internet',
-    CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING),
+    CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING),
     ROUND(`bytes`), `before`
   FROM `uploads`
   WHERE `bytes` > ${exfiltration.bytes}
   UNION ALL
   SELECT
     `at`, 'none', `start`, `end`, '', CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING),
-    CAST(NULL AS STRING), CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS DOUBLE), CAST(NULL AS DOUBLE)
+    CAST(NULL AS STRING), CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS DOUBLE), CAST(NULL AS DOUBLE)
   FROM `intervals`
 );
 
@@ -186,7 +187,7 @@ CREATE VIEW `found_by_workload` AS
 SELECT
   `at`, `rule`, `start`, `end`, `ends`,
   `source_ip`, `source_namespace`, `source_pod`, `source_workload`,
-  `destination_ip`, `destination_port`, `destination_class`, `destination_namespace`, `destination_pod`, `destination_workload`, `destination_service`,
+  `destination_ip`, `destination_port`, `destination_class`, `destination_namespace`, `destination_pod`, `destination_workload`,
   `value`,
   CASE `rule` WHEN 'first_contact' THEN 1 ELSE GREATEST(${exfiltration.bytes}, `usual` * ${exfiltration.times}) END AS `threshold`
 FROM (
@@ -209,7 +210,7 @@ FROM (
   SELECT
     `at`, 'gap', `start`, `end`, CONCAT_WS('|', `node`, `epoch`, CAST(`interval` AS STRING)),
     CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING),
-    CAST(NULL AS STRING), CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING),
+    CAST(NULL AS STRING), CAST(NULL AS BIGINT), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING), CAST(NULL AS STRING),
     CAST(`sent` - `came` AS DOUBLE), CAST(1 AS DOUBLE), `node`, `interval`
   FROM `gaps`
 );

@@ -5,7 +5,6 @@
 CREATE VIEW `sights` AS
 SELECT
   *,
-  CASE WHEN `destination_pod` IS NULL AND `destination_class` IN ('pods', 'service') THEN `destination_ip` END AS `destination_lookup`,
   CASE
     WHEN `destination_packets` > 0 AND (`state` IS NULL OR `state` IN ('open', 'closed'))
       AND (`transport` = 'tcp' OR `source_port` IS NULL OR `destination_port` <= `source_port`) THEN `destination_port`
@@ -19,7 +18,7 @@ CREATE VIEW `talks` AS
 SELECT
   `window_time` AS `at`,
   `source_namespace`, `source_workload`, `source_class`,
-  `destination_namespace`, `destination_workload`, `destination_class`, `destination_service`, `destination_lookup`,
+  `destination_namespace`, `destination_workload`, `destination_class`, `destination_lookup`,
   `server_port`,
   MIN(`source_ip`) AS `source_ip`,
   MAX(`source_ip`) AS `source_ip_other`,
@@ -40,7 +39,7 @@ FROM TABLE(TUMBLE(DATA => TABLE `sights`, TIMECOL => DESCRIPTOR(`at`), SIZE => I
 GROUP BY
   `window_start`, `window_end`, `window_time`,
   `source_namespace`, `source_workload`, `source_class`,
-  `destination_namespace`, `destination_workload`, `destination_class`, `destination_service`, `destination_lookup`,
+  `destination_namespace`, `destination_workload`, `destination_class`, `destination_lookup`,
   `server_port`;
 
 -- The pod that has an address: its latest announcement.
@@ -66,7 +65,6 @@ SELECT
   CASE WHEN `o`.`ip` IS NOT NULL THEN `o`.`namespace` WHEN `destination_class` IS NULL THEN `destination_namespace` END AS `destination_namespace`,
   CASE WHEN `o`.`ip` IS NOT NULL THEN `o`.`workload` WHEN `destination_class` IS NULL THEN `destination_workload` END AS `destination_workload`,
   CASE WHEN `o`.`ip` IS NULL THEN `destination_class` END AS `destination_class`,
-  CASE WHEN `o`.`ip` IS NULL THEN `destination_service` END AS `destination_service`,
   CASE WHEN `destination_ip` = `destination_ip_other` THEN `destination_ip` END AS `destination_ip`,
   CASE WHEN `destination_ip` = `destination_ip_other` THEN COALESCE(`o`.`pod`, `destination_pod`) END AS `destination_pod`,
   `server_port`, `start`, `end`,

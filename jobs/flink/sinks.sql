@@ -5,7 +5,7 @@ CREATE TABLE `detections` (
   `event` ROW<`id` STRING, `kind` STRING, `dataset` STRING, `start` STRING, `end` STRING>,
   `rule` ROW<`name` STRING>,
   `source` ROW<`ip` STRING, `k8s` ROW<`namespace` ROW<`name` STRING>, `pod` ROW<`name` STRING>, `workload` ROW<`name` STRING>>>,
-  `destination` ROW<`ip` STRING, `port` BIGINT, `class` STRING, `k8s` ROW<`namespace` ROW<`name` STRING>, `pod` ROW<`name` STRING>, `workload` ROW<`name` STRING>, `service` ROW<`name` STRING>>>,
+  `destination` ROW<`ip` STRING, `port` BIGINT, `class` STRING, `k8s` ROW<`namespace` ROW<`name` STRING>, `pod` ROW<`name` STRING>, `workload` ROW<`name` STRING>>>,
   `detection` ROW<`value` DOUBLE, `threshold` DOUBLE>,
   `observer` ROW<`interval` BIGINT>,
   `k8s` ROW<`node` ROW<`name` STRING>>
@@ -68,7 +68,7 @@ SELECT
     ROW(`source_ip`, CASE WHEN `source_namespace` IS NOT NULL THEN ROW(ROW(`source_namespace`), CASE WHEN `source_pod` IS NOT NULL THEN ROW(`source_pod`) END, CASE WHEN `source_workload` IS NOT NULL THEN ROW(`source_workload`) END) END) END,
   CASE WHEN `destination_ip` IS NOT NULL OR `destination_port` IS NOT NULL OR `destination_namespace` IS NOT NULL OR `destination_class` IS NOT NULL THEN
     ROW(`destination_ip`, `destination_port`, `destination_class`,
-      CASE WHEN `destination_namespace` IS NOT NULL THEN ROW(ROW(`destination_namespace`), CASE WHEN `destination_pod` IS NOT NULL THEN ROW(`destination_pod`) END, CASE WHEN `destination_workload` IS NOT NULL THEN ROW(`destination_workload`) END, CASE WHEN `destination_service` IS NOT NULL THEN ROW(`destination_service`) END) END) END,
+      CASE WHEN `destination_namespace` IS NOT NULL THEN ROW(ROW(`destination_namespace`), CASE WHEN `destination_pod` IS NOT NULL THEN ROW(`destination_pod`) END, CASE WHEN `destination_workload` IS NOT NULL THEN ROW(`destination_workload`) END) END) END,
   ROW(`value`, `threshold`),
   CASE WHEN `interval` IS NOT NULL THEN ROW(`interval`) END,
   CASE WHEN `node` IS NOT NULL THEN ROW(ROW(`node`)) END
@@ -79,7 +79,7 @@ SELECT
   ROW(MD5(CONCAT_WS('|', 'clock', `node`, `hour`)), 'alert', 'podnet.detection', DATE_FORMAT(`appended`, '${time}'), DATE_FORMAT(`appended`, '${time}')),
   ROW('clock'),
   CAST(NULL AS ROW<`ip` STRING, `k8s` ROW<`namespace` ROW<`name` STRING>, `pod` ROW<`name` STRING>, `workload` ROW<`name` STRING>>>),
-  CAST(NULL AS ROW<`ip` STRING, `port` BIGINT, `class` STRING, `k8s` ROW<`namespace` ROW<`name` STRING>, `pod` ROW<`name` STRING>, `workload` ROW<`name` STRING>, `service` ROW<`name` STRING>>>),
+  CAST(NULL AS ROW<`ip` STRING, `port` BIGINT, `class` STRING, `k8s` ROW<`namespace` ROW<`name` STRING>, `pod` ROW<`name` STRING>, `workload` ROW<`name` STRING>>>),
   ROW(CAST(TIMESTAMPDIFF(SECOND, `appended`, `time`) AS DOUBLE), CAST(60 AS DOUBLE)),
   CAST(NULL AS ROW<`interval` BIGINT>),
   ROW(ROW(`node`))
@@ -89,8 +89,8 @@ INSERT INTO `matrix`
 SELECT
   DATE_FORMAT(`window_start`, '${time}'),
   ROW('podnet.matrix'),
-  ROW(CASE WHEN `source_class` IS NULL THEN ROW(ROW(`source_namespace`), ROW(`source_workload`)) END, `source_class`, CAST(ROUND(`source_bytes`) AS BIGINT), CAST(ROUND(`source_packets`) AS BIGINT)),
-  ROW(CASE WHEN `destination_class` IS NULL THEN ROW(ROW(`destination_namespace`), ROW(`destination_workload`)) END, `destination_class`, CAST(ROUND(`destination_bytes`) AS BIGINT), CAST(ROUND(`destination_packets`) AS BIGINT)),
+  ROW(CASE WHEN `source_namespace` IS NOT NULL THEN ROW(ROW(`source_namespace`), ROW(`source_workload`)) END, `source_class`, CAST(ROUND(`source_bytes`) AS BIGINT), CAST(ROUND(`source_packets`) AS BIGINT)),
+  ROW(CASE WHEN `destination_namespace` IS NOT NULL THEN ROW(ROW(`destination_namespace`), ROW(`destination_workload`)) END, `destination_class`, CAST(ROUND(`destination_bytes`) AS BIGINT), CAST(ROUND(`destination_packets`) AS BIGINT)),
   ROW(CAST(ROUND(`connections`) AS BIGINT)),
   CASE WHEN `rtt_count` > 0 THEN ROW(ROW(CAST(`rtt_sum` AS DOUBLE) / `rtt_count`)) END
 FROM `minutes`;

@@ -12,8 +12,8 @@ CREATE TABLE `records` (
 ${reading}
 ) LIKE `flows` (EXCLUDING METADATA OVERWRITING OPTIONS OVERWRITING WATERMARKS);
 
--- The fields that the job reads. An end is named by the address behind a translation; one that is not a pod of the observer's node has names of a
--- Service at most. `left_out` says why a record is in no window.
+-- The fields that the job reads. An end is named by the address behind a translation; the names of a pod of another node are to be looked up. A pod of no
+-- workload is one itself. `left_out` says why a record is in no window.
 CREATE VIEW `arrivals` AS
 SELECT
   `@timestamp` AS `time`,
@@ -31,7 +31,7 @@ SELECT
   `identity`.`ip` AS `identity_ip`,
   `k8s`.`namespace`.`name` AS `identity_namespace`,
   `k8s`.`pod`.`name` AS `identity_pod`,
-  `k8s`.`workload`.`name` AS `identity_workload`,
+  COALESCE(`k8s`.`workload`.`name`, `k8s`.`pod`.`name`) AS `identity_workload`,
   COALESCE(`source`.`nat`.`ip`, `source`.`ip`) AS `source_ip`,
   `source`.`port` AS `source_port`,
   `source`.`class` AS `source_class`,
@@ -39,7 +39,7 @@ SELECT
   `source`.`packets` AS `source_packets`,
   `source`.`k8s`.`namespace`.`name` AS `source_namespace`,
   `source`.`k8s`.`pod`.`name` AS `source_pod`,
-  `source`.`k8s`.`workload`.`name` AS `source_workload`,
+  COALESCE(`source`.`k8s`.`workload`.`name`, `source`.`k8s`.`pod`.`name`) AS `source_workload`,
   COALESCE(`destination`.`nat`.`ip`, `destination`.`ip`) AS `destination_ip`,
   COALESCE(`destination`.`nat`.`port`, `destination`.`port`) AS `destination_port`,
   `destination`.`class` AS `destination_class`,
@@ -47,8 +47,11 @@ SELECT
   `destination`.`packets` AS `destination_packets`,
   `destination`.`k8s`.`namespace`.`name` AS `destination_namespace`,
   `destination`.`k8s`.`pod`.`name` AS `destination_pod`,
-  `destination`.`k8s`.`workload`.`name` AS `destination_workload`,
-  `destination`.`k8s`.`service`.`name` AS `destination_service`,
+  COALESCE(`destination`.`k8s`.`workload`.`name`, `destination`.`k8s`.`pod`.`name`) AS `destination_workload`,
+  CASE
+    WHEN `destination`.`k8s`.`pod`.`name` IS NULL AND (`destination`.`nat`.`ip` IS NOT NULL OR `destination`.`class` = 'pods')
+      THEN COALESCE(`destination`.`nat`.`ip`, `destination`.`ip`)
+  END AS `destination_lookup`,
   `network`.`transport` AS `transport`,
   ARRAY_CONTAINS(`tcp`.`flags`.`destination`, 'SYN') AS `accepted`,
   ARRAY_CONTAINS(`tcp`.`flags`.`destination`, 'PSH') AS `pushed`,
@@ -81,7 +84,7 @@ SELECT
   `dataset`, `start`, `end`, `node`, `epoch`, `interval`, `interval_records`,
   `source_ip`, `source_port`, `source_class`, `source_bytes`, `source_packets`, `source_namespace`, `source_pod`, `source_workload`,
   `destination_ip`, `destination_port`, `destination_class`, `destination_bytes`, `destination_packets`,
-  `destination_namespace`, `destination_pod`, `destination_workload`, `destination_service`,
+  `destination_namespace`, `destination_pod`, `destination_workload`, `destination_lookup`,
   `transport`, `accepted`, `pushed`, `syns`, `rtt`, `observer`, `state`, `end_reason`, `connections`, `flow_start`,
   `distinct_ports`, `distinct_hosts`, `distinct_sources`, `probability`
 FROM (

@@ -69,6 +69,18 @@ public sealed class ScenarioTests
         Assert.Equal([problem], Assert.Single(await ValidateAsync(daemonSet))!);
     }
 
+    /// <summary>There is no schema of a FlinkDeployment: of it the pods are compared.</summary>
+    [Fact]
+    public async Task The_files_of_the_Flink_job_have_objects_of_the_API_and_pods()
+    {
+        var objects = Yaml.Parse(File.ReadAllText(Path.Combine(Repository.Root, "jobs", "flink", "kubernetes", "flinkdeployment.yaml")));
+        var deployment = objects.Single(found => (string?)found["kind"] == "FlinkDeployment");
+        var pod = new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Pod", ["metadata"] = new JsonObject { ["name"] = "a" }, ["spec"] = deployment["spec"]!["podTemplate"]!["spec"]!.DeepClone() };
+
+        Assert.Equal("flink.apache.org/v1beta1", (string?)deployment["apiVersion"]);
+        Assert.All(await ValidateAsync([.. objects.Where(found => found != deployment), pod]), Assert.Empty!);
+    }
+
     [Theory]
     [MemberData(nameof(Scenarios))]
     public void Names_and_labels_are_what_selectors_and_bindings_ask_for(string scenario)

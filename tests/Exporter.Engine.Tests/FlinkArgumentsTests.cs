@@ -11,7 +11,7 @@ public sealed class FlinkArgumentsTests
         var allow = Path.GetTempFileName();
         try
         {
-            await File.WriteAllTextAsync(allow, "port_scan workload shop/web\nport_scam port 22\n", TestContext.Current.CancellationToken);
+            await File.WriteAllTextAsync(allow, "port_scan shop/web\nport_scam 22\n", TestContext.Current.CancellationToken);
             var (exitCode, output, errors) = await FlinkJob.RunScriptAsync(
                 "--brokers=localhost", "--flows=a b", "--lateness=soon", "--learn=-1m", $"--allow={allow}", "--restore=/nowhere", "--threshold=port_scan.ports=many",
                 "--threshold=depth=1", "--matrix", "--bounded=yes", "--brooker=localhost:9092");

@@ -92,7 +92,7 @@ public sealed class FlinkJobTests
 
         var traffic = GoldenTraffic.Make();
         GoldenTopic.Append(broker, Flows, traffic.Records, partition: 1);
-        await job.StartAsync("--lateness=2m");
+        await job.StartAsync("--lateness=20s");
         await job.WaitAsync(() => job.Detections.Any(detection => FlinkResults.Rule(detection) == "exfiltration"));
     }
 
@@ -121,7 +121,7 @@ public sealed class FlinkJobTests
         try
         {
             await File.WriteAllTextAsync(
-                allow, "# known\nport_scan workload dev/shell\nslow_scan address 10.0.3.39\nhost_scan port 22\n* port 443\n", TestContext.Current.CancellationToken);
+                allow, "# known\nport_scan dev/shell\nslow_scan 10.0.3.39\nhost_scan tcp/22\n* 443\n", TestContext.Current.CancellationToken);
 
             await job.RunBoundedAsync("--lateness=10s", $"--allow={allow}", "--threshold=exfiltration.times=1000");
 

@@ -10,6 +10,14 @@ internal sealed class FlinkJob(KafkaBroker broker, string flows) : IAsyncDisposa
     // The quick compiler: the job of a test reads few records.
     private const string JavaOptions = "-Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1";
 
+    /// <summary>Runs the program, and kills it when its own input, which this process holds, ends. (A signal at a parent's death is one at its thread's.)</summary>
+    private const string Guard = """
+        exec 3<&0
+        "$@" </dev/null 3<&- & program=$!
+        { cat <&3; kill -KILL $program; } >/dev/null 2>&1 &
+        wait $program
+        """;
+
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(500);
 
     private static readonly string Script = Path.Combine(Repository.Root, "jobs", "flink", "run");
@@ -34,7 +42,7 @@ internal sealed class FlinkJob(KafkaBroker broker, string flows) : IAsyncDisposa
     internal static async Task<(int ExitCode, string Output, string Errors)> RunScriptAsync(params IEnumerable<string> arguments)
     {
         _ = Engines.Flink;
-        var start = new ProcessStartInfo("setpriv", ["--pdeathsig", "KILL", Script, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("sh", ["-c", Guard, "sh", Script, .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["JAVA_OPTS"] = JavaOptions;
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync();
