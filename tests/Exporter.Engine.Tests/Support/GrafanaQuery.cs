@@ -36,7 +36,8 @@ internal sealed class GrafanaQuery(JsonElement target, long from, long to, long 
         if (_metrics is [var only] && Type(only) == "raw_data")
         {
             search["size"] = Number(only, "size");
-            search["sort"] = new JsonArray(Descending(TimeField), Descending("_doc"));
+            search["sort"] = new JsonArray(
+                new JsonObject { [TimeField] = new JsonObject { ["order"] = "desc", ["unmapped_type"] = "boolean" } }, new JsonObject { ["_doc"] = new JsonObject { ["order"] = "desc" } });
             search["docvalue_fields"] = new JsonArray(TimeField);
         }
         else
@@ -44,8 +45,6 @@ internal sealed class GrafanaQuery(JsonElement target, long from, long to, long 
             search["aggs"] = Aggregations(0);
         }
         return search;
-
-        static JsonObject Descending(string field) => new() { [field] = new JsonObject { ["order"] = "desc" } };
     }
 
     /// <summary>The aggregation of a level, with those of the next within it; the metrics are innermost.</summary>
