@@ -10,7 +10,7 @@ EARLIER_BINARY = $(CURDIR)/artifacts/earlier/$(EARLIER)/podnet-exporter
 SOURCES := $(shell find bpf exporter -type f -not -path '*/bin/*' -not -path '*/obj/*') Directory.Build.props Directory.Packages.props
 
 .DELETE_ON_ERROR:
-.PHONY: help build demo test vm-test upgrade-test engine-test bench image chart lint docs clean
+.PHONY: help build demo demo-flows test vm-test upgrade-test engine-test bench image chart lint docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ $(BINARY): $(SOURCES) | deps-build
 
 demo: build deps-demo ## three namespaces with traffic between them, and the exporter in front of you
 	@scripts/demo.sh $(BINARY)
+
+demo-flows: build deps-demo deps-engine ## records of flows on their way through Kafka, a Flink job that finds a port scan, and OpenSearch, all on this machine
+	@scripts/demo-flows.sh $(BINARY)
 
 test: build deps-test deps-vm deps-image deps-chart deps-container deps-engine ## every test that this machine can run
 	@scripts/test.sh
@@ -57,7 +60,7 @@ chart: deps-chart ## artifacts/podnet-exporter-VERSION.tgz, the Helm chart as a 
 lint: deps-build deps-lint ## formatting, warnings, and phrases that are hard to read
 	@scripts/lint.sh
 
-docs: build ## the parts of docs/metrics.md, docs/options.md, docs/flows.md, chart/values.schema.json, chart/options.yaml and jobs/flink/flows.sql and jobs/spark/schema.sql that the program itself knows
+docs: build ## the parts of docs/metrics.md, docs/options.md, docs/flows.md, chart/values.schema.json, chart/options.yaml, jobs/flink/flows.sql and jobs/spark/schema.sql that the program itself knows
 	@for part in metrics options 'flows schema --for=fields'; do \
 		page=docs/$${part%% *}.md; \
 		sed -i '/^<!-- From here on/q' "$$page" && printf '\n' >>"$$page" && $(BINARY) $$part >>"$$page" || exit; \
