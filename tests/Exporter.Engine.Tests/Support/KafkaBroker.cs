@@ -9,19 +9,26 @@ namespace Exporter.Engine.Tests.Support;
 /// <summary>A real broker of one node, or of several with a leader for each partition, on ports of the loopback interface.</summary>
 internal sealed class KafkaBroker : IAsyncDisposable
 {
+    /// <summary>As super.users and ACLs have it.</summary>
+    internal const string PlainUser = "User:ANONYMOUS";
+
     private const int HeapMegabytes = 384;
 
     private readonly JavaProcess[] _nodes;
     private readonly int[] _ports;
 
-    private KafkaBroker(JavaProcess[] nodes, int[] ports, string protocol)
+    private KafkaBroker(JavaProcess[] nodes, int[] ports, int[] plainPorts, string protocol)
     {
         (_nodes, _ports) = (nodes, ports);
-        BootstrapServers = string.Join(',', ports.Select(port => $"127.0.0.1:{port}"));
+        BootstrapServers = Join(ports);
+        PlainServers = Join(plainPorts);
         Protocol = protocol;
     }
 
     internal string BootstrapServers { get; }
+
+    /// <summary>Those of a listener without TLS or passwords, which the nodes use among themselves; its user is <see cref="PlainUser"/>.</summary>
+    internal string PlainServers { get; }
 
     /// <summary>The port of the first node.</summary>
     internal int Port => _ports[0];
@@ -42,17 +49,18 @@ internal sealed class KafkaBroker : IAsyncDisposable
         var jars = Engines.Kafka;
         var cluster = Base64Url.EncodeToString(Guid.NewGuid().ToByteArray());
         var ports = Enumerable.Range(0, nodes).Select(_ => FreePort.Take()).ToArray();
+        var plainPorts = Enumerable.Range(0, nodes).Select(_ => FreePort.Take()).ToArray();
         var controllers = Enumerable.Range(0, nodes).Select(_ => FreePort.Take()).ToArray();
         var processes = Enumerable.Range(0, nodes).Select(node => new JavaProcess(directory =>
         {
             var file = Path.Combine(directory, "server.properties");
-            File.WriteAllLines(file, Properties(node, ports, controllers, protocol, directory, properties ?? new Dictionary<string, string>()).Select(property => $"{property.Key}={property.Value}"));
+            File.WriteAllLines(file, Properties(node, ports, plainPorts, controllers, protocol, directory, properties ?? new Dictionary<string, string>()).Select(property => $"{property.Key}={property.Value}"));
             string[] format = [.. JavaProcess.Java(jars, HeapMegabytes, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", file), .. formatting];
             // A log that has been formatted is kept when the node starts again.
             return ["sh", "-c", $"[ -e \"$1/data\" ] || {string.Join(' ', format.Select(part => $"'{part}'"))} || exit; shift; exec \"$@\"", "sh", directory,
                 .. JavaProcess.Java(jars, HeapMegabytes, "kafka.Kafka", file)];
         })).ToArray();
-        var broker = new KafkaBroker(processes, ports, protocol);
+        var broker = new KafkaBroker(processes, ports, plainPorts, protocol);
         try
         {
             await Task.WhenAll(Enumerable.Range(0, nodes).Select(broker.RestartAsync));
@@ -109,9 +117,9 @@ internal sealed class KafkaBroker : IAsyncDisposable
         await admin.DeleteTopicsAsync([name]);
     }
 
-    /// <summary>A client that makes topics and asks for them, by a listener without TLS or passwords.</summary>
+    /// <summary>A client that makes topics and asks for them.</summary>
     internal IAdminClient Administer() =>
-        new AdminClientBuilder(new AdminClientConfig { BootstrapServers = BootstrapServers }).SetLogHandler(static (_, _) => { }).Build();
+        new AdminClientBuilder(new AdminClientConfig { BootstrapServers = PlainServers }).SetLogHandler(static (_, _) => { }).Build();
 
     public async ValueTask DisposeAsync()
     {
@@ -121,8 +129,10 @@ internal sealed class KafkaBroker : IAsyncDisposable
         }
     }
 
+    private static string Join(int[] ports) => string.Join(',', ports.Select(port => $"127.0.0.1:{port}"));
+
     private static Dictionary<string, string> Properties(
-        int node, int[] ports, int[] controllers, string protocol, string directory, IReadOnlyDictionary<string, string> more)
+        int node, int[] ports, int[] plainPorts, int[] controllers, string protocol, string directory, IReadOnlyDictionary<string, string> more)
     {
         var replicas = ports.Length.ToString(CultureInfo.InvariantCulture);
         var inSync = Math.Max(1, ports.Length - 1).ToString(CultureInfo.InvariantCulture);
@@ -131,9 +141,9 @@ internal sealed class KafkaBroker : IAsyncDisposable
             ["process.roles"] = "broker,controller",
             ["node.id"] = $"{node + 1}",
             ["controller.quorum.voters"] = string.Join(',', controllers.Select((port, id) => $"{id + 1}@127.0.0.1:{port}")),
-            ["listeners"] = $"CLIENTS://127.0.0.1:{ports[node]},CONTROLLER://127.0.0.1:{controllers[node]}",
-            ["listener.security.protocol.map"] = $"CLIENTS:{protocol},CONTROLLER:PLAINTEXT",
-            ["inter.broker.listener.name"] = "CLIENTS",
+            ["listeners"] = $"CLIENTS://127.0.0.1:{ports[node]},PLAIN://127.0.0.1:{plainPorts[node]},CONTROLLER://127.0.0.1:{controllers[node]}",
+            ["listener.security.protocol.map"] = $"CLIENTS:{protocol},PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            ["inter.broker.listener.name"] = "PLAIN",
             ["controller.listener.names"] = "CONTROLLER",
             ["log.dirs"] = Path.Combine(directory, "data"),
             ["auto.create.topics.enable"] = "false",

@@ -16,7 +16,7 @@ internal static class TopicReader
     {
         using var consumer = new ConsumerBuilder<byte[], byte[]>(new ConsumerConfig
         {
-            BootstrapServers = broker.BootstrapServers,
+            BootstrapServers = broker.PlainServers,
             GroupId = "podnet-engine-test",
             EnableAutoCommit = false,
             EnablePartitionEof = true,
