@@ -56,6 +56,25 @@ public sealed class KafkaSecurityTests : IDisposable
     }
 
     [Fact]
+    public async Task Records_arrive_with_a_certificate_of_the_client_and_an_expired_one_can_be_renewed_meanwhile()
+    {
+        await using var broker = await StartTlsAsync();
+        var (certificate, key) = _certificates.SignClient(DateTimeOffset.UtcNow.AddHours(-1));
+        await using var stream = await RecordStream.StartAsync(KafkaSinks.Open(OptionsOfTls(broker) with { CertificateFile = certificate, KeyFile = key }));
+        await stream.IssueAsync(100);
+        await stream.SayAsync(NoTls);
+        // Each attempt is refused, with another time in the client's words.
+        await Task.Delay(TimeSpan.FromSeconds(10));
+        Assert.Equal(1, stream.CountLines("The sink kafka takes no records"));
+        Assert.Equal(100, stream.CountsOf("kafka").UnderWay);
+
+        _certificates.SignClient(DateTimeOffset.UtcNow.AddHours(1));
+        await stream.SettleAsync("kafka");
+
+        Assert.Equal((0, 0), stream.Compare("kafka", KafkaSinks.ReadAll(broker)));
+    }
+
+    [Fact]
     public async Task Records_wait_while_the_certificate_of_the_broker_is_of_another_authority_or_expired()
     {
         await using var broker = await StartTlsAsync();

@@ -2,7 +2,7 @@ using Confluent.Kafka;
 
 namespace Exporter.Export.Kafka;
 
-/// <summary>A producer of librdkafka, with its threads, and its last trouble.</summary>
+/// <summary>A producer of librdkafka, with its threads.</summary>
 internal sealed class KafkaConnection : IDisposable
 {
     private readonly IProducer<int, int> _producer;
@@ -14,8 +14,7 @@ internal sealed class KafkaConnection : IDisposable
     /// <summary>The client takes what it needs from it in each call.</summary>
     private readonly Message<int, int> _message = new();
 
-    private volatile string? _problem;
-    private volatile bool _isFatal;
+    private volatile string? _fatalProblem;
 
     /// <param name="report">Called on the client's threads with the record's number as the value.</param>
     /// <param name="failed">Called on them with each trouble with brokers.</param>
@@ -30,21 +29,16 @@ internal sealed class KafkaConnection : IDisposable
             .SetLogHandler((_, message) => log(message))
             .SetErrorHandler((_, error) =>
             {
-                (_problem, _isFatal) = (error.Reason, _isFatal || error.IsFatal);
+                _fatalProblem ??= error.IsFatal ? error.Reason : null;
                 failed(error);
             })
             .Build();
     }
 
-    /// <summary>The last trouble with brokers since the last acknowledgement; null: there was none.</summary>
-    internal string? Problem => _problem;
-
-    /// <summary>Whether the producer takes nothing more: the brokers know its sequence no more.</summary>
-    internal bool IsFatal => _isFatal;
+    /// <summary>Why the producer takes nothing more, as that the brokers know its sequence no more; null: it does.</summary>
+    internal string? FatalProblem => _fatalProblem;
 
     public void Dispose() => _producer.Dispose();
-
-    internal void ForgetProblem() => _problem = null;
 
     /// <summary>Puts a record into the client's queue, which copies it.</summary>
     /// <returns>Why it did not.</returns>
@@ -61,7 +55,7 @@ internal sealed class KafkaConnection : IDisposable
         }
         catch (ProduceException<int, int> e)
         {
-            _isFatal |= e.Error.IsFatal || e.Error.Code == ErrorCode.Local_Fatal;
+            _fatalProblem ??= e.Error.IsFatal || e.Error.Code == ErrorCode.Local_Fatal ? e.Error.Reason : null;
             return e.Error.Code;
         }
     }

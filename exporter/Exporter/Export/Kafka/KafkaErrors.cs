@@ -11,9 +11,19 @@ internal static class KafkaErrors
     /// </summary>
     internal static bool IsOfSet(ErrorCode code) => code is ErrorCode.MsgSizeTooLarge or ErrorCode.RecordListTooLarge or ErrorCode.InvalidRecord or ErrorCode.Local_InvalidDifferentRecord or ErrorCode.InvalidMsgSize or ErrorCode.InvalidTimestamp;
 
+    /// <summary>
+    /// The error's code. With TLS 1.3 brokers refuse a client's certificate when the connection stands already, and the client sees the alert as one more
+    /// trouble with a connection.
+    /// </summary>
+    internal static ErrorCode CodeOf(Error error) =>
+        error.Code == ErrorCode.Local_Transport && error.Reason.Contains("SSL alert", StringComparison.Ordinal) ? ErrorCode.Local_Ssl : error.Code;
+
+    /// <summary>Whether it is the reason of others, which come again until it is removed.</summary>
+    internal static bool IsCause(ErrorCode code) => code is ErrorCode.Local_Authentication or ErrorCode.SaslAuthenticationFailed or ErrorCode.Local_Ssl or ErrorCode.Local_Resolve;
+
     /// <summary>Why records are not taken, and what to do.</summary>
-    /// <param name="last">The client's last trouble with brokers; null: it had none.</param>
-    internal static string Explain(ErrorCode code, KafkaOptions options, string? last) => code switch
+    /// <param name="words">The client's, of its trouble with brokers; null: it had none.</param>
+    internal static string Explain(ErrorCode code, KafkaOptions options, string? words) => code switch
     {
         ErrorCode.TopicAuthorizationFailed =>
             $"the user may not write to the topic {options.Topic}; give it the rights Write and Describe, or set Kafka:Topic to another",
@@ -22,12 +32,12 @@ internal static class KafkaErrors
             $"there is no topic {options.Topic}; 'podnet-exporter flows install --to=kafka' makes it, or set Kafka:Topic to another",
         ErrorCode.NotEnoughReplicas or ErrorCode.NotEnoughReplicasAfterAppend => $"the topic {options.Topic} has fewer replicas in sync than its min.insync.replicas; look at its brokers",
         ErrorCode.KafkaStorageError => "a broker cannot write to its disk; look at its free space and its log",
-        ErrorCode.SaslAuthenticationFailed or ErrorCode.Local_Authentication => $"the brokers do not accept the user or the password; correct {KafkaOptions.UserFileKey} and {KafkaOptions.PasswordFileKey}{Behind(last)}",
-        ErrorCode.Local_Ssl => $"no TLS connection to the brokers; look at {KafkaOptions.CaFileKey}, {KafkaOptions.CertificateFileKey} and the brokers' names{Behind(last)}",
-        ErrorCode.Local_Resolve => $"a broker's name has no address; correct {KafkaOptions.BrokersKey} or the brokers' advertised.listeners{Behind(last)}",
+        ErrorCode.SaslAuthenticationFailed or ErrorCode.Local_Authentication => $"the brokers do not accept the user or the password; correct {KafkaOptions.UserFileKey} and {KafkaOptions.PasswordFileKey}{Behind(words)}",
+        ErrorCode.Local_Ssl => $"no TLS connection to the brokers; look at {KafkaOptions.CaFileKey}, at the dates of both ends' certificates, at {KafkaOptions.CertificateFileKey} and the brokers' names{Behind(words)}",
+        ErrorCode.Local_Resolve => $"a broker's name has no address; correct {KafkaOptions.BrokersKey} or the brokers' advertised.listeners{Behind(words)}",
         ErrorCode.Local_MsgTimedOut or ErrorCode.Local_TimedOut or ErrorCode.Local_AllBrokersDown or ErrorCode.Local_Transport =>
-            $"the brokers do not acknowledge; look whether they run and whether the network lets this node reach all of them{Behind(last)}",
-        _ => $"the brokers refuse them ({Describe(code)}){Behind(last)}",
+            $"the brokers do not acknowledge; look whether they run and whether the network lets this node reach all of them{Behind(words)}",
+        _ => $"the brokers refuse them ({Describe(code)}){Behind(words)}",
     };
 
     /// <summary>What to do about a record that is not accepted.</summary>
@@ -37,5 +47,5 @@ internal static class KafkaErrors
 
     internal static string Describe(ErrorCode code) => new Error(code).Reason;
 
-    private static string Behind(string? last) => last is null ? "" : $" (the client's last words: {last})";
+    private static string Behind(string? words) => words is null ? "" : $" (the client: {words})";
 }

@@ -3,7 +3,7 @@ using Confluent.Kafka;
 namespace Exporter.Export.Kafka;
 
 /// <summary>
-/// Logs lines of the client, each kind once a minute, and its troubles with brokers, each once until records are acknowledged. The client's threads call it.
+/// Logs lines of the client, each kind once a minute, and its troubles with brokers, each once until it has recovered. The client's threads call it.
 /// </summary>
 internal sealed partial class KafkaLog(TimeProvider time, ILogger logger)
 {
@@ -16,8 +16,10 @@ internal sealed partial class KafkaLog(TimeProvider time, ILogger logger)
 
     private readonly HashSet<ErrorCode> _troubles = [];
 
-    /// <summary>The reason for which messages time out, if it is a better one.</summary>
-    private ErrorCode? _cause;
+    /// <summary>
+    /// The trouble for which messages time out, and the client's words for it when it came: those that come again differ in times and brokers.
+    /// </summary>
+    private (ErrorCode Code, string Words)? _cause;
 
     /// <summary>A line of the client's log.</summary>
     internal void Write(LogMessage message)
@@ -47,10 +49,14 @@ internal sealed partial class KafkaLog(TimeProvider time, ILogger logger)
     /// <summary>A trouble of the client with brokers.</summary>
     internal void Fail(Error error)
     {
+        var code = KafkaErrors.CodeOf(error);
         lock (_lock)
         {
-            _cause = error.Code is ErrorCode.Local_Authentication or ErrorCode.SaslAuthenticationFailed or ErrorCode.Local_Ssl or ErrorCode.Local_Resolve ? error.Code : _cause;
-            if (!_troubles.Add(error.Code))
+            if (_cause is not { } cause || (KafkaErrors.IsCause(code) && !KafkaErrors.IsCause(cause.Code)))
+            {
+                _cause = (code, error.Reason);
+            }
+            if (!_troubles.Add(code))
             {
                 return;
             }
@@ -58,16 +64,16 @@ internal sealed partial class KafkaLog(TimeProvider time, ILogger logger)
         LogTrouble(logger, error.Reason);
     }
 
-    /// <summary>The reason of a message's timeout, where the client has given one since records were acknowledged.</summary>
-    internal ErrorCode CauseOf(ErrorCode problem)
+    /// <summary>The reason of a message's timeout, and the client's words for it, where it has given one since records were acknowledged.</summary>
+    internal (ErrorCode Code, string? Words) CauseOf(ErrorCode problem)
     {
         lock (_lock)
         {
-            return problem == ErrorCode.Local_MsgTimedOut ? _cause ?? problem : problem;
+            return (problem == ErrorCode.Local_MsgTimedOut && _cause is { } cause && KafkaErrors.IsCause(cause.Code) ? cause.Code : problem, _cause?.Words);
         }
     }
 
-    /// <summary>Records are acknowledged.</summary>
+    /// <summary>Records are acknowledged, or another producer tries: troubles are said again.</summary>
     internal void Recover()
     {
         lock (_lock)

@@ -109,6 +109,7 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
         {
             _connection = Open();
             previous.Dispose();
+            _log.Recover();
             LogReplaced(_logger);
         }
         catch (Exception e) when (KafkaSettings.IsRefusal(e))
@@ -189,15 +190,14 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
     {
         if (_delivery.FirstProblem() is { } problem)
         {
-            var last = connection.Problem;
-            if (connection.IsFatal)
+            if (connection.FatalProblem is { } fatal)
             {
                 Disconnect();
-                throw new SinkException($"the idempotent producer failed ({last ?? KafkaErrors.Describe(problem)}); another one sends the records again");
+                throw new SinkException($"the idempotent producer failed ({fatal}); another one sends the records again");
             }
-            throw new SinkException(KafkaErrors.Explain(_log.CauseOf(problem), _options, last));
+            var (cause, words) = _log.CauseOf(problem);
+            throw new SinkException(KafkaErrors.Explain(cause, _options, words));
         }
-        connection.ForgetProblem();
         _log.Recover();
         var number = 0;
         foreach (var record in batch)
