@@ -38,6 +38,27 @@ public sealed class KafkaSecurityTests : IDisposable
         Assert.Equal(1, stream.CountLines("A file of the options of Kafka has changed; connecting"));
     }
 
+    [Fact]
+    public async Task Records_arrive_with_a_token_that_is_asked_for_and_a_wrong_secret_can_be_corrected_meanwhile()
+    {
+        await using var broker = await StartSaslAsync();
+        using var tokens = new TokenServer(User, Password);
+        var options = OptionsOf(broker, "OAUTHBEARER") with
+        {
+            PasswordFile = _certificates.Write("password", "wrong\n"),
+            Properties = [$"sasl.oauthbearer.token.endpoint.url={tokens.Url}", KafkaSinks.Impatient],
+        };
+        await using var stream = await RecordStream.StartAsync(KafkaSinks.Open(options));
+        await stream.IssueAsync(100);
+        await stream.SayAsync(RefusedUser);
+        Assert.Equal(100, stream.CountsOf("kafka").UnderWay);
+
+        _certificates.Write("password", Password + "\n");
+        await stream.SettleAsync("kafka");
+
+        Assert.Equal((0, 0), stream.Compare("kafka", KafkaSinks.ReadAll(broker)));
+    }
+
     /// <summary>The broker takes tokens that nobody has signed. They are made by the client itself, as librdkafka does for tests of brokers.</summary>
     [Fact]
     public async Task Records_arrive_with_a_token()
