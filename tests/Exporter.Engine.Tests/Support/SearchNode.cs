@@ -53,6 +53,9 @@ internal sealed class SearchNode : IAsyncDisposable
     /// <summary>Ends the node (SIGTERM). It is away until <see cref="RestartAsync"/>.</summary>
     internal Task StopAsync() => _process.StopAsync();
 
+    /// <summary>Holds the node, which takes connections and answers nothing, or lets it continue.</summary>
+    internal Task HoldAsync(bool isHeld) => _process.HoldAsync(isHeld);
+
     /// <summary>Starts the node that was killed or ended, and waits until all that it has can be read and written: its health is not red.</summary>
     internal Task RestartAsync() => _process.StartAsync(async () =>
     {
