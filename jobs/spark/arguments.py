@@ -7,9 +7,8 @@ import os
 import re
 from datetime import datetime, timezone
 
-RULES = (
-    "port_scan", "host_scan", "slow_scan", "syn_flood", "exfiltration", "first_contact", "beacon", "gap", "clock",
-)
+# Those with ends.
+RULES = ("port_scan", "host_scan", "slow_scan", "syn_flood", "exfiltration", "first_contact", "beacon")
 
 DESCRIPTION = """Reads flow records of a Kafka topic or of files, finds beacons, and reports talkers, pairs, round-trip times,
 failures, first contacts and volume against the same hours of previous days. Without --detections, detections go to standard
@@ -26,7 +25,7 @@ def parse(words):
     parser.add_argument("--to", dest="end", metavar="TIME", type=_time, help="records before this time")
     parser.add_argument("--detections", metavar="TOPIC", type=_topic, help="topic that detections are written to")
     parser.add_argument("--report", metavar="DIR", type=_directory, help="directory that the report is written into")
-    parser.add_argument("--allow", metavar="FILE", type=_allow, default=[], help="exceptions, a line each: RULE and namespace/workload, address or port")
+    parser.add_argument("--allow", metavar="FILE", type=_allow, default=[], help="exceptions, a line each: RULE, workload, address or port, and its value")
     parser.add_argument("--beacon-connections", metavar="N", type=_at_least(3), default=8, help="a beacon has at least so many connections (8)")
     parser.add_argument("--beacon-spread", metavar="X", type=_fraction, default=0.1, help="spread of a beacon's pauses, divided by their mean, is below this (0.1)")
     options = parser.parse_args(words)
@@ -113,20 +112,22 @@ def _allow(path):
         if not words:
             continue
         try:
-            rule, subject = words
+            rule, kind, value = words
             if rule != "*" and rule not in RULES:
                 raise ValueError
-            exceptions.append((rule, *_subject(subject)))
+            exceptions.append((rule, kind, _value(kind, value)))
         except ValueError:
             raise argparse.ArgumentTypeError(
-                f"{path}:{number}: '{line.strip()}' is not a rule or * and a subject; write it as 'beacon shop/web', 'beacon 203.0.113.7' or 'beacon udp/123'"
+                f"{path}:{number}: '{line.strip()}' is not a rule (or *), workload, address or port, and a value; write it as 'beacon workload shop/web', 'beacon address 203.0.113.7' or '* port 514'"
             ) from None
     return exceptions
 
 
-def _subject(text):
-    if port := re.fullmatch(r"(?:(tcp|udp)/)?(\d{1,5})", text):
-        return "port", (port[1], int(port[2]))
-    if re.fullmatch(r"[^/:]+/[^/]+", text):
-        return "workload", text
-    return "address", str(ipaddress.ip_address(text))
+def _value(kind, text):
+    if kind == "workload" and re.fullmatch(r"[^/]+/[^/]+", text):
+        return text
+    if kind == "address":
+        return str(ipaddress.ip_address(text))
+    if kind == "port" and text.isdigit() and 0 < int(text) < 65536:
+        return int(text)
+    raise ValueError

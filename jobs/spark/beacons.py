@@ -23,7 +23,8 @@ MOST_MISSED = 0.2
 def find(flows, options):
     """Returns a row for each detection: key, its id; value, its JSON in the shape of a detection."""
     begun = flows.where(F.col("counted") & (F.col("connections") > 0) & ~F.col("destination.class").isin(*INSIDE))
-    begun = begun.where("source_ip IS NOT NULL AND destination_ip IS NOT NULL AND port IS NOT NULL")
+    # Clocks are set (NTP) at even pauses.
+    begun = begun.where("source_ip IS NOT NULL AND destination_ip IS NOT NULL AND port IS NOT NULL AND NOT (port = 123 AND protocol <=> 'udp')")
     same = Window.partitionBy(*ENDS)
     is_even = F.col("pause") <= MISSED * F.percentile_approx("pause", 0.5).over(same)
     even = F.when(F.col("is_even"), F.col("pause"))

@@ -31,19 +31,21 @@ public sealed class SparkArgumentTests
     }
 
     [Theory, Trait(Engines.Form, Engines.Short)]
-    [InlineData("beacon")]
-    [InlineData("bacon shop/web")]
-    [InlineData("beacon 203.0.113.400")]
-    [InlineData("beacon shop/web 443")]
+    [InlineData("beacon workload")]
+    [InlineData("bacon workload shop/web")]
+    [InlineData("beacon workload web")]
+    [InlineData("beacon address 203.0.113.400")]
+    [InlineData("beacon port 70000")]
+    [InlineData("beacon pod web-0")]
     public async Task A_wrong_exception_is_named_by_its_file_and_line(string line)
     {
         using var directory = new TemporaryDirectory();
-        var file = directory.Write("allow", $"# exceptions\n* monitoring/prometheus\nbeacon udp/123 # clocks\nbeacon 2001:db8::1\n\n{line}\n");
+        var file = directory.Write("allow", $"# exceptions\n* workload monitoring/prometheus\nbeacon port 123 # clocks\nbeacon address 2001:db8::1\n\n{line}\n");
 
         var (exitCode, _, error) = await Command.RunAsync(SparkJob.Run, "--files=/etc/hosts", $"--allow={file}");
 
         Assert.Equal(2, exitCode);
-        Assert.Contains($"argument --allow: {file}:6: '{line}' is not a rule or * and a subject", error, StringComparison.Ordinal);
+        Assert.Contains($"argument --allow: {file}:6: '{line}' is not a rule (or *), workload, address or port, and a value", error, StringComparison.Ordinal);
     }
 
     [Fact, Trait(Engines.Form, Engines.Short)]

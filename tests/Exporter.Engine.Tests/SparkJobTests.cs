@@ -72,7 +72,7 @@ public sealed class SparkJobTests
         var report = Path.Combine(files.Path, "report");
 
         var job = await SparkJob.RunAsync(
-            $"--files={files.Path}/records.jsonl", $"--from={Text(from)}", $"--to={Text(to)}", $"--report={report}", $"--allow={files.Write("allow", "beacon batch/agent")}");
+            $"--files={files.Path}/records.jsonl", $"--from={Text(from)}", $"--to={Text(to)}", $"--report={report}", $"--allow={files.Write("allow", "beacon workload batch/agent")}");
 
         Assert.Empty(job.Detections);
         var pairs = traffic.Truth.Matrix.Where(row => row.Key.Minute < to).GroupBy(row => (row.Key.Source, row.Key.Destination), row => row.Value);
