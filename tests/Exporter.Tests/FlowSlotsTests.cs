@@ -128,17 +128,45 @@ public sealed class FlowSlotsTests
         Assert.Equal(1u, Count(table, port: 1, at: 1).Connections);
     }
 
+    /// <summary>Also by a process that finds the flows.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void An_interface_that_floods_leaves_the_others_their_shares(bool isFound)
+    {
+        var limits = new FlowLimits(new(IsOn: true, TimeSpan.FromSeconds(10), MaxFlows: 64, MaxFlowsPerPod: 25, Sampling: 1), maxInterfaces: 16) { Interfaces = 4 };
+        using var slots = Open(capacity: 64, committed: 0, now: 0);
+        var table = new FlowTable(slots, 0, limits);
+        table.Begin(1);
+        for (ushort port = 1; port <= 100; port++)
+        {
+            Count(table, port, at: 1, generation: 1 + (port % 3));
+        }
+        table.End();
+        Assert.True(table.Forgotten > 50);
+        table = isFound ? new(slots, 1, limits) : table;
+        table.Begin(2);
+        for (ushort port = 101; port <= 104; port++)
+        {
+            Count(table, port, at: 2, generation: 9);
+        }
+        table.End();
+
+        table.Begin(3);
+        Assert.All(Enumerable.Range(101, 4), port => Assert.Equal(0u, Count(table, (ushort)port, at: 3, generation: 9).Connections));
+    }
+
     private static FlowSight See(FlowTable table, ulong interval, ushort port)
     {
         table.Begin(interval);
         return Count(table, port, at: interval);
     }
 
-    private static FlowSight Count(FlowTable table, ushort port, double at)
+    private static FlowSight Count(FlowTable table, ushort port, double at, long generation = 1)
     {
         var map = new FlowMap();
         map.Count(FlowMap.KeyOf(17, port, 53), isFromPod: true, at);
-        return table.See(map.Rows[0].Key, map.Rows[0].Value, 1, FlowMap.Epoch, FlowMap.ClockOf(at), static _ => (false, FlowOrientation.Port));
+        return table.See(map.Rows[0].Key, map.Rows[0].Value, generation, FlowMap.Epoch, FlowMap.ClockOf(at), static _ => (false, FlowOrientation.Port));
     }
 
     private FlowSlots Open(int capacity, ulong committed, double now) => FlowSlots.Open(_memory, capacity, Epoch, committed, FlowMap.TimeOf(now));

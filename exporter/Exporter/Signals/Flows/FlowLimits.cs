@@ -2,7 +2,9 @@ using Exporter.Bpf;
 
 namespace Exporter.Signals.Flows;
 
-/// <summary>How many flows there may be between two swaps, of the map and of each interface. The programs obey the map's own row.</summary>
+/// <summary>
+/// How many flows there may be, of each interface: between two swaps in the map, whose own row the programs obey, and in the flow table.
+/// </summary>
 internal sealed class FlowLimits(FlowOptions options, int maxInterfaces)
 {
     /// <summary>As long as no interface is known, as after the start: there will be some.</summary>
@@ -15,18 +17,19 @@ internal sealed class FlowLimits(FlowOptions options, int maxInterfaces)
         set => Volatile.Write(ref _interfaces, value == 0 ? _interfaces : Math.Min(value, maxInterfaces));
     }
 
-    /// <summary>
-    /// An interface may have its part of the map, or an equal share where that is more. Once half of the map is used, it may have a quarter of an equal
-    /// share: all of these together fit into the other half. One that is alone may have all.
-    /// </summary>
     internal DrainedRow<FlowKey, FlowValue> MakeRow()
     {
-        var (flows, interfaces) = (options.MaxFlows, Interfaces);
-        return new(FlowKey.OfMap, new FlowRest
-        {
-            MaxFlows = (uint)flows,
-            PodMax = (uint)Math.Max((long)flows * options.MaxFlowsPerPod / 100, flows / interfaces),
-            PodShare = (uint)(interfaces == 1 ? flows : Math.Max(flows / (4 * interfaces), 1)),
-        }.AsValue());
+        var (most, share) = Of(options.MaxFlows);
+        return new(FlowKey.OfMap, new FlowRest { MaxFlows = (uint)options.MaxFlows, PodMax = (uint)most, PodShare = (uint)share }.AsValue());
+    }
+
+    /// <summary>
+    /// An interface may have its part of the room, or an equal share where that is more. Once half of the room is used, it may have a quarter of an equal
+    /// share: all of these together fit into the other half. One that is alone may have all.
+    /// </summary>
+    internal (int Most, int Share) Of(int room)
+    {
+        var interfaces = Interfaces;
+        return ((int)Math.Max((long)room * options.MaxFlowsPerPod / 100, room / interfaces), interfaces == 1 ? room : Math.Max(room / (4 * interfaces), 1));
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Exporter.Records;
 
 namespace Exporter.Signals.Flows;
@@ -13,9 +14,13 @@ internal sealed class FlowTable
     internal static readonly TimeSpan IdleAfter = TimeSpan.FromSeconds(60);
 
     private readonly FlowSlots _slots;
+    private readonly FlowLimits? _limits;
 
     /// <summary>The numbers of the slots in use.</summary>
     private readonly Dictionary<FlowKey, int> _numbers = [];
+
+    /// <summary>How many each interface has, by the low half of its generation.</summary>
+    private readonly Dictionary<uint, int> _counts = [];
 
     private readonly Stack<int> _free = [];
 
@@ -33,9 +38,10 @@ internal sealed class FlowTable
 
     /// <param name="slots">Its room; the owner disposes it.</param>
     /// <param name="committed">The last interval in the ledger.</param>
-    internal FlowTable(FlowSlots slots, ulong committed)
+    /// <param name="limits">How interfaces share the room; null: each may have all.</param>
+    internal FlowTable(FlowSlots slots, ulong committed, FlowLimits? limits = null)
     {
-        (_slots, _committed, Forgotten) = (slots, (uint)committed, slots.TakeUnplaced());
+        (_slots, _limits, _committed, Forgotten) = (slots, limits, (uint)committed, slots.TakeUnplaced());
         Read();
     }
 
@@ -138,8 +144,7 @@ internal sealed class FlowTable
             }
             if (isIdle)
             {
-                _numbers.Remove(slot.Key);
-                _freed.Add(number);
+                Free(number);
             }
         }
     }
@@ -159,15 +164,37 @@ internal sealed class FlowTable
             return true;
         }
         slot.Write(_interval, default);
-        _numbers.Remove(key);
-        _freed.Add(number);
+        Free(number);
         return false;
+    }
+
+    /// <summary>The next interval can give the slot to another flow.</summary>
+    private void Free(int number)
+    {
+        ref var slot = ref _slots[number];
+        _numbers.Remove(slot.Key);
+        _freed.Add(number);
+        if (--CollectionsMarshal.GetValueRefOrNullRef(_counts, slot.Generation) == 0)
+        {
+            _counts.Remove(slot.Generation);
+        }
+    }
+
+    /// <summary>Whether the interface may have one more: a flood at others does not take its share.</summary>
+    private bool MayTake(uint generation)
+    {
+        if (_limits is null)
+        {
+            return true;
+        }
+        var (count, (most, share)) = (_counts.GetValueOrDefault(generation), _limits.Of(_slots.Capacity));
+        return count < most && (count < share || _free.Count > _slots.Capacity / 2);
     }
 
     /// <summary>Gives a flow a slot. Returns its number; -1: there is no room.</summary>
     private int TryTake(in FlowKey key, uint generation)
     {
-        if (!_free.TryPop(out var number))
+        if (!MayTake(generation) || !_free.TryPop(out var number))
         {
             Forgotten++;
             return -1;
@@ -175,14 +202,18 @@ internal sealed class FlowTable
         ref var slot = ref _slots[number];
         (slot.Key, slot.Generation) = (key, generation);
         _numbers.Add(key, number);
+        CountFor(generation);
         _end = Math.Max(_end, number + 1);
         return number;
     }
+
+    private void CountFor(uint generation) => _counts[generation] = _counts.GetValueOrDefault(generation) + 1;
 
     /// <summary>Finds the flows that are in force. Copies of an interval that was not committed are forgotten.</summary>
     private void Read()
     {
         _numbers.Clear();
+        _counts.Clear();
         _free.Clear();
         _freed.Clear();
         _end = 0;
@@ -204,7 +235,11 @@ internal sealed class FlowTable
             else
             {
                 _end = Math.Max(_end, number + 1);
-                if (!newest.IsUsed)
+                if (newest.IsUsed)
+                {
+                    CountFor(slot.Generation);
+                }
+                else
                 {
                     _freed.Add(number);
                 }

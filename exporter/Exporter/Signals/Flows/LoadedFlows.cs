@@ -136,7 +136,7 @@ internal sealed partial class LoadedFlows : LoadedSignal
     {
         var logger = context.Logging.CreateLogger<FlowTable>();
         _slots ??= OpenSlots(book, context, logger);
-        var table = new FlowTable(_slots, book.Interval);
+        var table = new FlowTable(_slots, book.Interval, Limits);
         if (table.Forgotten > 0)
         {
             LogForgotten(logger, table.Count, table.Forgotten, table.Torn);
