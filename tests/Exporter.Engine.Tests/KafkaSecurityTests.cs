@@ -39,6 +39,21 @@ public sealed class KafkaSecurityTests : IDisposable
     }
 
     [Fact]
+    public async Task A_corrected_file_is_used_for_records_that_wait_already()
+    {
+        await using var broker = await StartSaslAsync();
+        var options = OptionsOf(broker, "PLAIN") with { PasswordFile = _certificates.Write("password", "wrong\n"), Properties = ["message.timeout.ms=3600000"] };
+        await using var stream = await RecordStream.StartAsync(KafkaSinks.Open(options));
+        await stream.IssueAsync(100);
+        await stream.SayAsync("The Kafka client has trouble with the brokers: ");
+
+        _certificates.Write("password", Password + "\n");
+        await stream.SettleAsync("kafka");
+
+        Assert.Equal((0, 0), stream.Compare("kafka", KafkaSinks.ReadAll(broker)));
+    }
+
+    [Fact]
     public async Task Records_arrive_with_a_token_that_is_asked_for_and_a_wrong_secret_can_be_corrected_meanwhile()
     {
         await using var broker = await StartSaslAsync();

@@ -49,9 +49,24 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
         var connection = Connect();
         _delivery.Begin(batch);
         Send(connection, batch, 0, batch.Count, cancellationToken);
-        await _delivery.Arrived.WaitAsync(cancellationToken);
+        await ArriveAsync(cancellationToken);
         await SeparateAsync(connection, batch, cancellationToken);
         Settle(connection, batch);
+    }
+
+    /// <summary>Waits for the reports on all records that were sent.</summary>
+    /// <exception cref="SinkException">Another producer has taken the place of the one that was waited for.</exception>
+    private async Task ArriveAsync(CancellationToken cancellationToken)
+    {
+        while (!_delivery.Arrived.IsCompleted)
+        {
+            await Task.WhenAny(_delivery.Arrived, Task.Delay(FilesPause, _time, cancellationToken));
+            cancellationToken.ThrowIfCancellationRequested();
+            if (!_delivery.Arrived.IsCompleted && TryReplace())
+            {
+                throw new SinkException("a file of the options of Kafka has changed; another producer sends the records again");
+            }
+        }
     }
 
     /// <summary>
@@ -66,7 +81,7 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
             while (!_delivery.HasTrouble && _delivery.NextOpen(next) is >= 0 and var record)
             {
                 next = Send(connection, batch, record, most, cancellationToken);
-                await _delivery.Arrived.WaitAsync(cancellationToken);
+                await ArriveAsync(cancellationToken);
                 if (most == 1 && !_delivery.HasTrouble && _delivery.IsOpen(record))
                 {
                     _delivery.Reject(record);
@@ -84,14 +99,7 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
     /// <exception cref="SinkException">There is none.</exception>
     private KafkaConnection Connect()
     {
-        if (_connection is not null && _time.GetElapsedTime(_filesAt) >= FilesPause)
-        {
-            _filesAt = _time.GetTimestamp();
-            if (_files.HaveChanged())
-            {
-                Replace(_connection);
-            }
-        }
+        TryReplace();
         try
         {
             return _connection ??= Open();
@@ -102,19 +110,30 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
         }
     }
 
-    /// <summary>Makes a producer of the files as they are now. If they cannot be used, the previous one is kept.</summary>
-    private void Replace(KafkaConnection previous)
+    /// <summary>Makes another producer if a file of the options has changed. If the files cannot be used, the previous one is kept.</summary>
+    private bool TryReplace()
     {
+        if (_connection is not { } previous || _time.GetElapsedTime(_filesAt) < FilesPause)
+        {
+            return false;
+        }
+        _filesAt = _time.GetTimestamp();
+        if (!_files.HaveChanged())
+        {
+            return false;
+        }
         try
         {
             _connection = Open();
             previous.Dispose();
             _log.Recover();
             LogReplaced(_logger);
+            return true;
         }
         catch (Exception e) when (KafkaSettings.IsRefusal(e))
         {
             LogKept(_logger, KafkaSettings.Explain(e));
+            return false;
         }
     }
 
