@@ -63,6 +63,9 @@ public sealed class ExportOptionsTests
             Assert.Single(reader.Errors));
     }
 
+    [Fact]
+    public void Servers_that_are_wrong_are_not_said_to_be_missing() => Assert.Single(TestOptions.ErrorsOf(("Export:Sinks", "elasticsearch"), ("Elasticsearch:Urls", "localhost")));
+
     [Theory]
     [InlineData("Export:MaxMemory", "32", "is out of range; it can be from 8MiB to 4GiB")]
     [InlineData("Export:MaxMemory", "99999999999GiB", "is not a size; write a whole number of bytes, KiB, MiB or GiB, like 32MiB")]

@@ -74,16 +74,24 @@ public sealed class KafkaOptionsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("no.such.property=1", "No such configuration property: \"no.such.property\"")]
-    [InlineData("socket.timeout.ms=soon", "socket.timeout.ms")]
-    [InlineData("acks=1", "acks")]
+    [InlineData("no.such.property=1", "no.such.property: No such configuration property: \"no.such.property\"")]
+    [InlineData("socket.timeout.ms=soon", "socket.timeout.ms: Invalid value for configuration property")]
+    [InlineData("acks=1", "its settings: `acks`")]
     public void A_property_that_the_client_does_not_take_is_refused_with_its_reason(string properties, string reason)
     {
         var error = Assert.Single(ErrorsOf(("Kafka:Brokers", "a:9092"), ("Kafka:Properties", properties)));
 
-        Assert.StartsWith("Kafka:Properties: the Kafka client does not take its settings: ", error, StringComparison.Ordinal);
-        Assert.Contains(reason, error, StringComparison.Ordinal);
+        Assert.StartsWith($"Kafka:Properties: the Kafka client does not take {reason}", error, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void All_properties_that_the_client_does_not_take_are_found_at_once_by_the_names_that_were_written() => Assert.Collection(
+        ErrorsOf(("Kafka:Brokers", "a:9092"), ("Kafka:Properties", "linger.ms=soon;acks=all;no.such.property=1")),
+        error => Assert.StartsWith("Kafka:Properties: the Kafka client does not take linger.ms: ", error, StringComparison.Ordinal),
+        error => Assert.StartsWith("Kafka:Properties: the Kafka client does not take no.such.property: ", error, StringComparison.Ordinal));
+
+    [Fact]
+    public void Brokers_that_are_wrong_are_not_said_to_be_missing() => Assert.Single(ErrorsOf(("Kafka:Brokers", "a")));
 
     [Fact]
     public void A_file_that_is_no_certificate_is_refused()

@@ -23,7 +23,7 @@ internal sealed record ExportOptions(IReadOnlyList<string> Sinks, long MaxMemory
         reader.Require(
             !options.Sinks.Contains(FileSink.SinkName) || options.File.Path.Length > 0, SinksKey, $"has {FileSink.SinkName}, and {FileSinkOptions.PathKey} is not set; set it to an absolute path");
         reader.Require(
-            !options.Sinks.Contains(ElasticsearchOptions.SinkName) || options.Elasticsearch.Urls.Count > 0,
+            !options.Sinks.Contains(ElasticsearchOptions.SinkName) || options.Elasticsearch.Urls.Count > 0 || reader.IsRefused(ElasticsearchOptions.UrlsKey),
             SinksKey,
             $"has {ElasticsearchOptions.SinkName}, and {ElasticsearchOptions.UrlsKey} is not set; set it to the servers' addresses");
         return options;

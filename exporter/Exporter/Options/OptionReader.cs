@@ -49,6 +49,9 @@ internal sealed partial class OptionReader(IConfiguration configuration)
 
     internal bool IsSet(string key) => configuration[key] is not null;
 
+    /// <summary>Whether there is an error of this option already. Its value is the default then.</summary>
+    internal bool IsRefused(string key) => _errors.Any(error => error.StartsWith($"{key}: ", StringComparison.Ordinal));
+
     /// <summary>Adds an error if a condition on several options does not hold.</summary>
     internal void Require(bool isGood, string key, string problem)
     {

@@ -36,7 +36,7 @@ internal static class KafkaSettings
     internal static void Check(KafkaOptions options, OptionReader reader)
     {
         var errors = reader.Errors.Count;
-        if (options.Brokers.Count == 0)
+        if (options.Brokers.Count == 0 && !reader.IsRefused(KafkaOptions.BrokersKey))
         {
             reader.Refuse(KafkaOptions.BrokersKey, $"is not set, and Export:Sinks has {KafkaOptions.SinkName}; write kafka-0.example:9092");
         }
@@ -49,9 +49,9 @@ internal static class KafkaSettings
             }
         }
         // The reason of the first error, as a missing file, would be given twice.
-        if (reader.Errors.Count == errors && TryProbe(options) is { } refusal)
+        if (reader.Errors.Count == errors)
         {
-            reader.Refuse(KafkaOptions.PropertiesKey, $"the Kafka client does not take its settings: {refusal}");
+            CheckWithClient(options, reader);
         }
     }
 
@@ -139,13 +139,30 @@ internal static class KafkaSettings
         }
     }
 
+    /// <summary>The client names one property that it does not take, and that by its own name for it: so each is tried alone.</summary>
+    private static void CheckWithClient(KafkaOptions options, OptionReader reader)
+    {
+        var whole = TryProbe(() => CreateForProducer(options, new()));
+        var refusals = whole is null
+            ? []
+            : options.Properties.Select(Split)
+                .Select(property => (property.Name, Reason: TryProbe(() => new() { [property.Name] = property.Value })))
+                .Where(property => property.Reason?.Contains("configuration property", StringComparison.OrdinalIgnoreCase) == true)
+                .Select(property => $"the Kafka client does not take {property.Name}: {property.Reason}")
+                .ToList();
+        foreach (var refusal in refusals.Count > 0 || whole is null ? refusals : [$"the Kafka client does not take its settings: {whole}"])
+        {
+            reader.Refuse(KafkaOptions.PropertiesKey, refusal);
+        }
+    }
+
     /// <summary>Makes a producer without brokers and removes it.</summary>
     /// <returns>Why there is none; null: there was.</returns>
-    private static string? TryProbe(KafkaOptions options)
+    private static string? TryProbe(Func<Dictionary<string, string>> create)
     {
         try
         {
-            var settings = CreateForProducer(options, new());
+            var settings = create();
             settings.Remove(Brokers);
             using var producer = new ProducerBuilder<Null, Null>(settings).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
             return null;
