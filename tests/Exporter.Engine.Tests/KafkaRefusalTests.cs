@@ -13,9 +13,9 @@ public sealed class KafkaRefusalTests : IDisposable
 
     private static readonly Dictionary<string, string> SmallMessages = new() { ["max.message.bytes"] = "100000" };
 
-    private readonly string _directory = Directory.CreateTempSubdirectory("podnet-kafka-").FullName;
+    private readonly TemporaryDirectory _directory = new();
 
-    public void Dispose() => Directory.Delete(_directory, recursive: true);
+    public void Dispose() => _directory.Dispose();
 
     [Fact, Trait(Engines.Form, Engines.Short)]
     public async Task A_record_larger_than_the_broker_takes_is_rejected_alone()
@@ -100,8 +100,8 @@ public sealed class KafkaRefusalTests : IDisposable
         {
             Security = KafkaSecurity.SaslPlaintext,
             SaslMechanism = "PLAIN",
-            UserFile = Write("user", "podnet"),
-            PasswordFile = Write("password", "s3cret"),
+            UserFile = _directory.Write("user", "podnet"),
+            PasswordFile = _directory.Write("password", "s3cret"),
         };
         using var admin = broker.Administer();
         await using var stream = await RecordStream.StartAsync(KafkaSinks.Open(options));
@@ -129,13 +129,6 @@ public sealed class KafkaRefusalTests : IDisposable
         ["sasl.enabled.mechanisms"] = "PLAIN",
         ["listener.name.clients.plain.sasl.jaas.config"] = "org.apache.kafka.common.security.plain.PlainLoginModule required user_podnet=\"s3cret\";",
     };
-
-    private string Write(string name, string text)
-    {
-        var path = Path.Combine(_directory, name);
-        File.WriteAllText(path, text);
-        return path;
-    }
 
     private static AclBinding RightToWrite => new()
     {

@@ -7,7 +7,7 @@ namespace Exporter.Engine.Tests.Support;
 /// <summary>An authority and what it signs, in files of PEM.</summary>
 internal sealed class BrokerCertificates : IDisposable
 {
-    private readonly string _directory = Directory.CreateTempSubdirectory("podnet-certificates-").FullName;
+    private readonly TemporaryDirectory _directory = new();
     private readonly X509Certificate2 _authority;
 
     internal BrokerCertificates()
@@ -18,8 +18,7 @@ internal sealed class BrokerCertificates : IDisposable
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, false));
         _authority = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-2), DateTimeOffset.UtcNow.AddDays(2));
         Authority = Write("ca.pem", _authority.ExportCertificatePem());
-        Broker = Path.Combine(_directory, "broker.pem");
-        SignBroker(DateTimeOffset.UtcNow.AddDays(1));
+        Broker = SignBroker(DateTimeOffset.UtcNow.AddDays(1));
     }
 
     /// <summary>The file with the authority.</summary>
@@ -37,20 +36,20 @@ internal sealed class BrokerCertificates : IDisposable
         ["ssl.truststore.location"] = Authority,
     };
 
+    /// <summary>Writes a file, or replaces it as a mounted secret is: its new content is there at once.</summary>
     internal string Write(string name, string text)
     {
-        var path = Path.Combine(_directory, name);
-        // As mounted secrets change: the new content is there at once.
-        File.WriteAllText(path + ".new", text);
-        File.Move(path + ".new", path, overwrite: true);
+        var path = Path.Combine(_directory.Path, name);
+        File.Move(_directory.Write(name + ".new", text), path, overwrite: true);
         return path;
     }
 
     /// <summary>Signs another certificate of the broker.</summary>
-    internal void SignBroker(DateTimeOffset until)
+    /// <returns>The file, always the same.</returns>
+    internal string SignBroker(DateTimeOffset until)
     {
         var (certificate, key) = Sign("CN=broker", until);
-        Write("broker.pem", key + "\n" + certificate);
+        return Write("broker.pem", key + "\n" + certificate);
     }
 
     /// <summary>Signs a client's certificate.</summary>
@@ -64,7 +63,7 @@ internal sealed class BrokerCertificates : IDisposable
     public void Dispose()
     {
         _authority.Dispose();
-        Directory.Delete(_directory, recursive: true);
+        _directory.Dispose();
     }
 
     private (string Certificate, string Key) Sign(string name, DateTimeOffset until)
