@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Exporter.Kernel.Tests.Support;
@@ -8,6 +9,20 @@ namespace Exporter.Kernel.Tests;
 public sealed class FlowKillTests(ITestOutputHelper output)
 {
     private const int Kills = 10;
+
+    private const string KillsVariable = "PODNET_FLOW_KILLS";
+
+    private static readonly int KillsWithOptions = int.TryParse(Environment.GetEnvironmentVariable(KillsVariable), CultureInfo.InvariantCulture, out var kills) ? kills : 8;
+
+    /// <summary>What a life may have otherwise than the one before.</summary>
+    private static readonly string[][] OtherOptions =
+    [
+        ["--Flows:Sampling=1", "--Flows:Sampling=4"],
+        ["--Flows:Aggregate=connection", "--Flows:Aggregate=service-port", "--Flows:Aggregate=workload", "--Flows:Aggregate=none"],
+        ["--Flows:Interval=00:00:00.2", "--Flows:Interval=00:00:00.7"],
+        ["--Flows:MaxFlows=32768", "--Flows:MaxFlows=4096"],
+        ["--Flows:Addresses=full", "--Flows:Addresses=prefix", "--Flows:Addresses=none"],
+    ];
 
     /// <summary>The ends of these lives are a SIGTERM.</summary>
     private static readonly int[] Terminations = [4, 8];
@@ -50,6 +65,65 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         AssertArrivedOrLost(node.Records);
         Assert.Single(node.Records.Lines.Select(line => line.Epoch).Distinct());
         Assert.True(node.Records.Flows.Count() > 1000);
+    }
+
+    /// <summary>Half of the lives have the options of the one before: then an interval is written again.</summary>
+    [Fact]
+    public async Task Killed_at_random_moments_and_started_with_other_options_all_adds_up()
+    {
+        var seed = FuzzSeed.Choose();
+        output.WriteLine($"{FuzzSeed.Variable}={seed} {KillsVariable}={KillsWithOptions}");
+        var random = new Random(seed);
+        using var node = new FlowNode("--Edges:Level=workload");
+        using var one = new Pod();
+        using var other = new Pod();
+        await AttachAsync(node, one, other);
+        var options = OtherOptions.Select(values => values[0]).ToArray();
+        using (var connection = Connection.Open(one))
+        using (new SteadyLoad(one, other))
+        {
+            for (var life = 0; life < KillsWithOptions; life++)
+            {
+                options = random.Next(2) == 0 ? options : [.. OtherOptions.Select(values => values[random.Next(values.Length)])];
+                using var exporter = await node.StartAsync(options);
+                connection.Send(random.Next(1, 10_000));
+                await Task.Delay(random.Next(1, 1500));
+                exporter.Kill();
+            }
+        }
+
+        using var last = await node.StartAsync();
+        await node.AssertExactAsync(last, one, other);
+        await node.SettleAsync();
+        AssertRepeatsAreEqual(node.Records);
+        AssertArrivedOrLost(node.Records);
+        foreach (var pod in (Pod[])[one, other])
+        {
+            await last.ScrapeUntilAsync(samples => pod.ReadCounters().IsCountedAs(samples.Edges(pod.Name)));
+        }
+        var end = node.Records.Intervals.Last();
+        output.WriteLine($"{end.Interval} intervals, {end.Number("interval.issued")} records issued, {end.Number("interval.lost")} counted as lost, {node.Records.Lines.Count(line => line is { IsInterval: false, IsRepeat: true })} repeats");
+    }
+
+    /// <summary>They are in a pair of maps that is laid out otherwise than the new process's, and is read once more.</summary>
+    [Fact]
+    public async Task What_was_counted_with_another_MaxFlows_is_rest_of_a_previous_layout_and_nothing_is_missing()
+    {
+        const int Datagrams = 300;
+        using var node = new FlowNode("--Edges:Level=workload");
+        using var pod = new Pod();
+        await AttachAsync(node, pod);
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, Datagrams, 100, fromPod: true);
+
+        using var last = await node.StartAsync("--Flows:MaxFlows=4096");
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, Datagrams, 100, fromPod: true);
+
+        await node.AssertExactAsync(last, pod);
+        var previous = node.Records.Rests.Where(rest => rest.Text("rest.reason") == "previous_layout" && rest.Text("rest.direction") == "transmit").ToList();
+        Assert.InRange(previous.Sum(rest => rest.Number("rest.packets")), Datagrams, (2 * Datagrams) - 1);
+        Assert.Single(previous.Select(rest => rest.Interval).Distinct());
+        Assert.Equal(Datagrams, node.Records.Flows.Where(flow => flow.Text("source.ip") == pod.Address.ToString() && flow.Text("network.transport") == "udp").Sum(flow => flow.Number("source.packets")));
+        await last.ScrapeUntilAsync(samples => pod.ReadCounters().IsCountedAs(samples.Edges(pod.Name)));
     }
 
     /// <summary>The sink hangs, and the process is killed with records that are nowhere else.</summary>

@@ -89,13 +89,7 @@ internal sealed class FlowDrain : SignalDrain
 
     private protected override void DrainRows()
     {
-        // Before the rows of the last interval are gone: from now on its records are in the ring alone.
-        lock (_context.Ledger.Lock)
-        {
-            _export.Save();
-            _book.Close();
-            _context.Ledger.Commit();
-        }
+        CloseInterval();
         ReleaseKept();
         var flows = _loaded.Flows!;
         for (var isLast = false; !isLast;)
@@ -114,11 +108,23 @@ internal sealed class FlowDrain : SignalDrain
             }
             if (!isLast)
             {
+                CloseInterval();
                 flows.Release();
             }
         }
         _metrics.CountForgotten(_table.Forgotten - _forgotten);
         _forgotten = _table.Forgotten;
+    }
+
+    /// <summary>Commits the sinks' counts before the rows of the last interval are gone: from then on its records are in the ring alone.</summary>
+    private void CloseInterval()
+    {
+        lock (_context.Ledger.Lock)
+        {
+            _export.Save();
+            _book.Close();
+            _context.Ledger.Commit();
+        }
     }
 
     /// <summary>Takes the rows into the table and the interval, and commits. Returns whether they have records to be written.</summary>
