@@ -58,7 +58,7 @@ start_kafka() {
 		share.coordinator.state.topic.min.isr=1
 		group.initial.rebalance.delay.ms=0
 	END
-	java -cp "$kafka/*" kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | basenc --base64url | tr -d =)" -c "$folder/server.properties" >"$folder/kafka.log" 2>&1
+	java -cp "$kafka/*" kafka.tools.StorageTool format -t "$(python3 -c 'import base64, os; print(base64.urlsafe_b64encode(b"k" + os.urandom(15)).decode().rstrip("="))')" -c "$folder/server.properties" >"$folder/kafka.log" 2>&1
 	start kafka java -Xmx384m -cp "$kafka/*" kafka.Kafka "$folder/server.properties"
 	wait_for kafka "$started" bash -c "</dev/tcp/127.0.0.1/$port"
 	"$binary" flows install --to=kafka "--brokers=$brokers" --partitions=2 --replication=1

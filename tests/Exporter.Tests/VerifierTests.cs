@@ -316,6 +316,22 @@ public sealed class VerifierTests
         Assert.Contains(Problems(await VerifyAsync(lines)), text => text.EndsWith(problem, StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(3, true)]
+    [InlineData(2, false)]
+    public async Task Acknowledged_records_that_count_as_lost_after_a_kill_are_a_note(int lost, bool isNote)
+    {
+        var lines = Three();
+        lines.Lines[11] = lines.Lines[11]
+            .Replace("\"acknowledged\":6", "\"acknowledged\":0", StringComparison.Ordinal)
+            .Replace("\"lost\":0", $"\"lost\":{lost}", StringComparison.Ordinal);
+
+        var result = await VerifyAsync(lines);
+
+        Assert.Equal(isNote, result.Notes.Texts.Any(text => text.EndsWith(": 3 records that had arrived count as lost, as after a kill", StringComparison.Ordinal)));
+        Assert.Equal(!isNote, Problems(result).Any(text => text.EndsWith("acknowledged goes back from 3 to 0", StringComparison.Ordinal)));
+    }
+
     [Fact]
     public async Task More_acknowledged_and_lost_records_than_issued_ones_are_a_problem()
     {

@@ -60,8 +60,8 @@ internal sealed class ObserverCheck(Observer observer, Findings problems, Findin
         if (_closed is { } before)
         {
             CheckForward("issued", interval, before.First.Issued, interval.Last.Issued);
-            CheckForward("acknowledged", interval, before.First.Acknowledged, interval.Last.Acknowledged);
             CheckForward("lost", interval, before.First.Lost, interval.Last.Lost);
+            CheckAcknowledged(interval, before);
         }
         if (!_exceedsIssued && _seen > interval.Last.Issued)
         {
@@ -69,6 +69,18 @@ internal sealed class ObserverCheck(Observer observer, Findings problems, Findin
             problems.Add($"{interval.Name}: {_seen} records are in the intervals up to it, but {interval.Last.Issued} were issued");
         }
         _closed = interval;
+    }
+
+    /// <summary>What an exporter that was killed had not noted as acknowledged, the next one counts as lost.</summary>
+    private void CheckAcknowledged(ObservedInterval interval, ObservedInterval before)
+    {
+        var (first, last) = (before.First, interval.Last);
+        if (last.Acknowledged < first.Acknowledged && last.Lost >= first.Lost + (first.Acknowledged - last.Acknowledged))
+        {
+            notes.Add($"{interval.Name}: {first.Acknowledged - last.Acknowledged} records that had arrived count as lost, as after a kill");
+            return;
+        }
+        CheckForward("acknowledged", interval, first.Acknowledged, last.Acknowledged);
     }
 
     private void CheckForward(string name, ObservedInterval interval, ulong before, ulong now)

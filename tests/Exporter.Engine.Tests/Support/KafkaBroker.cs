@@ -47,7 +47,8 @@ internal sealed class KafkaBroker : IAsyncDisposable
         int nodes = 1, IReadOnlyDictionary<string, string>? properties = null, string protocol = "PLAINTEXT", params IReadOnlyList<string> formatting)
     {
         var jars = Engines.Kafka;
-        var cluster = Base64Url.EncodeToString(Guid.NewGuid().ToByteArray());
+        // Kafka's tool takes an id that begins with a hyphen for an option.
+        var cluster = Base64Url.EncodeToString([(byte)'k', .. Guid.NewGuid().ToByteArray()[1..]]);
         var ports = Enumerable.Range(0, nodes).Select(_ => FreePort.Take()).ToArray();
         var plainPorts = Enumerable.Range(0, nodes).Select(_ => FreePort.Take()).ToArray();
         var controllers = Enumerable.Range(0, nodes).Select(_ => FreePort.Take()).ToArray();

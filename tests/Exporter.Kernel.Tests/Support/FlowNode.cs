@@ -54,12 +54,12 @@ internal sealed class FlowNode : IDisposable
         }
     }
 
-    /// <summary>Waits until all that was counted before now is in the file: until an interval that has ended later is complete.</summary>
+    /// <summary>Waits until all that was counted before now is in the file: until an interval that has begun later is complete, since one has its end from after its reading.</summary>
     internal Task SettleAsync()
     {
         // Records have milliseconds.
         var now = DateTimeOffset.UtcNow.AddMilliseconds(1);
-        return ReadUntilAsync(records => records.Intervals.Any(interval => interval.Timestamp > now), () => $"no interval has ended after {now:O}");
+        return ReadUntilAsync(records => records.Intervals.Any(interval => interval.Time("event.start") > now), () => $"no interval has begun and ended after {now:O}");
     }
 
     /// <summary>Waits until flows and rests add up to the interfaces' own counters, and the pods' metrics too, and `flows verify` says so.</summary>
