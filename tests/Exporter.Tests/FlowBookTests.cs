@@ -61,6 +61,18 @@ public sealed class FlowBookTests
         Assert.True(isChanged);
     }
 
+    /// <summary>As after a start with another MaxFlows and back: another pair of maps is read first.</summary>
+    [Fact]
+    public void An_interval_that_a_later_one_has_followed_is_not_written_again_but_lost()
+    {
+        Begin(Open(_memory, "file"), interval: 1, map: 40);
+        var next = Open(_memory.Copy(), "file");
+        Begin(next, interval: 2, map: 41);
+
+        Assert.Null(next.FindRepeat(map: 40, Digest, out var isChanged));
+        Assert.True(isChanged);
+    }
+
     [Fact]
     public void Records_under_way_at_a_kill_are_lost_and_all_else_continues()
     {

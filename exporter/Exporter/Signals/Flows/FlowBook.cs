@@ -28,6 +28,9 @@ internal sealed class FlowBook
     /// <summary>The interval that the previous process may not have written to its end.</summary>
     private FlowHeader? _repeatable;
 
+    /// <summary>Whether the ledger has the header of an interval of this process.</summary>
+    private bool _isOwn;
+
     internal FlowBook(Ledger ledger, IReadOnlyList<string> sinks)
     {
         _ledger = ledger;
@@ -50,6 +53,10 @@ internal sealed class FlowBook
             foreach (var sink in sinks)
             {
                 _sinks[sink] = Begin(sink);
+            }
+            if (_sinks.Values.All(sink => sink.Settled >= Interval))
+            {
+                _repeatable = null;
             }
             ledger.Commit();
         }
@@ -76,8 +83,7 @@ internal sealed class FlowBook
     /// <summary>The next commit has the header of another interval.</summary>
     internal void Begin(in FlowHeader header)
     {
-        (Interval, SteadyAt) = (header.Interval, header.Steady.ReadAt);
-        _repeatable = null;
+        (Interval, SteadyAt, _isOwn) = (header.Interval, header.Steady.ReadAt, true);
         Span<ulong> row = stackalloc ulong[Fields.Count];
         row.Clear();
         header.Write(row);
@@ -87,7 +93,7 @@ internal sealed class FlowBook
     /// <summary>The next commit has that the last interval cannot be written again: its map is about to be emptied.</summary>
     internal void Close()
     {
-        if (Interval == 0 || _repeatable is not null)
+        if (Interval == 0 || (!_isOwn && _repeatable is not null))
         {
             return;
         }
@@ -97,17 +103,17 @@ internal sealed class FlowBook
         _node.Add(Fields, row);
     }
 
-    /// <summary>The header with which a map that is committed already is read again; null: each sink has its interval, or the options that shape records are others.</summary>
-    /// <param name="isChanged">Whether it is the options: the records of the interval cannot be made again.</param>
+    /// <summary>The header with which a map that is committed already is read again; null: each sink has its interval, or its records cannot be made again.</summary>
+    /// <param name="isChanged">Whether they cannot: the options that shape records are others, or a later interval has begun.</param>
     internal FlowHeader? FindRepeat(int map, ulong digest, out bool isChanged)
     {
         isChanged = false;
-        if (_repeatable is not { } header || header.Map != map || _sinks.Values.All(sink => sink.Settled >= header.Interval))
+        if (_repeatable is not { } header || header.Map != map)
         {
             return null;
         }
         _repeatable = null;
-        isChanged = header.Digest != digest;
+        isChanged = header.Digest != digest || _isOwn;
         return isChanged ? null : header;
     }
 

@@ -138,7 +138,7 @@ internal sealed class FlowDrain : SignalDrain
                 if (repeated is null || read.IsPrevious)
                 {
                     // Of another layout the same records cannot be made.
-                    _export.LoseChanged(isChanged || repeated is not null ? rows.Length : 0);
+                    _export.LoseChanged(isChanged || repeated is not null ? MostRecords(rows) : 0);
                     return false;
                 }
                 header = repeated.Value;
@@ -164,6 +164,17 @@ internal sealed class FlowDrain : SignalDrain
             _steadyAt = header.Steady.ReadAt;
         }
         return true;
+    }
+
+    /// <summary>The most records that these rows can have made: of a rest one for each reason, and one of each flow, also of those that were silent.</summary>
+    private long MostRecords(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows)
+    {
+        long most = _table.Count;
+        foreach (ref readonly var row in rows)
+        {
+            most += !row.Key.IsFlow ? RestCounts.Reasons.Count : _table.Knows(row.Key) ? 0 : 1;
+        }
+        return most;
     }
 
     /// <summary>The header of the interval that was just read. Its length is by a clock that no program sets.</summary>

@@ -47,6 +47,8 @@ internal sealed class FlowTable
 
     internal int Count => _numbers.Count;
 
+    internal bool Knows(in FlowKey key) => _numbers.ContainsKey(key);
+
     /// <summary>Flows that were not remembered: there was no room, or a killed process has stored half of them.</summary>
     internal long Forgotten { get; private set; }
 
