@@ -99,7 +99,7 @@ kernel_rings=()
 if ((EUID != 0)); then
 	skip "kernel" "needs root: it makes network namespaces and loads BPF programs"
 else
-	others=(FilterOwner Image Kubernetes Lifecycle Monitoring OptionChange PinDirectory Prometheus Recording RemovedPins SharedFileSystem Unpin Uplink)
+	others=(EdgeBudget FilterOwner FlowFlood FlowKill FlowLoss FlowService Image Kubernetes Lifecycle Monitoring OptionChange PinDirectory Prometheus Recording RemovedPins SharedFileSystem Unpin Uplink)
 	kernel_rings=("kernel, first half" "kernel, second half")
 	first=() second=()
 	for class in "${others[@]}"; do
@@ -116,8 +116,8 @@ else
 	skip "chart" "helm and the schemas of the Kubernetes API could not be fetched"
 fi
 ring "rules" env HELM="${tools:-}/helm" "$(tests Exporter.Rules.Tests)" "${quiet[@]}"
-# In CI the tests themselves fail for the want of an engine.
-if reason=$(scripts/engines 2>&1 >/dev/null | tee /dev/stderr) || [[ ${CI:-} ]]; then
+# To open /dev/stderr would cut off a log that it is. In CI the tests themselves fail for the want of an engine.
+if reason=$(scripts/engines 2>&1 >/dev/null | tee >(cat >&2)) || [[ ${CI:-} ]]; then
 	ring "engines, short form" "$(tests Exporter.Engine.Tests)" "${quiet[@]}" -trait Form=Short
 else
 	skip "engines" "$(tail -1 <<<"$reason")"

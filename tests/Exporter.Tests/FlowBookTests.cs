@@ -63,14 +63,29 @@ public sealed class FlowBookTests
 
     /// <summary>As after a start with another MaxFlows and back: another pair of maps is read first.</summary>
     [Fact]
-    public void An_interval_that_a_later_one_has_followed_is_not_written_again_but_lost()
+    public void A_killed_process_s_interval_is_given_up_once_another_one_begins_before_it_is_read_again()
     {
         Begin(Open(_memory, "file"), interval: 1, map: 40);
         var next = Open(_memory.Copy(), "file");
-        Begin(next, interval: 2, map: 41);
 
+        Assert.True(GivesUp(next, interval: 2, map: 41));
+        Assert.False(GivesUp(next, interval: 3, map: 42));
         Assert.Null(next.FindRepeat(map: 40, Digest, out var isChanged));
-        Assert.True(isChanged);
+        Assert.False(isChanged);
+    }
+
+    [Fact]
+    public void An_interval_whose_map_was_about_to_be_emptied_is_not_given_up()
+    {
+        var book = Open(_memory, "file");
+        Begin(book, interval: 1, map: 40);
+        lock (book.Ledger.Lock)
+        {
+            book.Close();
+            book.Ledger.Commit();
+        }
+
+        Assert.False(GivesUp(Open(_memory.Copy(), "file"), interval: 2, map: 41));
     }
 
     [Fact]
@@ -109,6 +124,7 @@ public sealed class FlowBookTests
 
         Assert.Equal((1, 1, 0), (next.StartOf("file").Issued, next.StartOf("file").Acknowledged, next.StartOf("file").Lost));
         Assert.Null(next.FindRepeat(map: 40, Digest, out _));
+        Assert.False(GivesUp(next, interval: 2, map: 41));
         Assert.NotNull(Open(_memory.Copy(), "file", "stdout").FindRepeat(map: 40, Digest, out _));
     }
 
@@ -120,12 +136,20 @@ public sealed class FlowBookTests
         return (book, new ExportedLines(TimeProvider.System, sinks: [("file", book.StartOf("file"))]).Ring);
     }
 
-    private static FlowHeader Begin(FlowBook book, ulong interval, int map)
+    private static FlowHeader Begin(FlowBook book, ulong interval, int map) => Begin(book, interval, map, out _);
+
+    private static bool GivesUp(FlowBook book, ulong interval, int map)
+    {
+        Begin(book, interval, map, out var givesUp);
+        return givesUp;
+    }
+
+    private static FlowHeader Begin(FlowBook book, ulong interval, int map, out bool givesUp)
     {
         var header = new FlowHeader(interval, map, new(2026, 11, 28, 10, 0, 0, TimeSpan.Zero), new(new(2026, 11, 28, 10, 0, 10, TimeSpan.Zero), Ticks: 0, Rate: 250), new(new(5, TimeSpan.Zero), 0, 250), Digest, Budget: 100_000);
         lock (book.Ledger.Lock)
         {
-            book.Begin(header);
+            givesUp = book.Begin(header);
             book.Ledger.Commit();
         }
         return header;

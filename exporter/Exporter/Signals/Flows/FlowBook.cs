@@ -28,9 +28,6 @@ internal sealed class FlowBook
     /// <summary>The interval that the previous process may not have written to its end.</summary>
     private FlowHeader? _repeatable;
 
-    /// <summary>Whether the ledger has the header of an interval of this process.</summary>
-    private bool _isOwn;
-
     internal FlowBook(Ledger ledger, IReadOnlyList<string> sinks)
     {
         _ledger = ledger;
@@ -48,16 +45,13 @@ internal sealed class FlowBook
             }
             (Epoch, Salt) = (new(row[Index.EpochHigh], row[Index.EpochLow]), new(row[Index.SaltHigh], row[Index.SaltLow]));
             Interval = row[Index.Interval];
-            _repeatable = Interval == 0 ? null : FlowHeader.Read(row);
-            SteadyAt = _repeatable?.Steady.ReadAt;
+            FlowHeader? last = Interval == 0 ? null : FlowHeader.Read(row);
+            SteadyAt = last?.Steady.ReadAt;
             foreach (var sink in sinks)
             {
                 _sinks[sink] = Begin(sink);
             }
-            if (_sinks.Values.All(sink => sink.Settled >= Interval))
-            {
-                _repeatable = null;
-            }
+            _repeatable = row[Index.Map] == Released || _sinks.Values.All(sink => sink.Settled >= Interval) ? null : last;
             ledger.Commit();
         }
     }
@@ -81,19 +75,23 @@ internal sealed class FlowBook
     internal SinkCounts StartOf(string sink) => _sinks[sink].Saved;
 
     /// <summary>The next commit has the header of another interval.</summary>
-    internal void Begin(in FlowHeader header)
+    /// <returns>Whether one of a previous process is given up that some sink may not have: its header is gone.</returns>
+    internal bool Begin(in FlowHeader header)
     {
-        (Interval, SteadyAt, _isOwn) = (header.Interval, header.Steady.ReadAt, true);
+        (Interval, SteadyAt) = (header.Interval, header.Steady.ReadAt);
+        var givesUp = _repeatable is not null;
+        _repeatable = null;
         Span<ulong> row = stackalloc ulong[Fields.Count];
         row.Clear();
         header.Write(row);
         _node.Add(Fields, row);
+        return givesUp;
     }
 
     /// <summary>The next commit has that the last interval cannot be written again: its map is about to be emptied.</summary>
     internal void Close()
     {
-        if (Interval == 0 || (!_isOwn && _repeatable is not null))
+        if (Interval == 0 || _repeatable is not null)
         {
             return;
         }
@@ -103,8 +101,8 @@ internal sealed class FlowBook
         _node.Add(Fields, row);
     }
 
-    /// <summary>The header with which a map that is committed already is read again; null: each sink has its interval, or its records cannot be made again.</summary>
-    /// <param name="isChanged">Whether they cannot: the options that shape records are others, or a later interval has begun.</param>
+    /// <summary>The header with which a map that is committed already is read again; null: each sink has its interval, or the options that shape records are others.</summary>
+    /// <param name="isChanged">Whether it is the options: the records of the interval cannot be made again.</param>
     internal FlowHeader? FindRepeat(int map, ulong digest, out bool isChanged)
     {
         isChanged = false;
@@ -113,14 +111,15 @@ internal sealed class FlowBook
             return null;
         }
         _repeatable = null;
-        isChanged = header.Digest != digest || _isOwn;
+        isChanged = header.Digest != digest;
         return isChanged ? null : header;
     }
 
     /// <summary>The next commit has the counts of a sink.</summary>
     internal void Save(ExportReader reader)
     {
-        var (sink, counts, settled) = (_sinks[reader.Sink], reader.Counts, reader.SettledInterval);
+        // In this order: what is settled is in the counts.
+        var (sink, settled, counts) = (_sinks[reader.Sink], reader.SettledInterval, reader.Counts);
         if (counts == sink.Saved && settled <= sink.Settled)
         {
             return;

@@ -145,7 +145,11 @@ internal sealed class FlowDrain : SignalDrain
             }
             else
             {
-                _book.Begin(header);
+                if (_book.Begin(header))
+                {
+                    // Its rows, of another pair of maps, are read later, if at all in this process.
+                    _export.LoseChanged(_table.Count + (2 * _context.Pods.Current.Count * (long)RestCounts.Reasons.Count));
+                }
             }
             _steady = header.Steady;
             _interval.Begin(new(_observer, (long)header.Interval, header.Clock.ReadAt, header.Start, header.Clock.ReadAt, _shaper.Addresses), header.Clock, header.Budget);
