@@ -67,9 +67,12 @@ internal sealed class FlowsArguments
     {
         if (!isGood)
         {
-            _errors.Add(error);
+            Refuse(error);
         }
     }
+
+    /// <summary>Adds an error.</summary>
+    internal void Refuse(string error) => _errors.Add(error);
 
     /// <returns>Whether there are errors; they are printed then.</returns>
     internal bool PrintErrors(TextWriter errors)

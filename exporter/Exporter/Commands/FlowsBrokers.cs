@@ -25,10 +25,10 @@ internal static class FlowsBrokers
     /// <summary>The argument without which no broker can be asked.</summary>
     internal static FlowsArgument Brokers => Options[0].Argument;
 
-    /// <summary>Reads the options as the exporter does, with their errors under the arguments' names.</summary>
+    /// <summary>Reads the options as the exporter does. Their errors are added to those of the arguments, under the arguments' names.</summary>
     /// <param name="named">The argument that has the topic.</param>
     /// <param name="isDry">No broker is asked, so none has to be given.</param>
-    internal static KafkaOptions Read(FlowsArguments arguments, FlowsArgument named, string topic, bool isDry, out IReadOnlyList<string> problems)
+    internal static KafkaOptions Read(FlowsArguments arguments, FlowsArgument named, string topic, bool isDry)
     {
         var settings = Options.Select(option => KeyValuePair.Create(option.Key, arguments.Text(option.Argument))).Append(new(KafkaOptions.TopicKey, topic));
         var reader = new OptionReader(new ConfigurationBuilder().AddInMemoryCollection(settings.Where(setting => setting.Value is not null)).Build());
@@ -37,7 +37,10 @@ internal static class FlowsBrokers
         {
             KafkaSettings.Check(options, reader);
         }
-        problems = [.. reader.Errors.Select(error => Options.Append((named, KafkaOptions.TopicKey)).Aggregate(error, (text, option) => text.Replace(option.Item2, option.Item1.Name, StringComparison.Ordinal)))];
+        foreach (var error in reader.Errors)
+        {
+            arguments.Refuse(Options.Append((named, KafkaOptions.TopicKey)).Aggregate(error, (text, option) => text.Replace(option.Item2, option.Item1.Name, StringComparison.Ordinal)));
+        }
         return options;
     }
 }

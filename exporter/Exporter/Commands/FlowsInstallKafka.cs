@@ -34,11 +34,9 @@ internal static class FlowsInstallKafka
             .. new[] { arguments.Text(Flows) ?? "podnet.flows", arguments.Text(Detections) ?? "podnet.detections", arguments.Text(Matrix) ?? "podnet.matrix" }
                 .Select(name => new KafkaTopic(name, partitions, replication, retention)),
         ];
-        var options = FlowsBrokers.Read(arguments, Flows, topics[0].Name, arguments.Has(DryRun), out var problems);
-        problems = [.. arguments.Errors, .. problems];
-        if (problems.Count > 0)
+        var options = FlowsBrokers.Read(arguments, Flows, topics[0].Name, arguments.Has(DryRun));
+        if (arguments.PrintErrors(errors))
         {
-            errors.WriteLine(string.Join(Environment.NewLine, problems));
             return ExitCode.BadOptions;
         }
         if (arguments.Has(DryRun))

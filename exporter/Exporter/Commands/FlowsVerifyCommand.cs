@@ -1,4 +1,3 @@
-using System.Globalization;
 using Exporter.Export;
 using Exporter.Export.Kafka;
 using Exporter.Verification;
@@ -41,12 +40,7 @@ internal static class FlowsVerifyCommand
         {
             arguments.Require(file == StandardInput || IsUrl(file) || File.Exists(file), $"{file}: there is no such file.");
         }
-        IReadOnlyList<string> problems = [];
-        var topic = hasBrokers && sources is [var name] ? FlowsBrokers.Read(arguments, From, name, isDry: false, out problems) : null;
-        foreach (var problem in problems)
-        {
-            arguments.Require(false, problem);
-        }
+        var topic = hasBrokers && sources is [var name] ? FlowsBrokers.Read(arguments, From, name, isDry: false) : null;
         if (arguments.PrintErrors(errors))
         {
             return ExitCode.BadOptions;
@@ -82,10 +76,7 @@ internal static class FlowsVerifyCommand
     private static VerificationResult VerifyTopic(KafkaOptions topic, CancellationToken cancellationToken)
     {
         var verifier = new Verifier();
-        KafkaTopicReader.ReadAll(
-            topic,
-            (at, value) => verifier.Take(string.Create(CultureInfo.InvariantCulture, $"{at.Topic}[{at.Partition.Value}]"), at.Offset.Value, value.Span),
-            cancellationToken);
+        KafkaTopicReader.ReadAll(topic, (partition, offset, value) => verifier.Take(partition, offset, value.Span), cancellationToken);
         return verifier.Finish();
     }
 

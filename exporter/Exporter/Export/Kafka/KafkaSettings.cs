@@ -176,6 +176,10 @@ internal static class KafkaSettings
     /// <summary>Whether the client refuses its settings or its files, or is not there.</summary>
     internal static bool IsRefusal(Exception e) => e is InvalidOperationException or ArgumentException or KafkaException or DllNotFoundException or FormatException or TypeInitializationException;
 
+    /// <summary>Says that there is no client.</summary>
+    /// <param name="remedy">With its separator.</param>
+    internal static SinkException Refusal(Exception e, string remedy = "") => new($"the Kafka client cannot be made: {Explain(e)}{remedy}", e);
+
     internal static string Explain(Exception e) => e switch
     {
         DllNotFoundException or TypeInitializationException => "librdkafka.so cannot be loaded; it belongs beside the program or into a directory of libraries",

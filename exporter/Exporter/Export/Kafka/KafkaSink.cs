@@ -58,13 +58,19 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
     /// <exception cref="SinkException">Another producer has taken the place of the one that was waited for.</exception>
     private async Task ArriveAsync(CancellationToken cancellationToken)
     {
-        while (!_delivery.Arrived.IsCompleted)
+        while (true)
         {
-            await Task.WhenAny(_delivery.Arrived, Task.Delay(FilesPause, _time, cancellationToken));
-            cancellationToken.ThrowIfCancellationRequested();
-            if (!_delivery.Arrived.IsCompleted && TryReplace())
+            try
             {
-                throw new SinkException("a file of the options of Kafka has changed; another producer sends the records again");
+                await _delivery.Arrived.WaitAsync(FilesPause, _time, cancellationToken);
+                return;
+            }
+            catch (TimeoutException e)
+            {
+                if (!_delivery.Arrived.IsCompleted && TryReplace())
+                {
+                    throw new SinkException("a file of the options of Kafka has changed; another producer sends the records again", e);
+                }
             }
         }
     }
@@ -106,7 +112,7 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
         }
         catch (Exception e) when (KafkaSettings.IsRefusal(e))
         {
-            throw new SinkException($"the Kafka client cannot be made: {KafkaSettings.Explain(e)}; correct the files that the options of Kafka name", e);
+            throw KafkaSettings.Refusal(e, "; correct the files that the options of Kafka name");
         }
     }
 

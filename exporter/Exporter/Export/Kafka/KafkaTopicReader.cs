@@ -12,9 +12,9 @@ internal static class KafkaTopicReader
 
     /// <summary>Reads all messages that the topic has when it is called.</summary>
     /// <param name="options">With the topic.</param>
-    /// <param name="take">Gets each message's value, in the order of its partition. Without a value it is empty.</param>
+    /// <param name="take">Gets each message's value in the order of its partition, with the partition as TOPIC[NUMBER] and the offset. Without a value it is empty.</param>
     /// <exception cref="SinkException">The brokers do not answer or refuse, or have no such topic.</exception>
-    internal static void ReadAll(KafkaOptions options, Action<TopicPartitionOffset, ReadOnlyMemory<byte>> take, CancellationToken cancellationToken)
+    internal static void ReadAll(KafkaOptions options, Action<string, long, ReadOnlyMemory<byte>> take, CancellationToken cancellationToken)
     {
         string? trouble = null;
         try
@@ -38,11 +38,11 @@ internal static class KafkaTopicReader
                 {
                     continue;
                 }
-                if (message.Offset < end)
+                if (message.Offset < end.Offset)
                 {
-                    take(message.TopicPartitionOffset, message.Message.Value);
+                    take(end.Name, message.Offset.Value, message.Message.Value);
                 }
-                if (message.Offset + 1 >= end)
+                if (message.Offset + 1 >= end.Offset)
                 {
                     ends.Remove(message.TopicPartition);
                 }
@@ -55,12 +55,12 @@ internal static class KafkaTopicReader
         }
         catch (Exception e) when (KafkaSettings.IsRefusal(e))
         {
-            throw new SinkException($"the Kafka client cannot be made: {KafkaSettings.Explain(e)}", e);
+            throw KafkaSettings.Refusal(e);
         }
     }
 
-    /// <summary>The offset behind the last message of each partition that has one.</summary>
-    private static Dictionary<TopicPartition, Offset> FindEnds(IConsumer<Ignore, byte[]> consumer, string topic)
+    /// <summary>The name of each partition that has messages, and the offset behind its last one.</summary>
+    private static Dictionary<TopicPartition, (string Name, Offset Offset)> FindEnds(IConsumer<Ignore, byte[]> consumer, string topic)
     {
         using var client = new DependentAdminClientBuilder(consumer.Handle).Build();
         var found = client.GetMetadata(topic, Patience).Topics.Single();
@@ -68,13 +68,13 @@ internal static class KafkaTopicReader
         {
             throw new KafkaException(found.Error);
         }
-        var ends = new Dictionary<TopicPartition, Offset>();
+        var ends = new Dictionary<TopicPartition, (string, Offset)>();
         foreach (var partition in found.Partitions.Select(partition => new TopicPartition(topic, partition.PartitionId)))
         {
             var offsets = consumer.QueryWatermarkOffsets(partition, Patience);
             if (offsets.High > offsets.Low)
             {
-                ends[partition] = offsets.High;
+                ends[partition] = (string.Create(CultureInfo.InvariantCulture, $"{topic}[{partition.Partition.Value}]"), offsets.High);
             }
         }
         return ends;

@@ -53,7 +53,7 @@ internal static class KafkaTopics
         }
         catch (Exception e) when (KafkaSettings.IsRefusal(e))
         {
-            throw new SinkException($"the Kafka client cannot be made: {KafkaSettings.Explain(e)}", e);
+            throw KafkaSettings.Refusal(e);
         }
     }
 
