@@ -65,11 +65,11 @@ docs: build ## the parts of docs/metrics.md, docs/options.md, docs/flows.md, cha
 		page=docs/$${part%% *}.md; \
 		sed -i '/^<!-- From here on/q' "$$page" && printf '\n' >>"$$page" && $(BINARY) $$part >>"$$page" || exit; \
 	done
+	@$(BINARY) flows schema --for=flink >jobs/flink/flows.sql
 	@$(BINARY) flows schema --for=spark >jobs/spark/schema.sql
 	@$(BINARY) options --schema >artifacts/options.schema
 	@sed -i -e '/^    "options": {$$/,/^    },$$/{/^    },$$/r artifacts/options.schema' -e 'd}' chart/values.schema.json
 	@scripts/chart-options.sh >chart/options.yaml
-	@$(BINARY) flows schema --for=flink >jobs/flink/flows.sql
 
 deps-%:
 	@scripts/install-deps.sh $*

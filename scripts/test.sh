@@ -116,7 +116,7 @@ else
 	skip "chart" "helm and the schemas of the Kubernetes API could not be fetched"
 fi
 ring "rules" env HELM="${tools:-}/helm" "$(tests Exporter.Rules.Tests)" "${quiet[@]}"
-# To open /dev/stderr would cut off a log that it is. In CI the tests themselves fail for the want of an engine.
+# In CI the tests themselves fail for the want of an engine. (tee /dev/stderr would truncate a file that is the standard error.)
 if reason=$(scripts/engines 2>&1 >/dev/null | tee >(cat >&2)) || [[ ${CI:-} ]]; then
 	ring "engines, short form" "$(tests Exporter.Engine.Tests)" "${quiet[@]}" -trait Form=Short
 else
