@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Net;
-using System.Text;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Tests.Kubernetes;
 
@@ -29,9 +28,7 @@ internal static class FlowFootprint
     {
         Table.Begin("A node with flows and edges");
         await using var server = await ApiServer.CreateAsync();
-        Answer(server, "/api/v1/services", "ServiceList", Enumerable.Range(0, Services).Select(Service));
-        Answer(server, "/apis/discovery.k8s.io/v1/endpointslices", "EndpointSliceList", Enumerable.Range(0, Services).Select(Slice));
-        Answer(server, "/api/v1/nodes", "NodeList", []);
+        Serve(server);
         var pods = Enumerable.Range(0, Pods).Select(_ => new Pod().Up()).ToList();
         var directory = Directory.CreateTempSubdirectory("podnet-bench-");
         try
@@ -85,29 +82,23 @@ internal static class FlowFootprint
 
     private static IPAddress EndpointOf(int service, int number) => new([10, 100, (byte)(((service * Endpoints) + number) / 250), (byte)(1 + (((service * Endpoints) + number) % 250))]);
 
-    private static string Service(int number) =>
-        $$$"""{"metadata":{"namespace":"bench","name":"service-{{{number}}}"},"spec":{"clusterIP":"10.96.{{{number / 250}}}.{{{1 + (number % 250)}}}","ports":[{"port":80,"protocol":"TCP"}]}}""";
-
-    private static string Slice(int number) =>
-        $$$"""{"metadata":{"namespace":"bench","name":"service-{{{number}}}-x","labels":{"kubernetes.io/service-name":"service-{{{number}}}"}},"endpoints":[{{{string.Join(',', Enumerable.Range(0, Endpoints).Select(i => $$"""{"addresses":["{{EndpointOf(number, i)}}"]}"""))}}}],"ports":[{"port":80,"protocol":"UDP"}]}""";
-
-    /// <summary>The list has these objects; a watch stays open and brings nothing.</summary>
-    private static void Answer(ApiServer server, string path, string kind, IEnumerable<string> objects)
+    private static void Serve(ApiServer server)
     {
-        var list = Encoding.UTF8.GetBytes($$"""{"kind":"{{kind}}","metadata":{"resourceVersion":"1000"},"items":[{{string.Join(',', objects)}}]}""");
-        server.Handle(
-            request => request.Path == path,
-            async context =>
-            {
-                context.Response.ContentType = "application/json";
-                if (context.Request.Query.ContainsKey("watch"))
-                {
-                    await context.Response.Body.FlushAsync();
-                    await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
-                    return;
-                }
-                await context.Response.Body.WriteAsync(list);
-            },
-            times: int.MaxValue);
+        var services = new ServedObjects(server, "/api/v1/services", "ServiceList");
+        var slices = new ServedObjects(server, "/apis/discovery.k8s.io/v1/endpointslices", "EndpointSliceList");
+        _ = new ServedObjects(server, "/api/v1/nodes", "NodeList");
+        for (var number = 0; number < Services; number++)
+        {
+            var endpoints = Enumerable.Range(0, Endpoints).Select(i => $$"""{"addresses":["{{EndpointOf(number, i)}}"]}""");
+            services.Set($"bench/service-{number}", $$"""
+                "spec":{"clusterIP":"10.96.{{number / 250}}.{{1 + (number % 250)}}","ports":[{"port":80,"protocol":"TCP"}]}
+                """.Trim());
+            slices.Set(
+                $"bench/service-{number}-x",
+                $$"""
+                "endpoints":[{{string.Join(',', endpoints)}}],"ports":[{"port":80,"protocol":"UDP"}]
+                """.Trim(),
+                $$"""{"kubernetes.io/service-name":"service-{{number}}"}""");
+        }
     }
 }

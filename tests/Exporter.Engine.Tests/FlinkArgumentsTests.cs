@@ -40,11 +40,11 @@ public sealed class FlinkArgumentsTests
         var away = await FlinkJob.RunScriptAsync($"--brokers={broker.BootstrapServers}");
 
         Assert.Equal(1, topic.ExitCode);
-        Assert.Contains("--flows: there is no topic nothing", topic.Errors, StringComparison.Ordinal);
+        Assert.Contains("--flows: there is no topic nothing", topic.Error, StringComparison.Ordinal);
         Assert.Equal(2, engine.ExitCode);
-        Assert.Contains("--engines: there is neither flink nor flink.tar.xz in /nowhere", engine.Errors, StringComparison.Ordinal);
+        Assert.Contains("--engines: there is neither flink nor flink.tar.xz in /nowhere", engine.Error, StringComparison.Ordinal);
         Assert.Equal(1, away.ExitCode);
-        Assert.Contains($"--brokers: {broker.BootstrapServers}", away.Errors, StringComparison.Ordinal);
+        Assert.Contains($"--brokers: {broker.BootstrapServers}", away.Error, StringComparison.Ordinal);
     }
 
     [Fact]

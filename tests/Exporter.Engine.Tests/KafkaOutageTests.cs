@@ -28,57 +28,31 @@ public sealed class KafkaOutageTests
     }
 
     [Fact]
-    public async Task A_broker_that_is_killed_again_and_again_under_load_loses_nothing()
+    public Task A_broker_that_is_killed_again_and_again_under_load_loses_nothing() => LosesNothingAsync(nodes: 1, partitions: 4, async broker =>
     {
-        await using var broker = await KafkaBroker.StartAsync();
-        await broker.CreateTopicAsync(KafkaSinks.Topic, partitions: 4);
-        await using var stream = await RecordStream.StartAsync(KafkaSinks.Open(KafkaSinks.OptionsOf(broker)));
-
-        await stream.IssueWhileAsync(KillAsync(), 100, Pause);
-        await stream.SettleAsync("kafka");
-
-        Assert.Equal((0, 0), stream.Compare("kafka", KafkaSinks.ReadAll(broker)));
-        Assert.Equal(0, stream.CountsOf("kafka").Lost);
-
-        async Task KillAsync()
+        for (var i = 0; i < 3; i++)
         {
-            for (var i = 0; i < 3; i++)
-            {
-                await Task.Delay(TimeSpan.FromSeconds(2));
-                await broker.KillAsync();
-                await Task.Delay(TimeSpan.FromSeconds(2));
-                await broker.RestartAsync();
-            }
-            await Task.Delay(TimeSpan.FromSeconds(1));
+            await Task.Delay(TimeSpan.FromSeconds(2));
+            await broker.KillAsync();
+            await Task.Delay(TimeSpan.FromSeconds(2));
+            await broker.RestartAsync();
         }
-    }
+        await Task.Delay(TimeSpan.FromSeconds(1));
+    });
 
     [Fact]
-    public async Task The_death_of_the_leader_of_three_nodes_loses_nothing()
+    public Task The_death_of_the_leader_of_three_nodes_loses_nothing() => LosesNothingAsync(nodes: 3, partitions: 6, async broker =>
     {
-        await using var broker = await KafkaBroker.StartAsync(nodes: 3);
-        await broker.CreateTopicAsync(KafkaSinks.Topic, partitions: 6);
-        await using var stream = await RecordStream.StartAsync(KafkaSinks.Open(KafkaSinks.OptionsOf(broker)));
-
-        await stream.IssueWhileAsync(KillAsync(), 100, Pause);
-        await stream.SettleAsync("kafka");
-
-        Assert.Equal((0, 0), stream.Compare("kafka", KafkaSinks.ReadAll(broker)));
-        Assert.Equal(0, stream.CountsOf("kafka").Lost);
-
-        async Task KillAsync()
+        for (var i = 0; i < 2; i++)
         {
-            for (var i = 0; i < 2; i++)
-            {
-                await Task.Delay(TimeSpan.FromSeconds(2));
-                var leader = broker.LeaderOf(KafkaSinks.Topic, 0);
-                await broker.KillAsync(leader);
-                await Task.Delay(TimeSpan.FromSeconds(3));
-                await broker.RestartAsync(leader);
-                await Task.Delay(TimeSpan.FromSeconds(5));
-            }
+            await Task.Delay(TimeSpan.FromSeconds(2));
+            var leader = broker.LeaderOf(KafkaSinks.Topic, 0);
+            await broker.KillAsync(leader);
+            await Task.Delay(TimeSpan.FromSeconds(3));
+            await broker.RestartAsync(leader);
+            await Task.Delay(TimeSpan.FromSeconds(5));
         }
-    }
+    });
 
     /// <summary>Longer than a request may last (socket.timeout.ms): the broker appends requests whose answers nobody waits for, and gets their repeats.</summary>
     [Fact]
@@ -147,5 +121,19 @@ public sealed class KafkaOutageTests
 
         await stream.SayAsync("The sink kafka takes no records: a broker's name has no address; correct Kafka:Brokers");
         Assert.Equal(100, stream.CountsOf("kafka").UnderWay);
+    }
+
+    /// <summary>Issues records as long as the trouble lasts.</summary>
+    private static async Task LosesNothingAsync(int nodes, int partitions, Func<KafkaBroker, Task> trouble)
+    {
+        await using var broker = await KafkaBroker.StartAsync(nodes);
+        await broker.CreateTopicAsync(KafkaSinks.Topic, partitions);
+        await using var stream = await RecordStream.StartAsync(KafkaSinks.Open(KafkaSinks.OptionsOf(broker)));
+
+        await stream.IssueWhileAsync(trouble(broker), 100, Pause);
+        await stream.SettleAsync("kafka");
+
+        Assert.Equal((0, 0), stream.Compare("kafka", KafkaSinks.ReadAll(broker)));
+        Assert.Equal(0, stream.CountsOf("kafka").Lost);
     }
 }

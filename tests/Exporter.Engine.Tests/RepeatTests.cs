@@ -29,7 +29,6 @@ public sealed partial class RepeatTests
                     }
                 }
                 System.out.println("rows: " + count);
-                Thread.sleep(Long.MAX_VALUE);
             }
         }
         """;
@@ -71,18 +70,17 @@ public sealed partial class RepeatTests
             File.WriteAllText(
                 Path.Combine(directory, "run.py"),
                 $"""
-                import os, time
+                import os
                 from pyspark.sql import SparkSession
                 os.chdir("{directory}")
                 spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").config("spark.driver.memory", "{HeapMegabytes}m").getOrCreate()
                 schema = open("schema").read()
                 {Example("python")}
                 print("rows:", flows.count(), flush=True)
-                time.sleep(1e9)
                 """);
             return
             [
-                "env", $"PYTHONPATH={spark}", $"SPARK_HOME={spark}/pyspark", "SPARK_LOCAL_IP=127.0.0.1", $"TMPDIR={directory}", $"JAVA_TOOL_OPTIONS=-Djava.io.tmpdir={directory}",
+                $"PYTHONPATH={spark}", $"SPARK_HOME={spark}/pyspark", "SPARK_LOCAL_IP=127.0.0.1", $"TMPDIR={directory}", $"JAVA_TOOL_OPTIONS=-Djava.io.tmpdir={directory}",
                 "python3", Path.Combine(directory, "run.py"),
             ];
         });
@@ -96,16 +94,14 @@ public sealed partial class RepeatTests
         Assert.Equal(Distinct, rows);
     }
 
-    /// <summary>Runs a program over flows.json in a directory of its own, until it has printed how many rows are left.</summary>
+    /// <summary>Runs a program over flows.json in a directory of its own, which prints how many rows are left.</summary>
     private static async Task<int> CountRowsAsync(Func<string, IEnumerable<string>> command)
     {
-        await using var process = new JavaProcess(directory =>
-        {
-            File.WriteAllLines(Path.Combine(directory, "flows.json"), Lines);
-            return command(directory);
-        });
-        await process.StartAsync(() => Task.FromResult(Rows().IsMatch(process.Log)));
-        return int.Parse(Rows().Match(process.Log).Groups[1].ValueSpan, CultureInfo.InvariantCulture);
+        using var directory = new TemporaryDirectory();
+        File.WriteAllLines(Path.Combine(directory.Path, "flows.json"), Lines);
+        var (exitCode, output, error) = await Command.RunAsync("env", command(directory.Path));
+        Assert.True(exitCode == 0, error);
+        return int.Parse(Rows().Match(output).Groups[1].ValueSpan, CultureInfo.InvariantCulture);
     }
 
     private static string Schema(string engine)

@@ -59,10 +59,7 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         }
 
         using var last = await node.StartAsync();
-        await node.AssertExactAsync(last, one, other);
-        await node.SettleAsync();
-        AssertRepeatsAreEqual(node.Records);
-        AssertArrivedOrLost(node.Records);
+        await AssertAllIsThereOrLostAsync(node, last, one, other);
         Assert.Single(node.Records.Lines.Select(line => line.Epoch).Distinct());
         Assert.True(node.Records.Flows.Count() > 1000);
     }
@@ -93,10 +90,7 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         }
 
         using var last = await node.StartAsync();
-        await node.AssertExactAsync(last, one, other);
-        await node.SettleAsync();
-        AssertRepeatsAreEqual(node.Records);
-        AssertArrivedOrLost(node.Records);
+        await AssertAllIsThereOrLostAsync(node, last, one, other);
         foreach (var pod in (Pod[])[one, other])
         {
             await last.ScrapeUntilAsync(samples => pod.ReadCounters().IsCountedAs(samples.Edges(pod.Name)));
@@ -255,6 +249,14 @@ public sealed class FlowKillTests(ITestOutputHelper output)
             await first.WaitForAttachedAsync(pod.Interface);
             pod.Up();
         }
+    }
+
+    private static async Task AssertAllIsThereOrLostAsync(FlowNode node, ExporterProcess exporter, params Pod[] pods)
+    {
+        await node.AssertExactAsync(exporter, pods);
+        await node.SettleAsync();
+        AssertRepeatsAreEqual(node.Records);
+        AssertArrivedOrLost(node.Records);
     }
 
     private static void AssertRepeatsAreEqual(FlowLog records)

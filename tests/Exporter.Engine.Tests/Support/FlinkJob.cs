@@ -8,15 +8,7 @@ namespace Exporter.Engine.Tests.Support;
 internal sealed class FlinkJob(KafkaBroker broker, string flows) : IAsyncDisposable
 {
     // The quick compiler: the job of a test reads few records.
-    private const string JavaOptions = "-Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1";
-
-    /// <summary>Runs the program, and kills it when its own input, which this process holds, ends. (A signal at a parent's death is one at its thread's.)</summary>
-    private const string Guard = """
-        exec 3<&0
-        "$@" </dev/null 3<&- & program=$!
-        { cat <&3; kill -KILL $program; } >/dev/null 2>&1 &
-        wait $program
-        """;
+    private const string Options = "JAVA_OPTS=-Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1";
 
     private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(500);
 
@@ -39,16 +31,10 @@ internal sealed class FlinkJob(KafkaBroker broker, string flows) : IAsyncDisposa
         [$"--brokers={broker.BootstrapServers}", $"--flows={flows}", $"--detections={flows}.detections", $"--matrix={flows}.matrix", $"--counts={flows}.counts"];
 
     /// <summary>Runs the script with these arguments alone, to its end.</summary>
-    internal static async Task<(int ExitCode, string Output, string Errors)> RunScriptAsync(params IEnumerable<string> arguments)
+    internal static Task<(int ExitCode, string Output, string Error)> RunScriptAsync(params IEnumerable<string> arguments)
     {
         _ = Engines.Flink;
-        var start = new ProcessStartInfo("sh", ["-c", Guard, "sh", Script, .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        start.Environment["JAVA_OPTS"] = JavaOptions;
-        using var process = Process.Start(start)!;
-        var errors = process.StandardError.ReadToEndAsync();
-        var output = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        return (process.ExitCode, output, await errors);
+        return Command.RunAsync("env", [Options, Script, .. arguments]);
     }
 
     /// <summary>Reads what the topic has now.</summary>
@@ -63,7 +49,7 @@ internal sealed class FlinkJob(KafkaBroker broker, string flows) : IAsyncDisposa
     {
         _ = Engines.Flink;
         await DisposeAsync();
-        _process = new(_ => ["env", $"JAVA_OPTS={JavaOptions}", Script, .. Topics, .. arguments]);
+        _process = new(_ => ["env", Options, Script, .. Topics, .. arguments]);
         await _process.StartAsync(() => Task.FromResult(true));
     }
 
