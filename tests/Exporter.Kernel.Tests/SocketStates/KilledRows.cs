@@ -5,7 +5,7 @@ using Exporter.Signals;
 
 namespace Exporter.Kernel.Tests.SocketStates;
 
-/// <summary>Kills this process at one step of the first drain that has rows.</summary>
+/// <summary>Kills this process at one step of the first drain with rows that no process has committed.</summary>
 internal sealed class KilledRows(IRowSource<SocketStatesKey, SocketStatesValue> rows, DrainStep step) : IRowSource<SocketStatesKey, SocketStatesValue>, IRowObserver
 {
     private bool _hasRows;
@@ -13,7 +13,8 @@ internal sealed class KilledRows(IRowSource<SocketStatesKey, SocketStatesValue> 
     public ReadOnlySpan<DrainedRow<SocketStatesKey, SocketStatesValue>> Read(out RowsRead read)
     {
         var found = rows.Read(out read);
-        _hasRows = found.Length > 0;
+        // A previous process can have left rows of the machine's other sockets that it had committed.
+        _hasRows = found.Length > 0 && !read.IsCommitted;
         KillAt(DrainStep.Read);
         return found;
     }
