@@ -93,6 +93,23 @@ public sealed class PodsExpositionTests : IDisposable
     }
 
     [Fact]
+    public async Task A_pod_that_leaves_while_a_scrape_is_written_is_in_its_series_or_in_the_total_of_retired_ones()
+    {
+        CountSome();
+        using var text = _exposition.Acquire(ExpositionFormat.Text);
+        _node.Leave(7);
+        _node.Time.Advance(_node.Options.Metrics.Retention + TimeSpan.FromSeconds(1));
+        _node.Pods.Settle();
+
+        var scrape = ScrapedText.Parse(Encoding.UTF8.GetString(text.Text.Span) + await ScrapedText.WriteAsync(_node.Registry));
+        Assert.Equal(3, scrape.Of("podnet_transmit_packets_total", CountingNode.Web, "tcp"));
+        Assert.Equal(0, scrape["podnet_exporter_retired_packets_total{direction=\"transmit\"}"]);
+        var next = ScrapedText.Parse(Read(ExpositionFormat.Text) + await ScrapedText.WriteAsync(_node.Registry));
+        Assert.False(next.Has("podnet_transmit_packets_total", CountingNode.Web, "tcp"));
+        Assert.Equal(3, next["podnet_exporter_retired_packets_total{direction=\"transmit\"}"]);
+    }
+
+    [Fact]
     public void A_text_that_nothing_reads_is_written_over()
     {
         CountSome();
@@ -183,6 +200,6 @@ public sealed class PodsExpositionTests : IDisposable
 
     private string Families(params string[] parts) =>
         string.Concat(Read(ExpositionFormat.Text).Split('\n')
-            .Where(line => parts.Any(part => line.Contains($"_{part}_", StringComparison.Ordinal)) && !line.Contains("packet_size", StringComparison.Ordinal))
+            .Where(line => parts.Any(part => line.Contains($"_{part}_", StringComparison.Ordinal)) && !line.Contains("packet_size", StringComparison.Ordinal) && !line.Contains("podnet_exporter_", StringComparison.Ordinal))
             .Select(line => line + "\n"));
 }

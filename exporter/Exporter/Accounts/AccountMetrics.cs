@@ -32,13 +32,12 @@ internal sealed class AccountMetrics
 
     public AccountMetrics(IMetricFactory metrics, Ledger ledger, IReadOnlyList<SignalTotals> signals)
     {
-        Series = SeriesFamily.CreateGauge(metrics);
         SeriesLimit = LimitFamily.CreateGauge(metrics);
-        SeriesFolded = CreateFolded(metrics, signals);
-        Unattributed = new(metrics, UnattributedTotal, signals, ledger);
-        Excluded = new(metrics, ExcludedTotal, signals, ledger);
-        Folded = new(metrics, FoldedTotal, signals, ledger);
-        Retired = new(metrics, RetiredTotal, signals, ledger);
+        SeriesFolded = FoldedOf(signals);
+        Unattributed = new(UnattributedTotal, signals, ledger);
+        Excluded = new(ExcludedTotal, signals, ledger);
+        Folded = new(FoldedTotal, signals, ledger);
+        Retired = new(RetiredTotal, signals, ledger);
         _unheld = UnheldOf(signals).CreateCounter(metrics);
         foreach (var signal in signals)
         {
@@ -46,12 +45,10 @@ internal sealed class AccountMetrics
         }
     }
 
-    internal Gauge Series { get; }
-
     internal Gauge SeriesLimit { get; }
 
-    /// <summary>Numbers of folded blocks by their kind.</summary>
-    internal IReadOnlyList<(string Kind, Gauge.Child Gauge)> SeriesFolded { get; }
+    /// <summary>The family of folded blocks, by their kind.</summary>
+    internal MetricDefinition SeriesFolded { get; }
 
     /// <summary>Counts whose pod was not identified in time.</summary>
     internal Totals Unattributed { get; }
@@ -74,14 +71,15 @@ internal sealed class AccountMetrics
     /// <summary>A row became unattributed at once.</summary>
     internal void CountUnheld(RowFields signal) => _unheld.WithLabels(signal.Name).Inc();
 
-    private static (string, Gauge.Child)[] CreateFolded(IMetricFactory metrics, IReadOnlyList<SignalTotals> signals)
-    {
-        var definition = FoldedOf(signals);
-        var family = definition.CreateGauge(metrics);
-        var gauges = definition.Labels[0].Values.Select(kind => (kind, family.WithLabels(kind))).ToArray();
-        Array.ForEach(gauges, gauge => gauge.Item2.Publish());
-        return gauges;
-    }
+    /// <summary>All that is written with the pods' families.</summary>
+    /// <param name="countLines">The sample lines of the families of pods.</param>
+    /// <param name="countFolded">The blocks of a kind that are folded.</param>
+    internal IReadOnlyList<AccountTotal> Show(Func<int> countLines, Func<string, int> countFolded) =>
+    [
+        new(SeriesFamily, [([], () => (ulong)countLines())]),
+        new(SeriesFolded, [.. SeriesFolded.Labels[0].Values.Select(kind => ((IReadOnlyList<string>)[kind], (Func<ulong>)(() => (ulong)countFolded(kind))))]),
+        .. from total in (Totals[])[Unattributed, Excluded, Folded, Retired] from family in total.Shown select family,
+    ];
 
     private static MetricDefinition FoldedOf(IReadOnlyList<SignalTotals> signals) => new(
         MetricType.Gauge,

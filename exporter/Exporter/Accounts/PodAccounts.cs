@@ -2,7 +2,6 @@ using Exporter.Bpf;
 using Exporter.Health;
 using Exporter.Pods;
 using Exporter.State;
-using Prometheus;
 
 namespace Exporter.Accounts;
 
@@ -20,6 +19,7 @@ internal sealed partial class PodAccounts
 
     /// <summary>The levels, and the series beside them.</summary>
     private readonly List<IShownSeries> _shown;
+    private readonly IReadOnlyList<AccountTotal> _totals;
 
     /// <summary>Settle the series beside the levels.</summary>
     private readonly List<Action> _settling = [];
@@ -50,6 +50,7 @@ internal sealed partial class PodAccounts
         ];
         _podLevels = [.. _levels.Where(level => level.Plan.IsOfPods)];
         _shown = [.. _levels];
+        _totals = metrics.Show(CountLines, CountWaiting);
         metrics.SeriesLimit.Set(plan.MaxSeries);
         Restore();
     }
@@ -81,11 +82,11 @@ internal sealed partial class PodAccounts
     }
 
     /// <summary>Reads all accounts while none of them changes.</summary>
-    internal void Read(Action<IReadOnlyList<IShownSeries>> read)
+    internal void Read(Action<IReadOnlyList<IShownSeries>, IReadOnlyList<AccountTotal>> read)
     {
         lock (_ledger.Lock)
         {
-            read(_shown);
+            read(_shown, _totals);
         }
     }
 
@@ -171,11 +172,11 @@ internal sealed partial class PodAccounts
                 settle();
             }
             _ledger.Commit();
-            for (var kind = 0; kind < _metrics.SeriesFolded.Count; kind++)
+            var kinds = _metrics.SeriesFolded.Labels[0].Values;
+            for (var kind = 0; kind < kinds.Count; kind++)
             {
-                folded += ShowWaiting(_metrics.SeriesFolded[kind].Kind, _metrics.SeriesFolded[kind].Gauge);
+                folded += CountWaiting(kinds[kind]);
             }
-            _metrics.Series.Set(CountLines());
             Volatile.Write(ref _rounds, _rounds + 1);
         }
         if (folded > 0 && _folding.Begins())
@@ -220,14 +221,13 @@ internal sealed partial class PodAccounts
         }
     }
 
-    private int ShowWaiting(string kind, Gauge.Child gauge)
+    private int CountWaiting(string kind)
     {
         var waiting = 0;
         foreach (var level in _levels)
         {
             waiting += level.CountWaiting(kind);
         }
-        gauge.Set(waiting);
         return waiting;
     }
 

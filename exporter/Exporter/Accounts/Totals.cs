@@ -3,23 +3,23 @@ using Exporter.Bpf;
 using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.State;
-using Prometheus;
 
 namespace Exporter.Accounts;
 
 /// <summary>One total of counts, beside the pods' series. It continues after a restart.</summary>
-internal sealed class Totals : IPodAccount, ILedgerView
+internal sealed class Totals : IPodAccount
 {
     private readonly LedgerEntry _entry;
-    /// <summary>The counters of each signal, with the numbers of the fields that each adds up.</summary>
-    private readonly Dictionary<RowFields, (Counter.Child Counter, int[] Fields)[]> _sums;
 
-    internal Totals(IMetricFactory metrics, TotalDefinition definition, IReadOnlyList<SignalTotals> signals, Ledger ledger)
+    internal Totals(TotalDefinition definition, IReadOnlyList<SignalTotals> signals, Ledger ledger)
     {
-        _sums = signals.ToDictionary(signal => signal.Fields, signal => Create(metrics, definition, signal));
         // The name of its record is the same in every version.
-        _entry = ledger.Open(RecordKind.Total, Encoding.UTF8.GetBytes($"podnet_exporter_{definition.Name}_packets_total"), this);
+        _entry = ledger.Open(RecordKind.Total, Encoding.UTF8.GetBytes($"podnet_exporter_{definition.Name}_packets_total"), null);
+        Shown = [.. from signal in signals from unit in definition.UnitsOf(signal) select Show(definition, signal, unit)];
     }
+
+    /// <summary>The families, each of one signal and unit.</summary>
+    internal IReadOnlyList<AccountTotal> Shown { get; }
 
     public IReadOnlyList<string> FindFolded() => [];
 
@@ -38,23 +38,6 @@ internal sealed class Totals : IPodAccount, ILedgerView
         _entry.Add(fields, row);
     }
 
-    void ILedgerView.Show(RowFields fields, ReadOnlySpan<ulong> row)
-    {
-        foreach (var (counter, summed) in _sums[fields])
-        {
-            counter.Inc(RowFields.Sum(row, summed));
-        }
-    }
-
-    // Not Inc: in a later session of this process the counters show it already.
-    void ILedgerView.Restore(RowFields fields, ReadOnlySpan<ulong> row)
-    {
-        foreach (var (counter, summed) in _sums[fields])
-        {
-            counter.IncTo(RowFields.Sum(row, summed));
-        }
-    }
-
     private static MetricDefinition FamilyOf(TotalDefinition definition, SignalTotals signal, TotalUnit unit)
     {
         var name = $"podnet_exporter_{definition.Name}_{unit.Name}_total";
@@ -66,19 +49,9 @@ internal sealed class Totals : IPodAccount, ILedgerView
         };
     }
 
-    private static (Counter.Child, int[])[] Create(IMetricFactory metrics, TotalDefinition definition, SignalTotals signal)
-    {
-        var sums = new List<(Counter.Child, int[])>();
-        foreach (var unit in definition.UnitsOf(signal))
-        {
-            var family = FamilyOf(definition, signal, unit).CreateCounter(metrics);
-            foreach (var value in unit.Label.Values)
-            {
-                var counter = family.WithLabels(value);
-                counter.Publish();
-                sums.Add((counter, unit.FieldsOf(value)));
-            }
-        }
-        return [.. sums];
-    }
+    private AccountTotal Show(TotalDefinition definition, SignalTotals signal, TotalUnit unit) => new(
+        FamilyOf(definition, signal, unit), [.. unit.Label.Values.Select(value => Sample(signal.Fields, value, unit.FieldsOf(value)))]);
+
+    private (IReadOnlyList<string> Labels, Func<ulong> Read) Sample(RowFields fields, string value, int[] summed) =>
+        ([value], () => _entry.ReadCommitted(fields) is { IsEmpty: false } row ? RowFields.Sum(row, summed) : 0);
 }

@@ -15,9 +15,7 @@ internal sealed class FamilyText
     internal FamilyText(MetricDefinition family, int signal, IEnumerable<(Column Column, ulong Block)> columns, ExpositionFormat format)
     {
         Signal = signal;
-        // In OpenMetrics a counter's family has its name without the suffix of the samples.
-        var name = format == ExpositionFormat.OpenMetrics && family.Name.EndsWith(TotalEnd, StringComparison.Ordinal) ? family.Name[..^TotalEnd.Length] : family.Name;
-        Head = Encoding.UTF8.GetBytes($"# HELP {name} {Escape(family.Help, format)}\n# TYPE {name} {Options.EnumText.Lower(family.Type)}\n");
+        Head = WriteHead(family, format);
         Columns = [.. columns.Select(column => new ColumnText(column.Column, column.Block, format))];
         Blocks = columns.Aggregate(0ul, (blocks, column) => blocks | column.Block);
     }
@@ -30,6 +28,14 @@ internal sealed class FamilyText
     internal byte[] Head { get; }
 
     internal ColumnText[] Columns { get; }
+
+    /// <summary>The lines before a family's samples.</summary>
+    internal static byte[] WriteHead(MetricDefinition family, ExpositionFormat format)
+    {
+        // In OpenMetrics a counter's family has its name without the suffix of the samples.
+        var name = format == ExpositionFormat.OpenMetrics && family.Name.EndsWith(TotalEnd, StringComparison.Ordinal) ? family.Name[..^TotalEnd.Length] : family.Name;
+        return Encoding.UTF8.GetBytes($"# HELP {name} {Escape(family.Help, format)}\n# TYPE {name} {Options.EnumText.Lower(family.Type)}\n");
+    }
 
     /// <summary>Labels as they stand in a line, without braces.</summary>
     internal static byte[] WriteLabels(IEnumerable<string> names, IEnumerable<string> values) =>

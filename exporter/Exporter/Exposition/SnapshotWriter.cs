@@ -4,20 +4,30 @@ using Exporter.Accounts;
 
 namespace Exporter.Exposition;
 
-/// <summary>Writes the pods' families from the committed counts of their accounts: all lines are of one moment. Allocates nothing for a
-/// line.</summary>
+/// <summary>
+/// Writes the pods' families and the totals beside them from the committed counts of their accounts: all lines are of one moment. Allocates nothing for a line.
+/// </summary>
 internal sealed class SnapshotWriter(PodAccounts accounts)
 {
     private const int LongestNumber = 20;
 
     private readonly Dictionary<(LevelPlan Plan, ExpositionFormat Format), FamilyText[]> _families = [];
+    private readonly Dictionary<ExpositionFormat, TotalText[]> _totals = [];
 
     /// <summary>Writes all families, without an end of the exposition.</summary>
-    internal void Write(ArrayBufferWriter<byte> output, ExpositionFormat format) => accounts.Read(all =>
+    internal void Write(ArrayBufferWriter<byte> output, ExpositionFormat format) => accounts.Read((all, totals) =>
     {
         foreach (var series in all)
         {
             Write(output, series, format);
+        }
+        if (!_totals.TryGetValue(format, out var texts))
+        {
+            _totals[format] = texts = [.. totals.Select(total => new TotalText(total, format))];
+        }
+        foreach (var text in texts)
+        {
+            Write(output, text);
         }
     });
 
@@ -43,6 +53,17 @@ internal sealed class SnapshotWriter(PodAccounts accounts)
                     }
                 }
             }
+        }
+    }
+
+    private static void Write(ArrayBufferWriter<byte> output, TotalText total)
+    {
+        output.Write(total.Head);
+        foreach (var (beginning, read) in total.Samples)
+        {
+            output.Write(beginning);
+            output.Advance(WriteNumber(output.GetSpan(LongestNumber), read(), 0));
+            output.Write("\n"u8);
         }
     }
 

@@ -110,13 +110,19 @@ internal sealed class EdgeNode
     /// <summary>The families of edges alone.</summary>
     internal string Write(Exposition.ExpositionFormat format = Exposition.ExpositionFormat.Text)
     {
-        var text = new ArrayBufferWriter<byte>();
-        _writer.Write(text, format);
-        var all = Encoding.UTF8.GetString(text.WrittenSpan);
+        const string Totals = "# HELP podnet_exporter_";
+        var all = WriteAll(format);
         var first = all.IndexOf("# HELP podnet_edge_", StringComparison.Ordinal);
-        return first < 0 ? "" : all[first..];
+        return first < 0 ? "" : all[first..all.IndexOf(Totals, first, StringComparison.Ordinal)];
     }
 
-    /// <summary>The families of edges, and the exporter's own.</summary>
-    internal async Task<ScrapedText> ScrapeAsync() => ScrapedText.Parse(Write() + await ScrapedText.WriteAsync(Registry));
+    /// <summary>All families.</summary>
+    internal async Task<ScrapedText> ScrapeAsync() => ScrapedText.Parse(WriteAll(Exposition.ExpositionFormat.Text) + await ScrapedText.WriteAsync(Registry));
+
+    private string WriteAll(Exposition.ExpositionFormat format)
+    {
+        var text = new ArrayBufferWriter<byte>();
+        _writer.Write(text, format);
+        return Encoding.UTF8.GetString(text.WrittenSpan);
+    }
 }
