@@ -31,10 +31,18 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.common.config.ConfigResour
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.errors.TopicExistsException;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.LocalStreamEnvironment;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 import org.apache.flink.table.api.EnvironmentSettings;
-import org.apache.flink.table.api.TableEnvironment;
+import org.apache.flink.table.api.Schema;
+import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
+import org.apache.flink.table.data.RowData;
+import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
 
 /**
  * Runs the files of SQL beside it as one job. The first argument is their directory, the others are those of the script run: in a Flink cluster the job
@@ -42,6 +50,8 @@ import org.apache.flink.table.api.TableEnvironment;
  */
 public final class RunSql {
     private static final List<String> FILES = List.of("flows.sql", "source.sql", "completeness.sql", "matrix.sql", "detections.sql", "sinks.sql");
+    /** The statement whose view this program makes itself; in a script it is one without the operator. */
+    private static final String STEADY = "CREATE VIEW `steady`";
     private static final String USAGE = """
         jobs/flink/run --brokers=HOST:PORT,... [--flows=podnet.flows] [--detections=podnet.detections] [--matrix=podnet.matrix] [--counts=podnet.counts]
             [--bounded] [--learn=60m] [--lateness=2m] [--allow=FILE] [--threshold=NAME=VALUE ...] [--checkpoints=DIR] [--restore=DIR]
@@ -84,17 +94,52 @@ public final class RunSql {
             return 0;
         }
         // Of the environment's own configuration: a SET would come too late for checkpoints.
-        var environment = TableEnvironment.create(EnvironmentSettings.newInstance().inStreamingMode().withConfiguration(Configuration.fromMap(settings)).build());
+        var configuration = Configuration.fromMap(settings);
+        var environment = StreamTableEnvironment.create(
+            StreamExecutionEnvironment.getExecutionEnvironment(configuration), EnvironmentSettings.newInstance().inStreamingMode().withConfiguration(configuration).build());
         var inserts = environment.createStatementSet();
         for (var statement : statements) {
             if (statement.startsWith("INSERT")) {
                 inserts.addInsertSql(statement);
+            } else if (statement.startsWith(STEADY)) {
+                createSteady(environment);
             } else {
                 environment.executeSql(statement);
             }
         }
         inserts.execute().await();
         return 0;
+    }
+
+    /** The view `steady`: what `read` has, by partition, behind an operator that is never idle. */
+    private static void createSteady(StreamTableEnvironment environment) {
+        var read = environment.from("read");
+        var columns = read.getResolvedSchema();
+        var type = columns.toPhysicalRowDataType();
+        var partition = columns.getColumnNames().indexOf("partition");
+        DataStream<RowData> rows = environment.toDataStream(read, type.bridgedTo(RowData.class));
+        var steady = rows.partitionCustom((number, tasks) -> number % tasks, row -> row.getInt(partition))
+            .transform("steady", InternalTypeInfo.of(type.getLogicalType()), new Steady());
+        var schema = Schema.newBuilder();
+        columns.getColumns().forEach(column -> schema.column(column.getName(), column.getDataType()));
+        environment.createTemporaryView("steady", steady, schema.watermark("time", "SOURCE_WATERMARK()").build());
+    }
+
+    /**
+     * Passes on all but that the source is idle. Idle inputs hold no watermark back, so an operator of two inputs that become active again would take the
+     * watermark of the first one before the other one's rows, which are late then: at a start with partitions without records, and after a pause of all nodes.
+     */
+    private static final class Steady extends AbstractStreamOperator<RowData> implements OneInputStreamOperator<RowData, RowData> {
+        private static final long serialVersionUID = 1;
+
+        @Override
+        public void processElement(StreamRecord<RowData> row) {
+            output.collect(row);
+        }
+
+        @Override
+        public void processWatermarkStatus(WatermarkStatus status) {
+        }
     }
 
     /** The statements of all files, with values in place of the parameters. */
@@ -244,7 +289,10 @@ public final class RunSql {
                 settings.put("execution.state-recovery.path", restore.toUri().toString());
             }
             if (isLocal) {
+                // Its web interface takes programs from anyone.
                 settings.put("jobmanager.bind-host", "127.0.0.1");
+                settings.put("rest.bind-address", "127.0.0.1");
+                settings.put("rest.address", "127.0.0.1");
             }
             return settings;
         }

@@ -4,19 +4,21 @@ CREATE TABLE `records` (
   `appended` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
   `partition` INT METADATA VIRTUAL,
   `offset` BIGINT METADATA VIRTUAL,
-  WATERMARK FOR `@timestamp` AS LEAST(`@timestamp`, `appended`) - ${lateness}
+  `time` AS COALESCE(`@timestamp`, `appended`),
+  WATERMARK FOR `time` AS LEAST(`@timestamp`, `appended`) - ${lateness}
 ) WITH (
   'topic' = '${flows}',
   'properties.bootstrap.servers' = '${brokers}',${properties}
   'properties.group.id' = '${group}',
 ${reading}
-) LIKE `flows` (EXCLUDING METADATA OVERWRITING OPTIONS OVERWRITING WATERMARKS);
+) LIKE `flows` (EXCLUDING METADATA EXCLUDING WATERMARKS OVERWRITING OPTIONS);
 
 -- The fields that the job reads. An end is named by the address behind a translation; the names of a pod of another node are to be looked up. A pod of no
--- workload is one itself. `left_out` says why a record is in no window.
-CREATE VIEW `arrivals` AS
+-- workload is one itself.
+CREATE VIEW `read` AS
 SELECT
-  `@timestamp` AS `time`,
+  `time`,
+  `@timestamp` IS NULL AS `is_undated`,
   `appended`,
   `partition`,
   `offset`,
@@ -65,14 +67,24 @@ SELECT
   `flow`.`distinct`.`ports` AS `distinct_ports`,
   `flow`.`distinct`.`hosts` AS `distinct_hosts`,
   `flow`.`distinct`.`sources` AS `distinct_sources`,
-  COALESCE(`sampling`.`probability`, 1) AS `probability`,
-  CASE
-    WHEN `event`.`dataset` NOT IN ('podnet.flow', 'podnet.rest', 'podnet.interval', 'podnet.identity') THEN 'unknown_dataset'
-    WHEN `@timestamp` IS NULL OR `event`.`id` IS NULL OR `event`.`dataset` IS NULL OR `k8s`.`node`.`name` IS NULL THEN 'incomplete'
-    WHEN `@timestamp` > `appended` + INTERVAL '1' MINUTE THEN 'ahead'
-    WHEN `@timestamp` <= CURRENT_WATERMARK(`@timestamp`) THEN 'late'
-  END AS `left_out`
+  COALESCE(`sampling`.`probability`, 1) AS `probability`
 FROM `records`;
+
+-- The same, without that the source is idle: RunSql.java says why.
+CREATE VIEW `steady` AS
+SELECT * FROM `read`;
+
+-- `left_out` says why a record is in no window.
+CREATE VIEW `arrivals` AS
+SELECT
+  *,
+  CASE
+    WHEN `dataset` NOT IN ('podnet.flow', 'podnet.rest', 'podnet.interval', 'podnet.identity') THEN 'unknown_dataset'
+    WHEN `is_undated` OR `id` IS NULL OR `dataset` IS NULL OR `node` IS NULL THEN 'incomplete'
+    WHEN `time` > `appended` + INTERVAL '1' MINUTE THEN 'ahead'
+    WHEN `time` <= CURRENT_WATERMARK(`time`) THEN 'late'
+  END AS `left_out`
+FROM `steady`;
 
 -- Each record once: a repeat has the same id and time. Ten seconds are also how exactly the names of addresses are known.
 CREATE VIEW `kept` AS

@@ -16,7 +16,7 @@ internal static class FlinkResults
         var scans = found.Where(detection => Rule(detection) == "port_scan").Select(Ends).ToHashSet();
 
         Assert.Equal(
-            truth.Detections.Select(planted => JsonSerializer.SerializeToElement(planted)).Where(planted => Rule(planted) != "beacon").Select(Describe).Order(StringComparer.Ordinal),
+            Planted(truth).Select(Describe).Order(StringComparer.Ordinal),
             found.Where(detection => Rule(detection) != "slow_scan" || !scans.Contains(Ends(detection))).Select(Describe).Order(StringComparer.Ordinal));
     }
 
@@ -28,6 +28,13 @@ internal static class FlinkResults
     /// <summary>The messages that are in no window, by reason.</summary>
     internal static Dictionary<string, long> Sum(IReadOnlyList<JsonElement> counts) =>
         counts.GroupBy(count => Text(count, "count", "reason")!).ToDictionary(group => group.Key, group => group.Sum(count => (long)Number(count, "count", "records")!.Value));
+
+    /// <summary>The detections of the attacks that this job is to find.</summary>
+    internal static IEnumerable<JsonElement> Planted(GoldenTruth truth) =>
+        truth.Detections.Select(planted => JsonSerializer.SerializeToElement(planted)).Where(planted => Rule(planted) != "beacon");
+
+    /// <summary>The minute of a row of the matrix.</summary>
+    internal static DateTimeOffset MinuteOf(JsonElement row) => row.GetProperty("@timestamp").GetDateTimeOffset();
 
     internal static string? Rule(JsonElement detection) => Text(detection, "rule", "name");
 
