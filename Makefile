@@ -60,12 +60,11 @@ chart: deps-chart ## artifacts/podnet-exporter-VERSION.tgz, the Helm chart as a 
 lint: deps-build deps-lint ## formatting, warnings, and phrases that are hard to read
 	@scripts/lint.sh
 
-docs: build ## the parts of docs/metrics.md, docs/options.md, docs/flows.md, chart/values.schema.json, chart/options.yaml, jobs/flink/flows.sql and jobs/spark/schema.sql that the program itself knows
+docs: build ## the parts of docs/metrics.md, docs/options.md, docs/flows.md, chart/values.schema.json, chart/options.yaml and jobs/spark/schema.sql that the program itself knows
 	@for part in metrics options 'flows schema --for=fields'; do \
 		page=docs/$${part%% *}.md; \
 		sed -i '/^<!-- From here on/q' "$$page" && printf '\n' >>"$$page" && $(BINARY) $$part >>"$$page" || exit; \
 	done
-	@$(BINARY) flows schema --for=flink >jobs/flink/flows.sql
 	@$(BINARY) flows schema --for=spark >jobs/spark/schema.sql
 	@$(BINARY) options --schema >artifacts/options.schema
 	@sed -i -e '/^    "options": {$$/,/^    },$$/{/^    },$$/r artifacts/options.schema' -e 'd}' chart/values.schema.json

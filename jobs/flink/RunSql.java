@@ -34,24 +34,23 @@ import org.apache.flink.kafka.shaded.org.apache.kafka.common.serialization.ByteA
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.LocalStreamEnvironment;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
-import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
-import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
-import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
-import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
+import org.apache.flink.table.api.DataTypes;
 import org.apache.flink.table.api.EnvironmentSettings;
 import org.apache.flink.table.api.Schema;
 import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
 import org.apache.flink.table.data.RowData;
 import org.apache.flink.table.runtime.typeutils.InternalTypeInfo;
+import org.apache.flink.table.types.DataType;
 
 /**
  * Runs the files of SQL beside it as one job. The first argument is their directory, the others are those of the script run: in a Flink cluster the job
  * goes there, elsewhere it runs in this process.
  */
 public final class RunSql {
-    private static final List<String> FILES = List.of("flows.sql", "source.sql", "completeness.sql", "matrix.sql", "detections.sql", "sinks.sql");
-    /** The statement whose view this program makes itself; in a script it is one without the operator. */
-    private static final String STEADY = "CREATE VIEW `steady`";
+    private static final List<String> FILES = List.of("fresh.sql", "completeness.sql", "matrix.sql", "detections.sql", "sinks.sql");
+    private static final String SOURCE = "source.sql";
+    /** What a script has in place of the operator. */
+    private static final String SCRIPT = "script.sql";
     private static final String USAGE = """
         jobs/flink/run --brokers=HOST:PORT,... [--flows=podnet.flows] [--detections=podnet.detections] [--matrix=podnet.matrix] [--counts=podnet.counts]
             [--bounded] [--learn=60m] [--lateness=2m] [--allow=FILE] [--threshold=NAME=VALUE ...] [--checkpoints=DIR] [--restore=DIR]
@@ -87,22 +86,22 @@ public final class RunSql {
             System.err.println(e.getMessage());
             return 1;
         }
-        var statements = statements(directory, arguments.parameters(whole));
+        var parameters = arguments.parameters(whole);
         var settings = arguments.settings(isLocal() && !arguments.has("print"));
         if (arguments.has("print")) {
-            print(settings, statements);
+            print(settings, statements(directory, Stream.concat(Stream.of(SOURCE, SCRIPT), FILES.stream()), parameters));
             return 0;
         }
         // Of the environment's own configuration: a SET would come too late for checkpoints.
         var configuration = Configuration.fromMap(settings);
         var environment = StreamTableEnvironment.create(
             StreamExecutionEnvironment.getExecutionEnvironment(configuration), EnvironmentSettings.newInstance().inStreamingMode().withConfiguration(configuration).build());
+        statements(directory, Stream.of(SOURCE), parameters).forEach(environment::executeSql);
+        createArrivals(environment);
         var inserts = environment.createStatementSet();
-        for (var statement : statements) {
+        for (var statement : statements(directory, FILES.stream(), parameters)) {
             if (statement.startsWith("INSERT")) {
                 inserts.addInsertSql(statement);
-            } else if (statement.startsWith(STEADY)) {
-                createSteady(environment);
             } else {
                 environment.executeSql(statement);
             }
@@ -111,42 +110,29 @@ public final class RunSql {
         return 0;
     }
 
-    /** The view `steady`: what `read` has, by partition, behind an operator that is never idle. */
-    private static void createSteady(StreamTableEnvironment environment) {
+    /** The views of script.sql that others use, by an operator, which has the rows of each partition in their order. */
+    private static void createArrivals(StreamTableEnvironment environment) {
         var read = environment.from("read");
-        var columns = read.getResolvedSchema();
-        var type = columns.toPhysicalRowDataType();
-        var partition = columns.getColumnNames().indexOf("partition");
+        var type = read.getResolvedSchema().toPhysicalRowDataType();
+        var names = read.getResolvedSchema().getColumnNames();
+        var partition = names.indexOf("partition");
         DataStream<RowData> rows = environment.toDataStream(read, type.bridgedTo(RowData.class));
-        var steady = rows.partitionCustom((number, tasks) -> number % tasks, row -> row.getInt(partition))
-            .transform("steady", InternalTypeInfo.of(type.getLogicalType()), new Steady());
-        var schema = Schema.newBuilder();
-        columns.getColumns().forEach(column -> schema.column(column.getName(), column.getDataType()));
-        environment.createTemporaryView("steady", steady, schema.watermark("time", "SOURCE_WATERMARK()").build());
+        var fields = new ArrayList<>(DataType.getFields(type));
+        fields.add(DataTypes.FIELD("left_out", DataTypes.STRING()));
+        fields.add(DataTypes.FIELD("is_repeat", DataTypes.BOOLEAN()));
+        fields.add(DataTypes.FIELD("skipped", DataTypes.BIGINT()));
+        var whole = DataTypes.ROW(fields);
+        var arrivals = rows.partitionCustom((number, tasks) -> number % tasks, row -> row.getInt(partition))
+            .transform("arrivals", InternalTypeInfo.of(whole.getLogicalType()), new Arrivals(names));
+        environment.createTemporaryView("arrivals", arrivals, Schema.newBuilder().fromRowDataType(whole).watermark("time", "SOURCE_WATERMARK()").build());
+        environment.executeSql("CREATE VIEW `once` AS SELECT `time` AS `at`, * FROM `arrivals` WHERE `left_out` IS NULL AND NOT `is_repeat`");
     }
 
-    /**
-     * Passes on all but that the source is idle. Idle inputs hold no watermark back, so an operator of two inputs that become active again would take the
-     * watermark of the first one before the other one's rows, which are late then: at a start with partitions without records, and after a pause of all nodes.
-     */
-    private static final class Steady extends AbstractStreamOperator<RowData> implements OneInputStreamOperator<RowData, RowData> {
-        private static final long serialVersionUID = 1;
-
-        @Override
-        public void processElement(StreamRecord<RowData> row) {
-            output.collect(row);
-        }
-
-        @Override
-        public void processWatermarkStatus(WatermarkStatus status) {
-        }
-    }
-
-    /** The statements of all files, with values in place of the parameters. */
-    private static List<String> statements(Path directory, Map<String, String> parameters) throws IOException {
+    /** The statements of these files, with values in place of the parameters. */
+    private static List<String> statements(Path directory, Stream<String> files, Map<String, String> parameters) throws IOException {
         var parameter = Pattern.compile("\\$\\{([a-z_.]+)}");
         var statements = new ArrayList<String>();
-        for (var file : FILES) {
+        for (var file : files.toList()) {
             var text = Files.readString(directory.resolve(file)).replaceAll("(?m)^\\s*--.*\\R", "");
             text = parameter.matcher(text).replaceAll(found -> Matcher.quoteReplacement(parameters.get(found.group(1))));
             Stream.of(text.split(";\\s*(\\R|$)")).map(String::strip).filter(statement -> !statement.isEmpty()).forEach(statements::add);

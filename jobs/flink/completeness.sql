@@ -3,8 +3,8 @@
 CREATE VIEW `intervals` AS
 SELECT
   `window_time` AS `at`, `node`, `epoch`, `interval`,
-  COALESCE(MAX(`start`) FILTER (WHERE `dataset` = 'podnet.interval'), MIN(`time`)) AS `start`,
-  MIN(`time`) AS `end`,
+  COALESCE(MAX(`start`) FILTER (WHERE `dataset` = 'podnet.interval'), DATE_FORMAT(MIN(`time`), '${time}')) AS `start`,
+  DATE_FORMAT(MIN(`time`), '${time}') AS `end`,
   MAX(`interval_records`) AS `sent`,
   COUNT(*) FILTER (WHERE `dataset` IN ('podnet.flow', 'podnet.rest')) AS `came`
 FROM TABLE(TUMBLE(DATA => TABLE `fresh`, TIMECOL => DESCRIPTOR(`at`), SIZE => INTERVAL '10' SECOND))
@@ -19,21 +19,13 @@ SELECT * FROM (
 )
 WHERE `sent` > `came` AND (`interval` > `first_interval` OR `interval` = 1)${whole};
 
--- Messages that are not JSON make no row: they are the offsets between two rows of a partition.
-CREATE VIEW `unreadable` AS
-SELECT * FROM (
-  SELECT `appended`, `offset` - LAG(`offset`) OVER (PARTITION BY `partition` ORDER BY PROCTIME()) - 1 AS `messages`
-  FROM `arrivals`
-)
-WHERE `messages` > 0;
-
 -- What is in no window, by hour, reason and node.
 CREATE VIEW `left_out` AS
 SELECT `key`, MAX(`hour`) AS `hour`, MAX(`reason`) AS `reason`, MAX(`node`) AS `node`, SUM(`messages`) AS `messages`
 FROM (
   SELECT *, CONCAT_WS(' ', `hour`, `reason`, `node`) AS `key`
   FROM (
-    SELECT DATE_FORMAT(`appended`, '${hour}') AS `hour`, 'not_json' AS `reason`, CAST(NULL AS STRING) AS `node`, `messages` FROM `unreadable`
+    SELECT DATE_FORMAT(`appended`, '${hour}') AS `hour`, 'not_json' AS `reason`, CAST(NULL AS STRING) AS `node`, `skipped` AS `messages` FROM `arrivals` WHERE `skipped` > 0
     UNION ALL
     SELECT DATE_FORMAT(`appended`, '${hour}'), `left_out`, `node`, CAST(1 AS BIGINT) FROM `arrivals` WHERE `left_out` IS NOT NULL
   )

@@ -16,7 +16,7 @@ CREATE VIEW `attempts` AS
 SELECT
   `at`, `source_ip`, `destination_ip`, `destination_port`, `destination_class`, `start`, `end`,
   CASE WHEN `accepted` THEN `connections` ELSE `syns` END / `probability` AS `syns`,
-  CASE WHEN `has_data` AND `connections` > 0 THEN `connections` WHEN `has_data` AND `flow_start` > `time` - INTERVAL '1' MINUTE THEN 1 ELSE 0 END / `probability` AS `answered`
+  CASE WHEN `has_data` AND `connections` > 0 THEN `connections` WHEN `has_data` AND TO_TIMESTAMP_LTZ(`flow_start`, '${time}') > `time` - INTERVAL '1' MINUTE THEN 1 ELSE 0 END / `probability` AS `answered`
 FROM `sights`
 WHERE `transport` = 'tcp' AND `destination_ip` IS NOT NULL AND `destination_port` IS NOT NULL;
 

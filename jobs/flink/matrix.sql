@@ -44,11 +44,11 @@ GROUP BY
 
 -- The pod that has an address: its latest announcement.
 CREATE VIEW `owners` AS
-SELECT `ip`, `time`, `namespace`, `pod`, `workload` FROM (
+SELECT `ip`, `at`, `namespace`, `pod`, `workload` FROM (
   SELECT
-    `identity_ip` AS `ip`, `time`, `identity_namespace` AS `namespace`, `identity_pod` AS `pod`, `identity_workload` AS `workload`,
-    ROW_NUMBER() OVER (PARTITION BY `identity_ip` ORDER BY `time` DESC) AS `n`
-  FROM `kept`
+    `identity_ip` AS `ip`, `at`, `identity_namespace` AS `namespace`, `identity_pod` AS `pod`, `identity_workload` AS `workload`,
+    ROW_NUMBER() OVER (PARTITION BY `identity_ip` ORDER BY `at` DESC) AS `n`
+  FROM `fresh`
   WHERE `dataset` = 'podnet.identity' AND `identity_ip` IS NOT NULL
 )
 WHERE `n` = 1;

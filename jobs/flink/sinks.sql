@@ -62,7 +62,7 @@ CREATE TABLE `counts` (
 INSERT INTO `detections`
 SELECT
   DATE_FORMAT(`at`, '${time}'),
-  ROW(`id`, 'alert', 'podnet.detection', DATE_FORMAT(`start`, '${time}'), DATE_FORMAT(`end`, '${time}')),
+  ROW(`id`, 'alert', 'podnet.detection', `start`, `end`),
   ROW(`rule`),
   CASE WHEN `source_ip` IS NOT NULL OR `source_namespace` IS NOT NULL THEN
     ROW(`source_ip`, CASE WHEN `source_namespace` IS NOT NULL THEN ROW(ROW(`source_namespace`), CASE WHEN `source_pod` IS NOT NULL THEN ROW(`source_pod`) END, CASE WHEN `source_workload` IS NOT NULL THEN ROW(`source_workload`) END) END) END,

@@ -1,17 +1,35 @@
--- The topic of records, as `podnet-exporter flows schema --for=flink` declares it in flows.sql, with what the job adds.
+-- The topic of records: of the columns that `podnet-exporter flows schema --for=flink` prints those that the job reads. Times that are only shown are read as the
+-- texts that they are.
 
 CREATE TABLE `records` (
+  `@timestamp` TIMESTAMP_LTZ(3),
+  `event` ROW<`id` STRING, `dataset` STRING, `start` STRING, `end` STRING>,
+  `network` ROW<`transport` STRING>,
+  `source` ROW<`ip` STRING, `port` BIGINT, `bytes` BIGINT, `packets` BIGINT, `class` STRING, `nat` ROW<`ip` STRING>, `k8s` ROW<`namespace` ROW<`name` STRING>, `pod` ROW<`name` STRING>, `workload` ROW<`name` STRING>>>,
+  `destination` ROW<`ip` STRING, `port` BIGINT, `bytes` BIGINT, `packets` BIGINT, `class` STRING, `nat` ROW<`ip` STRING, `port` BIGINT>, `k8s` ROW<`namespace` ROW<`name` STRING>, `pod` ROW<`name` STRING>, `workload` ROW<`name` STRING>>>,
+  `tcp` ROW<`flags` ROW<`destination` ARRAY<STRING>>, `syn` ROW<`count` BIGINT>, `rtt` ROW<`smoothed` BIGINT>>,
+  `flow` ROW<`observer` STRING, `state` STRING, `end_reason` STRING, `connections` BIGINT, `start` STRING, `distinct` ROW<`ports` BIGINT, `hosts` BIGINT, `sources` BIGINT>>,
+  `sampling` ROW<`probability` DOUBLE>,
+  `interval` ROW<`records` BIGINT>,
+  `identity` ROW<`ip` STRING>,
+  `observer` ROW<`epoch` STRING, `interval` BIGINT>,
+  `k8s` ROW<`namespace` ROW<`name` STRING>, `pod` ROW<`name` STRING>, `workload` ROW<`name` STRING>, `node` ROW<`name` STRING>>,
   `appended` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
   `partition` INT METADATA VIRTUAL,
   `offset` BIGINT METADATA VIRTUAL,
   `time` AS COALESCE(`@timestamp`, `appended`),
   WATERMARK FOR `time` AS LEAST(`@timestamp`, `appended`) - ${lateness}
 ) WITH (
+  'connector' = 'kafka',
   'topic' = '${flows}',
   'properties.bootstrap.servers' = '${brokers}',${properties}
   'properties.group.id' = '${group}',
-${reading}
-) LIKE `flows` (EXCLUDING METADATA EXCLUDING WATERMARKS OVERWRITING OPTIONS);
+  'scan.startup.mode' = 'earliest-offset',
+${reading},
+  'format' = 'json',
+  'json.timestamp-format.standard' = 'ISO-8601',
+  'json.ignore-parse-errors' = 'true'
+);
 
 -- The fields that the job reads. An end is named by the address behind a translation; the names of a pod of another node are to be looked up. A pod of no
 -- workload is one itself.
@@ -69,38 +87,3 @@ SELECT
   `flow`.`distinct`.`sources` AS `distinct_sources`,
   COALESCE(`sampling`.`probability`, 1) AS `probability`
 FROM `records`;
-
--- The same, without that the source is idle: RunSql.java says why.
-CREATE VIEW `steady` AS
-SELECT * FROM `read`;
-
--- `left_out` says why a record is in no window.
-CREATE VIEW `arrivals` AS
-SELECT
-  *,
-  CASE
-    WHEN `dataset` NOT IN ('podnet.flow', 'podnet.rest', 'podnet.interval', 'podnet.identity') THEN 'unknown_dataset'
-    WHEN `is_undated` OR `id` IS NULL OR `dataset` IS NULL OR `node` IS NULL THEN 'incomplete'
-    WHEN `time` > `appended` + INTERVAL '1' MINUTE THEN 'ahead'
-    WHEN `time` <= CURRENT_WATERMARK(`time`) THEN 'late'
-  END AS `left_out`
-FROM `steady`;
-
--- Each record once: a repeat has the same id and time. Ten seconds are also how exactly the names of addresses are known.
-CREATE VIEW `kept` AS
-SELECT * FROM `arrivals` WHERE `left_out` IS NULL;
-
-CREATE VIEW `fresh` AS
-SELECT
-  `window_time` AS `at`, CAST(`time` AS TIMESTAMP_LTZ(3)) AS `time`,
-  `dataset`, `start`, `end`, `node`, `epoch`, `interval`, `interval_records`,
-  `source_ip`, `source_port`, `source_class`, `source_bytes`, `source_packets`, `source_namespace`, `source_pod`, `source_workload`,
-  `destination_ip`, `destination_port`, `destination_class`, `destination_bytes`, `destination_packets`,
-  `destination_namespace`, `destination_pod`, `destination_workload`, `destination_lookup`,
-  `transport`, `accepted`, `pushed`, `syns`, `rtt`, `observer`, `state`, `end_reason`, `connections`, `flow_start`,
-  `distinct_ports`, `distinct_hosts`, `distinct_sources`, `probability`
-FROM (
-  SELECT *, ROW_NUMBER() OVER (PARTITION BY `window_start`, `window_end`, `id` ORDER BY `time`) AS `n`
-  FROM TABLE(TUMBLE(DATA => TABLE `kept`, TIMECOL => DESCRIPTOR(`time`), SIZE => INTERVAL '10' SECOND))
-)
-WHERE `n` = 1;

@@ -69,12 +69,15 @@ public sealed class FlowsSchemaTests : IDisposable
         Assert.True(RecordFieldsText.Write() + "\n" == generated, "docs/flows.md is out of date: run 'make docs'");
     }
 
+    /// <summary>But that it reads times that it only shows as texts.</summary>
     [Fact]
-    public void The_Flink_job_declares_records_as_the_program_prints_them()
+    public void The_columns_that_the_Flink_job_reads_are_those_that_the_program_prints()
     {
-        var declared = File.ReadAllText(Path.Combine(Repository.Root, "jobs", "flink", "flows.sql"));
+        var declared = FlinkColumns.Read(File.ReadAllText(Path.Combine(Repository.Root, "jobs", "flink", "source.sql")));
+        var printed = FlinkColumns.Read(FlinkSchema.Write());
 
-        Assert.True(FlinkSchema.Write() + "\n" == declared, "jobs/flink/flows.sql is out of date: run 'make docs'");
+        Assert.NotEmpty(declared);
+        Assert.All(declared, column => Assert.Contains(column.Value, (string[])[printed[column.Key], printed[column.Key].Replace("TIMESTAMP_LTZ(3)", "STRING", StringComparison.Ordinal)]));
     }
 
     private Task<int> RunAsync(params string[] arguments) => FlowsCommand.RunAsync(["schema", .. arguments], _output, _errors);
