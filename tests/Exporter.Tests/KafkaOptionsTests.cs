@@ -111,7 +111,7 @@ public sealed class KafkaOptionsTests : IDisposable
 
         Assert.Equal((0, ""), (code, errors));
         Assert.Equal(
-            ["podnet.flows", "podnet.detections", "podnet.matrix"],
+            ["podnet.flows", "podnet.detections", "podnet.matrix", "podnet.counts"],
             output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(": 12 partitions, replicas as the brokers' default, message.timestamp.type=LogAppendTime, retention.ms=172800000")[0]));
     }
 

@@ -12,12 +12,13 @@ internal static class FlowsInstallKafka
     private static readonly FlowsArgument Flows = new("--flows", "TOPIC", "The topic of records, podnet.flows.");
     private static readonly FlowsArgument Detections = new("--detections", "TOPIC", "The topic of the jobs' detections, podnet.detections.");
     private static readonly FlowsArgument Matrix = new("--matrix", "TOPIC", "The topic of the jobs' matrix, podnet.matrix.");
+    private static readonly FlowsArgument Counts = new("--counts", "TOPIC", "The topic of what the jobs count beside, podnet.counts.");
     private static readonly FlowsArgument Partitions = new("--partitions", "NUMBER", "Partitions of each new topic, 12.");
     private static readonly FlowsArgument Replication = new("--replication", "NUMBER", "Replicas of each partition; without it as the brokers' default has it.");
     private static readonly FlowsArgument Retention = new("--retention", "DAYS", "How long the brokers keep records of new topics, 1 day.");
 
     internal static IReadOnlyList<FlowsArgument> Arguments { get; } =
-        [To, DryRun, .. FlowsBrokers.Arguments, Flows, Detections, Matrix, Partitions, Replication, Retention];
+        [To, DryRun, .. FlowsBrokers.Arguments, Flows, Detections, Matrix, Counts, Partitions, Replication, Retention];
 
     /// <summary>Whether arguments of <c>flows install</c> are for this command.</summary>
     internal static bool IsMeant(IReadOnlyList<string> typed) =>
@@ -31,8 +32,8 @@ internal static class FlowsInstallKafka
         var retention = TimeSpan.FromDays(arguments.Read(Retention, 1, text => Number(text, 3650)));
         KafkaTopic[] topics =
         [
-            .. new[] { arguments.Text(Flows) ?? "podnet.flows", arguments.Text(Detections) ?? "podnet.detections", arguments.Text(Matrix) ?? "podnet.matrix" }
-                .Select(name => new KafkaTopic(name, partitions, replication, retention)),
+            .. from topic in ((FlowsArgument Argument, string Name)[])[(Flows, "podnet.flows"), (Detections, "podnet.detections"), (Matrix, "podnet.matrix"), (Counts, "podnet.counts")]
+               select new KafkaTopic(arguments.Text(topic.Argument) ?? topic.Name, partitions, replication, retention),
         ];
         var options = FlowsBrokers.Read(arguments, Flows, topics[0].Name, arguments.Has(DryRun));
         if (arguments.PrintErrors(errors))
