@@ -96,6 +96,30 @@ public sealed class FlinkJobTests
             && FlinkResults.Planted(traffic.Truth).Select(FlinkResults.Rule).ToHashSet().IsSubsetOf(job.Detections.Select(FlinkResults.Rule)));
     }
 
+    /// <summary>All inputs are idle then; what was open when the records stopped ends when others come.</summary>
+    [Fact]
+    public async Task A_pause_of_all_nodes_loses_no_row_of_the_matrix()
+    {
+        var traffic = GoldenTraffic.Make();
+        var (stopped, resumed) = (traffic.Truth.Begin + TimeSpan.FromMinutes(20), traffic.Truth.Begin + TimeSpan.FromMinutes(40));
+        await using var broker = await KafkaBroker.StartAsync();
+        await GoldenTopic.CreateAsync(broker, Flows, Partitions);
+        await using var job = new FlinkJob(broker, Flows);
+        GoldenTopic.Append(broker, Flows, traffic.Records.Where(record => record.Time < stopped));
+        await job.StartAsync();
+        await job.WaitAsync(() => job.Matrix.Any(row => FlinkResults.MinuteOf(row) == stopped - TimeSpan.FromMinutes(4)));
+        // Longer than a partition may be silent before it is idle.
+        await Task.Delay(TimeSpan.FromMinutes(2.2), TestContext.Current.CancellationToken);
+
+        GoldenTopic.Append(broker, Flows, traffic.Records.Where(record => record.Time >= resumed));
+        AppendEnd(broker, traffic.Truth.Begin);
+        await job.WaitAsync(() => job.Matrix.Count >= traffic.Truth.Matrix.Keys.Count(key => HasRecords(key.Minute)));
+
+        FlinkResults.AssertMatrix(traffic.Truth, job.Matrix, HasRecords);
+
+        bool HasRecords(DateTimeOffset time) => time < stopped || time >= resumed;
+    }
+
     [Fact]
     public async Task A_topic_without_records_gives_no_result()
     {
