@@ -37,6 +37,7 @@ public sealed class ReplacementTests : IDisposable
             {
                 _variants.Publish(Traffic, bad);
                 var entry = await RefusedAsync(exporter, reason);
+                await exporter.WaitForLogAsync("keeps running");
                 Assert.Contains(exporter.Log, line => line.Contains("fail:", StringComparison.Ordinal) && line.Contains("keeps running", StringComparison.Ordinal));
                 Assert.EndsWith($"{Traffic}.bpf.o", entry.GetProperty("source").GetString(), StringComparison.Ordinal);
             }

@@ -57,6 +57,7 @@ public sealed class ServerSecurityTests : IDisposable
         await UntilAsync(async () => (await ReadErrorsAsync(exporter)) > 0);
         Assert.Equal("CN=first", (await AskAsync(exporter, "/metrics")).Subject);
         Assert.Equal(1, await ReadErrorsAsync(exporter));
+        await exporter.WaitForLogAsync("Reloading the certificate failed");
         Assert.Single(exporter.Log, line => line.Contains("Reloading the certificate failed", StringComparison.Ordinal));
 
         await File.WriteAllTextAsync(Path.Combine(_directory, "tls.key"), second.ExportPkcs8PrivateKeyPem());

@@ -166,6 +166,7 @@ public sealed class UplinkTests : IDisposable
         wire.Send(Packet.Ethernet().Ipv4().Udp().ToArray());
         var samples = await ScrapeUntilAsync(exporter, 2);
         Assert.Null(samples["podnet_exporter_hook_info{kind=\"uplink\",hook=\"tcx\"}"]);
+        await exporter.WaitForLogAsync("has its XDP hook");
         Assert.Single(exporter.Log, line => line.Contains("has its XDP hook", StringComparison.Ordinal));
     }
 
