@@ -32,7 +32,7 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
     /** Repeats are looked for among the rows of ten seconds. */
     private static final long SPAN_MILLISECONDS = 10_000;
 
-    private static final byte OFFSETS = 0;
+    private static final byte PARTITIONS = 0;
     private static final byte IDS = 1;
 
     private static final long AHEAD_MILLISECONDS = 60_000;
@@ -53,6 +53,12 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
     private final int node;
 
     private transient Map<Integer, Long> offsets;
+
+    /**
+     * What a checkpoint has of each partition: its offset, until a row comes to this task, and the watermark, until this run's has passed it. What was late then
+     * is late still, since its ids are forgotten.
+     */
+    private transient Map<Integer, Restored> restored;
     private transient TreeMap<Long, Ids> spans;
     private transient GenericRowData added;
     private transient JoinedRowData joined;
@@ -78,17 +84,16 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
         added = new GenericRowData(3);
         joined = new JoinedRowData();
         result = new StreamRecord<>(joined);
-        watermark = Long.MIN_VALUE;
     }
 
     @Override
     public void processElement(StreamRecord<RowData> element) {
         var row = element.getValue();
-        var before = offsets.put(row.getInt(partition), row.getLong(offset));
+        var skipped = skip(row.getInt(partition), row.getLong(offset));
         var leftOut = judge(row);
         added.setField(0, leftOut);
         added.setField(1, leftOut == null && isRepeat(row));
-        added.setField(2, before == null ? 0L : row.getLong(offset) - before - 1);
+        added.setField(2, skipped);
         joined.replace(row, added);
         joined.setRowKind(row.getRowKind());
         output.collect(result.replace(joined, element.getTimestamp()));
@@ -100,6 +105,7 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
         while (!spans.isEmpty() && (spans.firstKey() + 1) * SPAN_MILLISECONDS <= watermark) {
             spans.pollFirstEntry();
         }
+        restored.entrySet().removeIf(entry -> offsets.containsKey(entry.getKey()) && entry.getValue().watermark <= watermark);
         super.processWatermark(mark);
     }
 
@@ -110,7 +116,9 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
     @Override
     public void initializeState(StateInitializationContext context) throws Exception {
         super.initializeState(context);
+        watermark = Long.MIN_VALUE;
         offsets = new HashMap<>();
+        restored = new HashMap<>();
         spans = new TreeMap<>();
         // Each task gets all of it: partitions may be read by others than before.
         state = context.getOperatorStateStore().getUnionListState(new ListStateDescriptor<>("arrivals", BytePrimitiveArraySerializer.INSTANCE));
@@ -123,8 +131,10 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
     public void snapshotState(StateSnapshotContext context) throws Exception {
         super.snapshotState(context);
         state.clear();
-        var known = ByteBuffer.allocate(1 + offsets.size() * (Integer.BYTES + Long.BYTES)).put(OFFSETS);
-        offsets.forEach((number, last) -> known.putInt(number).putLong(last));
+        var partitions = new HashMap<>(restored);
+        offsets.forEach((number, last) -> partitions.put(number, new Restored(last, watermarkOf(number))));
+        var known = ByteBuffer.allocate(1 + partitions.size() * (Integer.BYTES + 2 * Long.BYTES)).put(PARTITIONS);
+        partitions.forEach((number, last) -> known.putInt(number).putLong(last.offset).putLong(last.watermark));
         state.add(known.array());
         for (var span : spans.entrySet()) {
             state.add(span.getValue().write(ByteBuffer.allocate(1 + Long.BYTES + span.getValue().bytes()).put(IDS).putLong(span.getKey())).array());
@@ -132,9 +142,9 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
     }
 
     private void restore(ByteBuffer part) {
-        if (part.get() == OFFSETS) {
+        if (part.get() == PARTITIONS) {
             while (part.hasRemaining()) {
-                offsets.merge(part.getInt(), part.getLong(), Math::max);
+                restored.merge(part.getInt(), new Restored(part.getLong(), part.getLong()), Restored::later);
             }
             return;
         }
@@ -142,6 +152,16 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
         while (part.hasRemaining()) {
             ids.add(part.getLong(), part.getLong());
         }
+    }
+
+    /** How many messages there are between the partition's last row and this one. */
+    private long skip(int number, long now) {
+        var before = offsets.put(number, now);
+        if (before == null) {
+            var known = restored.get(number);
+            before = known == null ? now - 1 : known.offset;
+        }
+        return now - before - 1;
     }
 
     /** Why the row is in no window; null: it is in one. */
@@ -156,7 +176,13 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
         if (at > row.getTimestamp(appended, 3).getMillisecond() + AHEAD_MILLISECONDS) {
             return AHEAD;
         }
-        return at <= watermark ? LATE : null;
+        return at <= watermarkOf(row.getInt(partition)) ? LATE : null;
+    }
+
+    /** The latest time of which a row of the partition is late. */
+    private long watermarkOf(int number) {
+        var before = restored.isEmpty() ? null : restored.get(number);
+        return before == null ? watermark : Math.max(watermark, before.watermark);
     }
 
     private boolean isRepeat(RowData row) {
@@ -175,6 +201,13 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
         hash = (hash ^ (hash >>> 30)) * 0xbf58476d1ce4e5b9L;
         hash = (hash ^ (hash >>> 27)) * 0x94d049bb133111ebL;
         return hash ^ (hash >>> 31);
+    }
+
+    /** Of one partition in a checkpoint. A task that did not read it has an earlier one's. */
+    private record Restored(long offset, long watermark) {
+        static Restored later(Restored one, Restored other) {
+            return one.offset >= other.offset ? one : other;
+        }
     }
 
     /** A set of pairs of 64 bits, in one array without objects: two places for each, at most half of them used. Both zero is an empty place. */
