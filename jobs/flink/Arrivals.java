@@ -90,9 +90,10 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
     public void processElement(StreamRecord<RowData> element) {
         var row = element.getValue();
         var skipped = skip(row.getInt(partition), row.getLong(offset));
-        var leftOut = judge(row);
+        var at = row.getTimestamp(time, 3).getMillisecond();
+        var leftOut = judge(row, at);
         added.setField(0, leftOut);
-        added.setField(1, leftOut == null && isRepeat(row));
+        added.setField(1, leftOut == null && isRepeat(row, at));
         added.setField(2, skipped);
         joined.replace(row, added);
         joined.setRowKind(row.getRowKind());
@@ -165,14 +166,13 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
     }
 
     /** Why the row is in no window; null: it is in one. */
-    private StringData judge(RowData row) {
+    private StringData judge(RowData row, long at) {
         if (!row.isNullAt(dataset) && !DATASETS.contains(row.getString(dataset))) {
             return UNKNOWN_DATASET;
         }
         if (row.getBoolean(isUndated) || row.isNullAt(id) || row.isNullAt(dataset) || row.isNullAt(node)) {
             return INCOMPLETE;
         }
-        var at = row.getTimestamp(time, 3).getMillisecond();
         if (at > row.getTimestamp(appended, 3).getMillisecond() + AHEAD_MILLISECONDS) {
             return AHEAD;
         }
@@ -185,8 +185,7 @@ final class Arrivals extends AbstractStreamOperator<RowData> implements OneInput
         return before == null ? watermark : Math.max(watermark, before.watermark);
     }
 
-    private boolean isRepeat(RowData row) {
-        var at = row.getTimestamp(time, 3).getMillisecond();
+    private boolean isRepeat(RowData row, long at) {
         var text = row.getString(id).toBytes();
         return !spans.computeIfAbsent(Math.floorDiv(at, SPAN_MILLISECONDS), ignored -> new Ids()).add(hash(text, 0xcbf29ce484222325L), hash(text, 0x9e3779b97f4a7c15L));
     }
