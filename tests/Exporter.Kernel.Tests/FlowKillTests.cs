@@ -90,9 +90,7 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         }
 
         using var last = await node.StartAsync();
-        await node.SettleAsync();
-        AssertRepeatsAreEqual(node.Records);
-        var missing = AssertArrivedOrLost(node.Records);
+        var missing = await AssertArrivedOrLostAsync(node);
         if (missing == 0)
         {
             await node.AssertExactAsync(last, one, other);
@@ -267,9 +265,15 @@ public sealed class FlowKillTests(ITestOutputHelper output)
     private static async Task AssertAllIsThereOrLostAsync(FlowNode node, ExporterProcess exporter, params Pod[] pods)
     {
         await node.AssertExactAsync(exporter, pods);
+        await AssertArrivedOrLostAsync(node);
+    }
+
+    /// <returns>How many records and whole intervals are missing.</returns>
+    private static async Task<long> AssertArrivedOrLostAsync(FlowNode node)
+    {
         await node.SettleAsync();
         AssertRepeatsAreEqual(node.Records);
-        AssertArrivedOrLost(node.Records);
+        return AssertArrivedOrLost(node.Records);
     }
 
     private static void AssertRepeatsAreEqual(FlowLog records)
