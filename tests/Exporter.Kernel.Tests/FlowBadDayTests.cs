@@ -117,7 +117,10 @@ public sealed class FlowBadDayTests
         Assert.DoesNotContain("podnet", Shell.Run("bpftool", "net", "show", "dev", pod.Interface), StringComparison.Ordinal);
     }
 
-    /// <summary>One of the first calls of each thread into the kernel is refused, after the other: maps of flows are among them.</summary>
+    /// <summary>
+    /// From one of its first calls on, a thread is refused all of them: the library that loads programs asks a second time for a map, and otherwise.
+    /// Maps of flows are among the refused.
+    /// </summary>
     [Fact]
     public void Whatever_the_kernel_has_no_memory_for_at_a_start_is_named_with_a_remedy()
     {
@@ -129,7 +132,7 @@ public sealed class FlowBadDayTests
             var (exitCode, output, error) = Shell.TryRun(
                 "strace",
                 [
-                    "-f", "-qq", "-o", "/dev/null", "-e", "trace=bpf", "-e", FormattableString.Invariant($"inject=bpf:error=ENOMEM:when={call}"), "timeout", "--preserve-status", "2",
+                    "-f", "-qq", "-o", "/dev/null", "-e", "trace=bpf", "-e", FormattableString.Invariant($"inject=bpf:error=ENOMEM:when={call}+"), "timeout", "--preserve-status", "2",
                     ExporterProcess.Binary, "--Server:Urls=http://127.0.0.1:0", .. node.Options, FormattableString.Invariant($"--Bpf:PinDirectory={node.MountPoint}/refused{call}"),
                 ]);
 

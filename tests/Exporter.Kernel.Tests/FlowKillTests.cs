@@ -121,6 +121,8 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, Datagrams, 100, fromPod: true);
 
         using var last = await node.StartAsync("--Flows:MaxFlows=4096");
+        // Until then the previous program counts, into the previous maps.
+        await last.WaitForAttachedAsync(pod.Interface);
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, Datagrams, 100, fromPod: true);
 
         await node.AssertExactAsync(last, pod);
