@@ -10,7 +10,7 @@ internal sealed class OwnMetrics
 {
     public OwnMetrics()
     {
-        DotNetStats.Register(Registry);
+        _ = new ProcessStatistics(Registry, TimeProvider.System);
         Factory = Prometheus.Metrics.WithCustomRegistry(Registry);
     }
 
