@@ -123,6 +123,7 @@ public sealed class FlowBookTests
         var next = Open(_memory.Copy(), "file");
 
         Assert.Equal((1, 1, 0), (next.StartOf("file").Issued, next.StartOf("file").Acknowledged, next.StartOf("file").Lost));
+        Assert.Equal((true, false), (next.Has("file", 1), next.Has("file", 2)));
         Assert.Null(next.FindRepeat(map: 40, Digest, out _));
         Assert.False(GivesUp(next, interval: 2, map: 41));
         Assert.NotNull(Open(_memory.Copy(), "file", "stdout").FindRepeat(map: 40, Digest, out _));

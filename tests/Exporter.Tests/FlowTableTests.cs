@@ -130,6 +130,23 @@ public sealed class FlowTableTests
 
     [Theory]
     [MemberData(nameof(Restarts))]
+    public void The_next_process_knows_how_many_silent_flows_had_a_record(bool restarts)
+    {
+        using var life = new FlowLife(restarts);
+        life.Handshake(1).Read(10);
+        life.Restart();
+        Assert.Equal(0, life.Table.CountSilent(life.Interval));
+
+        life.Read(61);
+        life.Restart();
+        Assert.Equal(1, life.Table.CountSilent(life.Interval));
+
+        life.Read(70);
+        Assert.Equal(0, life.Table.CountSilent(life.Interval));
+    }
+
+    [Theory]
+    [MemberData(nameof(Restarts))]
     public void UDP_with_both_ports_high_has_the_first_sender_as_its_source_for_its_whole_life(bool restarts)
     {
         using var life = new FlowLife(restarts) { Key = FlowLife.Udp };

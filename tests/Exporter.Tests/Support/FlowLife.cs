@@ -15,7 +15,6 @@ internal sealed class FlowLife(bool restarts, int room = 8) : IDisposable
     private readonly FlowMap _map = new();
     private FlowSlots? _slots;
     private FlowTable? _table;
-    private ulong _interval;
 
     /// <summary>The pod is the client, by its ports.</summary>
     internal static FlowKey Tcp { get; } = FlowMap.KeyOf(6, High, Low);
@@ -24,6 +23,9 @@ internal sealed class FlowLife(bool restarts, int room = 8) : IDisposable
     internal static FlowKey Udp { get; } = FlowMap.KeyOf(17, High, High + 1);
 
     internal FlowKey Key { get; set; } = Tcp;
+
+    /// <summary>The last one that was read.</summary>
+    internal ulong Interval { get; private set; }
 
     internal long Generation { get; set; } = 3;
 
@@ -63,7 +65,7 @@ internal sealed class FlowLife(bool restarts, int room = 8) : IDisposable
             Restart();
         }
         Silent.Clear();
-        Table.Begin(++_interval);
+        Table.Begin(++Interval);
         var sights = _map.Rows.Select(row => Table.See(row.Key, row.Value, Generation, FlowMap.TimeOf(CountedSince), clock, Guess)).ToList();
         Table.Sweep(clock, (_, _, sight) => Silent.Add(sight));
         Table.End();
@@ -81,7 +83,7 @@ internal sealed class FlowLife(bool restarts, int room = 8) : IDisposable
 
     private FlowTable Open()
     {
-        _slots = FlowSlots.Open(_memory, room, Epoch, _interval, FlowMap.Epoch);
-        return new(_slots, _interval);
+        _slots = FlowSlots.Open(_memory, room, Epoch, Interval, FlowMap.Epoch);
+        return new(_slots, Interval);
     }
 }

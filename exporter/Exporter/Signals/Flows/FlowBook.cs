@@ -74,6 +74,9 @@ internal sealed class FlowBook
     /// <summary>The counts that a sink continues with: all that the previous process had under way is lost with it, or is written again.</summary>
     internal SinkCounts StartOf(string sink) => _sinks[sink].Saved;
 
+    /// <summary>Whether the previous process has settled all records of an interval with a sink.</summary>
+    internal bool Has(string sink, ulong interval) => _sinks[sink].Settled >= interval;
+
     /// <summary>The next commit has the header of another interval.</summary>
     /// <returns>Whether one of a previous process is given up that some sink may not have: its header is gone.</returns>
     internal bool Begin(in FlowHeader header)

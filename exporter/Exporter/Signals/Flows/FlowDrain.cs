@@ -138,17 +138,18 @@ internal sealed class FlowDrain : SignalDrain
                 if (repeated is null || read.IsPrevious)
                 {
                     // Of another layout the same records cannot be made.
-                    _export.LoseChanged(isChanged || repeated is not null ? MostRecords(rows) : 0);
+                    _export.LoseChanged(_book.Interval, isChanged || repeated is not null ? MostRecords(rows) : 0);
                     return false;
                 }
                 header = repeated.Value;
             }
             else
             {
+                var before = _book.Interval;
                 if (_book.Begin(header))
                 {
                     // Its rows, of another pair of maps, are read later, if at all in this process.
-                    _export.LoseChanged(_table.Count + (2 * _context.Pods.Current.Count * (long)RestCounts.Reasons.Count));
+                    _export.LoseChanged(before, _table.Count + (2 * _context.Pods.Current.Count * (long)RestCounts.Reasons.Count));
                 }
             }
             _steady = header.Steady;
@@ -170,13 +171,16 @@ internal sealed class FlowDrain : SignalDrain
         return true;
     }
 
-    /// <summary>The most records that these rows can have made: of a rest one for each reason, and one of each flow, also of those that were silent.</summary>
+    /// <summary>
+    /// The most records that the last interval can have had, of which these are the rows: of a flow one, also of one that was silent, and of a rest one for each
+    /// reason. Rests of what filters or sampling left out take the place of flows.
+    /// </summary>
     private long MostRecords(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows)
     {
-        long most = _table.Count;
+        var most = _table.CountSilent(_book.Interval);
         foreach (ref readonly var row in rows)
         {
-            most += !row.Key.IsFlow ? RestCounts.Reasons.Count : _table.Knows(row.Key) ? 0 : 1;
+            most += row.Key.IsFlow ? 1 : RestCounts.Reasons.Count;
         }
         return most;
     }
@@ -246,7 +250,7 @@ internal sealed class FlowDrain : SignalDrain
             }
             return;
         }
-        var seenAt = _steady.ReadAt - (_interval.Clock.ReadAt - owner.SeenAt);
+        var seenAt = owner.SeenAtBySteadyClock(_interval.Clock.ReadAt, _steady.ReadAt);
         var countedSince = seenAt > _table.CountedSince ? seenAt : _table.CountedSince;
         var sight = InWallTime(_table.See(key, value, owner.Generation, countedSince, _steady, _guess));
         if (!read.IsCommitted)

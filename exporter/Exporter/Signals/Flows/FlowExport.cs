@@ -52,10 +52,10 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         }
     }
 
-    /// <summary>The records of an interval cannot be made again, since the options that shape them have changed.</summary>
-    internal void LoseChanged(long records)
+    /// <summary>The records of an interval cannot be made again, since the options that shape them have changed: sinks that do not have them lose them.</summary>
+    internal void LoseChanged(ulong interval, long records)
     {
-        foreach (var reader in Ring?.Readers ?? [])
+        foreach (var reader in (Ring?.Readers ?? []).Where(reader => !_book.Has(reader.Sink, interval)))
         {
             reader.Lose(records, LossReason.Changed);
         }

@@ -27,6 +27,9 @@ internal sealed class FlowTable
     /// <summary>Slots that the last interval has freed: a repeat of it needs them as they are.</summary>
     private readonly List<int> _freed = [];
 
+    /// <summary>Flows of a table of another size that this one has no room for.</summary>
+    private readonly long _unplaced;
+
     /// <summary>No slot from here on is in use.</summary>
     private int _end;
 
@@ -41,13 +44,12 @@ internal sealed class FlowTable
     /// <param name="limits">How interfaces share the room; null: each may have all.</param>
     internal FlowTable(FlowSlots slots, ulong committed, FlowLimits? limits = null)
     {
-        (_slots, _limits, _committed, Forgotten) = (slots, limits, (uint)committed, slots.TakeUnplaced());
+        (_slots, _limits, _committed, _unplaced) = (slots, limits, (uint)committed, slots.TakeUnplaced());
+        Forgotten = _unplaced;
         Read();
     }
 
     internal int Count => _numbers.Count;
-
-    internal bool Knows(in FlowKey key) => _numbers.ContainsKey(key);
 
     /// <summary>Flows that were not remembered: there was no room, or a killed process has stored half of them.</summary>
     internal long Forgotten { get; private set; }
@@ -149,6 +151,21 @@ internal sealed class FlowTable
                 Free(number);
             }
         }
+    }
+
+    /// <summary>
+    /// How many flows had no packet in the last interval and a record all the same; and flows that a table of another size has had no room for, of which that is not
+    /// known.
+    /// </summary>
+    internal long CountSilent(ulong interval)
+    {
+        var silent = _unplaced;
+        for (var number = 0; number < _end; number++)
+        {
+            ref var newest = ref _slots[number].Newest;
+            silent += newest.Interval == (uint)interval && newest.IsSilent ? 1 : 0;
+        }
+        return silent;
     }
 
     private Flow Read(in FlowCopy copy) => copy.Read(isRemembered: copy.Interval <= _slots.FoundAt);
