@@ -16,12 +16,18 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
     private IPodAccount? _counts;
     private IReadOnlyList<IPAddress> _addresses = [];
     private volatile InterfaceState _state;
+    private DateTimeOffset? _steadySeenAt;
 
     internal int Ifindex { get; } = link.Ifindex;
 
     internal long Generation => generation;
 
     internal DateTimeOffset SeenAt => seenAt;
+
+    /// <summary>When it was first seen, by a clock that no program sets: kept from the first call on. For one thread alone.</summary>
+    /// <param name="now">By the clock of <see cref="SeenAt"/>.</param>
+    /// <param name="steady">The same time by the other clock.</param>
+    internal DateTimeOffset SeenAtBySteadyClock(DateTimeOffset now, DateTimeOffset steady) => _steadySeenAt ??= steady - (now - seenAt);
 
     /// <summary>It was not there before that time; null if it may be as old as the node's boot. For the source of pods alone.</summary>
     internal DateTimeOffset? BornAfter { get; set; }
