@@ -133,6 +133,32 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         await last.ScrapeUntilAsync(samples => pod.ReadCounters().IsCountedAs(samples.Edges(pod.Name)));
     }
 
+    /// <summary>Between two intervals nothing is under way.</summary>
+    [Theory]
+    [InlineData("--Flows:Sampling=1")]
+    [InlineData("--Flows:Aggregate=workload")]
+    public async Task What_the_sink_has_acknowledged_before_a_kill_is_neither_lost_nor_written_again(string next)
+    {
+        using var node = new FlowNode("--Flows:Interval=00:00:05");
+        using var pod = new Pod();
+        await AttachAsync(node, pod);
+        using (var first = await node.StartAsync())
+        {
+            TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+            await node.SettleAsync();
+            // The last line is in the file, and will be acknowledged and noted.
+            await Task.Delay(TimeSpan.FromSeconds(1));
+            first.Kill();
+        }
+
+        using var last = await node.StartAsync(next);
+        TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
+
+        await node.AssertExactAsync(last, pod);
+        Assert.DoesNotContain(node.Records.Lines, line => line.IsRepeat);
+        Assert.Equal(0, (await last.ScrapeAsync()).Sum("podnet_exporter_flow_records_lost_total"));
+    }
+
     /// <summary>The sink hangs, and the process is killed with records that are nowhere else.</summary>
     [Fact]
     public async Task Records_of_a_killed_process_that_are_nowhere_else_are_counted_as_lost()

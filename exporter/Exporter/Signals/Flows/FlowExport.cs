@@ -31,6 +31,7 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         Ring = options.Sinks.Count == 0 ? null : new(options.MaxMemory, [.. options.Sinks.Select(sink => (sink, book.StartOf(sink)))], this, context.Time);
         foreach (var reader in Ring?.Readers ?? [])
         {
+            reader.IntervalSettled += SaveSettled;
             _cursors.Add(new(reader, Open(reader.Sink, options, context), new(context.Metrics, reader.Sink), context.Health!, context.Time, context.Logging.CreateLogger<ExportCursor>()));
         }
     }
@@ -113,6 +114,16 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
                 task => _failed.TrySetException(task.Exception!.InnerExceptions), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
         }
         return _failed.Task.WaitAsync(stoppingToken);
+    }
+
+    /// <summary>A process that is killed from now on, and before the next interval, has left nothing to be written again, and nothing that may be lost.</summary>
+    private void SaveSettled(ExportReader reader)
+    {
+        lock (_ledger.Lock)
+        {
+            _book.Save(reader);
+            _ledger.Commit();
+        }
     }
 
     private IRecordSink Open(string name, ExportOptions options, SessionContext context)
