@@ -19,8 +19,8 @@ build: deps-build $(BINARY) ## artifacts/podnet-exporter, the native binary
 
 $(BINARY): $(SOURCES) | deps-build
 	dotnet publish exporter/Exporter -c $(CONFIGURATION) -r $(RID) -o artifacts/publish
-	cp artifacts/publish/librdkafka.so artifacts/publish/librdkafka.LICENSES.txt artifacts/
-	cp artifacts/publish/podnet-exporter $@
+	cp --remove-destination artifacts/publish/librdkafka.so artifacts/publish/librdkafka.LICENSES.txt artifacts/
+	cp --remove-destination artifacts/publish/podnet-exporter $@
 
 demo: build deps-demo ## three namespaces with traffic between them, and the exporter in front of you
 	@scripts/demo.sh $(BINARY)
@@ -46,7 +46,7 @@ engine-test: build deps-engine ## export and jobs on real Kafka, Flink, Spark an
 $(EARLIER_BINARY): | deps-build
 	scripts/earlier-binary.sh $(EARLIER) $@
 
-bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, flows, records, flow-footprint, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server for one; AGAINST=binary compares with another
+bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, flows, records, flow-footprint, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server for one, sinks and soak too, which take a quarter and half an hour; AGAINST=binary compares with another
 	@dotnet build tests/Exporter.Benchmarks -c Release --nologo --verbosity quiet
 	@AGAINST=$(AGAINST) scripts/isolated.sh dotnet tests/Exporter.Benchmarks/bin/Release/net10.0/Exporter.Benchmarks.dll $(BENCH)
 
