@@ -7,7 +7,7 @@ namespace Exporter.Kernel.Tests.Support;
 
 /// <summary>
 /// What a pod is to the node: a network namespace, and a veth pair into it. The host's end is down, and has no addresses until
-/// <see cref="Up"/>, so that programs can be attached before the first packet.
+/// <see cref="Up()"/>, so that programs can be attached before the first packet.
 /// </summary>
 internal sealed class Pod : IDisposable
 {
@@ -41,16 +41,26 @@ internal sealed class Pod : IDisposable
 
     internal IPAddress Address6 => IPAddress.Parse($"fd00:77:{_number:x}::2");
 
-    internal Pod Up()
+    internal Pod Up() => Up(hasIpv4: true);
+
+    internal Pod UpWithIpv6Alone() => Up(hasIpv4: false);
+
+    private Pod Up(bool hasIpv4)
     {
-        Shell.Ip($"addr add {HostAddress}/30 dev {Interface}");
+        if (hasIpv4)
+        {
+            Shell.Ip($"addr add {HostAddress}/30 dev {Interface}");
+            _namespace.Ip($"addr add {Address}/30 dev eth0");
+        }
         Shell.Ip($"addr add {HostAddress6}/64 dev {Interface} nodad");
         Shell.Ip($"link set {Interface} up");
-        _namespace.Ip($"addr add {Address}/30 dev eth0");
         _namespace.Ip($"addr add {Address6}/64 dev eth0 nodad");
         _namespace.Ip("link set eth0 up");
         WaitForCarrier(Interface);
-        _namespace.Ip($"route add default via {HostAddress}");
+        if (hasIpv4)
+        {
+            _namespace.Ip($"route add default via {HostAddress}");
+        }
         _namespace.Ip($"-6 route add default via {HostAddress6}");
         return this;
     }

@@ -94,18 +94,62 @@ public sealed class ServiceCluster : IAsyncLifetime
         Shell.Run("nft", $"add rule ip {Table} services ip daddr {NodeAddress} tcp dport {Text(NodePortOf(vip))} ct mark set 0x4000 dnat to {to}");
     }
 
+    /// <summary>Adds a Service with one backend, or moves it to other addresses, and waits for nothing.</summary>
+    internal void Change(string name, IPEndPoint vip, IPEndPoint backend)
+    {
+        _services.Set($"data/{name}", $$"""
+            "spec":{"clusterIP":"{{vip.Address}}","ports":[{"port":{{vip.Port}},"protocol":"TCP"}]}
+            """.Trim());
+        _slices.Set($"data/{name}-1", $$"""
+            "endpoints":[{"addresses":["{{backend.Address}}"],"conditions":{"ready":true} }],"ports":[{"port":{{backend.Port}},"protocol":"TCP"}]
+            """.Trim(), $$"""{"kubernetes.io/service-name":"{{name}}"}""");
+    }
+
     internal static int NodePortOf(IPEndPoint vip) => 30_000 + vip.Port;
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    private async Task<Pod> AddPodAsync()
+    /// <summary>A pod that is up, and that the exporter knows by its name. It is removed with the cluster at the latest.</summary>
+    internal async Task<Pod> AddPodAsync()
     {
         var pod = await Exporter.AddPodAsync();
+        await RunAsync(pod, pod.Address, pod.Address6);
+        return pod;
+    }
+
+    /// <summary>The same with IPv6 alone.</summary>
+    internal async Task<Pod> AddIpv6PodAsync()
+    {
+        var pod = new Pod();
+        await Exporter.WaitForAttachedAsync(pod.Interface);
+        await RunAsync(pod.UpWithIpv6Alone(), pod.Address6);
+        return pod;
+    }
+
+    /// <summary>The pod ends, and leaves the cluster: nobody has its addresses.</summary>
+    internal async Task RemovePodAsync(Pod pod)
+    {
+        _server.Cluster.Delete(Namespace, pod.Name);
+        pod.Dispose();
+        await Exporter.GetPodsUntilAsync(pods => !pods.Attached.Contains(pod.Interface));
+    }
+
+    /// <summary>Another pod, with the IPv4 address of one that was removed.</summary>
+    internal async Task<Pod> AddPodInsteadAsync(Pod removed)
+    {
+        var pod = await Exporter.AddPodAgainAsync(removed.HostAddress, removed.Address);
+        pod.Namespace.Ip($"route add default via {removed.HostAddress}");
+        await RunAsync(pod, removed.Address);
+        return pod;
+    }
+
+    /// <summary>Tells of a pod that is there, and waits until the exporter has its name.</summary>
+    private async Task RunAsync(Pod pod, params IPAddress[] addresses)
+    {
         _pods.Add(pod);
         _server.Cluster.Add(new(Namespace, pod.Name) { NodeName = KubernetesNode.Name, StartTime = DateTimeOffset.UtcNow.AddMinutes(-1), Owners = [new("StatefulSet", WorkloadOf(pod))] });
-        _server.Cluster.SetStatus(Namespace, pod.Name, "Running", $"{pod.Address}", $"{pod.Address6}");
+        _server.Cluster.SetStatus(Namespace, pod.Name, "Running", [.. addresses.Select(address => $"{address}")]);
         await Exporter.GetPodsUntilAsync(pods => pods.Interfaces(pod.Name).Count == 1);
-        return pod;
     }
 
     internal static string WorkloadOf(Pod pod) => $"{pod.Name}-set";
