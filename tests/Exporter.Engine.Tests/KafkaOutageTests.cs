@@ -54,6 +54,57 @@ public sealed class KafkaOutageTests
         }
     });
 
+    /// <summary>More than memory has room for: what is lost is counted, and memory stays within its limit.</summary>
+    [Fact]
+    public async Task Of_a_minute_without_a_broker_the_newest_records_arrive_and_the_others_are_counted_as_lost()
+    {
+        const int Records = 1000;
+        await using var broker = await KafkaBroker.StartAsync();
+        await broker.CreateTopicAsync(KafkaSinks.Topic, partitions: 4);
+        await using var stream = await RecordStream.StartAsync(KafkaSinks.Open(KafkaSinks.OptionsOf(broker)));
+        await stream.IssueAsync(Records);
+        await stream.SettleAsync("kafka");
+
+        await broker.StopAsync();
+        await stream.IssueWhileAsync(Task.Delay(TimeSpan.FromMinutes(1)), Records, Pause);
+        await stream.SayAsync("The sink kafka takes no records: the brokers do not acknowledge; look whether they run");
+        var last = await stream.IssueAsync(Records);
+        await broker.RestartAsync();
+        await stream.SettleAsync("kafka");
+
+        var came = KafkaSinks.ReadAll(broker).ToList();
+        var (missing, _) = stream.Compare("kafka", came);
+        var counts = stream.CountsOf("kafka");
+        Assert.Equal((counts.Lost, counts.Backpressure), (missing, missing));
+        Assert.NotEqual(0, missing);
+        Assert.Equal(Records, came.Count(line => line.Contains($"\"interval\":{last},", StringComparison.Ordinal) && line.Contains("podnet.flow\"", StringComparison.Ordinal)));
+        Assert.Equal(1, stream.CountLines("The sink kafka takes records again"));
+    }
+
+    [Fact]
+    public async Task A_broker_without_room_on_its_disk_ends_and_loses_nothing()
+    {
+        const int Records = 1000;
+        await using var broker = await KafkaBroker.StartAsync(disk: 96);
+        await broker.CreateTopicAsync(KafkaSinks.Topic, partitions: 4);
+        await using var stream = await RecordStream.StartAsync(KafkaSinks.Open(KafkaSinks.OptionsOf(broker, KafkaSinks.Impatient)));
+        // As much as memory has room for may be under way when the broker ends.
+        while (broker.IsRunning())
+        {
+            await stream.IssueAsync(Records);
+            await Wait.UntilAsync(() => Task.FromResult(stream.CountsOf("kafka").UnderWay == 0 || !broker.IsRunning()), () => "The broker neither acknowledges nor ends");
+        }
+        await stream.IssueAsync(Records);
+        await stream.SayAsync("The sink kafka takes no records");
+
+        broker.MakeRoom();
+        await broker.RestartAsync();
+        await stream.SettleAsync("kafka");
+
+        Assert.Equal(0, stream.Compare("kafka", KafkaSinks.ReadAll(broker)).Missing);
+        Assert.Equal(0, stream.CountsOf("kafka").Lost);
+    }
+
     /// <summary>Longer than a request may last (socket.timeout.ms): the broker appends requests whose answers nobody waits for, and gets their repeats.</summary>
     [Fact]
     public async Task A_request_that_is_appended_after_its_time_out_is_not_appended_again()

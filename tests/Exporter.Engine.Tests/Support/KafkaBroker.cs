@@ -17,6 +17,18 @@ internal sealed class KafkaBroker : IAsyncDisposable
     private readonly JavaProcess[] _nodes;
     private readonly int[] _ports;
 
+    /// <summary>
+    /// Runs a command with the node's data on a small disk of its own, half of which something else has until <see cref="MakeRoom"/>. The disk is mounted for the
+    /// node alone, and so goes with it; what is on it stays in a file.
+    /// </summary>
+    private const string OnDisk = """
+        cd "$1" && megabytes=$2 && shift 2 && mkdir -p data || exit
+        [ -e disk ] || { truncate -s "${megabytes}M" disk && mkfs.ext4 -q disk; } || exit
+        mount -o loop disk data || exit
+        [ -e room ] && rm -f data/other || fallocate -l "$((megabytes / 2))M" data/other || exit
+        exec "$@"
+        """;
+
     private KafkaBroker(JavaProcess[] nodes, int[] ports, int[] plainPorts, string protocol)
     {
         (_nodes, _ports) = (nodes, ports);
@@ -42,9 +54,10 @@ internal sealed class KafkaBroker : IAsyncDisposable
     /// <summary>Starts a broker and waits until all its nodes answer.</summary>
     /// <param name="properties">More properties of the broker (server.properties), which replace the test's own.</param>
     /// <param name="protocol">As of <see cref="Protocol"/>; one that needs more has it in <paramref name="properties"/>.</param>
+    /// <param name="disk">Megabytes of a disk of its own for each node; null: it has what the machine has.</param>
     /// <param name="formatting">More arguments of StorageTool format, such as --add-scram.</param>
     internal static async Task<KafkaBroker> StartAsync(
-        int nodes = 1, IReadOnlyDictionary<string, string>? properties = null, string protocol = "PLAINTEXT", params IReadOnlyList<string> formatting)
+        int nodes = 1, IReadOnlyDictionary<string, string>? properties = null, string protocol = "PLAINTEXT", int? disk = null, params IReadOnlyList<string> formatting)
     {
         var jars = Engines.Kafka;
         // Kafka's tool takes an id that begins with a hyphen for an option.
@@ -57,8 +70,9 @@ internal sealed class KafkaBroker : IAsyncDisposable
             var file = Path.Combine(directory, "server.properties");
             File.WriteAllLines(file, Properties(node, ports, plainPorts, controllers, protocol, directory, properties ?? new Dictionary<string, string>()).Select(property => $"{property.Key}={property.Value}"));
             string[] format = [.. JavaProcess.Java(jars, HeapMegabytes, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", file), .. formatting];
+            string[] place = disk is { } megabytes ? ["unshare", "--mount", "sh", "-c", OnDisk, "sh", directory, $"{megabytes}"] : [];
             // A log that has been formatted is kept when the node starts again.
-            return ["sh", "-c", $"[ -e \"$1/data\" ] || {string.Join(' ', format.Select(part => $"'{part}'"))} || exit; shift; exec \"$@\"", "sh", directory,
+            return [.. place, "sh", "-c", $"[ -e \"$1/data/log\" ] || {string.Join(' ', format.Select(part => $"'{part}'"))} || exit; shift; exec \"$@\"", "sh", directory,
                 .. JavaProcess.Java(jars, HeapMegabytes, "kafka.Kafka", file)];
         })).ToArray();
         var broker = new KafkaBroker(processes, ports, plainPorts, protocol);
@@ -82,6 +96,12 @@ internal sealed class KafkaBroker : IAsyncDisposable
 
     /// <summary>Holds a node, which takes connections and answers nothing, or lets it continue.</summary>
     internal Task HoldAsync(bool isHeld, int node = 0) => _nodes[node].HoldAsync(isHeld);
+
+    /// <summary>Whether a node runs: one without room on its disk ends.</summary>
+    internal bool IsRunning(int node = 0) => _nodes[node].IsRunning;
+
+    /// <summary>The node has all of its disk when it starts again.</summary>
+    internal void MakeRoom(int node = 0) => File.WriteAllText(Path.Combine(_nodes[node].Directory, "room"), "");
 
     /// <summary>Starts a node that was killed or ended, and waits until it listens.</summary>
     internal Task RestartAsync(int node = 0) => _nodes[node].StartAsync(async () =>
@@ -146,7 +166,7 @@ internal sealed class KafkaBroker : IAsyncDisposable
             ["listener.security.protocol.map"] = $"CLIENTS:{protocol},PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT",
             ["inter.broker.listener.name"] = "PLAIN",
             ["controller.listener.names"] = "CONTROLLER",
-            ["log.dirs"] = Path.Combine(directory, "data"),
+            ["log.dirs"] = Path.Combine(directory, "data", "log"),
             ["auto.create.topics.enable"] = "false",
             ["offsets.topic.num.partitions"] = "4",
             ["transaction.state.log.num.partitions"] = "4",

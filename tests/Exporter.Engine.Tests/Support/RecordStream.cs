@@ -70,7 +70,8 @@ internal sealed class RecordStream : IClosingRecord, IAsyncDisposable
     internal SinkCounts CountsOf(string sink) => ReaderOf(sink).Counts;
 
     /// <summary>Issues an interval of flow records. Where memory is full until the next interval would be due, the slowest sink loses records, as in the product.</summary>
-    internal async Task IssueAsync(int count, Action<FlowRecord, int>? change = null)
+    /// <returns>The interval's number.</returns>
+    internal async Task<long> IssueAsync(int count, Action<FlowRecord, int>? change = null)
     {
         var context = ContextOf(++_interval);
         var bytes = 0L;
@@ -87,6 +88,7 @@ internal sealed class RecordStream : IClosingRecord, IAsyncDisposable
             bytes += line.Length;
         }
         _ring.End(new((ulong)_interval, count, bytes, context.Start, context.Timestamp));
+        return _interval;
     }
 
     /// <summary>Issues intervals, a pause between them, while something else is done.</summary>
