@@ -23,4 +23,8 @@ public sealed class FlowClockTests
     [Fact]
     public void A_stamp_of_half_a_wrap_ago_is_before_the_reading() =>
         Assert.Equal(ReadAt - TimeSpan.FromMilliseconds(1u << 31), new FlowClock(ReadAt, Ticks: 5, Rate: 1000).TimeOf(unchecked(5 - (1u << 31))));
+
+    [Fact]
+    public void No_stamp_is_from_before_the_boot() =>
+        Assert.Equal(DateTimeOffset.MinValue, new FlowClock(DateTimeOffset.MinValue.AddSeconds(10), Ticks: 1000, Rate: 100).TimeOf(1001));
 }

@@ -25,9 +25,17 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
     internal DateTimeOffset SeenAt => seenAt;
 
     /// <summary>When it was first seen, by a clock that no program sets: kept from the first call on. For one thread alone.</summary>
-    /// <param name="now">By the clock of <see cref="SeenAt"/>.</param>
+    /// <param name="now">By the clock of <see cref="SeenAt"/>, which may have been set since: then not before the steady clock's beginning, and not later than now.</param>
     /// <param name="steady">The same time by the other clock.</param>
-    internal DateTimeOffset SeenAtBySteadyClock(DateTimeOffset now, DateTimeOffset steady) => _steadySeenAt ??= steady - (now - seenAt);
+    internal DateTimeOffset SeenAtBySteadyClock(DateTimeOffset now, DateTimeOffset steady)
+    {
+        if (_steadySeenAt is not { } seen)
+        {
+            var (age, most) = (now - seenAt, steady - DateTimeOffset.MinValue);
+            _steadySeenAt = seen = steady - (age < TimeSpan.Zero ? TimeSpan.Zero : age > most ? most : age);
+        }
+        return seen;
+    }
 
     /// <summary>It was not there before that time; null if it may be as old as the node's boot. For the source of pods alone.</summary>
     internal DateTimeOffset? BornAfter { get; set; }

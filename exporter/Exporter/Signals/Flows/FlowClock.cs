@@ -10,5 +10,10 @@ internal readonly record struct FlowClock(DateTimeOffset ReadAt, uint Ticks, int
     internal static DateTimeOffset SteadyNow(TimeProvider time) => DateTimeOffset.MinValue + time.GetElapsedTime(0);
 
     /// <summary>The time of a stamp that is not after the reading. Ticks may have wrapped in between.</summary>
-    internal DateTimeOffset TimeOf(uint stamp) => ReadAt - TimeSpan.FromTicks((long)(Ticks - stamp) * TimeSpan.TicksPerSecond / Rate);
+    internal DateTimeOffset TimeOf(uint stamp)
+    {
+        var (age, most) = (TimeSpan.FromTicks((long)(Ticks - stamp) * TimeSpan.TicksPerSecond / Rate), ReadAt - DateTimeOffset.MinValue);
+        // No stamp is from before the boot, when steady time begins.
+        return ReadAt - (age > most ? most : age);
+    }
 }

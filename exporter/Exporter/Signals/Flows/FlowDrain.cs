@@ -197,6 +197,11 @@ internal sealed class FlowDrain : SignalDrain
     private void Add(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows, in RowsRead read)
     {
         var owners = _context.Pods.Current;
+        foreach (var owner in owners.Values)
+        {
+            // In the first interval after it was seen: the clock may be set before its first flow.
+            owner.SeenAtBySteadyClock(_interval.Clock.ReadAt, _steady.ReadAt);
+        }
         for (var i = 0; i < rows.Length; i++)
         {
             var (key, value) = rows[i];
