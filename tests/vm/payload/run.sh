@@ -91,7 +91,7 @@ try() {
   [[ $status != 2 ]] || result=absent
   echo "feature $name $result ${detail//$'\n'/; }"
   if [[ $result == failed ]]; then
-    cat /tmp/errors "$log"* 2>/dev/null | tail -n 20
+    cat /tmp/errors "$log"* 2>/dev/null | tail -n 40
     # What is zero says nothing, and the sizes are many.
     grep '^podnet_' "$page"* | grep -vE '_bucket| 0$'
   fi
@@ -783,9 +783,7 @@ flows() {
     both_ways fd00:: --bytes 5M
     both_ways 10.0.0. --udp --bitrate 0 --length 1000 --bytes 2M
     ping -q -c 20 -i 0.01 10.0.0.2 >/dev/null
-    expect_exact "$type"
-    wait_for 10 is_recorded "$records" || fail "$type: records and counters differ: $(grep -hE '^(problem|note): ' /tmp/verified | head -n 3)"
-    wait_for 10 edges_are_exact || fail "$type: edges have $(edge_total transmit) and $(edge_total receive) bytes of $(total transmit bytes) and $(total receive bytes)"
+    expect_flows "$type" "$records"
     stop_exporter
     "$exporter" flows verify --from="$records" >/tmp/verified 2>&1 || fail "$type, after the end: $(grep -hE '^(problem|note): ' /tmp/verified | head -n 3)"
     grep '"transport":"tcp"' "$records" | grep '"observer":"source"' | grep -q '"smoothed":[1-9]' || fail "$type: no round-trip time of the pod's own connections"
@@ -793,6 +791,13 @@ flows() {
     remove_pod
   done
   echo "$shown"
+}
+
+# expect_flows WHAT FILE: the pod's metrics, the records and the edges equal the interface.
+expect_flows() {
+  expect_exact "$1"
+  wait_for 10 is_recorded "$2" || fail "$1: records and counters differ: $(grep -hE '^(problem|note): ' /tmp/verified | head -n 3)"
+  wait_for 10 edges_are_exact || fail "$1: edges have $(edge_total transmit) and $(edge_total receive) bytes of $(total transmit bytes) and $(total receive bytes)"
 }
 
 # The metrics are of before the records, which have them all once an interval has ended without traffic.
@@ -1315,20 +1320,22 @@ continuity() {
   uninstall
 }
 
-# With pins: neither what is counted nor what is kept depends on the clock.
+# With pins: neither what is counted nor what is kept depends on the clock, and the records of flows add up.
 clock() {
-  local hook=$1 jump
-  pinned "$hook"
+  local hook=$1 jump records=/tmp/clock/flows.json
+  local flows=(--Flows:Enabled=true --Flows:Interval=00:00:01 --Edges:Level=workload --Edges:Classes='pods=10.0.0.0/24,fd00::/64' --Export:Sinks=file --File:Path="$records")
+  mkdir -p -m 777 /tmp/clock
+  pinned "$hook" "${flows[@]}"
   add_pod veth
   for jump in 1000000 -2000000 1000000; do
     both_ways 10.0.0. --bytes 1M
     date -s "@$(($(date +%s) + jump))" >/dev/null
     both_ways 10.0.0. --bytes 1M
-    expect_exact "$hook, the clock set by $jump s"
+    expect_flows "$hook, the clock set by $jump s" "$records"
     kill_exporter
     both_ways 10.0.0. --bytes 1M
-    pinned "$hook"
-    expect_exact "$hook, killed after the clock was set by $jump s"
+    pinned "$hook" "${flows[@]}"
+    expect_flows "$hook, killed after the clock was set by $jump s" "$records"
   done
   summary "$hook"
   uninstall
@@ -1418,7 +1425,7 @@ expect_onward() {
 }
 
 pinned() {
-  start_exporter "--Attach:Hook=$1" "--Bpf:PinDirectory=$pins"
+  start_exporter "--Attach:Hook=$1" "--Bpf:PinDirectory=$pins" "${@:2}"
 }
 
 # Until somebody has had enough.
