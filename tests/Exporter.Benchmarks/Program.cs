@@ -1,6 +1,6 @@
 using Exporter.Benchmarks;
 
-// Prints the tables of docs/performance.md; with names, only those: packets, flows, records, flow-footprint, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server.
+// Prints the tables of docs/performance.md; with names, only those: packets, flows, records, flow-footprint, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server, and, only by name, sinks and soak.
 if (Environment.GetEnvironmentVariable("AGAINST") is { Length: > 0 } other)
 {
     await Comparison.RunAsync(Path.GetFullPath(other));
@@ -64,4 +64,13 @@ if (Wanted("server"))
 if (Wanted("continuity"))
 {
     await Continuity.RunAsync();
+}
+// These last for minutes, and want engines.
+if (args.Contains("sinks"))
+{
+    await Sinks.RunAsync();
+}
+if (args.Contains("soak"))
+{
+    await Soak.RunAsync();
 }

@@ -1324,7 +1324,7 @@ continuity() {
 clock() {
   local hook=$1 jump records=/tmp/clock/flows.json
   local flows=(--Flows:Enabled=true --Flows:Interval=00:00:01 --Edges:Level=workload --Edges:Classes='pods=10.0.0.0/24,fd00::/64' --Export:Sinks=file --File:Path="$records")
-  mkdir -p -m 777 /tmp/clock
+  mkdir -m 777 /tmp/clock
   pinned "$hook" "${flows[@]}"
   add_pod veth
   for jump in 1000000 -2000000 1000000; do

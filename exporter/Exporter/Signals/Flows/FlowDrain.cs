@@ -173,7 +173,7 @@ internal sealed class FlowDrain : SignalDrain
 
     /// <summary>
     /// The most records that the last interval can have had, of which these are the rows: of a flow one, also of one that was silent, and of a rest one for each
-    /// reason. Rests of what filters or sampling left out take the place of flows.
+    /// reason. Rests of what filters or sampling excluded take the place of flows.
     /// </summary>
     private long MostRecords(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows)
     {

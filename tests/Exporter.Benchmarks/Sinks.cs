@@ -1,0 +1,126 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+using Exporter.Engine.Tests.Support;
+using Exporter.Kernel.Tests.Support;
+
+namespace Exporter.Benchmarks;
+
+/// <summary>The binary with a real broker of Kafka: what it takes, while the broker is there and while it is away, and what scrapes see of that. Only where it is asked for by name.</summary>
+internal static class Sinks
+{
+    private const int RecordsPerSecond = 10_000;
+    private const int Seconds = 60;
+    private const int OutageSeconds = 180;
+    private const int Scrapes = 2000;
+    private const string MaxMemory = "32MiB";
+    private const double MaxMemoryMegabytes = 32;
+
+    internal static async Task RunAsync()
+    {
+        await using var broker = await KafkaBroker.StartAsync();
+        await broker.CreateTopicAsync("podnet.flows", partitions: 12, new() { ["retention.bytes"] = "268435456", ["segment.bytes"] = "67108864" });
+        var directory = Directory.CreateTempSubdirectory("podnet-bench-");
+        using var pod = new Pod().Up();
+        using var end = new CancellationTokenSource();
+        var traffic = SendAsync(pod, end.Token);
+        try
+        {
+            await MeasureKafkaAsync(broker);
+            await MeasureScrapesAsync(broker, Path.Combine(directory.FullName, "flows.json"));
+        }
+        finally
+        {
+            await end.CancelAsync();
+            await traffic;
+            directory.Delete(recursive: true);
+        }
+    }
+
+    private static async Task MeasureKafkaAsync(KafkaBroker broker)
+    {
+        Table.Begin($"{RecordsPerSecond} records a second to Kafka");
+        using var exporter = await StartAsync("--Export:Sinks=kafka", $"--Kafka:Brokers={broker.BootstrapServers}");
+        await Task.Delay(TimeSpan.FromSeconds(20));
+        var (cpu, sent, started) = (Footprint.CpuTime(exporter.Id), await SentAsync(exporter), Stopwatch.GetTimestamp());
+        var memory = await MemoryAsync(exporter, Seconds);
+        var elapsed = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        Table.Row("records acknowledged a second", (await SentAsync(exporter) - sent) / elapsed, "");
+        Table.Row("CPU", 100 * (Footprint.CpuTime(exporter.Id) - cpu).TotalSeconds / elapsed, " % of a core", most: 10);
+        var steady = Table.Median(memory);
+        Table.Row("resident memory", steady, " MiB", most: 110);
+
+        await broker.StopAsync();
+        var away = await MemoryAsync(exporter, OutageSeconds);
+        Table.Row($"resident memory, broker away for {OutageSeconds} s, most above that, Export:MaxMemory={MaxMemory}", away.Max() - steady, " MiB", most: MaxMemoryMegabytes + 4);
+        var started2 = Stopwatch.GetTimestamp();
+        await broker.RestartAsync();
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_sink_up{sink=\"kafka\"}"] == 1);
+        Table.Row("from the broker's start to records", Stopwatch.GetElapsedTime(started2).TotalSeconds, " s");
+        Table.Row("records lost in the outage, counted", (await exporter.ScrapeAsync()).Sum("podnet_exporter_flow_records_lost_total"), "");
+    }
+
+    /// <summary>The broker takes connections, and answers nothing.</summary>
+    private static async Task MeasureScrapesAsync(KafkaBroker broker, string file)
+    {
+        Table.Begin($"Scrapes beside a broker that does not answer, over {Scrapes} scrapes");
+        string[] sink = ["--Export:Sinks=file", $"--File:Path={file}", "--File:MaxSize=256MiB", "--File:MaxFiles=2"];
+        var alone = await ScrapeAsync(sink);
+        await broker.HoldAsync(true);
+        var beside = await ScrapeAsync([.. sink, "--Export:Sinks=file,kafka", $"--Kafka:Brokers={broker.BootstrapServers}"]);
+        await broker.HoldAsync(false);
+        Table.Row("median against without", Table.Median(beside.Scrapes) / Table.Median(alone.Scrapes), " times", most: 1.1);
+        Table.Row("99th percentile against without", Table.Percentile(beside.Scrapes, 99) / Table.Percentile(alone.Scrapes, 99), " times", most: 1.5);
+        Table.Row("duration of a drain against without", beside.Drain / alone.Drain, " times", most: 1.1);
+    }
+
+    /// <summary>Milliseconds of each scrape, and the mean drain in seconds.</summary>
+    private static async Task<(List<double> Scrapes, double Drain)> ScrapeAsync(string[] options)
+    {
+        using var exporter = await StartAsync(options);
+        await Task.Delay(TimeSpan.FromSeconds(20));
+        var times = new List<double>();
+        for (var scrape = 0; scrape < Scrapes; scrape++)
+        {
+            var started = Stopwatch.GetTimestamp();
+            await exporter.GetAsync("/metrics");
+            times.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+            await Task.Delay(10);
+        }
+        var samples = await exporter.ScrapeAsync();
+        return (times, samples["podnet_exporter_drain_duration_seconds_sum"]!.Value / samples["podnet_exporter_drain_duration_seconds_count"]!.Value);
+    }
+
+    private static Task<ExporterProcess> StartAsync(params string[] options) => ExporterProcess.StartAsync(
+        ["--Identity:Source=standalone", "--Flows:Enabled=true", "--Flows:Interval=00:00:01", "--Flows:MaxFlowsPerPod=100", "--Edges:Classes=pods=10.0.0.0/8", $"--Export:MaxMemory={MaxMemory}", .. options]);
+
+    /// <summary>Each second, MiB.</summary>
+    private static async Task<List<double>> MemoryAsync(ExporterProcess exporter, int seconds)
+    {
+        var memory = new List<double>();
+        for (var second = 0; second < seconds; second++)
+        {
+            await Task.Delay(TimeSpan.FromSeconds(1));
+            memory.Add(Footprint.ResidentKilobytes(exporter.Id) / 1024.0);
+        }
+        return memory;
+    }
+
+    private static async Task<double> SentAsync(ExporterProcess exporter) => (await exporter.ScrapeAsync()).Sum("podnet_exporter_sink_acknowledged_records_total", "sink=\"kafka\"");
+
+    /// <summary>A packet of each flow a second, and so a record.</summary>
+    private static async Task SendAsync(Pod pod, CancellationToken cancellationToken)
+    {
+        using var socket = FrameSocket.Open(pod.Namespace, "eth0");
+        var frame = Packet.Ethernet().Ipv4().Udp().Bytes(64).ToArray();
+        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1));
+        while (!cancellationToken.IsCancellationRequested)
+        {
+            for (var flow = 0; flow < RecordsPerSecond; flow++)
+            {
+                BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(Packet.EthernetLength + Packet.Ipv4Length), (ushort)(1024 + flow));
+                socket.Send(frame);
+            }
+            await timer.WaitForNextTickAsync(CancellationToken.None);
+        }
+    }
+}
