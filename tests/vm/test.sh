@@ -92,7 +92,8 @@ fill_payload() {
     cp -L "$path" "$payload/bin"
   done
   # Flows have hashes and random numbers of OpenSSL.
-  path=$(/sbin/ldconfig -p | awk '$1 == "libssl.so.3" && /x86-64/ { print $NF; exit }')
+  # To its end: a reader that ends before would have ldconfig killed (SIGPIPE), and with it this script.
+  path=$(/sbin/ldconfig -p | awk '$1 == "libssl.so.3" && /x86-64/ && !found { found = $NF } END { print found }')
   [[ $path ]] || die "libssl.so.3 is missing (package libssl3)"
   cp -L "$path" "$payload"
   gcc -O2 -static -Wall -Wextra -o "$payload/bin/connections" "$here/payload/connections.c"
