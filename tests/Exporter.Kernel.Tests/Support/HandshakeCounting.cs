@@ -52,6 +52,9 @@ internal sealed class HandshakeCounting : IDisposable
 
     internal ulong ReadLoss(HandshakeLoss loss) => _programs.Losses.Read((int)loss);
 
+    /// <summary>How often the kernel has skipped a program, for another one ran on the same CPU (recursion): nothing that it would have counted is counted.</summary>
+    internal ulong CountSkips() => _programs.Programs.Aggregate(0ul, (sum, program) => sum + program.ReadStatistics().Misses);
+
     internal ulong AllLosses() => Enum.GetValues<HandshakeLoss>().Aggregate(0ul, (sum, loss) => sum + ReadLoss(loss));
 
     internal int CountLate()
