@@ -69,12 +69,15 @@ internal sealed class MockKafka : IDisposable
     }
 
     /// <summary>Reads the topic from its beginning until there are so many records.</summary>
-    internal List<(string Key, string Value, int Partition)> Read(int count)
+    internal List<(string Key, string Value, int Partition)> Read(int count) => ReadUntil(records => records.Count >= count);
+
+    /// <summary>Reads the topic from its beginning until these are all that is wanted: some may be there twice.</summary>
+    internal List<(string Key, string Value, int Partition)> ReadUntil(Func<List<(string Key, string Value, int Partition)>, bool> isAll)
     {
         using var consumer = new ConsumerBuilder<string, string>(new ConsumerConfig { BootstrapServers = string.Join(',', Brokers), GroupId = "test" }).SetLogHandler(static (_, _) => { }).Build();
         consumer.Assign(Enumerable.Range(0, Partitions).Select(partition => new TopicPartitionOffset(Topic, partition, Offset.Beginning)));
-        var records = new List<(string, string, int)>();
-        while (records.Count < count)
+        var records = new List<(string Key, string Value, int Partition)>();
+        while (!isAll(records))
         {
             var result = consumer.Consume(Silence.Limit);
             Assert.NotNull(result);
