@@ -14,10 +14,6 @@ internal static class Comparison
     private const int Scrapes = 100;
     private const int Rounds = 10;
 
-    /// <summary>Of which each carries five transports: some 20,000 series.</summary>
-    private const int BusyInterfaces = 400;
-    private const int BusyRounds = 3;
-
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(300);
 
     /// <param name="other">The path of the other binary.</param>
@@ -36,7 +32,6 @@ internal static class Comparison
         Row("duration of a drain of traffic", measured => measured.Drain);
         Row("memory of the ledger", measured => measured.Ledger);
         Table.Row("size of the binary", new FileInfo(ExporterProcess.Binary).Length / (double)new FileInfo(other).Length, " times");
-        await CompareSeriesAsync(other);
         var (before, now, after) = (await MeasureIdleAsync(other), await MeasureIdleAsync(ExporterProcess.Binary), await MeasureIdleAsync(other));
         Table.Row($"CPU while idle, over {Idle.TotalSeconds:F0} s", now / before, " times", most: Math.Max(1.03, Math.Max(after / before, before / after)));
 
@@ -45,35 +40,6 @@ internal static class Comparison
             var spread = Table.Median(rounds.Select(round => Math.Max(value(round.Again) / value(round.Other), value(round.Other) / value(round.Again))));
             Table.Row($"{what} (the other against itself: {spread:0.###})", Table.Median(rounds.Select(round => value(round.This) / value(round.Other))), " times", most: Math.Max(1.03, spread));
         }
-    }
-
-    private static async Task CompareSeriesAsync(string other)
-    {
-        using var veths = new Veths(BusyInterfaces);
-        veths.MakePods();
-        var ratios = new List<double>();
-        for (var round = 0; round < BusyRounds; round++)
-        {
-            var (before, now) = (await MeasureSeriesAsync(other, veths), await MeasureSeriesAsync(ExporterProcess.Binary, veths));
-            ratios.Add(now / before);
-        }
-        Table.Row($"resident memory with {BusyInterfaces} interfaces that carry five transports, after {Scrapes} scrapes", Table.Median(ratios), " times", most: 0.8);
-    }
-
-    private static async Task<double> MeasureSeriesAsync(string binary, Veths veths)
-    {
-        using var node = new PinnedNode();
-        using var exporter = Launch(binary, node, "--Attach:Hook=clsact", "--Handshake:Hook=off", "--Metrics:MaxSeries=40000");
-        await Footprint.WaitForAnswerAsync(() => exporter.GetAsync("/metrics"));
-        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_interfaces{state=\"attached\"}"] == BusyInterfaces);
-        veths.SendFrames(6, 17, 1, 132, 50);
-        await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_transmit_packets_total") > 0);
-        for (var scrape = 0; scrape < Scrapes; scrape++)
-        {
-            await exporter.GetAsync("/metrics");
-            await Task.Delay(50);
-        }
-        return Footprint.ResidentKilobytes(exporter.Id);
     }
 
     private static async Task<Measured> MeasureAsync(string binary, Veths veths)
