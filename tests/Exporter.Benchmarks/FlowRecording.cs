@@ -47,7 +47,8 @@ internal static class FlowRecording
         Table.Row($"{flows} flows, resident memory", Footprint.ResidentKilobytes(exporter.Id) / 1024.0, " MiB");
     }
 
-    private static async Task SendAsync(FrameSocket socket, byte[] frame, int flows, int seconds)
+    /// <summary>Sends a packet of each flow in each second.</summary>
+    internal static async Task SendAsync(FrameSocket socket, byte[] frame, int flows, int seconds)
     {
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1));
         for (var second = 0; second < seconds; second++)

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Diagnostics;
 using Exporter.Engine.Tests.Support;
 using Exporter.Kernel.Tests.Support;
@@ -112,15 +111,9 @@ internal static class Sinks
     {
         using var socket = FrameSocket.Open(pod.Namespace, "eth0");
         var frame = Packet.Ethernet().Ipv4().Udp().Bytes(64).ToArray();
-        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1));
         while (!cancellationToken.IsCancellationRequested)
         {
-            for (var flow = 0; flow < RecordsPerSecond; flow++)
-            {
-                BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(Packet.EthernetLength + Packet.Ipv4Length), (ushort)(1024 + flow));
-                socket.Send(frame);
-            }
-            await timer.WaitForNextTickAsync(CancellationToken.None);
+            await FlowRecording.SendAsync(socket, frame, RecordsPerSecond, seconds: 1);
         }
     }
 }

@@ -42,7 +42,7 @@ public sealed class FlowClusterTests(ServiceCluster cluster) : IClassFixture<Ser
         Assert.NotEmpty(others);
         Assert.All(others, record => Assert.Equal((cluster.Client.Name, next.Name), NamesOf(record)));
         Assert.All(FlowsOf(connection, next), record => Assert.Equal((cluster.Client.Name, next.Name), NamesOf(record)));
-        await AssertExactAsync(cluster.Client, next);
+        await cluster.AssertExactAsync(cluster.Client, next);
         var edges = await cluster.Exporter.ScrapeAsync();
         Assert.All([removed, next], pod => Assert.True(edges.Sum("podnet_edge_transmit_bytes_total", $"workload=\"{WorkloadOf(cluster.Client)}\"", $"peer=\"{WorkloadOf(pod)}\"") > 0));
     }
@@ -64,7 +64,7 @@ public sealed class FlowClusterTests(ServiceCluster cluster) : IClassFixture<Ser
             TestTraffic.Udp(client, AddressFamily.InterNetworkV6, 100, 1000, fromPod: true);
             Shell.Run("ip", "netns", "exec", client.Name, "ping", "-6", "-q", "-c", "3", "-i", "0.2", $"{server.Address6}");
 
-            await AssertExactAsync(client, server);
+            await cluster.AssertExactAsync(client, server);
             foreach (var transport in (string[])["tcp", "ipv6-icmp"])
             {
                 var records = cluster.Node.Records.Flows.Where(record => record.Text("network.transport") == transport
@@ -115,7 +115,7 @@ public sealed class FlowClusterTests(ServiceCluster cluster) : IClassFixture<Ser
         Assert.All(records, record => Assert.Equal(("service", "steady"), (record.Text("destination.class"), record.Text("destination.k8s.service.name"))));
         Assert.Equal(["moving-7"], ServicesAt(VipOf(7, Rounds)));
         Assert.Equal([null], ServicesAt(VipOf(7, Rounds - 1)));
-        await AssertExactAsync(cluster.Client, cluster.Backend);
+        await cluster.AssertExactAsync(cluster.Client, cluster.Backend);
         Assert.Equal(lists, (await cluster.Exporter.ScrapeAsync()).Sum("podnet_exporter_kubernetes_relists_total"));
 
         // Each round moves all Services, and a change is of a Service and of its slice.
@@ -142,14 +142,4 @@ public sealed class FlowClusterTests(ServiceCluster cluster) : IClassFixture<Ser
         record.Interface == (at ?? cluster.Client).Interface && record.Tuple == FlowLife.TupleOf("tcp", connection.ClientEnd, connection.ServerEnd));
 
     private static (string? Source, string? Destination) NamesOf(FlowLine record) => (record.Text("source.k8s.pod.name"), record.Text("destination.k8s.pod.name"));
-
-    /// <summary>That flows and rests are the interfaces' counters, and that each workload's edges are.</summary>
-    private async Task AssertExactAsync(params Pod[] pods)
-    {
-        await cluster.Node.AssertExactAsync(cluster.Exporter, pods);
-        foreach (var pod in pods)
-        {
-            await cluster.Exporter.ScrapeUntilAsync(samples => pod.ReadCounters().IsCountedAs(samples.Edges(WorkloadOf(pod))));
-        }
-    }
 }

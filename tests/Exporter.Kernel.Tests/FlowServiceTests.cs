@@ -29,7 +29,7 @@ public sealed class FlowServiceTests(ServiceCluster cluster) : IClassFixture<Ser
             (record.Text("flow.observer"), record.Text("flow.orientation"), record.Text("destination.class"), record.Text("destination.nat.ip"),
                 record.Number("destination.nat.port"), record.Text("destination.k8s.namespace.name"), record.Text("destination.k8s.service.name"), record.Text("destination.k8s.pod.name"))));
         Assert.All(own, record => Assert.Equal(cluster.Client.Name, record.Text("source.k8s.pod.name")));
-        await AssertExactAsync();
+        await cluster.AssertExactAsync(cluster.Client, cluster.Backend);
         var edges = await cluster.Exporter.ScrapeUntilAsync(samples => Edge(samples, "connections", cluster.Client, "service", name, "role=\"client\"") == 1);
         Assert.Equal(Sum(own, "source.bytes"), Edge(edges, "transmit_bytes", cluster.Client, "service", name));
         Assert.Equal(Sum(own, "destination.bytes"), Edge(edges, "receive_bytes", cluster.Client, "service", name));
@@ -68,7 +68,7 @@ public sealed class FlowServiceTests(ServiceCluster cluster) : IClassFixture<Ser
             ("destination", pod.HostAddress.ToString(), "node", pod.Name),
             (record.Text("flow.observer"), record.Text("source.ip"), record.Text("source.class"), record.Text("destination.k8s.pod.name"))));
         Assert.All(["source.bytes", "source.packets", "destination.bytes", "destination.packets", "flow.connections"], path => Assert.Equal(Sum(there, path), Sum(back, path)));
-        await AssertExactAsync();
+        await cluster.AssertExactAsync(cluster.Client, cluster.Backend);
     }
 
     /// <summary>The stated limit: it is counted from the node, too.</summary>
@@ -88,7 +88,7 @@ public sealed class FlowServiceTests(ServiceCluster cluster) : IClassFixture<Ser
         Assert.All(other, record => Assert.Equal(
             ("destination", cluster.Backend.HostAddress.ToString(), "node"), (record.Text("flow.observer"), record.Text("source.ip"), record.Text("source.class"))));
         Assert.All(["source.bytes", "destination.bytes", "flow.connections"], path => Assert.Equal(Sum(own, path), Sum(other, path)));
-        await AssertExactAsync();
+        await cluster.AssertExactAsync(cluster.Client, cluster.Backend);
         var edges = await cluster.Exporter.ScrapeAsync();
         Assert.True(Edge(edges, "connections", cluster.Client, "node", KubernetesNode.Name, "role=\"client\"") > 0);
         Assert.True(Edge(edges, "connections", cluster.Backend, "node", KubernetesNode.Name, "role=\"server\"") > 0);
@@ -111,7 +111,7 @@ public sealed class FlowServiceTests(ServiceCluster cluster) : IClassFixture<Ser
                 (name, cluster.Backend.Address.ToString()), (record.Text("destination.k8s.service.name"), record.Text("destination.nat.ip"))));
         }
 
-        await AssertExactAsync();
+        await cluster.AssertExactAsync(cluster.Client, cluster.Backend);
         var edges = await cluster.Exporter.ScrapeUntilAsync(samples => services.Sum(service => Edge(samples, "connections", cluster.Client, "service", service.Name)) == 3);
         Assert.Equal((2, 1), (Edge(edges, "connections", cluster.Client, "service", "read"), Edge(edges, "connections", cluster.Client, "service", "write")));
     }
@@ -130,16 +130,6 @@ public sealed class FlowServiceTests(ServiceCluster cluster) : IClassFixture<Ser
         }
         await cluster.Node.SettleAsync();
         return client;
-    }
-
-    /// <summary>That flows and rests are the interfaces' counters, and that each workload's edges are.</summary>
-    private async Task AssertExactAsync()
-    {
-        await cluster.Node.AssertExactAsync(cluster.Exporter, cluster.Client, cluster.Backend);
-        foreach (var pod in (Pod[])[cluster.Client, cluster.Backend])
-        {
-            await cluster.Exporter.ScrapeUntilAsync(samples => pod.ReadCounters().IsCountedAs(samples.Edges(WorkloadOf(pod))));
-        }
     }
 
     private List<FlowLine> FlowsAt(Pod pod, IPEndPoint source, IPEndPoint destination) =>

@@ -143,6 +143,16 @@ public sealed class ServiceCluster : IAsyncLifetime
         return pod;
     }
 
+    /// <summary>Waits until flows and rests are the pods' interfaces' counters, and each workload's edges are.</summary>
+    internal async Task AssertExactAsync(params Pod[] pods)
+    {
+        await Node.AssertExactAsync(Exporter, pods);
+        foreach (var pod in pods)
+        {
+            await Exporter.ScrapeUntilAsync(samples => pod.ReadCounters().IsCountedAs(samples.Edges(WorkloadOf(pod))));
+        }
+    }
+
     /// <summary>Tells of a pod that is there, and waits until the exporter has its name.</summary>
     private async Task RunAsync(Pod pod, params IPAddress[] addresses)
     {
