@@ -12,6 +12,9 @@ internal sealed class PodsExposition(PodAccounts accounts)
     /// <summary>Texts of one format that are read at once. For another, the one that is read for longest is cut off.</summary>
     internal const int MaxTexts = 3;
 
+    /// <summary>Bytes for which the first text of a format has room.</summary>
+    private const int MinLength = 64 << 10;
+
     private readonly SnapshotWriter _writer = new(accounts);
     private readonly Lock _lock = new();
     private readonly List<Snapshot> _snapshots = [];
@@ -49,7 +52,8 @@ internal sealed class PodsExposition(PodAccounts accounts)
             _snapshots.Remove(oldest);
             oldest.CutOff();
         }
-        var added = new Snapshot(this, format);
+        // As long as the others, so that it does not grow step by step, which leaves arrays for the collector.
+        var added = new Snapshot(this, format, texts.Count > 0 ? texts.Max(snapshot => snapshot.Output.Capacity) : MinLength);
         _snapshots.Add(added);
         return added;
     }
@@ -63,7 +67,8 @@ internal sealed class PodsExposition(PodAccounts accounts)
     }
 
     /// <summary>One text. Each <see cref="Acquire"/> is followed by one <see cref="Dispose"/>.</summary>
-    internal sealed class Snapshot(PodsExposition exposition, ExpositionFormat format) : IDisposable
+    /// <param name="length">Bytes for which it has room at first.</param>
+    internal sealed class Snapshot(PodsExposition exposition, ExpositionFormat format, int length) : IDisposable
     {
         private readonly CancellationTokenSource _cutOff = new();
         private readonly ZippedText _zipped = new();
@@ -93,7 +98,7 @@ internal sealed class PodsExposition(PodAccounts accounts)
 
         internal ExpositionFormat Format => format;
 
-        internal ArrayBufferWriter<byte> Output { get; } = new();
+        internal ArrayBufferWriter<byte> Output { get; } = new(length);
 
         internal long Round { get; set; }
 

@@ -9,6 +9,9 @@ namespace Exporter.Server;
 /// <param name="pods">The pods' families; null: nothing is counted.</param>
 internal sealed class ServerView(CollectorRegistry own, LoopHealth health, Readiness readiness, PodsExposition? pods = null)
 {
+    /// <summary>Bytes that are written at once: half of what the server keeps of an answer that the client has not taken.</summary>
+    private const int LongestPart = 32 << 10;
+
     internal LoopHealth Health => health;
 
     internal Readiness Readiness => readiness;
@@ -30,7 +33,6 @@ internal sealed class ServerView(CollectorRegistry own, LoopHealth health, Readi
         context.Response.ContentType = format == Exposition.ExpositionFormat.OpenMetrics
             ? PrometheusConstants.OpenMetricsContentTypeWithVersionAndEncoding
             : PrometheusConstants.TextContentTypeWithVersionAndEncoding;
-        var body = context.Response.BodyWriter;
         if (pods is null)
         {
             await ContentCoding.WriteAsync(context, async () => await WriteOwnAsync(context.Response.Body, format, context.RequestAborted));
@@ -47,17 +49,21 @@ internal sealed class ServerView(CollectorRegistry own, LoopHealth health, Readi
         var last = own.GetBuffer().AsMemory(0, (int)own.Length);
         await ContentCoding.WriteAsync(
             context,
-            async () =>
-            {
-                await body.WriteAsync(snapshot.Text, context.RequestAborted);
-                await body.WriteAsync(last, context.RequestAborted);
-            },
-            async () =>
-            {
-                var zipped = snapshot.Zipped;
-                await body.WriteAsync(zipped.Beginning, context.RequestAborted);
-                await body.WriteAsync(zipped.End(last.Span), context.RequestAborted);
-            });
+            () => WriteAsync(context, snapshot.Text, last),
+            () => WriteAsync(context, snapshot.Zipped.Beginning, snapshot.Zipped.End(last.Span)));
+    }
+
+    /// <summary>Writes a body of two texts in parts: the server copies each into buffers of its own, and uses these again when a part is sent.</summary>
+    private static async Task WriteAsync(HttpContext context, ReadOnlyMemory<byte> beginning, ReadOnlyMemory<byte> end)
+    {
+        context.Response.ContentLength = beginning.Length + end.Length;
+        for (var rest = beginning; !rest.IsEmpty;)
+        {
+            var part = rest[..Math.Min(rest.Length, LongestPart)];
+            await context.Response.BodyWriter.WriteAsync(part, context.RequestAborted);
+            rest = rest[part.Length..];
+        }
+        await context.Response.BodyWriter.WriteAsync(end, context.RequestAborted);
     }
 
     private Task WriteOwnAsync(Stream stream, Exposition.ExpositionFormat format, CancellationToken cancellationToken) => own.CollectAndExportAsTextAsync(
