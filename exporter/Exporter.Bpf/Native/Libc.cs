@@ -33,6 +33,7 @@ internal static unsafe partial class Libc
 
     /// <summary>mallopt(3), of glibc.</summary>
     internal const int M_ARENA_MAX = -8;
+    internal const int M_MMAP_THRESHOLD = -3;
 
     [LibraryImport(Library)]
     internal static partial int mallopt(int parameter, int value);

@@ -42,7 +42,7 @@ internal static partial class RunCommand
         try
         {
             FileDescriptorLimit.Raise();
-            NativeHeap.LimitArenas();
+            NativeHeap.Limit();
             ThreadPool.SetMinThreads(MinThreads, MinThreads);
             // First of all: a start that fails because the port is taken has changed nothing.
             await using var server = await ServerHost.StartAsync(options.Server, files.Configuration);
