@@ -39,9 +39,11 @@ upgrade-test: build deps-test deps-vm $(EARLIER_BINARY) ## from the binary of an
 	@PODNET_EARLIER=$(EARLIER_BINARY) scripts/isolated.sh tests/Exporter.Kernel.Tests/bin/Release/net10.0/Exporter.Kernel.Tests -noColor -noLogo -class '*.UpgradeTests'
 	@PODNET_EARLIER=$(EARLIER_BINARY) tests/vm/test.sh --only=upgrade
 
-engine-test: build deps-engine ## export and jobs on real Kafka, Flink, Spark and OpenSearch; their packs are found, or fetched, by scripts/engines
+engine-test: build deps-test deps-engine ## export and jobs on real Kafka, Flink, Spark and OpenSearch; their packs are found, or fetched, by scripts/engines
 	@dotnet build tests/Exporter.Engine.Tests -c Release --nologo --verbosity quiet
 	@tests/Exporter.Engine.Tests/bin/Release/net10.0/Exporter.Engine.Tests -noColor -noLogo
+	@dotnet build tests/Exporter.Kernel.Tests -c Release --nologo --verbosity quiet
+	@scripts/isolated.sh tests/Exporter.Kernel.Tests/bin/Release/net10.0/Exporter.Kernel.Tests -noColor -noLogo -class '*.FlowKafkaTests' -class '*.FlowSearchTests'
 
 $(EARLIER_BINARY): | deps-build
 	scripts/earlier-binary.sh $(EARLIER) $@

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Exporter.Kernel.Tests.Support;
@@ -9,20 +8,6 @@ namespace Exporter.Kernel.Tests;
 public sealed class FlowKillTests(ITestOutputHelper output)
 {
     private const int Kills = 10;
-
-    private const string KillsVariable = "PODNET_FLOW_KILLS";
-
-    private static readonly int KillsWithOptions = int.TryParse(Environment.GetEnvironmentVariable(KillsVariable), CultureInfo.InvariantCulture, out var kills) ? kills : 8;
-
-    /// <summary>What a life may have otherwise than the one before.</summary>
-    private static readonly string[][] OtherOptions =
-    [
-        ["--Flows:Sampling=1", "--Flows:Sampling=4"],
-        ["--Flows:Aggregate=connection", "--Flows:Aggregate=service-port", "--Flows:Aggregate=workload", "--Flows:Aggregate=none"],
-        ["--Flows:Interval=00:00:00.2", "--Flows:Interval=00:00:00.7"],
-        ["--Flows:MaxFlows=32768", "--Flows:MaxFlows=4096"],
-        ["--Flows:Addresses=full", "--Flows:Addresses=prefix", "--Flows:Addresses=none"],
-    ];
 
     /// <summary>The ends of these lives are a SIGTERM.</summary>
     private static readonly int[] Terminations = [4, 8];
@@ -38,7 +23,7 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         using var node = new FlowNode($"--Attach:Hook={hook}", "--Flows:Interval=00:00:00.3");
         using var one = new Pod();
         using var other = new Pod();
-        await AttachAsync(node, one, other);
+        await node.AttachAsync(one, other);
         using (var connection = Connection.Open(one))
         using (new SteadyLoad(one, other))
         {
@@ -69,19 +54,19 @@ public sealed class FlowKillTests(ITestOutputHelper output)
     public async Task Killed_at_random_moments_and_started_with_other_options_all_adds_up()
     {
         var seed = FuzzSeed.Choose();
-        output.WriteLine($"{FuzzSeed.Variable}={seed} {KillsVariable}={KillsWithOptions}");
+        output.WriteLine($"{FuzzSeed.Variable}={seed} {ChangingOptions.LivesVariable}={ChangingOptions.Lives}");
         var random = new Random(seed);
         using var node = new FlowNode("--Edges:Level=workload");
         using var one = new Pod();
         using var other = new Pod();
-        await AttachAsync(node, one, other);
-        var options = OtherOptions.Select(values => values[0]).ToArray();
+        await node.AttachAsync(one, other);
+        var options = ChangingOptions.First;
         using (var connection = Connection.Open(one))
         using (new SteadyLoad(one, other))
         {
-            for (var life = 0; life < KillsWithOptions; life++)
+            for (var life = 0; life < ChangingOptions.Lives; life++)
             {
-                options = random.Next(2) == 0 ? options : [.. OtherOptions.Select(values => values[random.Next(values.Length)])];
+                options = ChangingOptions.Next(random, options);
                 using var exporter = await node.StartAsync(options);
                 connection.Send(random.Next(1, 10_000));
                 await Task.Delay(random.Next(1, 1500));
@@ -117,7 +102,7 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         const int Datagrams = 300;
         using var node = new FlowNode("--Edges:Level=workload");
         using var pod = new Pod();
-        await AttachAsync(node, pod);
+        await node.AttachAsync(pod);
         TestTraffic.Udp(pod, AddressFamily.InterNetwork, Datagrams, 100, fromPod: true);
 
         using var last = await node.StartAsync("--Flows:MaxFlows=4096");
@@ -141,7 +126,7 @@ public sealed class FlowKillTests(ITestOutputHelper output)
     {
         using var node = new FlowNode("--Flows:Interval=00:00:05");
         using var pod = new Pod();
-        await AttachAsync(node, pod);
+        await node.AttachAsync(pod);
         using (var first = await node.StartAsync())
         {
             TestTraffic.Udp(pod, AddressFamily.InterNetwork, 100, 100, fromPod: true);
@@ -165,7 +150,7 @@ public sealed class FlowKillTests(ITestOutputHelper output)
     {
         using var node = new FlowNode("--Flows:Interval=00:00:00.3");
         using var pod = new Pod();
-        await AttachAsync(node, pod);
+        await node.AttachAsync(pod);
         using (var first = await node.StartAsync())
         {
             // The first line makes the file.
@@ -189,7 +174,7 @@ public sealed class FlowKillTests(ITestOutputHelper output)
 
         await node.ReadUntilAsync(records => records.Intervals.LastOrDefault()?.Number("interval.lost") > 0);
         await node.SettleAsync();
-        AssertArrivedOrLost(node.Records);
+        node.Records.AssertArrivedOrLost();
         Assert.Equal(
             node.Records.Intervals.Last().Number("interval.lost"),
             (await last.ScrapeAsync()).Sum("podnet_exporter_flow_records_lost_total", "sink=\"file\"", "reason=\"crash\""));
@@ -201,7 +186,7 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         using var node = new FlowNode();
         using var pod = new Pod();
         using var listener = TcpSockets.Listen(null);
-        await AttachAsync(node, pod);
+        await node.AttachAsync(pod);
         // Its server has the higher port.
         using var connection = Connection.Open(pod, new(pod.Address, 1024), listener, pod.HostAddress);
         using (var seen = await node.StartAsync())
@@ -280,16 +265,6 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         Assert.All(node.Records.Lines.GroupBy(line => line.Epoch), epoch => Assert.Equal(1, epoch.First().Interval));
     }
 
-    private static async Task AttachAsync(FlowNode node, params Pod[] pods)
-    {
-        using var first = await node.StartAsync();
-        foreach (var pod in pods)
-        {
-            await first.WaitForAttachedAsync(pod.Interface);
-            pod.Up();
-        }
-    }
-
     private static async Task AssertAllIsThereOrLostAsync(FlowNode node, ExporterProcess exporter, params Pod[] pods)
     {
         await node.AssertExactAsync(exporter, pods);
@@ -300,40 +275,7 @@ public sealed class FlowKillTests(ITestOutputHelper output)
     private static async Task<long> AssertArrivedOrLostAsync(FlowNode node)
     {
         await node.SettleAsync();
-        AssertRepeatsAreEqual(node.Records);
-        return AssertArrivedOrLost(node.Records);
-    }
-
-    private static void AssertRepeatsAreEqual(FlowLog records)
-    {
-        foreach (var repeats in records.Lines.Where(line => !line.IsInterval).GroupBy(line => line.Id).Where(group => group.Count() > 1))
-        {
-            Assert.Single(repeats.Select(line => line.ToString()).Distinct());
-        }
-    }
-
-    /// <summary>Each interval's records have the numbers from 0 on, but for those that are counted as lost.</summary>
-    /// <returns>How many records and whole intervals are missing.</returns>
-    private static long AssertArrivedOrLost(FlowLog records)
-    {
-        var missing = 0L;
-        var intervals = records.Lines.GroupBy(line => line.Interval).OrderBy(group => group.Key).ToList();
-        foreach (var interval in intervals)
-        {
-            var numbers = interval.Where(line => !line.IsInterval).DistinctBy(line => line.Id).Select(line => line.Sequence).ToList();
-            Assert.Equal(numbers.Count, numbers.Distinct().Count());
-            var expected = interval.FirstOrDefault(line => line.IsInterval)?.Number("interval.records") ?? numbers.Max() + 1;
-            Assert.All(numbers, number => Assert.InRange(number, 0, expected - 1));
-            missing += expected - numbers.Count;
-        }
-        var last = records.Intervals.Last();
-        Assert.InRange(missing, 0, last.Number("interval.lost"));
-        // An interval that has not one record is among the lost ones, if it had any.
-        var absent = intervals[^1].Key - intervals[0].Key + 1 - intervals.Count;
-        Assert.True(absent == 0 || last.Number("interval.lost") > 0, $"{absent} intervals are missing");
-        var counted = records.Lines.Count(line => !line.IsInterval);
-        Assert.InRange(last.Number("interval.issued") - last.Number("interval.lost"), 0, counted);
-        return missing + absent;
+        return node.Records.AssertArrivedOrLost();
     }
 
     private static string SourceOf(FlowLine record) => new IPEndPoint(IPAddress.Parse(record.Text("source.ip")!), (int)record.Number("source.port")).ToString();

@@ -68,6 +68,41 @@ internal sealed class FlowLog(string path)
         Assert.Equal(0, Intervals.Last().Number("interval.lost"));
     }
 
+    /// <summary>
+    /// That each interval's records have the numbers from 0 on, but for those that are counted as lost, and that repeats are equal. In an epoch that a reboot has
+    /// ended, it is unknown what was lost after its last interval.
+    /// </summary>
+    /// <returns>How many records and whole intervals are missing.</returns>
+    internal long AssertArrivedOrLost()
+    {
+        foreach (var repeats in _lines.Where(line => !line.IsInterval).GroupBy(line => line.Id).Where(group => group.Count() > 1))
+        {
+            Assert.Single(repeats.Select(line => line.ToString()).Distinct());
+        }
+        return _lines.GroupBy(line => line.Epoch).Sum(AssertArrivedOrLost);
+    }
+
+    private static long AssertArrivedOrLost(IEnumerable<FlowLine> epoch)
+    {
+        var missing = 0L;
+        var last = epoch.Where(line => line.IsInterval).MaxBy(line => line.Interval)!;
+        var intervals = epoch.Where(line => line.Interval <= last.Interval).GroupBy(line => line.Interval).OrderBy(group => group.Key).ToList();
+        foreach (var interval in intervals)
+        {
+            var numbers = interval.Where(line => !line.IsInterval).DistinctBy(line => line.Id).Select(line => line.Sequence).ToList();
+            Assert.Equal(numbers.Count, numbers.Distinct().Count());
+            var expected = interval.FirstOrDefault(line => line.IsInterval)?.Number("interval.records") ?? numbers.Max() + 1;
+            Assert.All(numbers, number => Assert.InRange(number, 0, expected - 1));
+            missing += expected - numbers.Count;
+        }
+        Assert.InRange(missing, 0, last.Number("interval.lost"));
+        // An interval that has not one record is among the lost ones, if it had any.
+        var absent = intervals[^1].Key - intervals[0].Key + 1 - intervals.Count;
+        Assert.True(absent == 0 || last.Number("interval.lost") > 0, $"{absent} intervals are missing");
+        Assert.InRange(last.Number("interval.issued") - last.Number("interval.lost"), 0, epoch.Count(line => !line.IsInterval));
+        return missing + absent;
+    }
+
     private void Add(ReadOnlySpan<byte> text)
     {
         FlowLine line;

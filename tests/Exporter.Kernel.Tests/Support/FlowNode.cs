@@ -36,6 +36,17 @@ internal sealed class FlowNode : IDisposable
 
     internal Task<ExporterProcess> StartAsync(params string[] more) => Node.StartAsync(more);
 
+    /// <summary>Attaches to interfaces of pods, which are up then.</summary>
+    internal async Task AttachAsync(params Pod[] pods)
+    {
+        using var exporter = await StartAsync();
+        foreach (var pod in pods)
+        {
+            await exporter.WaitForAttachedAsync(pod.Interface);
+            pod.Up();
+        }
+    }
+
     /// <summary>Reads the file until its records are as wanted.</summary>
     internal async Task ReadUntilAsync(Func<FlowLog, bool> wanted, Func<string>? explain = null)
     {

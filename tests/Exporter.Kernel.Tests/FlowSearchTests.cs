@@ -1,0 +1,52 @@
+using Exporter.Engine.Tests.Support;
+using Exporter.Kernel.Tests.Support;
+
+namespace Exporter.Kernel.Tests;
+
+/// <summary>The binary and a real node of OpenSearch: what the file has of flows, the index has too.</summary>
+public sealed class FlowSearchTests
+{
+    private const int Most = 10_000;
+
+    [Fact]
+    public async Task Killed_and_started_again_the_index_has_the_records_that_the_file_has()
+    {
+        await using var search = await SearchNode.StartAsync();
+        var (code, text, error) = ExporterProcess.Run("flows", "install", "--to=opensearch", $"--url={search.Url}", "--no-lifecycle");
+        Assert.True(code == 0, text + error);
+        using var node = new FlowNode("--Export:Sinks=file,elasticsearch", $"--Elasticsearch:Urls={search.Url}");
+        using var pod = new Pod();
+        await node.AttachAsync(pod);
+        for (var life = 0; life < 3; life++)
+        {
+            using var exporter = await node.StartAsync();
+            TestTraffic.Tcp(pod, System.Net.Sockets.AddressFamily.InterNetwork, 1 << 16);
+            TestTraffic.Udp(pod, System.Net.Sockets.AddressFamily.InterNetworkV6, 50, 300, fromPod: true);
+            await node.SettleAsync();
+            exporter.Kill();
+        }
+
+        using var last = await node.StartAsync();
+        await node.AssertExactAsync(last, pod);
+        var wanted = node.Records.Flows.Concat(node.Records.Rests).Select(line => line.Id).Order().ToList();
+        Assert.NotEmpty(wanted);
+        var came = new List<string>();
+        await Wait.UntilAsync(
+            async () =>
+            {
+                came = [.. (await SearchAsync(search)).Order()];
+                return wanted.All(came.Contains);
+            },
+            () => $"the file has {wanted.Count} records, the index {came.Count}: {string.Join('\n', last.Log)}");
+        Assert.Equal(0, (await last.ScrapeAsync()).Sum("podnet_exporter_sink_rejected_records_total"));
+    }
+
+    /// <summary>The ids of flows and rests.</summary>
+    private static async Task<IEnumerable<string>> SearchAsync(SearchNode search)
+    {
+        await search.RequestAsync(HttpMethod.Post, "/podnet-flow-*/_refresh");
+        var found = await search.RequestAsync(
+            HttpMethod.Post, $"/podnet-flow/_search?size={Most}", new { query = new { terms = new Dictionary<string, string[]> { ["event.dataset"] = ["podnet.flow", "podnet.rest"] } } });
+        return found.GetProperty("hits").GetProperty("hits").EnumerateArray().Select(hit => hit.GetProperty("_id").GetString()!);
+    }
+}
