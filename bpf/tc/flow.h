@@ -73,7 +73,10 @@ struct flow_half {
 	__u32 connections; /* SYNs without ACK that had another sequence number than the one before */
 };
 
-/* The halves begin 64 bytes apart, on cache lines of their own. */
+/*
+ * The halves begin 64 bytes apart, on cache lines of their own. A row is this or flow_rest, by its key: words are added at the end of both, so that
+ * another version finds all words of both where they were.
+ */
 struct flow_value {
 	struct flow_half transmit;
 	__u32 srtt_us;	  /* eight times the round-trip time, as struct tcp_sock has it; 0: unknown */
