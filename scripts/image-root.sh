@@ -11,7 +11,7 @@ kafka=$(dirname "$binary")/librdkafka.so
 # OpenSSL is opened when it is first needed: to ask the API server, to serve HTTPS, and with flows.
 opened=(libssl.so.3)
 # Their code is in the binary.
-linked=(libbpf-dev libelf-dev zlib1g-dev)
+linked=(libbpf-dev libelf-dev)
 
 die() {
 	echo "image-root.sh: $1" >&2

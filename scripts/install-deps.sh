@@ -4,7 +4,7 @@
 set -euo pipefail
 
 declare -A groups=(
-	[build]="clang llvm libbpf-dev libelf-dev zlib1g-dev gcc libc6-dev"
+	[build]="clang llvm libbpf-dev libelf-dev gcc libc6-dev"
 	[demo]="iproute2 iputils-ping iperf3 curl"
 	[test]="iproute2 iputils-ping ethtool bpftool prometheus prometheus-alertmanager python3-prometheus-client util-linux nftables strace"
 	[image]="jq libc-bin openssl"
