@@ -9,7 +9,7 @@ internal static class Sinks
 {
     private const int RecordsPerSecond = 10_000;
     private const int Seconds = 60;
-    private const int OutageSeconds = 180;
+    private const int OutageSeconds = 600;
     private const int Scrapes = 2000;
     private const string MaxMemory = "32MiB";
     private const double MaxMemoryMegabytes = 32;
