@@ -1,6 +1,6 @@
 using Exporter.Benchmarks;
 
-// Prints the tables of docs/performance.md; with names, only those: packets, flows, records, flow-footprint, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server, and, only by name, sinks and soak.
+// Prints the tables of docs/performance.md; with names, only those: packets, flows, records, flow-footprint, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server, and, only by name, sinks, search and soak.
 if (Environment.GetEnvironmentVariable("AGAINST") is { Length: > 0 } other)
 {
     await Comparison.RunAsync(Path.GetFullPath(other));
@@ -69,6 +69,10 @@ if (Wanted("continuity"))
 if (args.Contains("sinks"))
 {
     await Sinks.RunAsync();
+}
+if (args.Contains("search"))
+{
+    await Sinks.RunSearchAsync();
 }
 if (args.Contains("soak"))
 {
