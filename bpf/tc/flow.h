@@ -74,8 +74,9 @@ struct flow_half {
 };
 
 /*
- * The halves begin 64 bytes apart, on cache lines of their own. A row is this or flow_rest, by its key: words are added at the end of both, so that
- * another version finds all words of both where they were.
+ * The halves begin 64 bytes apart, on cache lines of their own. A row is this or flow_rest, by its
+ * key: words are added at the end of both, so that another version finds all words of both where
+ * they were.
  */
 struct flow_value {
 	struct flow_half transmit;
