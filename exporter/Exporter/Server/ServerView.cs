@@ -57,13 +57,15 @@ internal sealed class ServerView(CollectorRegistry own, LoopHealth health, Readi
     private static async Task WriteAsync(HttpContext context, ReadOnlyMemory<byte> beginning, ReadOnlyMemory<byte> end)
     {
         context.Response.ContentLength = beginning.Length + end.Length;
-        for (var rest = beginning; !rest.IsEmpty;)
+        foreach (var text in (ReadOnlyMemory<byte>[])[beginning, end])
         {
-            var part = rest[..Math.Min(rest.Length, LongestPart)];
-            await context.Response.BodyWriter.WriteAsync(part, context.RequestAborted);
-            rest = rest[part.Length..];
+            for (var rest = text; !rest.IsEmpty;)
+            {
+                var part = rest[..Math.Min(rest.Length, LongestPart)];
+                await context.Response.BodyWriter.WriteAsync(part, context.RequestAborted);
+                rest = rest[part.Length..];
+            }
         }
-        await context.Response.BodyWriter.WriteAsync(end, context.RequestAborted);
     }
 
     private Task WriteOwnAsync(Stream stream, Exposition.ExpositionFormat format, CancellationToken cancellationToken) => own.CollectAndExportAsTextAsync(
