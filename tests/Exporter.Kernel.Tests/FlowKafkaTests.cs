@@ -30,8 +30,13 @@ public sealed class FlowKafkaTests(ITestOutputHelper output)
         using var last = await node.StartAsync();
         await PinnedNode.AssertExactAsync(last, other);
         await node.SettleAsync();
+        await SettleAsync(broker);
+        Assert.Equal(0, last.Terminate());
+        node.Records.Read();
         AssertArrivedOrLost("the file", node.Records);
-        AssertArrivedOrLost("Kafka", await SettleAsync(broker));
+        var topic = ReadTopic(broker);
+        Assert.Empty(topic.Torn);
+        AssertArrivedOrLost("Kafka", topic);
     }
 
     /// <summary>Kills one exporter after the other while a pod has load; each may have other options than the one before.</summary>
@@ -66,23 +71,22 @@ public sealed class FlowKafkaTests(ITestOutputHelper output)
     }
 
     /// <summary>Waits until the topic has an interval that has begun after now, and ended.</summary>
-    /// <returns>All records of the topic.</returns>
-    private static async Task<FlowLog> SettleAsync(KafkaBroker broker)
+    private static Task SettleAsync(KafkaBroker broker)
     {
         var now = DateTimeOffset.UtcNow.AddMilliseconds(1);
+        return Wait.UntilAsync(
+            () => Task.FromResult(ReadTopic(broker).Intervals.Any(interval => interval.Time("event.start") > now)),
+            () => $"no interval of the topic has begun and ended after {now:O}");
+    }
+
+    private static FlowLog ReadTopic(KafkaBroker broker)
+    {
         var file = Path.GetTempFileName();
         try
         {
-            FlowLog records = new(file);
-            await Wait.UntilAsync(
-                () =>
-                {
-                    File.WriteAllLines(file, TopicReader.ReadAll(broker, Topic).Select(record => record.Value!));
-                    records = new(file);
-                    records.Read();
-                    return Task.FromResult(records.Intervals.Any(interval => interval.Time("event.start") > now));
-                },
-                () => $"no interval of the topic has begun and ended after {now:O}");
+            File.WriteAllLines(file, TopicReader.ReadAll(broker, Topic).Select(record => record.Value!));
+            var records = new FlowLog(file);
+            records.Read();
             return records;
         }
         finally
