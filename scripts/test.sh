@@ -109,7 +109,7 @@ kernel_rings=()
 if ((EUID != 0)); then
 	skip "kernel" "needs root: it makes network namespaces and loads BPF programs"
 else
-	others=(EdgeBudget FilterOwner FlowFlood FlowKafka FlowKill FlowLoss FlowSearch FlowService Image Kubernetes Lifecycle Monitoring OptionChange PinDirectory Prometheus Recording RemovedPins SharedFileSystem Unpin Uplink)
+	others=(EdgeBudget FilterOwner FlowFlood FlowKill FlowLoss FlowService Image Kubernetes Lifecycle Monitoring OptionChange PinDirectory Prometheus Recording RemovedPins SharedFileSystem Unpin Uplink)
 	kernel_rings=("kernel, first half" "kernel, second half")
 	first=() second=()
 	for class in "${others[@]}"; do
