@@ -22,14 +22,19 @@ internal sealed class KafkaConnection : IDisposable
     internal KafkaConnection(
         IReadOnlyDictionary<string, string> settings, string topic, Action<DeliveryReport<int, int>> report, Action<LogMessage> log, Action<Error> failed)
     {
-        (_topic, _report) = (topic, report);
+        _topic = topic;
+        _report = delivered =>
+        {
+            NoteFatal(delivered.Error);
+            report(delivered);
+        };
         _producer = new ProducerBuilder<int, int>(settings)
             .SetKeySerializer(_key)
             .SetValueSerializer(_value)
             .SetLogHandler((_, message) => log(message))
             .SetErrorHandler((_, error) =>
             {
-                _fatalProblem ??= error.IsFatal ? error.Reason : null;
+                NoteFatal(error);
                 failed(error);
             })
             .Build();
@@ -55,7 +60,7 @@ internal sealed class KafkaConnection : IDisposable
         }
         catch (ProduceException<int, int> e)
         {
-            _fatalProblem ??= e.Error.IsFatal || e.Error.Code == ErrorCode.Local_Fatal ? e.Error.Reason : null;
+            NoteFatal(e.Error);
             return e.Error.Code;
         }
     }
@@ -63,4 +68,13 @@ internal sealed class KafkaConnection : IDisposable
     /// <summary>Has the queue sent without the pause in which records are gathered.</summary>
     /// <param name="most">The longest wait for it to be empty.</param>
     internal void Flush(TimeSpan most) => _producer.Flush(most);
+
+    /// <summary>Called by any thread. Reports on records may come before the error itself, which has the better reason.</summary>
+    private void NoteFatal(Error error)
+    {
+        if (KafkaErrors.IsFatal(error) && (_fatalProblem is null || error.IsFatal))
+        {
+            _fatalProblem = error.Reason;
+        }
+    }
 }

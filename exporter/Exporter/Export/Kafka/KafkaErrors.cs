@@ -18,11 +18,8 @@ internal static class KafkaErrors
     internal static ErrorCode CodeOf(Error error) =>
         error.Code == ErrorCode.Local_Transport && error.Reason.Contains("SSL alert", StringComparison.Ordinal) ? ErrorCode.Local_Ssl : error.Code;
 
-    /// <summary>
-    /// Whether the producer has failed for good: then it purges its queue, and nothing else does. Another thread may report on the records before the client says
-    /// which error it was.
-    /// </summary>
-    internal static bool IsFatal(ErrorCode code) => code is ErrorCode.Local_Fatal or ErrorCode.Local_PurgeQueue or ErrorCode.Local_PurgeInflight;
+    /// <summary>Whether the producer has failed for good: then it purges its queue, and nothing else does.</summary>
+    internal static bool IsFatal(Error error) => error.IsFatal || error.Code is ErrorCode.Local_Fatal or ErrorCode.Local_PurgeQueue or ErrorCode.Local_PurgeInflight;
 
     /// <summary>Whether it is the reason of others, which come again until it is removed.</summary>
     internal static bool IsCause(ErrorCode code) => code is ErrorCode.Local_Authentication or ErrorCode.SaslAuthenticationFailed or ErrorCode.Local_Ssl or ErrorCode.Local_Resolve;

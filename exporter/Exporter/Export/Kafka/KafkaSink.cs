@@ -215,11 +215,10 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
     {
         if (_delivery.FirstProblem() is { } problem)
         {
-            if (connection.FatalProblem is not null || KafkaErrors.IsFatal(problem))
+            if (connection.FatalProblem is { } fatal)
             {
-                var reason = connection.FatalProblem ?? KafkaErrors.Describe(problem);
                 Disconnect();
-                throw new SinkException($"the idempotent producer failed ({reason}); another one sends the records again");
+                throw new SinkException($"the idempotent producer failed ({fatal}); another one sends the records again");
             }
             var (cause, words) = _log.CauseOf(problem);
             throw new SinkException(KafkaErrors.Explain(cause, _options, words));
