@@ -14,7 +14,7 @@ public sealed class FlowExactnessTests
 
     private const int SctpProtocol = 132;
 
-    private static readonly int Packets = int.TryParse(Environment.GetEnvironmentVariable("PODNET_FLOW_PACKETS"), CultureInfo.InvariantCulture, out var packets) ? packets : 500_000;
+    private static readonly int Packets = EnvironmentNumber.Read("PODNET_FLOW_PACKETS") ?? 500_000;
 
     /// <summary>More than a packet may have: both families make fragments of it.</summary>
     private const int Fragmented = 20_000;

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
-using System.Globalization;
 using System.Net;
 using Exporter.Kernel.Tests.Support;
 
@@ -10,7 +9,7 @@ namespace Exporter.Kernel.Tests;
 public sealed class FlowFloodTests(ITestOutputHelper output)
 {
     /// <summary>All frames of a flood.</summary>
-    private static readonly int Frames = int.TryParse(Environment.GetEnvironmentVariable("PODNET_FLOOD_FRAMES"), CultureInfo.InvariantCulture, out var frames) ? frames : 600_000;
+    private static readonly int Frames = EnvironmentNumber.Read("PODNET_FLOOD_FRAMES") ?? 600_000;
 
     [Theory]
     [InlineData(1)]

@@ -75,7 +75,7 @@ public sealed class FlowKafkaTests(ITestOutputHelper output)
     {
         var now = DateTimeOffset.UtcNow.AddMilliseconds(1);
         return Wait.UntilAsync(
-            () => Task.FromResult(ReadTopic(broker).Intervals.Any(interval => interval.Time("event.start") > now)),
+            () => Task.FromResult(ReadTopic(broker).HasIntervalAfter(now)),
             () => $"no interval of the topic has begun and ended after {now:O}");
     }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Exporter.Bpf;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Signals.Objects;
@@ -15,7 +14,7 @@ public sealed class UplinkProgramTests : IDisposable
     private const int Loopback = 1;
     private const int Room = 4096;
 
-    private static readonly int Runs = int.TryParse(Environment.GetEnvironmentVariable("PODNET_UPLINK_RUNS"), CultureInfo.InvariantCulture, out var runs) ? runs : 20_000;
+    private static readonly int Runs = EnvironmentNumber.Read("PODNET_UPLINK_RUNS") ?? 20_000;
 
     private readonly BpfObject _object = BpfObject.OpenEmbedded("uplink");
     private readonly PerCpuRows _values;

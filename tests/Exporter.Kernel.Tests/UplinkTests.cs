@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using Exporter.Kernel.Tests.Support;
 using Exporter.Signals.Uplinks;
@@ -12,7 +11,7 @@ public sealed class UplinkTests : IDisposable
 {
     private const string NoPods = "--Attach:Include=^none$";
 
-    private static readonly int Frames = int.TryParse(Environment.GetEnvironmentVariable("PODNET_UPLINK_FRAMES"), CultureInfo.InvariantCulture, out var frames) ? frames : 100_000;
+    private static readonly int Frames = EnvironmentNumber.Read("PODNET_UPLINK_FRAMES") ?? 100_000;
 
     private readonly PinnedNode _node = new(NoPods, "--Identity:Source=standalone");
     private readonly UplinkWire _uplink = new();

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Exporter.Kernel.Tests.Support;
 
 /// <summary>Options that shape records, for exporters of which each may have others than the one before.</summary>
@@ -18,7 +16,7 @@ internal static class ChangingOptions
     ];
 
     /// <summary>How many exporters are started and killed, one after the other.</summary>
-    internal static int Lives { get; } = int.TryParse(Environment.GetEnvironmentVariable(LivesVariable), CultureInfo.InvariantCulture, out var lives) ? lives : 8;
+    internal static int Lives { get; } = EnvironmentNumber.Read(LivesVariable) ?? 8;
 
     internal static string[] First => [.. Values.Select(values => values[0])];
 

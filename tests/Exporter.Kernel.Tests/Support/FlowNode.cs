@@ -70,7 +70,7 @@ internal sealed class FlowNode : IDisposable
     {
         // Records have milliseconds.
         var now = DateTimeOffset.UtcNow.AddMilliseconds(1);
-        return ReadUntilAsync(records => records.Intervals.Any(interval => interval.Time("event.start") > now), () => $"no interval has begun and ended after {now:O}");
+        return ReadUntilAsync(records => records.HasIntervalAfter(now), () => $"no interval has begun and ended after {now:O}");
     }
 
     /// <summary>Waits until flows and rests add up to the interfaces' own counters, and the pods' metrics too, and `flows verify` says so.</summary>

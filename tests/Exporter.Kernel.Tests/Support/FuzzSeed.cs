@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Exporter.Kernel.Tests.Support;
 
 /// <summary>The seed of a test that draws at random.</summary>
@@ -9,5 +7,5 @@ internal static class FuzzSeed
     internal const string Variable = "PODNET_FUZZ_SEED";
 
     /// <summary>Reads the variable, or draws a seed where it is not set.</summary>
-    internal static int Choose() => int.TryParse(Environment.GetEnvironmentVariable(Variable), CultureInfo.InvariantCulture, out var seed) ? seed : Random.Shared.Next();
+    internal static int Choose() => EnvironmentNumber.Read(Variable) ?? Random.Shared.Next();
 }
