@@ -20,23 +20,14 @@ internal static class Sinks
     internal static async Task RunSearchAsync()
     {
         await using var node = await SearchNode.StartAsync();
-        var (code, text, error) = ExporterProcess.Run("flows", "install", "--to=opensearch", $"--url={node.Url}", "--no-lifecycle");
-        Assert.True(code == 0, text + error);
-        using var pod = new Pod().Up();
-        using var end = new CancellationTokenSource();
-        var traffic = SendAsync(pod, end.Token);
-        try
+        Shell.Run(ExporterProcess.Binary, "flows", "install", "--to=opensearch", $"--url={node.Url}", "--no-lifecycle");
+        await BesideTrafficAsync(async () =>
         {
             Table.Begin($"{RecordsPerSecond} records a second to OpenSearch");
             using var exporter = await StartAsync("--Export:Sinks=elasticsearch", $"--Elasticsearch:Urls={node.Url}");
             await MeasureSteadyAsync(exporter, "elasticsearch", mostPerRecord: 12);
             Table.Row("records lost, counted", (await exporter.ScrapeAsync()).Sum("podnet_exporter_flow_records_lost_total"), "");
-        }
-        finally
-        {
-            await end.CancelAsync();
-            await traffic;
-        }
+        });
     }
 
     internal static async Task RunAsync()
@@ -44,19 +35,34 @@ internal static class Sinks
         await using var broker = await KafkaBroker.StartAsync();
         await broker.CreateTopicAsync("podnet.flows", partitions: 12, new() { ["retention.bytes"] = "268435456", ["segment.bytes"] = "67108864" });
         var directory = Directory.CreateTempSubdirectory("podnet-bench-");
+        try
+        {
+            await BesideTrafficAsync(async () =>
+            {
+                await MeasureKafkaAsync(broker);
+                await MeasureScrapesAsync(broker, Path.Combine(directory.FullName, "flows.json"));
+            });
+        }
+        finally
+        {
+            directory.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>While a pod sends a packet of each flow in each second.</summary>
+    private static async Task BesideTrafficAsync(Func<Task> measure)
+    {
         using var pod = new Pod().Up();
         using var end = new CancellationTokenSource();
         var traffic = SendAsync(pod, end.Token);
         try
         {
-            await MeasureKafkaAsync(broker);
-            await MeasureScrapesAsync(broker, Path.Combine(directory.FullName, "flows.json"));
+            await measure();
         }
         finally
         {
             await end.CancelAsync();
             await traffic;
-            directory.Delete(recursive: true);
         }
     }
 
