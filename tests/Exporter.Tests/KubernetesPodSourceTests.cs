@@ -249,6 +249,33 @@ public sealed class KubernetesPodSourceTests
         Assert.All(order, i => Assert.Equal("web", _node.Identify(gone[i])));
     }
 
+    /// <summary>An interface whose pod is known by the other one takes no place in the order of the pods, asked for or not.</summary>
+    [Theory]
+    [InlineData(0, 2, 4)]
+    [InlineData(1, 2, 4)]
+    [InlineData(1, 3, 5)]
+    [InlineData(1, 0, 3, 2, 5, 4)]
+    [InlineData(3, 1, 5)]
+    [InlineData(5, 3, 1)]
+    public void Pods_of_several_interfaces_that_follow_each_other_are_found_by_any_of_them(params int[] order)
+    {
+        var told = new List<ToldPod>();
+        var gone = new List<PodInterface>();
+        foreach (var name in new[] { "a", "b", "c" })
+        {
+            told.Add(_node.NewPod(name, Address).Running(_node.Now));
+            var first = _node.Appear(Address);
+            PodInterface[] owned = [first, _node.Appear(first, Address)];
+            Assert.All(owned, owner => Assert.Null(_node.Identify(owner)));
+            _node.Pass(0.03);
+            _node.Leave(owned);
+            gone.AddRange(owned);
+        }
+        told.ForEach(_node.Tell);
+
+        Assert.All(order, i => Assert.Equal(told[i / 2].Name, _node.Identify(gone[i])));
+    }
+
     [Fact]
     public void A_pod_in_the_hosts_network_is_never_an_interfaces()
     {

@@ -115,8 +115,14 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
         var free = claims.Where(claim => claim.MatchedInterface is null).ToList();
         // Whether an interface that may have one of these claims has a later one instead cannot be decided.
         var undecided = new List<AddressClaim>();
+        // Interfaces with the same peer namespace take one place.
+        var placed = new HashSet<PodInterface>();
         foreach (var other in waiting.GetInOrder(address))
         {
+            if (placed.Contains(other.First))
+            {
+                continue;
+            }
             var claim = Choose(other, address, free, out var isAmbiguous);
             isAmbiguous |= claim is not null && !(other.GoneAt is null && ClaimRules.IsLiving(claim)) && undecided.Exists(each => rules.MayBe(other, each));
             if (other == owner)
@@ -128,6 +134,7 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
             {
                 continue;
             }
+            placed.Add(other.First);
             if (isAmbiguous)
             {
                 undecided.AddRange(free.FindAll(each => rules.MayBe(other, each)));

@@ -118,7 +118,7 @@ internal sealed class KubernetesPodSource : IPodSource
             _questions.AskIfDue(owner);
             return null;
         }
-        _waiting.Remove(owner);
+        _waiting.RemoveWithSiblings(owner);
         _questions.Forget(owner);
         _released.Remove(owner.Generation);
         Match(owner, claim);
@@ -201,10 +201,15 @@ internal sealed class KubernetesPodSource : IPodSource
         for (var left = _departed.Count; left > 0; left--)
         {
             var departed = _departed.Dequeue();
+            if (!_waiting.Contains(departed))
+            {
+                // Its pod was found by another of its interfaces.
+                continue;
+            }
             if (_matcher.Find(departed) is { } claim)
             {
                 claim.MatchedInterface = departed;
-                _waiting.Remove(departed);
+                _waiting.RemoveWithSiblings(departed);
             }
             else if (_departed.Count >= MaxDeparted || IsTooOld(departed))
             {

@@ -43,6 +43,16 @@ internal sealed class WaitingInterfaces
         return true;
     }
 
+    /// <summary>Removes an interface that has a pod, and those with the same peer namespace: the pod is theirs.</summary>
+    internal void RemoveWithSiblings(PodInterface owner)
+    {
+        foreach (var sibling in GetAddresses(owner).SelectMany(GetInOrder).Where(other => other.First == owner.First).ToArray())
+        {
+            Remove(sibling);
+        }
+    }
+
+    /// <summary>Removes an interface.</summary>
     internal void Remove(PodInterface owner)
     {
         if (!_addresses.Remove(owner, out var addresses))
