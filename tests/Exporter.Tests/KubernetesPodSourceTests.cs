@@ -249,33 +249,6 @@ public sealed class KubernetesPodSourceTests
         Assert.All(order, i => Assert.Equal("web", _node.Identify(gone[i])));
     }
 
-    /// <summary>An interface whose pod is known by the other one takes no place in the order of the pods, asked for or not.</summary>
-    [Theory]
-    [InlineData(0, 2, 4)]
-    [InlineData(1, 2, 4)]
-    [InlineData(1, 3, 5)]
-    [InlineData(1, 0, 3, 2, 5, 4)]
-    [InlineData(3, 1, 5)]
-    [InlineData(5, 3, 1)]
-    public void Pods_of_several_interfaces_that_follow_each_other_are_found_by_any_of_them(params int[] order)
-    {
-        var told = new List<ToldPod>();
-        var gone = new List<PodInterface>();
-        foreach (var name in new[] { "a", "b", "c" })
-        {
-            told.Add(_node.NewPod(name, Address).Running(_node.Now));
-            var first = _node.Appear(Address);
-            PodInterface[] owned = [first, _node.Appear(first, Address)];
-            Assert.All(owned, owner => Assert.Null(_node.Identify(owner)));
-            _node.Pass(0.03);
-            _node.Leave(owned);
-            gone.AddRange(owned);
-        }
-        told.ForEach(_node.Tell);
-
-        Assert.All(order, i => Assert.Equal(told[i / 2].Name, _node.Identify(gone[i])));
-    }
-
     [Fact]
     public void A_pod_in_the_hosts_network_is_never_an_interfaces()
     {
@@ -412,6 +385,37 @@ public sealed class KubernetesPodSourceTests
 
         _node.Tell(pod with { Addresses = [] });
         _node.Tell(pod);
+
+        Assert.Equal("web", _node.Identify(owner));
+    }
+
+    [Fact]
+    public void A_sandbox_that_keeps_one_of_two_addresses_is_the_pods_as_soon_as_the_other_is_shown()
+    {
+        var pod = _node.NewPod("web", Address, Address6);
+        _node.Tell(pod);
+        var first = _node.Appear(Address, Address6);
+        Assert.Equal("web", _node.Identify(first));
+        _node.Pass(10);
+        _node.Leave(first);
+        var owner = _node.Appear(OtherAddress, Address6);
+        Assert.Null(_node.Identify(owner));
+
+        _node.Tell(pod with { Addresses = [OtherAddress, Address6] });
+
+        Assert.Equal("web", _node.Identify(owner));
+    }
+
+    [Fact]
+    public void An_interface_stays_the_pods_that_shows_one_of_its_two_addresses_when_another_pod_claims_the_other()
+    {
+        var web = _node.NewPod("web", Address, Address6);
+        _node.Tell(web);
+        var owner = _node.Appear(Address, Address6);
+        Assert.Equal("web", _node.Identify(owner));
+
+        _node.Tell(web with { Addresses = [Address6] });
+        _node.Tell(_node.NewPod("next", Address));
 
         Assert.Equal("web", _node.Identify(owner));
     }

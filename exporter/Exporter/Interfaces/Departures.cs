@@ -27,7 +27,8 @@ internal sealed class Departures(InterfaceContext context, PinCheck pinCheck)
     internal void Add(Attachment attachment)
     {
         attachment.ClosedAt = context.Time.GetTimestamp();
-        attachment.Owner.GoneAt = context.Time.GetUtcNow();
+        // Over a change of options it is known already.
+        attachment.Owner.GoneAt ??= context.Time.GetUtcNow();
         _attached.Add(new(attachment, attachment.TakeHandles(), attachment.Owner.Ifindex, context.Time));
     }
 

@@ -12,7 +12,7 @@ namespace Exporter.Kubernetes;
 /// <param name="other">A claim of the pod to another address that it has as well; null if it has no other.</param>
 internal sealed class AddressClaim(StoredPod pod, IPAddress address, DateTimeOffset? startTime, DateTimeOffset? listedAt, AddressClaim? other)
 {
-    private readonly AddressClaim? _first = other?._first ?? other;
+    private readonly List<PodInterface> _interfaces = other?._interfaces ?? [];
     private StoredPod _pod = pod;
     private long _endTicks = NotEnded;
     private long _signTicks;
@@ -55,25 +55,39 @@ internal sealed class AddressClaim(StoredPod pod, IPAddress address, DateTimeOff
     /// <summary>When the store learned that the claim is over; 0 while it is not. Used by the store only.</summary>
     internal long OverAt { get; set; }
 
-    /// <summary>The interface that was found for the pod, by any of its addresses; null before. Used by the source only.</summary>
-    internal PodInterface? MatchedInterface
-    {
-        get => _first is null ? field : _first.MatchedInterface;
-        set
-        {
-            if (_first is null)
-            {
-                field = value;
-            }
-            else
-            {
-                _first.MatchedInterface = value;
-            }
-        }
-    }
+    /// <summary>
+    /// The interfaces that were found for the pod, by any of its addresses: all have the same peer namespace, and those that are gone stay until another is
+    /// there. Empty before. Used by the source only.
+    /// </summary>
+    internal IReadOnlyList<PodInterface> Interfaces => _interfaces;
 
     /// <summary>Whether several interfaces may have had it, and one of them is forgotten: no interface gets it. Used by the source only.</summary>
     internal bool IsDisputed { get; set; }
+
+    /// <summary>Whether an interface with the same peer namespace has the claim.</summary>
+    internal bool IsOf(PodInterface owner) => _interfaces.Exists(each => each.First == owner.First);
+
+    /// <summary>Gives the claim to an interface. Interfaces of another namespace, a previous sandbox's, have it no longer.</summary>
+    internal void Take(PodInterface owner)
+    {
+        _interfaces.RemoveAll(each => each == owner || each.First != owner.First);
+        _interfaces.Add(owner);
+    }
+
+    /// <summary>Takes the claim from an interface.</summary>
+    internal void Release(PodInterface owner) => _interfaces.Remove(owner);
+
+    /// <summary>Forgets an interface that is gone, unless it is the last one: that the claim had one is still known then.</summary>
+    internal void Forget(PodInterface owner)
+    {
+        if (_interfaces.Count > 1)
+        {
+            _interfaces.Remove(owner);
+        }
+    }
+
+    /// <summary>Puts another object in the place of an interface's.</summary>
+    internal void Replace(PodInterface previous, PodInterface owner) => _interfaces[_interfaces.IndexOf(previous)] = owner;
 
     /// <summary>Notes the times of signs. A newer time stays.</summary>
     internal void Confirm(DateTimeOffset? signAt, DateTimeOffset? sandboxAt)

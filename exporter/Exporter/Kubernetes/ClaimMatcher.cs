@@ -15,10 +15,15 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
     /// <summary>The claim of a waiting interface; null if none is decided.</summary>
     internal AddressClaim? Find(PodInterface owner)
     {
-        foreach (var address in waiting.GetAddresses(owner))
+        var addresses = waiting.GetAddresses(owner);
+        if (FindShared(owner, addresses.SelectMany(address => store.GetClaims(address))) is { } shared)
+        {
+            return shared;
+        }
+        foreach (var address in addresses)
         {
             var claims = store.GetClaims(address);
-            if (!claims.IsEmpty && (FindShared(owner, claims) ?? FindProven(owner, address, claims) ?? FindNext(owner, address, claims) ?? FindConfirmed(owner, claims)) is { } claim)
+            if (!claims.IsEmpty && (FindProven(owner, address, claims) ?? FindNext(owner, address, claims) ?? FindConfirmed(owner, claims)) is { } claim)
             {
                 return claim;
             }
@@ -32,16 +37,19 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
     /// </summary>
     internal AddressClaim? FindBetter(PodInterface owner, AddressClaim current)
     {
-        if (owner.GoneAt is not null || (ClaimRules.IsLiving(current) && !IsContested(owner, current)))
+        if (owner.GoneAt is not null)
         {
             return null;
         }
-        return owner.Addresses
-            .SelectMany(address => store.GetClaims(address))
-            .LastOrDefault(claim => claim.Pod != current.Pod
-                && ClaimRules.IsLiving(claim)
-                && (claim.MatchedInterface?.First == owner.First
-                    || (ClaimRules.IsFree(claim) && rules.MayBe(owner, claim) && (claim.MatchedInterface is null || ClaimRules.IsProven(owner, claim)))));
+        // A pod may show one of its addresses no longer.
+        var claims = owner.Addresses.SelectMany(address => store.GetClaims(address)).Where(ClaimRules.IsLiving).ToList();
+        var living = ClaimRules.IsLiving(current) ? current : claims.Find(claim => claim.Pod == current.Pod);
+        return living is not null && !IsContested(owner, living)
+            ? null
+            : claims.FindLast(claim => claim.Pod != current.Pod
+                && ClaimRules.IsFree(claim)
+                && rules.MayBe(owner, claim)
+                && (claim.Interfaces.Count == 0 || ClaimRules.IsProven(owner, claim)));
     }
 
     /// <summary>
@@ -55,7 +63,7 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
         && ClaimRules.IsLiving(last)
         && ClaimRules.IsFree(last)
         && !IsContested(owner, last)
-        && (rules.IsSigned(owner, last) || (last.MatchedInterface is not null && last.Pod.ChangedAt > owner.SeenAt))
+        && (rules.IsSigned(owner, last) || (last.Interfaces.Count > 0 && last.Pod.ChangedAt > owner.SeenAt))
             ? last
             : null;
 
@@ -72,7 +80,7 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
         foreach (var address in waiting.GetAddresses(departed))
         {
             foreach (var claim in store.GetClaims(address)
-                .Where(claim => claim is { MatchedInterface: null, EndTime: not null } && rules.MayBe(departed, claim) && IsAmbiguous(departed, address, claim)))
+                .Where(claim => claim is { Interfaces.Count: 0, EndTime: not null } && rules.MayBe(departed, claim) && IsAmbiguous(departed, address, claim)))
             {
                 claim.IsDisputed = true;
             }
@@ -94,7 +102,7 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
 
     /// <summary>The claim of another interface with the same peer namespace.</summary>
     private static AddressClaim? FindShared(PodInterface owner, IEnumerable<AddressClaim> claims) =>
-        claims.LastOrDefault(claim => claim.MatchedInterface?.First == owner.First && !ClaimRules.IsRefuted(owner, claim));
+        claims.LastOrDefault(claim => claim.IsOf(owner) && !ClaimRules.IsRefuted(owner, claim));
 
     /// <summary>
     /// The claim of a pod that had a sandbox with this address since the interface has it: on one node no two sandboxes have it at once. This
@@ -112,29 +120,22 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
     /// <summary>The claim that remains once the interfaces that had the address before have theirs.</summary>
     private AddressClaim? FindNext(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims)
     {
-        var free = claims.Where(claim => claim.MatchedInterface is null).ToList();
+        var free = claims.Where(claim => claim.Interfaces.Count == 0).ToList();
         // Whether an interface that may have one of these claims has a later one instead cannot be decided.
         var undecided = new List<AddressClaim>();
-        // Interfaces with the same peer namespace take one place.
-        var placed = new HashSet<PodInterface>();
-        foreach (var other in waiting.GetInOrder(address))
+        // Interfaces with the same peer namespace take one place, and one claim.
+        foreach (var siblings in waiting.GetInOrder(address).GroupBy(other => other.First))
         {
-            if (placed.Contains(other.First))
-            {
-                continue;
-            }
-            var claim = Choose(other, address, free, out var isAmbiguous);
+            var (claim, other, isAmbiguous) = Choose(siblings, address, free);
             isAmbiguous |= claim is not null && !(other.GoneAt is null && ClaimRules.IsLiving(claim)) && undecided.Exists(each => rules.MayBe(other, each));
-            if (other == owner)
+            if (siblings.Key == owner.First)
             {
                 return isAmbiguous ? null : claim;
             }
-            // The first interface of a pod takes the claim for all its interfaces.
-            if (claim is null || other.First == owner.First)
+            if (claim is null)
             {
                 continue;
             }
-            placed.Add(other.First);
             if (isAmbiguous)
             {
                 undecided.AddRange(free.FindAll(each => rules.MayBe(other, each)));
@@ -146,6 +147,19 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
             }
         }
         return null;
+    }
+
+    /// <summary>Chooses the claim of a namespace by one of its interfaces: the first that is there and has one, else the first that had one.</summary>
+    private (AddressClaim? Claim, PodInterface By, bool IsAmbiguous) Choose(IEnumerable<PodInterface> siblings, IPAddress address, List<AddressClaim> free)
+    {
+        foreach (var sibling in siblings.OrderBy(sibling => sibling.GoneAt is not null))
+        {
+            if (Choose(sibling, address, free, out var isAmbiguous) is { } claim)
+            {
+                return (claim, sibling, isAmbiguous);
+            }
+        }
+        return (null, siblings.First(), false);
     }
 
     /// <summary>

@@ -12,8 +12,8 @@ internal sealed class ClaimRules(DateTimeOffset bootedAt)
     /// <summary>Whether the pod runs and is not being deleted.</summary>
     internal static bool IsLiving(AddressClaim claim) => claim is { EndTime: null, Pod.IsEnding: false };
 
-    /// <summary>Whether the claim has no interface, or one that is gone.</summary>
-    internal static bool IsFree(AddressClaim claim) => claim.MatchedInterface is null or { GoneAt: not null };
+    /// <summary>Whether no interface that is there has the claim.</summary>
+    internal static bool IsFree(AddressClaim claim) => claim.Interfaces.All(owner => owner.GoneAt is not null);
 
     /// <summary>Whether the pod had a sandbox with the address since the interface has the address.</summary>
     internal static bool IsProven(PodInterface owner, AddressClaim claim) => claim.SandboxAt >= owner.AddressedAt;

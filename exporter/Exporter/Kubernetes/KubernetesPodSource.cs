@@ -62,16 +62,17 @@ internal sealed class KubernetesPodSource : IPodSource
     public void Resume(IEnumerable<PodInterface> interfaces)
     {
         var waiting = _waiting.All.ToDictionary(owner => owner.Generation);
-        foreach (var owner in interfaces)
+        var resumed = interfaces.ToDictionary(owner => owner.Generation);
+        foreach (var owner in resumed.Values)
         {
-            if (_known.TryGetValue(owner.Generation, out var claim) && claim.MatchedInterface is { } matched && matched.Generation == owner.Generation)
+            if (_known.TryGetValue(owner.Generation, out var claim) && claim.Interfaces.FirstOrDefault(each => each.Generation == owner.Generation) is { } matched)
             {
-                Continue(owner, matched);
-                claim.MatchedInterface = owner;
+                Continue(owner, matched, resumed);
+                claim.Replace(matched, owner);
             }
             if (waiting.TryGetValue(owner.Generation, out var previous))
             {
-                Continue(owner, previous);
+                Continue(owner, previous, resumed);
                 _waiting.Remove(previous);
                 Wait(owner);
             }
@@ -100,8 +101,7 @@ internal sealed class KubernetesPodSource : IPodSource
         {
             if (_matcher.FindBetter(owner, claim) is { } better)
             {
-                claim.MatchedInterface = null;
-                Match(owner, better);
+                Move(owner, claim, better);
                 claim = better;
             }
             else if (owner.GoneAt is null && ClaimRules.IsRefuted(owner, claim))
@@ -134,7 +134,11 @@ internal sealed class KubernetesPodSource : IPodSource
     {
         _isShown = false;
         _released.Remove(owner.Generation);
-        if (!_known.Remove(owner.Generation))
+        if (_known.Remove(owner.Generation, out var claim))
+        {
+            claim.Forget(owner);
+        }
+        else
         {
             Wait(owner);
             _questions.CountUndecided(owner);
@@ -155,8 +159,15 @@ internal sealed class KubernetesPodSource : IPodSource
     }
 
     /// <summary>Hands the state of an interface over to the object that replaces the previous one.</summary>
-    private static void Continue(PodInterface owner, PodInterface previous) =>
+    private static void Continue(PodInterface owner, PodInterface previous, Dictionary<long, PodInterface> resumed)
+    {
         (owner.Addresses, owner.AddressedAt, owner.GoneAt, owner.BornAfter) = (previous.Addresses, previous.AddressedAt, previous.GoneAt, previous.BornAfter);
+        var first = resumed.GetValueOrDefault(previous.First.Generation, previous.First);
+        if (owner.Sibling is null && first.First != owner)
+        {
+            owner.Sibling = first;
+        }
+    }
 
     /// <summary>
     /// Whether the pod that a previous process found for the interface has other addresses. A later pod of the same name, as of a StatefulSet, is
@@ -172,7 +183,17 @@ internal sealed class KubernetesPodSource : IPodSource
     {
         _isShown = false;
         _known[owner.Generation] = claim;
-        claim.MatchedInterface = owner;
+        claim.Take(owner);
+    }
+
+    /// <summary>Gives all interfaces with the same peer namespace another claim.</summary>
+    private void Move(PodInterface owner, AddressClaim claim, AddressClaim better)
+    {
+        foreach (var sibling in claim.Interfaces.Where(each => each.First == owner.First).ToArray())
+        {
+            claim.Release(sibling);
+            Match(sibling, better);
+        }
     }
 
     /// <summary>Takes the pod from an interface until another claim is found. Its further traffic waits for that.</summary>
@@ -180,7 +201,7 @@ internal sealed class KubernetesPodSource : IPodSource
     {
         _isShown = false;
         _known.Remove(owner.Generation);
-        claim.MatchedInterface = claim.MatchedInterface == owner ? null : claim.MatchedInterface;
+        claim.Release(owner);
         _released.Add(owner.Generation);
         Wait(owner);
         _questions.CountUndecided(owner);
@@ -192,7 +213,7 @@ internal sealed class KubernetesPodSource : IPodSource
         if (_waiting.Add(owner))
         {
             _isContested |= owner.GoneAt is null
-                && owner.Addresses.Any(address => _store.GetClaims(address).Any(claim => claim.MatchedInterface is { GoneAt: null }));
+                && owner.Addresses.Any(address => _store.GetClaims(address).Any(claim => !ClaimRules.IsFree(claim)));
         }
     }
 
@@ -208,7 +229,10 @@ internal sealed class KubernetesPodSource : IPodSource
             }
             if (_matcher.Find(departed) is { } claim)
             {
-                claim.MatchedInterface = departed;
+                if (!claim.IsOf(departed))
+                {
+                    claim.Take(departed);
+                }
                 _waiting.RemoveWithSiblings(departed);
             }
             else if (_departed.Count >= MaxDeparted || IsTooOld(departed))
@@ -234,7 +258,7 @@ internal sealed class KubernetesPodSource : IPodSource
         {
             return;
         }
-        var found = _known.Values.Where(claim => claim.MatchedInterface is { GoneAt: null }).Select(claim => claim.Pod).ToHashSet();
+        var found = _known.Values.Where(claim => !ClaimRules.IsFree(claim)).Select(claim => claim.Pod).ToHashSet();
         var (with, without, host) = (0, 0, 0);
         foreach (var pod in _store.Pods.Where(pod => pod.State is { Phase: not ("Succeeded" or "Failed") } state && (state.HostNetwork || state.Addresses.Count > 0)))
         {

@@ -223,10 +223,11 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         }
         pod.Version = document.Metadata.ResourceVersion;
         pod.Set(state, document.IsEnding, origin == ClaimOrigin.Event ? now : null);
-        foreach (var lost in pod.Claims.FindAll(claim => !addresses.Contains(claim.Address)))
+        var lost = pod.Claims.FindAll(claim => !addresses.Contains(claim.Address));
+        foreach (var claim in lost)
         {
-            pod.Claims.Remove(lost);
-            End(lost, now);
+            pod.Claims.Remove(claim);
+            End(claim, now);
         }
         // A pod that was over before it was listed, and shows no time of its end, has no interface any more.
         DateTimeOffset? endTime = document.IsOver ? document.Status.FindEndTime() ?? (origin == ClaimOrigin.Event ? now : DateTimeOffset.MinValue) : null;
@@ -248,16 +249,19 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
         var isSign = origin == ClaimOrigin.Event || (origin == ClaimOrigin.List && ListedAt is not null && !document.IsEnding);
         var newestSignAt = isSign && !(signTime > (pod.SignTime ?? DateTimeOffset.MinValue)) ? now + EventDelay : signAt;
         pod.SignTime = signTime ?? pod.SignTime;
+        // A pod that has lost an address has another sandbox: the claim that it keeps may still be the previous one's.
+        var other = lost.Count == 0 ? pod.Claims.FirstOrDefault() : null;
         foreach (var address in addresses.Where(address => !pod.Claims.Exists(claim => claim.Address.Equals(address))))
         {
-            var claim = Claim(document, pod, address, origin, document.IsEnding || sandboxAt is not null ? null : listedAt, endTime);
+            var claim = Claim(document, pod, address, other, origin, document.IsEnding || sandboxAt is not null ? null : listedAt, endTime);
             claim.Confirm(newestSignAt, sandboxAt);
             pod.Claims.Add(claim);
+            other ??= claim;
         }
         Interlocked.Increment(ref _changes);
     }
 
-    private AddressClaim Claim(PodDocument document, StoredPod pod, IPAddress address, ClaimOrigin origin, DateTimeOffset? listedAt, DateTimeOffset? endTime)
+    private AddressClaim Claim(PodDocument document, StoredPod pod, IPAddress address, AddressClaim? other, ClaimOrigin origin, DateTimeOffset? listedAt, DateTimeOffset? endTime)
     {
         var claims = GetClaims(address);
         if (document.IsStatic && claims.LastOrDefault() is { } last && last.Pod.Key == pod.Key)
@@ -266,7 +270,7 @@ internal sealed class PodStore(TimeProvider time, TimeSpan keep)
             last.Reopen(pod, endTime);
             return last;
         }
-        var claim = new AddressClaim(pod, address, document.Status.StartTime, listedAt, pod.Claims.FirstOrDefault())
+        var claim = new AddressClaim(pod, address, document.Status.StartTime, listedAt, other)
         {
             EndTime = endTime,
             IsListed = origin != ClaimOrigin.Event,
