@@ -12,6 +12,12 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
     /// <summary>How much newer a list must be than the state that it decides.</summary>
     internal static readonly TimeSpan ListDelay = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// When the last interface went whose place in the order was given up for want of room; null where there was none. Pods that are older may be its own, and
+    /// have no place either.
+    /// </summary>
+    internal DateTimeOffset? GivenUpAt { get; set; }
+
     /// <summary>The claim of a waiting interface; null if none is decided.</summary>
     internal AddressClaim? Find(PodInterface owner)
     {
@@ -120,7 +126,7 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
     /// <summary>The claim that remains once the interfaces that had the address before have theirs.</summary>
     private AddressClaim? FindNext(PodInterface owner, IPAddress address, IEnumerable<AddressClaim> claims)
     {
-        var free = claims.Where(claim => claim.Interfaces.Count == 0).ToList();
+        var free = claims.Where(claim => claim.Interfaces.Count == 0 && (GivenUpAt is not { } givenUp || givenUp < claim.StartTime)).ToList();
         // Whether an interface that may have one of these claims has a later one instead cannot be decided.
         var undecided = new List<AddressClaim>();
         // Interfaces with the same peer namespace take one place, and one claim.

@@ -92,6 +92,10 @@ internal sealed class KubernetesPodSource : IPodSource
         {
             MatchDeparted();
         }
+        if (_matcher.GivenUpAt is not null && IsTooOld(_matcher.GivenUpAt))
+        {
+            _matcher.GivenUpAt = null;
+        }
         return hasChanged;
     }
 
@@ -235,8 +239,12 @@ internal sealed class KubernetesPodSource : IPodSource
                 }
                 _waiting.RemoveWithSiblings(departed);
             }
-            else if (_departed.Count >= MaxDeparted || IsTooOld(departed))
+            else if (IsTooOld(departed.GoneAt) is var isTooOld && (isTooOld || _departed.Count >= MaxDeparted))
             {
+                if (!isTooOld)
+                {
+                    _matcher.GivenUpAt = departed.GoneAt ?? _time.GetUtcNow();
+                }
                 _matcher.Dispute(departed);
                 _waiting.Remove(departed);
             }
@@ -247,9 +255,9 @@ internal sealed class KubernetesPodSource : IPodSource
         }
     }
 
-    /// <summary>Whether the API server would have reported the pod by now.</summary>
-    private bool IsTooOld(PodInterface departed) =>
-        _store.CurrentSince is { } since && _time.GetUtcNow() - since > _store.Keep && _store.HeardAt - departed.GoneAt > _store.Keep;
+    /// <summary>Whether the API server would have reported the pod of an interface that is gone by now.</summary>
+    private bool IsTooOld(DateTimeOffset? goneAt) =>
+        _store.CurrentSince is { } since && _time.GetUtcNow() - since > _store.Keep && _store.HeardAt - goneAt > _store.Keep;
 
     private void ShowPods()
     {
