@@ -54,8 +54,7 @@ public sealed class SiblingInterfaceTests
         Assert.All(all, owner => Assert.Null(_node.Identify(owner)));
         _node.Pass(0.03);
         _node.Leave(first, second);
-        between.Addresses = [IPAddress.Parse(Address)];
-        between.AddressedAt = _node.Now;
+        _node.SetAddresses(between, [IPAddress.Parse(Address)]);
         Assert.Null(_node.Identify(between));
         _node.Tell(a);
         _node.Tell(b);

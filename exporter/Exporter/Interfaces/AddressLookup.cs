@@ -58,11 +58,19 @@ internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
 
     private void Look(LinkClient client, int namespaceId)
     {
+        var askedAt = time.GetUtcNow();
         var addresses = client.GetAddresses(namespaceId).Select(found => found.Address).Where(IsTelling).ToList();
-        // The id may have gone to another namespace meanwhile, but not while the interface leads there.
-        if (!addresses.SequenceEqual(owner.Addresses) && client.GetLink(owner.Ifindex) is { } link && link.PeerNamespaceId == namespaceId && link.HardwareAddress == owner.Link.HardwareAddress)
+        if (addresses.Count == 0 && owner.AddressedAt is null)
         {
-            owner.AddressedAt ??= time.GetUtcNow();
+            owner.WithoutAddressesAt = askedAt;
+        }
+        // The id may have gone to another namespace meanwhile, but not while the interface leads there.
+        else if (!addresses.SequenceEqual(owner.Addresses) && client.GetLink(owner.Ifindex) is { } link && link.PeerNamespaceId == namespaceId && link.HardwareAddress == owner.Link.HardwareAddress)
+        {
+            if (owner.AddressedAt is null)
+            {
+                (owner.AddressedAt, owner.AddressedStamp) = (time.GetUtcNow(), time.GetTimestamp());
+            }
             owner.Addresses = addresses;
             // One seldom comes alone.
             _pauses.Reset();

@@ -69,13 +69,13 @@ internal sealed class ClaimMatcher(PodStore store, WaitingInterfaces waiting, Cl
         && ClaimRules.IsLiving(last)
         && ClaimRules.IsFree(last)
         && !IsContested(owner, last)
-        && (rules.IsSigned(owner, last) || (last.Interfaces.Count > 0 && last.Pod.ChangedAt > owner.SeenAt))
+        && (rules.IsSigned(owner, last) || (last.Interfaces.Count > 0 && last.Pod.ChangedAt > owner.AddressedOrSeenAt))
             ? last
             : null;
 
     /// <summary>A list that was asked for at this time or later confirms the claim.</summary>
     internal static DateTimeOffset ConfirmableAt(PodInterface owner, AddressClaim claim) =>
-        (claim.Pod.ChangedAt > owner.SeenAt ? claim.Pod.ChangedAt : owner.SeenAt) + ListDelay;
+        (claim.Pod.ChangedAt > owner.AddressedOrSeenAt ? claim.Pod.ChangedAt : owner.AddressedOrSeenAt) + ListDelay;
 
     /// <summary>
     /// Gives up on an interface that is gone. If it may have had a claim that is over, and another interface may have had it too, no interface gets

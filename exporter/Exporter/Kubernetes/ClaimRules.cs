@@ -29,16 +29,16 @@ internal sealed class ClaimRules(DateTimeOffset bootedAt)
     internal bool MayBe(PodInterface owner, AddressClaim claim) =>
         !claim.IsDisputed
         && !(owner.SeenAt < claim.StartTime)
-        && !(claim.EndTime < owner.SeenAt - Tolerance)
+        && !(claim.EndTime < (owner.WithoutAddressesAt ?? owner.SeenAt) - Tolerance)
         && !(owner.GoneAt < claim.ListedAt)
         && !(owner.GoneAt < claim.SandboxAt)
         && IsSigned(owner, claim)
         && !IsRefuted(owner, claim);
 
     /// <summary>
-    /// Whether a sign of the claim's sandbox is not older than the interface. An interface that was there before the exporter's first list may
-    /// be as old as the node's boot; for it, a start of the pod after the boot is enough.
+    /// Whether a sign of the claim's sandbox is not older than the interface, nor than when the interface had no addresses. An interface that was there before
+    /// the exporter's first list may be as old as the node's boot; for it, a start of the pod after the boot is enough.
     /// </summary>
     internal bool IsSigned(PodInterface owner, AddressClaim claim) =>
-        owner.BornAfter is { } born ? claim.SignAt >= born : !((claim.SignAt > claim.StartTime ? claim.SignAt : claim.StartTime ?? claim.SignAt) < bootedAt);
+        (owner.WithoutAddressesAt ?? owner.BornAfter) is { } born ? claim.SignAt >= born : !((claim.SignAt > claim.StartTime ? claim.SignAt : claim.StartTime ?? claim.SignAt) < bootedAt);
 }

@@ -24,11 +24,11 @@ internal sealed class PodQuestions(PodStore store, ClaimMatcher matcher, TimePro
         {
             return;
         }
-        if (now - owner.SeenAt > store.Keep)
+        if (now - owner.AddressedOrSeenAt > store.Keep)
         {
             CountUndecided(owner);
         }
-        var due = (owner.SeenAt > listedAt ? owner.SeenAt : listedAt) + ClaimMatcher.ListDelay;
+        var due = (owner.AddressedOrSeenAt > listedAt ? owner.AddressedOrSeenAt : listedAt) + ClaimMatcher.ListDelay;
         if (_askedAt.TryGetValue(owner.Generation, out var askedAt))
         {
             due = owner.Addresses.Select(address => matcher.FindUnconfirmed(owner, store.GetClaims(address))).OfType<AddressClaim>().FirstOrDefault() is { } claim

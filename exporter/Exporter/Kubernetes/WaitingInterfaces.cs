@@ -3,11 +3,11 @@ using Exporter.Pods;
 
 namespace Exporter.Kubernetes;
 
-/// <summary>Interfaces without a pod, by their addresses and in the order in which they came. Used by one thread.</summary>
+/// <summary>Interfaces without a pod, by their addresses and in the order in which they had one. Used by one thread.</summary>
 internal sealed class WaitingInterfaces
 {
-    /// <summary>Interfaces by address, then by generation.</summary>
-    private readonly Dictionary<IPAddress, SortedDictionary<long, PodInterface>> _byAddress = [];
+    /// <summary>Interfaces by address, then by when they had one, then by generation: one may be made before another one's whole life with its address.</summary>
+    private readonly Dictionary<IPAddress, SortedDictionary<(long AddressedStamp, long Generation), PodInterface>> _byAddress = [];
 
     /// <summary>The addresses by which an interface waits.</summary>
     private readonly Dictionary<PodInterface, IReadOnlyList<IPAddress>> _addresses = [];
@@ -18,7 +18,7 @@ internal sealed class WaitingInterfaces
 
     internal IReadOnlyList<IPAddress> GetAddresses(PodInterface owner) => _addresses.GetValueOrDefault(owner, []);
 
-    /// <summary>The interfaces that wait for a pod with this address, oldest first.</summary>
+    /// <summary>The interfaces that wait for a pod with this address, the first that had one first.</summary>
     internal IEnumerable<PodInterface> GetInOrder(IPAddress address) => _byAddress.TryGetValue(address, out var waiting) ? waiting.Values : [];
 
     /// <summary>Adds an interface by its present addresses. Without addresses it keeps its place: a namespace that is being taken down may lose them first.</summary>
@@ -37,7 +37,7 @@ internal sealed class WaitingInterfaces
             {
                 _byAddress[address] = waiting = [];
             }
-            waiting[owner.Generation] = owner;
+            waiting[(owner.AddressedStamp, owner.Generation)] = owner;
         }
         _addresses[owner] = addresses;
         return true;
@@ -61,7 +61,7 @@ internal sealed class WaitingInterfaces
         }
         foreach (var address in addresses)
         {
-            if (_byAddress.TryGetValue(address, out var waiting) && waiting.Remove(owner.Generation) && waiting.Count == 0)
+            if (_byAddress.TryGetValue(address, out var waiting) && waiting.Remove((owner.AddressedStamp, owner.Generation)) && waiting.Count == 0)
             {
                 _byAddress.Remove(address);
             }

@@ -79,6 +79,15 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
     /// <summary>When it first was seen to have addresses; null before. For the reconciler and the source of pods, which share a thread.</summary>
     internal DateTimeOffset? AddressedAt { get; set; }
 
+    /// <summary>When it first was seen to have addresses; where that is not known, when it first was seen.</summary>
+    internal DateTimeOffset AddressedOrSeenAt => AddressedAt ?? SeenAt;
+
+    /// <summary>It had no addresses then, and none before; null where it was never seen without. For the same thread.</summary>
+    internal DateTimeOffset? WithoutAddressesAt { get; set; }
+
+    /// <summary>When it first was seen to have addresses by a clock that no program sets; 0 before. For the same thread.</summary>
+    internal long AddressedStamp { get; set; }
+
     internal InterfaceState State
     {
         get => _state;

@@ -83,8 +83,20 @@ internal sealed class JoiningNode
             Sibling = sibling,
             Addresses = [.. addresses.Select(IPAddress.Parse)],
             AddressedAt = addresses.Length > 0 ? Now : null,
+            AddressedStamp = addresses.Length > 0 ? Time.GetTimestamp() : 0,
             BornAfter = Now,
         };
+    }
+
+    /// <summary>A look finds these addresses in an interface's namespace.</summary>
+    internal void SetAddresses(PodInterface owner, IReadOnlyList<IPAddress> addresses)
+    {
+        if (owner.AddressedAt is null && addresses.Count > 0)
+        {
+            (owner.AddressedAt, owner.AddressedStamp) = (Now, Time.GetTimestamp());
+        }
+        owner.WithoutAddressesAt = owner.AddressedAt is null ? Now : owner.WithoutAddressesAt;
+        owner.Addresses = addresses;
     }
 
     /// <summary>An interface that was there before the exporter.</summary>

@@ -31,7 +31,7 @@ internal sealed class FlowIdentities(PodTable pods, FlowEnds ends, TimeSpan inte
                     continue;
                 }
                 _announced[(owner.Generation, address)] = (pod, now);
-                var from = owner.AddressedAt ?? owner.SeenAt;
+                var from = owner.AddressedOrSeenAt;
                 (_record.Address, _record.From, _record.Pod, _record.PodUid) = (address, from, ends.FindPod(owner), pod.Uid);
                 _record.Timestamp = isKnown ? now : from > now ? now : now - from > LongestAgo ? now - LongestAgo : from;
                 yield return _record;
