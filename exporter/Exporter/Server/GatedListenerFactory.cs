@@ -15,6 +15,7 @@ internal sealed class GatedListenerFactory(ConnectionGate gate, ILoggerFactory l
 
     /// <exception cref="AddressInUseException">Another process listens on the address. Kestrel adds the address to the message.</exception>
     /// <exception cref="IOException">The kernel refuses the address. The message names it.</exception>
+    /// <exception cref="SocketException">This machine has no IPv6, or none for the address. Kestrel listens on the IPv4 address then where either was meant.</exception>
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
     {
         Socket? listener = null;
@@ -28,9 +29,7 @@ internal sealed class GatedListenerFactory(ConnectionGate gate, ILoggerFactory l
         catch (SocketException e)
         {
             listener?.Dispose();
-            throw e.SocketErrorCode == SocketError.AddressAlreadyInUse
-                ? new AddressInUseException(e.Message, e)
-                : new IOException($"Cannot listen on {endpoint}: {e.Message}", e);
+            throw Explain(endpoint, e);
         }
         catch
         {
@@ -38,4 +37,19 @@ internal sealed class GatedListenerFactory(ConnectionGate gate, ILoggerFactory l
             throw;
         }
     }
+
+    /// <summary>The exception that Kestrel is given: of an address that is either family's, it takes any but an IOException for a machine without IPv6.</summary>
+    internal static Exception Explain(EndPoint endpoint, SocketException e)
+    {
+        var reason = $"Cannot listen on {endpoint}: {e.Message}";
+        return e.SocketErrorCode switch
+        {
+            SocketError.AddressAlreadyInUse => new AddressInUseException(e.Message, e),
+            SocketError.AddressFamilyNotSupported or SocketError.AddressNotAvailable when IsOfEitherFamily(endpoint) => new SocketException((int)e.SocketErrorCode, reason),
+            _ => new IOException(reason, e),
+        };
+    }
+
+    private static bool IsOfEitherFamily(EndPoint endpoint) =>
+        endpoint is IPEndPoint { Address: { } address } && (address.Equals(IPAddress.IPv6Any) || address.Equals(IPAddress.IPv6Loopback));
 }
