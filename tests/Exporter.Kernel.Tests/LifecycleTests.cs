@@ -232,7 +232,7 @@ public sealed class LifecycleTests
         var metrics = new InterfaceMetrics(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry()));
         var changes = new ChangeSignal();
         using var monitor = new LinkMonitor(receiveBuffer: 1);
-        using var watcher = new LinkWatcher(monitor, changes, metrics, new LoopHealth(TimeProvider.System), TimeProvider.System, NullLogger<LinkWatcher>.Instance);
+        using var watcher = new LinkWatcher(monitor, changes, metrics, new LoopHealth(TimeProvider.System), new LinkGenerations(), TimeProvider.System, NullLogger<LinkWatcher>.Instance);
         await watcher.StartAsync(CancellationToken.None);
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         try

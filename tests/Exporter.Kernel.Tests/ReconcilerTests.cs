@@ -115,7 +115,7 @@ public sealed class ReconcilerTests
             _labels = options.CreateLabels();
             Pods = new(metrics, Time, _labels, options.Metrics, options.CreatePlan(), ledger, NullLogger<PodAccounts>.Instance);
             Traffic = (TrafficDrain)_programs.Loaded.Open(options.Signals[0], new(Table, metrics, Pods, ledger, factory, Time, options.Identity.HoldFor, options.Drain.Interval));
-            _watcher = new(_monitor, _changes, interfaces, health, Time, NullLogger<LinkWatcher>.Instance);
+            _watcher = new(_monitor, _changes, interfaces, health, new LinkGenerations(), Time, NullLogger<LinkWatcher>.Instance);
             Attacher = new TcxAttacher(_programs.Pair);
             _reconciler = new(
                 new(_watcher, Table, Pods, this, new([Traffic]), _client, Attacher, interfaces) { Time = Time, Options = options.Attach, HoldFor = options.Identity.HoldFor },

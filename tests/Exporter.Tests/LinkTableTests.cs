@@ -7,7 +7,7 @@ public sealed class LinkTableTests
 {
     private static readonly Link First = new(7, "veth7", "veth", 0x0a0000000001, 2, 0);
 
-    private readonly LinkTable _table = new(TimeProvider.System);
+    private readonly LinkTable _table = new(TimeProvider.System, new());
 
     [Fact]
     public void An_interface_that_is_set_is_in_the_table()
@@ -15,6 +15,24 @@ public sealed class LinkTableTests
         _table.Set(First);
 
         Assert.Equal(First, _table.Current[7].Link);
+    }
+
+    /// <summary>Of the last one nothing is left that the next table could know.</summary>
+    [Fact]
+    public void No_generation_is_given_again_by_another_table()
+    {
+        var generations = new LinkGenerations();
+        var table = new LinkTable(TimeProvider.System, generations);
+        table.Set(First);
+        table.Set(First with { Ifindex = 8 });
+        var last = table.Current[8].Generation;
+        table.Remove(8);
+
+        var next = new LinkTable(TimeProvider.System, generations);
+        next.Restore([table.Current[7]], table.Current[7].Generation);
+        next.Set(First with { Ifindex = 9 });
+
+        Assert.True(next.Current[9].Generation > last);
     }
 
     [Fact]

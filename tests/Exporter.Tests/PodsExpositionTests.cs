@@ -1,5 +1,7 @@
 using System.Text;
+using Exporter.Accounts;
 using Exporter.Exposition;
+using Exporter.Metrics;
 using Exporter.Signals.Traffic;
 using Exporter.Tests.Support;
 
@@ -90,6 +92,27 @@ public sealed class PodsExpositionTests : IDisposable
         using var next = _exposition.Acquire(ExpositionFormat.Text);
         Assert.Contains(",transport=\"tcp\"} 4\n", Encoding.UTF8.GetString(next.Text.Span), StringComparison.Ordinal);
         Assert.Contains(",transport=\"tcp\"} 3\n", Encoding.UTF8.GetString(first.Text.Span), StringComparison.Ordinal);
+    }
+
+    /// <summary>As over a change of options: what other accounts make of the records is not shown as this one's.</summary>
+    [Fact]
+    public void After_the_last_drain_it_stays_while_other_accounts_take_the_records()
+    {
+        _node.Join(7, CountingNode.Web);
+        _node.Join(8, CountingNode.Database);
+        _node.Count(7, Counted.Sent(3, 300, 3));
+        _node.Count(8, Counted.Sent(5, 5_000_000, 5));
+        _node.Pods.Settle();
+        _exposition.Freeze();
+        var (before, zipped) = (Read(ExpositionFormat.Text), Read(ExpositionFormat.OpenMetrics));
+
+        _node.Ledger.Restart();
+        var options = TestOptions.Read(("Metrics:Handshakes", "off"));
+        var metrics = new AccountMetrics(new OwnMetrics().Factory, _node.Ledger, EverySignal.Totals);
+        _ = new PodAccounts(metrics, _node.Time, options.CreateLabels(), options.Metrics, options.CreatePlan(), _node.Ledger, new RecordingLogger<PodAccounts>());
+
+        Assert.Equal((before, zipped), (Read(ExpositionFormat.Text), Read(ExpositionFormat.OpenMetrics)));
+        Assert.Contains("podnet_transmit_bytes_total{namespace=\"shop\",pod=\"web\",transport=\"tcp\"} 300\n", before, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -22,6 +22,7 @@ internal sealed class NodeSession : IAsyncDisposable
     private readonly LinkClient _client = new();
     private readonly LinkMonitor _monitor = new();
     private readonly IPodSource _pods;
+    private readonly PodsExposition _exposition;
     private readonly InterfaceReconciler _reconciler;
     private readonly SessionContext _context;
 
@@ -39,7 +40,7 @@ internal sealed class NodeSession : IAsyncDisposable
         var rounds = new DrainRounds([.. kernel.Signals.Zip(options.Signals, (loaded, signal) => loaded.Open(signal, context)).OfType<SignalDrain>()]);
         var interfaces = new InterfaceMetrics(own);
         var identifier = new LinkIdentifier(kernel.Namespaces);
-        var watcher = new LinkWatcher(_monitor, state.Changes, interfaces, state.Health, time, Logger<LinkWatcher>(), identifier, table);
+        var watcher = new LinkWatcher(_monitor, state.Changes, interfaces, state.Health, state.Generations, time, Logger<LinkWatcher>(), identifier) { Pods = table };
         _pods = state.FindPods(options, labels) ?? new StandalonePodSource(_client, labels, StandalonePodSource.DefaultDirectories);
         _reconciler = new(
             new(watcher, table, accounts, _pods, rounds, _client, kernel.Attacher, interfaces)
@@ -72,7 +73,8 @@ internal sealed class NodeSession : IAsyncDisposable
         {
             _loops.Add(new ReplacementLoop(state.Objects, kernel.Objects, _reconciler, state.Health, time, Logger<ReplacementLoop>()));
         }
-        Content = new(state.Own.Registry, state.Health, state.Readiness, new PodsExposition(accounts))
+        _exposition = new(accounts);
+        Content = new(state.Own.Registry, state.Health, state.Readiness, _exposition)
         {
             Pods = () => PodsDocument.Create(_pods, table, labels, kernel.Attacher, time),
             Bpf = () => BpfDocument.Create(kernel.Attacher, kernel.Pins, time, state.Objects, kernel.Objects),
@@ -147,7 +149,7 @@ internal sealed class NodeSession : IAsyncDisposable
         _reconciler.Apply(options.Attach);
     }
 
-    /// <summary>Stops the loops. The last drains follow the detaching.</summary>
+    /// <summary>Stops the loops. The last drains follow the detaching. Scrapes that come until another session's content is served get their counts.</summary>
     /// <param name="detaching">How long detaching may take; null: the programs stay attached, for the next session or process.</param>
     internal async Task StopAsync(TimeSpan? detaching)
     {
@@ -156,6 +158,7 @@ internal sealed class NodeSession : IAsyncDisposable
         {
             await loop.StopAsync(CancellationToken.None);
         }
+        _exposition.Freeze();
     }
 
     public ValueTask DisposeAsync()

@@ -1,5 +1,6 @@
 using Exporter.Bpf;
 using Exporter.Health;
+using Exporter.Interfaces;
 using Exporter.Kubernetes;
 using Exporter.Metrics;
 using Exporter.Peers;
@@ -57,6 +58,8 @@ internal sealed class NodeState : IAsyncDisposable
     internal ILoggerFactory Logging { get; }
 
     internal LoopHealth Health { get; } = new(TimeProvider.System);
+
+    internal LinkGenerations Generations { get; } = new();
 
     internal Readiness Readiness { get; }
 

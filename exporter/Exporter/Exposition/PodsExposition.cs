@@ -18,22 +18,46 @@ internal sealed class PodsExposition(PodAccounts accounts)
     private readonly SnapshotWriter _writer = new(accounts);
     private readonly Lock _lock = new();
     private readonly List<Snapshot> _snapshots = [];
+    private long? _last;
 
     /// <summary>The text of the last drain, which stays as it is until it is disposed.</summary>
     internal Snapshot Acquire(ExpositionFormat format)
     {
         lock (_lock)
         {
-            var round = accounts.Rounds;
-            if (_snapshots.Find(snapshot => snapshot.Format == format && snapshot.Round == round) is not { } current)
-            {
-                current = Prepare(format);
-                (current.Round, current.IsZipped) = (round, false);
-                _writer.Write(current.Output, format);
-            }
+            var current = Find(format);
             current.Readers++;
             return current;
         }
+    }
+
+    /// <summary>
+    /// The accounts have had their last drain, and others will have their records: scrapes that still come get this moment. Called before that.
+    /// </summary>
+    internal void Freeze()
+    {
+        lock (_lock)
+        {
+            foreach (var format in Enum.GetValues<ExpositionFormat>())
+            {
+                _ = Find(format);
+            }
+            _last = accounts.Rounds;
+        }
+    }
+
+    private Snapshot Find(ExpositionFormat format)
+    {
+        var round = _last ?? accounts.Rounds;
+        if (_snapshots.Find(snapshot => snapshot.Format == format && snapshot.Round == round) is { } current)
+        {
+            return current;
+        }
+        current = Prepare(format);
+        _writer.Write(current.Output, format);
+        // Half a text is none.
+        (current.Round, current.IsZipped) = (round, false);
+        return current;
     }
 
     /// <summary>An empty text that nothing reads.</summary>
@@ -42,6 +66,7 @@ internal sealed class PodsExposition(PodAccounts accounts)
         var texts = _snapshots.FindAll(snapshot => snapshot.Format == format);
         if (texts.Find(snapshot => snapshot.Readers == 0) is { } unread)
         {
+            unread.Round = Snapshot.Unwritten;
             unread.Output.ResetWrittenCount();
             return unread;
         }
@@ -70,6 +95,8 @@ internal sealed class PodsExposition(PodAccounts accounts)
     /// <param name="length">Bytes for which it has room at first.</param>
     internal sealed class Snapshot(PodsExposition exposition, ExpositionFormat format, int length) : IDisposable
     {
+        internal const long Unwritten = -1;
+
         private readonly CancellationTokenSource _cutOff = new();
         private readonly ZippedText _zipped = new();
         private readonly Lock _zipping = new();
@@ -100,7 +127,7 @@ internal sealed class PodsExposition(PodAccounts accounts)
 
         internal ArrayBufferWriter<byte> Output { get; } = new(length);
 
-        internal long Round { get; set; }
+        internal long Round { get; set; } = Unwritten;
 
         internal int Readers { get; set; }
 

@@ -15,10 +15,10 @@ internal sealed record TrackedLink(Link Link, long Generation, bool IsNew, DateT
 }
 
 /// <summary>The interfaces as events and lists report them. Written by one thread; readers take <see cref="Current"/> once.</summary>
-internal sealed class LinkTable(TimeProvider time)
+/// <param name="generations">Outlives the table: another goes on after the last generation of this one.</param>
+internal sealed class LinkTable(TimeProvider time, LinkGenerations generations)
 {
     private ImmutableDictionary<int, TrackedLink> _current = ImmutableDictionary<int, TrackedLink>.Empty;
-    private long _generation;
     private bool _isRestored;
 
     /// <summary>When the table was last known to be complete; null before the first list.</summary>
@@ -31,7 +31,7 @@ internal sealed class LinkTable(TimeProvider time)
     internal void Restore(IReadOnlyList<TrackedLink> links, long last = 0)
     {
         _isRestored = true;
-        _generation = links.Select(link => link.Generation).Append(last).Max();
+        generations.Continue(links.Select(link => link.Generation).Append(last).Max());
         Volatile.Write(ref _current, links.OrderBy(link => link.Generation).GroupBy(link => link.Link.Ifindex).ToImmutableDictionary(same => same.Key, same => same.Last()));
     }
 
@@ -42,12 +42,12 @@ internal sealed class LinkTable(TimeProvider time)
         TrackedLink tracked;
         if (!_current.TryGetValue(link.Ifindex, out var known))
         {
-            tracked = new(link, ++_generation, IsNew: true, now, now) { Identity = identity };
+            tracked = new(link, generations.Next(), IsNew: true, now, now) { Identity = identity };
         }
         else if (identity.Contradicts(known.Identity) || HasLeft(known, link, identity))
         {
             var isMade = identity.Birth != 0 && known.Identity.Birth != 0 && identity.Birth != known.Identity.Birth;
-            tracked = new(link, ++_generation, isMade, now, now) { Identity = identity };
+            tracked = new(link, generations.Next(), isMade, now, now) { Identity = identity };
         }
         else
         {
@@ -83,7 +83,7 @@ internal sealed class LinkTable(TimeProvider time)
         {
             table[link.Ifindex] = _current.TryGetValue(link.Ifindex, out var known) && IsSame(known, link, identity)
                 ? known with { Link = Complete(known, link), Identity = identity.Or(known.Identity) }
-                : new(link, ++_generation, IsNew: _isRestored, now, _completeAt) { Identity = identity };
+                : new(link, generations.Next(), IsNew: _isRestored, now, _completeAt) { Identity = identity };
         }
         _isRestored = false;
         _completeAt = now;

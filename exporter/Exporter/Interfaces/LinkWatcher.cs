@@ -8,16 +8,15 @@ namespace Exporter.Interfaces;
 /// <summary>Keeps the table of interfaces up to date with the kernel, on a thread of its own that sleeps in it.</summary>
 /// <param name="monitor">Subscribed before the first list is made: what changes in between is an event.</param>
 /// <param name="identifier">Null: interfaces are known by what rtnetlink says of them.</param>
-/// <param name="pods">Gets the peer namespaces; null: they are not needed.</param>
 internal sealed partial class LinkWatcher(
     LinkMonitor monitor,
     ChangeSignal changes,
     InterfaceMetrics metrics,
     LoopHealth health,
+    LinkGenerations generations,
     TimeProvider time,
     ILogger<LinkWatcher> logger,
-    LinkIdentifier? identifier = null,
-    PodTable? pods = null) : BackgroundService
+    LinkIdentifier? identifier = null) : BackgroundService
 {
     private const string LoopName = "links";
 
@@ -30,10 +29,13 @@ internal sealed partial class LinkWatcher(
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly LinkClient _client = new();
-    private readonly LinkTable _table = new(time);
+    private readonly LinkTable _table = new(time, generations);
     private long _listedAt;
 
     internal LinkTable Links => _table;
+
+    /// <summary>Gets the peer namespaces; null: they are not needed.</summary>
+    internal PodTable? Pods { get; init; }
 
     public override Task StartAsync(CancellationToken cancellationToken)
     {
@@ -115,7 +117,7 @@ internal sealed partial class LinkWatcher(
 
     private void Publish()
     {
-        pods?.PublishPeers(_table.Current.Values.Select(link => link.Identity));
+        Pods?.PublishPeers(_table.Current.Values.Select(link => link.Identity));
         changes.Set();
     }
 
