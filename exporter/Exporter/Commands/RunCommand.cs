@@ -98,6 +98,11 @@ internal static partial class RunCommand
         await using var state = new NodeState(live.CurrentValue, kernel, api, server.Own, server.LoggerFactory);
         await state.StartAsync();
         var outcome = await SessionLoop.RunAsync(server, live, state, looking, pins, errors);
+        if (outcome != SessionOutcome.Remove)
+        {
+            // Answers read what is given back at the end.
+            await server.StopAsync();
+        }
         if (outcome == SessionOutcome.Failed)
         {
             return ExitCode.Failure;

@@ -129,10 +129,16 @@ internal sealed class ServerHost : IAsyncDisposable
         Content.Set(new(Own.Registry, new(TimeProvider.System), readiness));
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Ends all answers. The last log lines may follow.</summary>
+    internal Task StopAsync()
     {
         Gate.End();
-        await _app.StopAsync();
+        return _app.StopAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
         await _app.DisposeAsync();
     }
 
