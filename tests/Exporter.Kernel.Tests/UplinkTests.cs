@@ -327,6 +327,40 @@ public sealed class UplinkTests : IDisposable
         }
     }
 
+    /// <summary>A pod's records, which are older than the first ones of the uplink and are free by then, are the next ones of it.</summary>
+    [Fact]
+    public async Task An_interface_that_has_left_and_returned_goes_on_after_a_restart()
+    {
+        using var node = new PinnedNode("--Identity:Source=standalone", $"--Attach:Exclude={_uplink.Name}", $"--Uplinks:Interfaces={_uplink.Name}");
+        _uplink.Remove();
+        var exporter = await node.StartAsync();
+        using (await exporter.AddPodAsync())
+        {
+            await ComeAsync(5);
+            _uplink.Remove();
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_uplinks{state=\"counted\"}"] == 0);
+        }
+        await exporter.GetPodsUntilAsync(pods => !pods.Attached.Any());
+        await ComeAsync(12);
+        exporter.Kill();
+        exporter.Dispose();
+        exporter = await node.StartAsync();
+        Send(_uplink, 1);
+
+        var samples = await ScrapeUntilAsync(exporter, 13);
+
+        Assert.Equal(13, samples.Sum("podnet_uplink_receive_packets_total"));
+        exporter.Dispose();
+
+        async Task ComeAsync(int frames)
+        {
+            _uplink.Make();
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_uplinks{state=\"counted\"}"] == 1);
+            Send(_uplink, frames == 5 ? 5 : 7);
+            await ScrapeUntilAsync(exporter, frames);
+        }
+    }
+
     [Fact]
     public async Task An_interface_that_leaves_while_nothing_runs_keeps_its_counts()
     {

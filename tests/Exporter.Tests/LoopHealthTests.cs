@@ -48,6 +48,17 @@ public sealed class LoopHealthTests
     }
 
     [Fact]
+    public void A_loop_that_has_ended_is_not_late()
+    {
+        _health.Beat("uplinks", TimeSpan.FromSeconds(5));
+        _health.End("uplinks");
+
+        _time.Advance(TimeSpan.FromSeconds(60));
+
+        Assert.Empty(_health.Stuck());
+    }
+
+    [Fact]
     public void Only_loops_that_are_overdue_are_named_in_order()
     {
         _health.Beat("reconcile", TimeSpan.FromSeconds(1));

@@ -66,8 +66,7 @@ internal sealed partial class ExportCursor(ExportReader reader, IRecordSink sink
             LogLeft(logger, sink.Name, reader.Counts.UnderWay);
         }
         metrics.Show(reader);
-        // A loop that has ended is not late.
-        health.Beat(LoopName, TimeSpan.MaxValue);
+        health.End(LoopName);
     }
 
     /// <summary>Has the sink write a batch until it has.</summary>

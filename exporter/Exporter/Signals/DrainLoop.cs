@@ -55,6 +55,7 @@ internal sealed partial class DrainLoop(
             DrainOnce();
         }
         while (await _timer.NextAsync(stoppingToken));
+        health.End(name);
     }
 
     private void DrainOnce()

@@ -64,6 +64,7 @@ internal sealed partial class FlowLoop(FlowDrain drain, LoadedFlows loaded, Sess
                 }
             }
         }
+        context.Health?.End(Name);
     }
 
     private void Look()

@@ -71,6 +71,8 @@ internal sealed partial class UplinkLoop(
             }
         }
         while (await timer.NextAsync(stoppingToken));
+        // With other options there may be none.
+        context.Health?.End(LoopName);
     }
 
     private void Reconcile()
@@ -98,6 +100,7 @@ internal sealed partial class UplinkLoop(
                 if (drain.Completed > left)
                 {
                     table.Remove(uplink);
+                    rows.Forget(uplink);
                     context.Series.Release(uplink.Account!);
                 }
                 continue;

@@ -49,13 +49,27 @@ internal sealed class UplinkRows(UplinkTable table, UplinkPrograms programs, Led
         }
     }
 
+    /// <summary>Removes the records of an interface whose slot is free: with two of one slot, the next process could take the older one.</summary>
+    internal void Forget(Uplink uplink)
+    {
+        lock (ledger.Lock)
+        {
+            foreach (var reading in uplink.Readings)
+            {
+                reading.Forget();
+            }
+            ledger.Commit();
+        }
+    }
+
     public ReadOnlySpan<DrainedRow<UplinkKey, UplinkRow>> Read(out RowsRead read)
     {
-        _read = table.All;
         var count = 0;
         UplinkRow row = default;
         lock (ledger.Lock)
         {
+            // With the lock: without its records an interface would be read from zero.
+            _read = table.All;
             foreach (var uplink in _read)
             {
                 for (var source = 0; source < uplink.Readings.Count; source++)
