@@ -101,6 +101,8 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         {
             return CountByTc(uplink) ?? problem;
         }
+        // What counts outlives this process from now on, or the other goes on.
+        Pin(uplink);
         Decide(uplink, byXdp: true);
         uplink.Ingress?.Dispose();
         uplink.Ingress = null;
