@@ -78,10 +78,26 @@ public sealed class ServerAnswerTests
 
         Assert.Equal((HttpStatusCode.OK, "gzip"), (zipped.StatusCode, zipped.Content.Headers.ContentEncoding.Single()));
         Assert.Empty(plain.Content.Headers.ContentEncoding);
-        Assert.Equal(("Accept-Encoding", "Accept-Encoding"), (plain.Headers.Vary.ToString(), zipped.Headers.Vary.ToString()));
+        var vary = path == "/metrics" ? "Accept, Accept-Encoding" : "Accept-Encoding";
+        Assert.Equal((vary, vary), (plain.Headers.Vary.ToString(), zipped.Headers.Vary.ToString()));
         Assert.Equal(plain.Content.Headers.ContentType, zipped.Content.Headers.ContentType);
         var bytes = await zipped.Content.ReadAsByteArrayAsync();
         Assert.Equal(Lines(await plain.Content.ReadAsStringAsync()), Lines(Encoding.UTF8.GetString(ReadOneMember(bytes))));
+    }
+
+    [Theory]
+    [InlineData("application/openmetrics-text;q=0, */*", "text/plain")]
+    [InlineData("application/openmetrics-text;q=0.5, text/plain;q=0.3", "application/openmetrics-text")]
+    [InlineData("application/openmetrics-text;q=0.3, text/plain;q=0.5", "text/plain")]
+    [InlineData("text/html", "text/plain")]
+    public async Task The_format_is_the_one_that_the_client_prefers_and_none_that_it_refuses(string accept, string type)
+    {
+        await using var server = await RunningServer.StartAsync();
+        server.Serve();
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/metrics");
+        request.Headers.Add("Accept", accept);
+
+        Assert.Equal(type, (await server.Http.SendAsync(request)).Content.Headers.ContentType!.MediaType);
     }
 
     [Fact]

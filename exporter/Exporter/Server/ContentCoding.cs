@@ -12,7 +12,7 @@ internal static class ContentCoding
     internal static async Task WriteAsync(HttpContext context, Func<Task> write, Func<Task>? writeZipped = null)
     {
         var response = context.Response;
-        response.Headers.Vary = "Accept-Encoding";
+        response.Headers.Vary = response.Headers.Vary.Count == 0 ? "Accept-Encoding" : $"{response.Headers.Vary}, Accept-Encoding";
         switch (Choose(context.Request.Headers.AcceptEncoding))
         {
             case null:

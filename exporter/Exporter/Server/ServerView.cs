@@ -30,6 +30,7 @@ internal sealed class ServerView(CollectorRegistry own, LoopHealth health, Readi
     internal async Task WriteMetricsAsync(HttpContext context, ServerRefusals refusals)
     {
         var format = ChooseFormat(context.Request);
+        context.Response.Headers.Vary = "Accept";
         context.Response.ContentType = format == Exposition.ExpositionFormat.OpenMetrics
             ? PrometheusConstants.OpenMetricsContentTypeWithVersionAndEncoding
             : PrometheusConstants.TextContentTypeWithVersionAndEncoding;
@@ -76,6 +77,7 @@ internal sealed class ServerView(CollectorRegistry own, LoopHealth health, Readi
     /// <summary>The format that the client prefers; the text format by default.</summary>
     private static Exposition.ExpositionFormat ChooseFormat(HttpRequest request) =>
         request.GetTypedHeaders().Accept
+            .Where(accepted => accepted.Quality is not 0)
             .OrderByDescending(accepted => accepted.Quality ?? 1)
             .Select(accepted => accepted.MediaType.Value)
             .FirstOrDefault(type => type is PrometheusConstants.TextContentType or PrometheusConstants.OpenMetricsContentType)
