@@ -56,11 +56,17 @@
 {{- fail "options.Bpf.ObjectDirectory: bpfObjects.existingConfigMap sets it; remove one of the two" -}}
 {{- end -}}
 {{- $urls := (.Values.options.Server | default dict).Urls | default list | toJson -}}
-{{- if and .Values.tls.existingSecret (contains "http://" $urls) -}}
+{{- $certificate := or .Values.tls.existingSecret (include "podnet.option" (list . "Server" "CertificateFile")) -}}
+{{- if and $certificate (contains "http://" $urls) -}}
 {{- fail "options.Server.Urls: has http, and there is a certificate; write https" -}}
 {{- end -}}
-{{- if and (not .Values.tls.existingSecret) (contains "https://" $urls) -}}
+{{- if and (not $certificate) (contains "https://" $urls) -}}
 {{- fail "options.Server.Urls: has https, and there is no certificate; set tls.existingSecret" -}}
+{{- end -}}
+{{- range list (list "CertificateFile" "tls.existingSecret" .Values.tls.existingSecret) (list "KeyFile" "tls.existingSecret" .Values.tls.existingSecret) (list "BearerTokenFile" "auth.bearerTokenKey" .Values.auth.bearerTokenKey) (list "BasicAuthFile" "auth.basicAuthKey" .Values.auth.basicAuthKey) -}}
+{{- if and (index . 2) (include "podnet.option" (list $ "Server" (index . 0))) -}}
+{{- fail (printf "options.Server.%s: %s sets it; remove one of the two" (index . 0) (index . 1)) -}}
+{{- end -}}
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) -}}
 {{- fail "serviceMonitor.enabled: a ServiceMonitor needs the Service; set service.enabled as well, or use podMonitor.enabled" -}}

@@ -139,7 +139,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "podnet.scheme" -}}
-{{- ternary "https" "http" (or (ne .Values.tls.existingSecret "") (hasPrefix "https:" (include "podnet.url" .))) -}}
+{{- ternary "https" "http" (or (ne .Values.tls.existingSecret "") (ne (include "podnet.option" (list . "Server" "CertificateFile")) "") (hasPrefix "https:" (include "podnet.url" .))) -}}
 {{- end -}}
 
 {{/* Whether the API server is asked with the ServiceAccount's token: "true" or nothing. */}}

@@ -127,6 +127,23 @@ public sealed class ValuesTests
         AssertJson("""{"httpGet": {"path": "/healthz", "port": "metrics", "scheme": "HTTP"}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 9}""", container["startupProbe"]!);
     }
 
+    /// <summary>As one that a CSI driver mounts.</summary>
+    [Theory]
+    [InlineData]
+    [InlineData("options.Server.Urls=https://*:9969")]
+    public void A_certificate_in_a_file_makes_everything_HTTPS(params string[] more)
+    {
+        string[] values = ["options.Server.CertificateFile=/certs/tls.crt", "options.Server.KeyFile=/certs/tls.key", "podMonitor.enabled=true", "serviceMonitor.enabled=true", "scrapeAnnotations=true"];
+        var manifest = Helm.RenderWith([.. values, .. more]);
+
+        foreach (var probe in new[] { "startupProbe", "livenessProbe", "readinessProbe" })
+        {
+            Assert.Equal("HTTPS", (string?)manifest.Container[probe]!["httpGet"]!["scheme"]);
+        }
+        Assert.Equal("https", (string?)manifest.Pod["metadata"]!["annotations"]!["prometheus.io/scheme"]);
+        Assert.All(Endpoints(manifest), endpoint => Assert.Equal("https", (string?)endpoint["scheme"]));
+    }
+
     [Fact]
     public void A_certificate_makes_everything_HTTPS()
     {
