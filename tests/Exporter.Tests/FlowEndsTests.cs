@@ -84,6 +84,19 @@ public sealed class FlowEndsTests
         Assert.Equal((false, FlowOrientation.Port), _ends.Guess(Key("10.0.0.9", 80, "8.8.8.8", 4000)));
     }
 
+    /// <summary>Else a sum over the observers has the connection twice, or not at all.</summary>
+    [Theory]
+    [InlineData("10.0.0.9", 7000, "10.0.0.10", 7000)]
+    [InlineData("10.0.0.9", 0, "10.0.0.10", 0)]
+    [InlineData("fd00::9", 7000, "fd00::1:9", 7000)]
+    public void Both_observers_of_one_connection_with_equal_ports_see_the_same_end_begin(string one, int onePort, string other, int otherPort)
+    {
+        var (isFirst, orientation) = _ends.Guess(Key(one, (ushort)onePort, other, (ushort)otherPort));
+
+        Assert.Equal(FlowOrientation.Port, orientation);
+        Assert.Equal((!isFirst, FlowOrientation.Port), _ends.Guess(Key(other, (ushort)otherPort, one, (ushort)onePort)));
+    }
+
     [Fact]
     public void A_pod_that_is_shown_otherwise_has_its_new_names()
     {

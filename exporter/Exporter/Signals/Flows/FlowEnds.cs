@@ -91,9 +91,18 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
         return (peer.Kind switch { PeerKind.Service => "service", PeerKind.Node => "node", _ => "class" }, peer.Namespace, peer.Name);
     }
 
-    /// <summary>Which end has begun, where no packet shows it: the one opposite a known Service's port, else the one with the higher port.</summary>
-    internal (bool IsLocalSource, FlowOrientation Orientation) Guess(FlowKey key) =>
-        _table.IsServerPort(key.RemoteBytes, key.RemotePortNumber, key.Protocol) ? (true, FlowOrientation.Service)
-        : _table.IsServerPort(key.LocalBytes, key.LocalPortNumber, key.Protocol) ? (false, FlowOrientation.Service)
-        : (key.LocalPortNumber >= key.RemotePortNumber, FlowOrientation.Port);
+    /// <summary>
+    /// Which end has begun, where no packet shows it: the one opposite a known Service's port, else the one with the higher port, and of equal ports the higher
+    /// address. The observer at the other end decides alike: else a sum over observers has the flow twice, or not at all.
+    /// </summary>
+    internal (bool IsLocalSource, FlowOrientation Orientation) Guess(FlowKey key)
+    {
+        var isServedRemotely = _table.IsServerPort(key.RemoteBytes, key.RemotePortNumber, key.Protocol);
+        if (isServedRemotely != _table.IsServerPort(key.LocalBytes, key.LocalPortNumber, key.Protocol))
+        {
+            return (isServedRemotely, FlowOrientation.Service);
+        }
+        var order = key.LocalPortNumber.CompareTo(key.RemotePortNumber);
+        return ((order == 0 ? key.LocalBytes.SequenceCompareTo(key.RemoteBytes) : order) >= 0, FlowOrientation.Port);
+    }
 }
