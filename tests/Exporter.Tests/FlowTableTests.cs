@@ -311,4 +311,36 @@ public sealed class FlowTableTests
         var later = life.Peer(21, "SA").Pod(21, "A", retransmits: 1).Read(30);
         Assert.Equal((FlowState.Open, 1u), (later.State, later.Retransmits));
     }
+
+    /// <summary>As nginx closes a connection that was idle for 75 s.</summary>
+    [Theory]
+    [InlineData(false, "FA", "FA")]
+    [InlineData(true, "FA", "FA")]
+    [InlineData(false, "FA", "A")]
+    [InlineData(false, "A", "A")]
+    [InlineData(false, "R", "")]
+    [InlineData(false, "FA", "R")]
+    public void A_connection_that_was_idle_past_the_timeout_is_not_begun_by_its_end(bool restarts, string peer, string pod)
+    {
+        using var life = new FlowLife(restarts);
+        life.Handshake(1).Pod(2, "PA").Peer(2, "PA").Read(10);
+        life.Read(70);
+        Assert.Equal(FlowEndReason.Idle, Assert.Single(life.Silent).EndReason);
+
+        life.Peer(80, peer);
+        var sight = (pod.Length == 0 ? life : life.Pod(80, pod)).Read(90);
+        Assert.Equal(0u, sight.Connections);
+        Assert.Null(sight.Start);
+    }
+
+    [Theory]
+    [MemberData(nameof(Restarts))]
+    public void A_connection_that_is_back_after_the_timeout_and_closed_at_once_has_begun_again(bool restarts)
+    {
+        using var life = new FlowLife(restarts);
+        life.Handshake(1).Read(10);
+        life.Read(70);
+
+        Assert.Equal((1u, FlowState.Closed), life.Pod(80, "PA").Peer(80, "PA").Peer(81, "FA").Pod(81, "FA").Read(90) is var sight ? (sight.Connections, sight.State) : default);
+    }
 }

@@ -5,7 +5,8 @@ namespace Exporter.Signals.Flows;
 /// <summary>A flow as it is remembered from one interval to the next: <see cref="FlowCopy"/> is the same in the table's memory.</summary>
 internal struct Flow
 {
-    private const byte Fin = 0x01, Syn = 0x02, Rst = 0x04, Ack = 0x10;
+    private const byte Fin = 0x01, Syn = 0x02, Rst = 0x04, Psh = 0x08, Ack = 0x10, Urg = 0x20;
+
 
     /// <summary>A SYN that is older has no answer.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
@@ -107,13 +108,19 @@ internal struct Flow
                 (Syn | Ack, _) when local.Syns > 0 => (false, FlowOrientation.Syn),
                 _ => guess(key),
             };
-            connections = wasSilent ? 1u : 0;
+            connections = wasSilent && !IsBare(local.Flags.Bits | remote.Flags.Bits) ? 1u : 0;
         }
         // The kernel does not know that a SYN was sent before the interval: flags before that are of the same connection.
         LocalFlags |= connections > 0 ? local.Flags.CurrentBits : local.Flags.Bits;
         RemoteFlags |= connections > 0 ? remote.Flags.CurrentBits : remote.Flags.Bits;
         return connections;
     }
+
+    /// <summary>
+    /// Whether the packets with these flags have no payload: a connection that was idle for long is not begun by them, but ended or kept up. What is sent in one
+    /// go has a PSH in its last segment. Fragments have no flags.
+    /// </summary>
+    private static bool IsBare(int flags) => flags != 0 && (flags & (Syn | Psh | Urg)) == 0;
 
     private uint SeeOther(in FlowValue value, bool isNew, DateTimeOffset first)
     {
