@@ -36,6 +36,18 @@ public sealed class FlowSlotsTests
         Assert.Equal((30, 0L), new FlowTable(slots, 1) is var next ? (next.Count, next.Forgotten) : default);
     }
 
+    /// <summary>They may be among those that had no room.</summary>
+    [Fact]
+    public void Flows_that_a_smaller_table_did_not_take_over_have_not_begun_when_they_go_on()
+    {
+        Store(capacity: 40, flows: 40);
+
+        using var slots = Open(capacity: 30, committed: 1, now: 100);
+        var table = new FlowTable(slots, 1);
+        table.Begin(2);
+        Assert.All(Enumerable.Range(1, 40), port => Assert.Equal(0u, Count(table, (ushort)port, at: 20).Connections));
+    }
+
     [Fact]
     public void A_process_that_is_killed_while_it_takes_over_leaves_it_to_the_next()
     {

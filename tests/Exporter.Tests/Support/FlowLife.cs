@@ -40,6 +40,16 @@ internal sealed class FlowLife(bool restarts, int room = 8) : IDisposable
     /// <summary>The silent flows of the last reading.</summary>
     internal List<FlowSight> Silent { get; } = [];
 
+    /// <summary>The flows with packets of the last reading.</summary>
+    internal Dictionary<FlowKey, FlowSight> Seen { get; } = [];
+
+    /// <summary>The packets that follow are of this flow.</summary>
+    internal FlowLife With(in FlowKey key)
+    {
+        Key = key;
+        return this;
+    }
+
     /// <summary>A packet that the pod has sent.</summary>
     internal FlowLife Pod(double at, string flags = "", uint seq = 0, uint? retransmits = null)
     {
@@ -66,11 +76,15 @@ internal sealed class FlowLife(bool restarts, int room = 8) : IDisposable
         }
         Silent.Clear();
         Table.Begin(++Interval);
-        var sights = _map.Rows.Select(row => Table.See(row.Key, row.Value, Generation, FlowMap.TimeOf(CountedSince), clock, Guess)).ToList();
+        Seen.Clear();
+        foreach (var row in _map.Rows)
+        {
+            Seen[row.Key] = Table.See(row.Key, row.Value, Generation, FlowMap.TimeOf(CountedSince), clock, Guess);
+        }
         Table.Sweep(clock, (_, _, sight) => Silent.Add(sight));
         Table.End();
         _map.Clear();
-        return sights.Count == 1 ? sights[0] : default;
+        return Seen.Count == 1 ? Seen.Values.Single() : default;
     }
 
     internal void Restart()

@@ -11,6 +11,15 @@ internal struct Flow
     /// <summary>A SYN that is older has no answer.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
+    /// <summary>Packets may still come so long after a connection has ended.</summary>
+    private static readonly TimeSpan Linger = TimeSpan.FromSeconds(2);
+
+    /// <summary>A question and its answer take at most so long, a repeated question included.</summary>
+    private static readonly TimeSpan Exchange = TimeSpan.FromSeconds(5);
+
+    /// <summary>A conversation that is silent for so long after its first exchange is likely over.</summary>
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(15);
+
     /// <summary>Of the connection that began last.</summary>
     internal byte LocalFlags { get; set; }
 
@@ -37,6 +46,11 @@ internal struct Flow
     /// <summary>Whether the connection is over, or did not come about: a record has said so.</summary>
     internal readonly bool HasEnded => State is FlowState.Closed or FlowState.Refused or FlowState.Unanswered;
 
+    /// <summary>Whether little is lost when it is forgotten: a connection that is over, or a conversation that was one question and its answer.</summary>
+    internal readonly bool IsLikelyOver(DateTimeOffset now) => State is { } state
+        ? state is FlowState.Closed or FlowState.Refused && now - LastPacket >= Linger
+        : Start is { } start && LastPacket - start <= Exchange && now - LastPacket >= Silence;
+
     private readonly byte SourceFlags => IsLocalSource ? LocalFlags : RemoteFlags;
 
     private readonly byte DestinationFlags => IsLocalSource ? RemoteFlags : LocalFlags;
@@ -45,6 +59,7 @@ internal struct Flow
     /// <param name="first">The first packet: <see cref="FirstOf"/>.</param>
     /// <param name="isNew">Whether this is its first interval.</param>
     /// <param name="wasSilent">Whether it is known that the tuple had no packet for as long as makes a flow idle.</param>
+    /// <param name="isUnknown">Whether it may have begun in an interval before, and was not remembered.</param>
     /// <param name="guess">Which end has begun, where no packet shows it.</param>
     internal FlowSight See(
         in FlowKey key,
@@ -52,11 +67,12 @@ internal struct Flow
         DateTimeOffset first,
         bool isNew,
         bool wasSilent,
+        bool isUnknown,
         in FlowClock clock,
         Func<FlowKey, (bool IsLocalSource, FlowOrientation Orientation)> guess)
     {
         var last = clock.TimeOf(Latest(value.Transmit.Last, value.Receive.Last, clock));
-        var connections = key.IsTcp ? SeeTcp(key, value, isNew, wasSilent, first, guess) : SeeOther(value, isNew, first);
+        var connections = key.IsTcp ? SeeTcp(key, value, isNew, wasSilent, first, guess) : SeeOther(value, isNew, isUnknown, first);
         LastPacket = last;
         var before = State;
         State = key.IsTcp ? FindState(clock.ReadAt) : null;
@@ -117,18 +133,18 @@ internal struct Flow
     }
 
     /// <summary>
-    /// Whether the packets with these flags have no payload: a connection that was idle for long is not begun by them, but ended or kept up. What is sent in one
-    /// go has a PSH in its last segment. Fragments have no flags.
+    /// Whether the packets with these flags have no payload: a connection that was idle for long is not begun by them, but ended or kept up. The last segment of
+    /// data has a PSH. Fragments have no flags.
     /// </summary>
     private static bool IsBare(int flags) => flags != 0 && (flags & (Syn | Psh | Urg)) == 0;
 
-    private uint SeeOther(in FlowValue value, bool isNew, DateTimeOffset first)
+    private uint SeeOther(in FlowValue value, bool isNew, bool isUnknown, DateTimeOffset first)
     {
         if (isNew)
         {
-            (IsLocalSource, Orientation, Start) = (value.IsFromPod, FlowOrientation.First, first);
+            (IsLocalSource, Orientation, Start) = (value.IsFromPod, FlowOrientation.First, isUnknown ? null : first);
         }
-        return isNew ? 1u : 0;
+        return isNew && !isUnknown ? 1u : 0;
     }
 
     private readonly FlowState FindState(DateTimeOffset now)

@@ -143,6 +143,9 @@ internal struct FlowCopy
         };
     }
 
+    /// <summary>The same sight of the interval, and a flow that is not remembered after it.</summary>
+    internal readonly FlowCopy Forgotten() => this with { _bits = (ushort)(_bits & ~(1 << UsedAt)) };
+
     /// <param name="isRemembered">Whether another process has seen the flow last.</param>
     internal readonly Flow Read(bool isRemembered) => new()
     {

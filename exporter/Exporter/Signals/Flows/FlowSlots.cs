@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.State;
@@ -28,6 +29,15 @@ internal sealed class FlowSlots : IDisposable
 
     /// <summary>The last interval before this process; 0: it has begun the memory.</summary>
     internal uint FoundAt { get; private set; }
+
+    /// <summary>
+    /// The intervals in which flows had no room, and above that the second of the reading, behind the head. Two for each number of an interface, as the copies of a
+    /// slot: the one of an interval that was not committed is not in force. Interfaces whose numbers are so far apart as there is room share them. Earlier
+    /// versions have zeros here.
+    /// </summary>
+    private Span<ulong> Refusals => MemoryMarshal.Cast<byte, ulong>(_segment.Bytes[Unsafe.SizeOf<Head>()..HeadBytes])[..(2 * RefusalNumbers)];
+
+    private const int RefusalNumbers = 250;
 
     private ref Head Header => ref MemoryMarshal.AsRef<Head>(_segment.Bytes);
 
@@ -70,6 +80,35 @@ internal sealed class FlowSlots : IDisposable
     internal ref FlowSlot this[int number] =>
         ref MemoryMarshal.AsRef<FlowSlot>(_segment.Bytes.Slice(HeadBytes + (number * FlowSlot.Bytes), FlowSlot.Bytes));
 
+    /// <summary>Notes that a flow of an interface had no room.</summary>
+    /// <param name="generation">The low half of the interface's.</param>
+    /// <param name="readAt">When the interval was read.</param>
+    internal void NoteRefusal(uint generation, uint interval, DateTimeOffset readAt)
+    {
+        var refusals = RefusalsOf(generation);
+        var (one, other) = ((uint)refusals[0], (uint)refusals[1]);
+        Volatile.Write(ref refusals[one == interval || (other != interval && one < other) ? 0 : 1], ((ulong)(SecondOf(readAt) + 1) << 32) | interval);
+    }
+
+    /// <summary>Whether a flow of the interface had no room in an earlier interval, and not all flows since then are known to have had a packet or none.</summary>
+    /// <param name="first">The first packet of a flow that is not remembered.</param>
+    internal bool WasRefused(uint generation, uint interval, DateTimeOffset first)
+    {
+        foreach (var refusal in RefusalsOf(generation))
+        {
+            if ((uint)refusal is not 0 and var refusedIn && refusedIn < interval && (int)(SecondOf(first) - (uint)(refusal >> 32)) < FlowTable.IdleAfter.TotalSeconds)
+            {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private Span<ulong> RefusalsOf(uint generation) => Refusals.Slice((int)(2 * (generation % RefusalNumbers)), 2);
+
+    /// <summary>By the low half of the number of seconds.</summary>
+    private static uint SecondOf(DateTimeOffset time) => (uint)(time.UtcTicks / TimeSpan.TicksPerSecond);
+
     /// <summary>How many flows of a memory of another size have no room in this one: counted once, not by each session.</summary>
     internal long TakeUnplaced() => Interlocked.Exchange(ref _unplaced, 0);
 
@@ -96,6 +135,7 @@ internal sealed class FlowSlots : IDisposable
     {
         (Header.EpochHigh, Header.EpochLow) = (0, 0);
         _segment.Bytes[HeadBytes..].Clear();
+        Refusals.Clear();
         Header.CountedSince = (ulong)now.UtcTicks;
         foreach (var layout in memory.Layouts.Where(layout => layout.Digest != own.Digest))
         {
@@ -104,7 +144,7 @@ internal sealed class FlowSlots : IDisposable
                 using var other = new FlowSlots(segment, capacity);
                 if (other.IsOf(epoch))
                 {
-                    Take(other, (uint)committed);
+                    Take(other, (uint)committed, now);
                 }
             }
         }
@@ -114,8 +154,9 @@ internal sealed class FlowSlots : IDisposable
     }
 
     /// <summary>Takes the flows that are remembered, and those that the last interval has a record of, as far as there is room.</summary>
-    private void Take(FlowSlots other, uint committed)
+    private void Take(FlowSlots other, uint committed, DateTimeOffset now)
     {
+        other.Refusals.CopyTo(Refusals);
         (FoundAt, Header.CountedSince) = (committed, other.Header.CountedSince);
         var next = 0;
         for (var number = 0; number < other.Capacity; number++)
@@ -129,6 +170,7 @@ internal sealed class FlowSlots : IDisposable
             if (next == Capacity)
             {
                 _unplaced++;
+                NoteRefusal(slot.Generation, committed, now);
                 continue;
             }
             this[next++] = slot;

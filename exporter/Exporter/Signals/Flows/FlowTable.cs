@@ -27,6 +27,12 @@ internal sealed class FlowTable
     /// <summary>Slots that the last interval has freed: a repeat of it needs them as they are.</summary>
     private readonly List<int> _freed = [];
 
+    /// <summary>The numbers of these slots, for a repeat.</summary>
+    private readonly Dictionary<FlowKey, int> _freedNumbers = [];
+
+    /// <summary>The interfaces whose flows give room when they are over.</summary>
+    private readonly HashSet<uint> _tight = [];
+
     /// <summary>Flows of a table of another size that this one has no room for.</summary>
     private readonly long _unplaced;
 
@@ -76,6 +82,7 @@ internal sealed class FlowTable
         {
             _freed.ForEach(_free.Push);
             _freed.Clear();
+            _freedNumbers.Clear();
         }
     }
 
@@ -92,7 +99,7 @@ internal sealed class FlowTable
         var counted = value.Transmit.Connections > 0 ? value.Transmit.Connections : value.Receive.Connections;
         var first = Flow.FirstOf(value, clock);
         var flow = default(Flow);
-        var isNew = true;
+        var (isNew, isUnknown) = (true, false);
         if (TryFind(key, (uint)generation, out var number))
         {
             ref var newest = ref _slots[number].Newest;
@@ -105,9 +112,10 @@ internal sealed class FlowTable
         }
         else
         {
-            number = TryTake(key, (uint)generation);
+            number = TryTake(key, (uint)generation, clock);
+            isUnknown = _slots.WasRefused((uint)generation, _interval, first);
         }
-        var sight = flow.See(key, value, first, isNew, wasSilent: first - countedSince >= IdleAfter, clock, guess);
+        var sight = flow.See(key, value, first, isNew, wasSilent: !isUnknown && first - countedSince >= IdleAfter, isUnknown, clock, guess);
         if (number >= 0)
         {
             _slots[number].Write(_interval, FlowCopy.Of(flow, sight, counted, isUsed: true, isSilent: false));
@@ -119,6 +127,7 @@ internal sealed class FlowTable
     /// <param name="say">Is given each flow that there is a record of all the same, and the low half of its interface's generation.</param>
     internal void Sweep(in FlowClock clock, Action<FlowKey, uint, FlowSight> say)
     {
+        FindTight();
         for (var number = 0; number < _end; number++)
         {
             ref var slot = ref _slots[number];
@@ -131,22 +140,33 @@ internal sealed class FlowTable
                 }
                 continue;
             }
-            if (newest.Interval == 0 || newest.Interval == _interval || !newest.IsUsed)
+            if (newest.Interval == 0 || !newest.IsUsed)
             {
                 continue;
             }
             var flow = Read(newest);
+            var givesRoom = _tight.Contains(slot.Generation) && flow.IsLikelyOver(clock.ReadAt);
+            if (newest.Interval == _interval)
+            {
+                if (givesRoom)
+                {
+                    slot.Write(_interval, newest.Forgotten());
+                    Free(number);
+                }
+                continue;
+            }
             var isIdle = clock.ReadAt - flow.LastPacket >= IdleAfter;
             var isSilent = flow.TryMiss(clock, isIdle, out var sight);
+            var isOver = isIdle || givesRoom;
             if (isSilent)
             {
                 say(slot.Key, slot.Generation, sight);
             }
-            if (isSilent || isIdle)
+            if (isSilent || isOver)
             {
-                slot.Write(_interval, FlowCopy.Of(flow, sight, 0, isUsed: !isIdle, isSilent));
+                slot.Write(_interval, FlowCopy.Of(flow, sight, 0, isUsed: !isOver, isSilent));
             }
-            if (isIdle)
+            if (isOver)
             {
                 Free(number);
             }
@@ -173,7 +193,7 @@ internal sealed class FlowTable
     /// <summary>The slot of a flow. One of the same key at another interface, which had the index before, is forgotten.</summary>
     private bool TryFind(in FlowKey key, uint generation, out int number)
     {
-        if (!_numbers.TryGetValue(key, out number))
+        if (!_numbers.TryGetValue(key, out number) && !(IsRepeat && _freedNumbers.TryGetValue(key, out number)))
         {
             return false;
         }
@@ -182,9 +202,30 @@ internal sealed class FlowTable
         {
             return true;
         }
-        slot.Write(_interval, default);
-        Free(number);
+        if (!IsRepeat)
+        {
+            slot.Write(_interval, default);
+            Free(number);
+        }
         return false;
+    }
+
+    /// <summary>
+    /// Finds the interfaces that have used more than half of what they may have, of all slots or, once a quarter of these is used, of their share. All of an
+    /// interface's flows that are over give room, so it does not matter which slots they are in.
+    /// </summary>
+    private void FindTight()
+    {
+        _tight.Clear();
+        var (most, share) = RoomOfOne;
+        var room = _numbers.Count > _slots.Capacity / 4 ? Math.Min(most, share) : most;
+        foreach (var (generation, count) in _counts)
+        {
+            if (count > room / 2)
+            {
+                _tight.Add(generation);
+            }
+        }
     }
 
     /// <summary>The next interval can give the slot to another flow.</summary>
@@ -193,29 +234,34 @@ internal sealed class FlowTable
         ref var slot = ref _slots[number];
         _numbers.Remove(slot.Key);
         _freed.Add(number);
+        _freedNumbers[slot.Key] = number;
         if (--CollectionsMarshal.GetValueRefOrNullRef(_counts, slot.Generation) == 0)
         {
             _counts.Remove(slot.Generation);
         }
     }
 
+    /// <summary>How many flows an interface may have, and how many once half of the slots are used.</summary>
+    private (int Most, int Share) RoomOfOne => _limits?.Of(_slots.Capacity) ?? (_slots.Capacity, _slots.Capacity);
+
     /// <summary>Whether the interface may have one more: a flood at others does not take its share.</summary>
     private bool MayTake(uint generation)
     {
-        if (_limits is null)
-        {
-            return true;
-        }
-        var (count, (most, share)) = (_counts.GetValueOrDefault(generation), _limits.Of(_slots.Capacity));
+        var (count, (most, share)) = (_counts.GetValueOrDefault(generation), RoomOfOne);
         return count < most && (count < share || _free.Count > _slots.Capacity / 2);
     }
 
-    /// <summary>Gives a flow a slot. Returns its number; -1: there is no room.</summary>
-    private int TryTake(in FlowKey key, uint generation)
+    /// <summary>Gives a flow a slot. Returns its number; -1: there is no room, or a repeat has no slot of it.</summary>
+    private int TryTake(in FlowKey key, uint generation, in FlowClock clock)
     {
+        if (IsRepeat)
+        {
+            return -1;
+        }
         if (!MayTake(generation) || !_free.TryPop(out var number))
         {
             Forgotten++;
+            _slots.NoteRefusal(generation, _interval, clock.ReadAt);
             return -1;
         }
         ref var slot = ref _slots[number];
@@ -235,6 +281,7 @@ internal sealed class FlowTable
         _counts.Clear();
         _free.Clear();
         _freed.Clear();
+        _freedNumbers.Clear();
         _end = 0;
         for (var number = _slots.Capacity - 1; number >= 0; number--)
         {
@@ -261,6 +308,7 @@ internal sealed class FlowTable
                 else
                 {
                     _freed.Add(number);
+                    _freedNumbers[slot.Key] = number;
                 }
             }
         }
