@@ -150,11 +150,16 @@ static __always_inline int icmp_counterpart(__u32 protocol, __u32 type)
 	return -1;
 }
 
+/*
+ * The code of a message without a counterpart has a bit that no type has: else
+ * it would be in the flow of a message that the other end sends, of which the
+ * type is this code and the code this type.
+ */
 static __always_inline void set_icmp(struct flow_key *key, __u32 type, __u32 code, bool transmit)
 {
 	int counterpart = icmp_counterpart(key->protocol, type);
 
-	set_ports(key, bpf_htons(type), bpf_htons(counterpart < 0 ? code : counterpart), transmit);
+	set_ports(key, bpf_htons(type), bpf_htons(counterpart < 0 ? code | FLOW_ICMP_CODE : counterpart), transmit);
 }
 
 /*

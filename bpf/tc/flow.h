@@ -32,6 +32,9 @@
 #define FLOW_FLAG_SET	  1
 #define FLOW_FLAG_EARLIER 2
 
+/* Above the code of an ICMP message: such a port is not a type. */
+#define FLOW_ICMP_CODE 0x100
+
 #define FLOW_TRANSMIT 0
 #define FLOW_RECEIVE  1
 
@@ -40,7 +43,7 @@
  * order; of a protocol without ports, and of a later fragment, they are zero.
  * Of ICMP's requests and replies each end has the type that it sends as its
  * port, as Community ID has it; of its other messages the sender's is the type
- * and the other one the code.
+ * and the other one the code, with FLOW_ICMP_CODE.
  *
  * The row of an interface has no family, and its direction for a protocol. The
  * row of the map has no interface either.

@@ -64,8 +64,23 @@ public sealed class FlowProgramTests : IClassFixture<FlowRuns>
 
         var flows = _runs.Take().Flows;
 
-        Assert.Equal([(8, 0, 1ul, 1ul), (1, 3, 0ul, 1ul)], flows.OrderBy(flow => flow.Key.RemotePort).Select(flow =>
+        Assert.Equal([(8, 0, 1ul, 1ul), (0x101, 3, 0ul, 1ul)], flows.OrderBy(flow => flow.Key.RemotePort).Select(flow =>
             (Port(flow.Key.LocalPort), Port(flow.Key.RemotePort), flow.Value.Transmit.Packets, flow.Value.Receive.Packets)));
+    }
+
+    /// <summary>A type can be another message's code.</summary>
+    [Theory]
+    [InlineData(3, 3, 3, 3)]
+    [InlineData(3, 5, 5, 3)]
+    public void What_a_pod_reports_by_ICMP_is_another_flow_than_what_is_reported_to_it(byte sentType, byte sentCode, byte receivedType, byte receivedCode)
+    {
+        _runs.Run(true, Icmp(Packet.Ethernet().Ipv4().Icmp(), sentType, sentCode), new(Loopback));
+        _runs.Run(false, Icmp(Packet.Ethernet().Ipv4().Icmp(), receivedType, receivedCode, swap: true), new(Loopback));
+
+        var flows = _runs.Take().Flows;
+
+        Assert.Equal([(0ul, 1ul), (1ul, 0ul)], flows.Select(flow => (flow.Value.Transmit.Packets, flow.Value.Receive.Packets)).Order());
+        Assert.Single(flows, flow => (byte)Port(flow.Key.LocalPort) == sentType && (byte)Port(flow.Key.RemotePort) == sentCode && flow.Value.Transmit.Packets == 1);
     }
 
     [Fact]

@@ -38,7 +38,7 @@ internal sealed class FlowRecordMaker(FlowEnds ends, FlowBackends backends)
         {
             var (type, other) = sight.IsLocalSource ? (key.LocalPortNumber, key.RemotePortNumber) : (key.RemotePortNumber, key.LocalPortNumber);
             record.IcmpType = (byte)type;
-            // A request's and its reply's code is always 0.
+            // A request's and its reply's code is always 0; above another code is a bit of the key alone.
             record.IcmpCode = CommunityId.Counterpart(key.Protocol, (byte)type) is null ? (byte)other : (byte)0;
         }
         return record;
