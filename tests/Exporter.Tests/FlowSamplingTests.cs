@@ -85,6 +85,25 @@ public sealed class FlowSamplingTests : IDisposable
         Assert.Equal(Budget, (double)count / Seeds, tolerance: 0.02 * Budget);
     }
 
+    /// <summary>Sums over all flows are estimated by dividing by it.</summary>
+    [Theory]
+    [InlineData(1000, "connection", 0.1)]
+    [InlineData(20, "connection", 0.02)]
+    [InlineData(1000, "service-port", 0.1)]
+    [InlineData(1000, "workload", 0.1)]
+    public void A_record_of_a_sample_of_connections_has_the_chance_of_both_samples(long budget, string aggregate, double expected)
+    {
+        var owner = _node.AddInterface("web-0");
+        Enumerable.Range(1, 100).ToList().ForEach(port => _node.Add(owner, 1000, port));
+
+        var records = _node.Shape(new FlowShaper(ShapedNode.Options(("Flows:Aggregate", aggregate)) with { Sampling = 10 }, TimeSpan.FromSeconds(10)), budget);
+
+        Assert.NotEmpty(records);
+        Assert.All(records, record => Assert.Equal(expected, record.Probability, tolerance: 1e-9));
+        Assert.All(records, record => Assert.Null(Schema.ErrorIn(record.Line)));
+        Assert.Equal(_node.CountRows(), _node.CountRecords(records));
+    }
+
     [Fact]
     public void Pods_within_their_share_keep_every_record_in_the_flood_of_another()
     {

@@ -210,6 +210,26 @@ public sealed class FlowShaperTests : IDisposable
             ShapedNode.Shaper(("Flows:Fields", "flow.state")).Fields);
 
     [Fact]
+    public void The_digest_differs_with_the_sample_of_connections() =>
+        Assert.NotEqual(ShapedNode.Options().Digest, (ShapedNode.Options() with { Sampling = 10 }).Digest);
+
+    /// <summary>The code has a bit more in the key of a flow.</summary>
+    [Theory]
+    [InlineData(true, 3, 3)]
+    [InlineData(false, 3, 3)]
+    [InlineData(true, 5, 0)]
+    public void A_report_by_ICMP_has_its_type_and_its_code(bool isSent, int type, int code)
+    {
+        var (local, remote) = isSent ? (type, code | 0x100) : (code | 0x100, type);
+        _node.Add(_node.AddInterface("web-0"), 1000, local, remote, protocol: IpProtocol.Icmp, isLocalSource: isSent);
+
+        var record = Assert.Single(_node.Shape(ShapedNode.Shaper(), Enough));
+
+        Assert.Contains($"\"icmp\":{{\"type\":{type},\"code\":{code}}}", record.Line, StringComparison.Ordinal);
+        Assert.Null(Schema.ErrorIn(record.Line));
+    }
+
+    [Fact]
     public void The_digest_differs_with_any_option_that_shapes_records()
     {
         (string Key, string? Value)[] settings =

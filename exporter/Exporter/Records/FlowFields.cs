@@ -71,7 +71,7 @@ internal static class FlowFields
         new("flow.examples.ports", Integer, "", "At most 16 of the ports that flow.distinct.ports counts.", [Flow], (record, to) => to.Integers(record.Flow.ExamplePorts)) { IsList = true, Maximum = ushort.MaxValue },
         new("flow.examples.hosts", Ip, "", "At most 16 of the destinations that flow.distinct.hosts counts.", [Flow], (record, to) => to.Addresses(record.Flow.ExampleHosts)) { IsList = true },
         new("flow.examples.sources", Ip, "", "At most 16 of the sources that flow.distinct.sources counts.", [Flow], (record, to) => to.Addresses(record.Flow.ExampleSources)) { IsList = true },
-        new("sampling.probability", Number, "", "Probability with which the record was kept; absent where it was certain. Divide bytes, packets and connections by it.", [Flow], (record, to) => to.Number(record.Flow.SamplingProbability)) { Maximum = 1 },
+        new("sampling.probability", Number, "", "Probability with which there is a record, by all samples; absent where it was certain. Divide bytes, packets and connections by it.", [Flow], (record, to) => to.Number(record.Flow.SamplingProbability)) { Maximum = 1 },
     ];
 
     private static IReadOnlyList<string> FlagNames => [.. Flags.Select(flag => flag.Text.Value)];

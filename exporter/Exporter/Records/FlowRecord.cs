@@ -68,7 +68,7 @@ internal sealed class FlowRecord
     /// <summary>Connections of the record that began in the interval.</summary>
     internal ulong Connections { get; set; }
 
-    /// <summary>The probability with which the record was kept, above 0; null: 1.</summary>
+    /// <summary>The probability with which there is a record, by all samples, above 0; null: 1.</summary>
     internal double? SamplingProbability { get; set; }
 
     /// <summary>Of a folded record, how many ports of the destination it has; 0: it is not folded so.</summary>

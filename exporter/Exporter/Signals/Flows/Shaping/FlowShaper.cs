@@ -94,7 +94,8 @@ internal sealed class FlowShaper(ShapingOptions options, TimeSpan period) : IFlo
         {
             _folding.Fill(record, flow);
         }
-        record.SamplingProbability = flow.Probability < 1 ? flow.Probability : null;
+        var probability = flow.Probability / options.Sampling;
+        record.SamplingProbability = probability < 1 ? probability : null;
         return record;
     }
 

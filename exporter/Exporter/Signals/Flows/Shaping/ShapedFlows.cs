@@ -13,7 +13,7 @@ internal static class ShapedFlows
     {
         var edges = EdgeOptions.Read(reader);
         var flows = FlowOptions.Read(reader, edges);
-        var shaping = ShapingOptions.Read(reader, flows.Classes);
+        var shaping = ShapingOptions.Read(reader, flows.Classes) with { Sampling = flows.Sampling };
         var export = ExportOptions.Read(reader);
         if (export.Sinks.Contains(KafkaOptions.SinkName))
         {

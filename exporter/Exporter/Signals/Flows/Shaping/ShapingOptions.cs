@@ -26,10 +26,13 @@ internal sealed record ShapingOptions(
     /// <summary>The classes of addresses: ids of groups, and filters, are of these too.</summary>
     internal PeerClasses Classes { get; init; } = PeerClasses.BuiltIn;
 
+    /// <summary>The kernel counts one in so many flows: each stands for as many.</summary>
+    internal int Sampling { get; init; } = 1;
+
     /// <summary>Of everything that decides what records have.</summary>
     internal ulong Digest => Fnv1a.Of(string.Create(
         CultureInfo.InvariantCulture,
-        $"{RecordFields.Schema}|{Classes.Text}|{Include.Text}|{Exclude.Text}|{MinBytes}|{Aggregate}|{Addresses}|{PrefixV4}|{PrefixV6}|{MaxRecordsPerSecond}|{string.Join(';', Fields)}"));
+        $"{RecordFields.Schema}|{Classes.Text}|{Include.Text}|{Exclude.Text}|{MinBytes}|{Aggregate}|{Addresses}|{PrefixV4}|{PrefixV6}|{MaxRecordsPerSecond}|{string.Join(';', Fields)}{(Sampling == 1 ? "" : $"|1/{Sampling}")}"));
 
     internal static ShapingOptions Read(OptionReader reader, PeerClasses classes) => new(
         FlowCriteria.Read(reader, "Flows:Include", "have records; with several lists a flow has to match each of them, and an empty list matches every flow", classes),
