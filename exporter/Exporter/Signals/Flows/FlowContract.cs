@@ -191,6 +191,9 @@ internal struct FlowRest
     /// <summary>A row of the map is a flow's or an interface's, by its key.</summary>
     public static FlowRest Of(in FlowValue value) => RowFields.ValueOf<FlowRest>(RowFields.RowOf(value));
 
+    /// <summary>All packets of a row, of a flow or not.</summary>
+    public static ulong PacketsOf(in FlowKey key, in FlowValue value) => key.IsFlow ? value.Transmit.Packets + value.Receive.Packets : Of(value).Packets;
+
     public readonly FlowValue AsValue() => RowFields.ValueOf<FlowValue>(RowFields.RowOf(this));
 }
 

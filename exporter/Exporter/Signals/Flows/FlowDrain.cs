@@ -205,15 +205,10 @@ internal sealed class FlowDrain : SignalDrain
         for (var i = 0; i < rows.Length; i++)
         {
             var (key, value) = rows[i];
-            if (key == FlowKey.OfMap)
-            {
-                // Interfaces that had no room for a row of their own.
-                _metrics.CountUnowned(FlowRest.Of(value).Packets);
-                continue;
-            }
             if (!owners.TryGetValue(key.Ifindex, out var owner))
             {
-                _metrics.CountUnowned(key.IsFlow ? value.Transmit.Packets + value.Receive.Packets : 0);
+                // The map's own row has the packets of interfaces that had no room for a row.
+                _metrics.CountUnowned(FlowRest.PacketsOf(key, value));
             }
             else if (!key.IsFlow)
             {

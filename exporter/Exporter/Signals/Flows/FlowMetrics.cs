@@ -29,7 +29,7 @@ internal sealed class FlowMetrics
     };
 
     private static readonly MetricDefinition UnownedFamily = new(
-        MetricType.Counter, "podnet_exporter_flow_unowned_packets_total", "packets", "Packets in flows of an interface that was not known any more when they were read; no record has them.")
+        MetricType.Counter, "podnet_exporter_flow_unowned_packets_total", "packets", "Packets, in flows or not, of an interface that was not known any more when they were read; no record has them.")
     {
         Query = "increase(podnet_exporter_flow_unowned_packets_total[1h]) > 0",
     };
