@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using Exporter.Kernel.Tests.Support;
@@ -116,6 +117,29 @@ public sealed class FlowKillTests(ITestOutputHelper output)
         Assert.Single(previous.Select(rest => rest.Interval).Distinct());
         Assert.Equal(Datagrams, node.Records.Flows.Where(flow => flow.Text("source.ip") == pod.Address.ToString() && flow.Text("network.transport") == "udp").Sum(flow => flow.Number("source.packets")));
         await last.ScrapeUntilAsync(samples => pod.ReadCounters().IsCountedAs(samples.Edges(pod.Name)));
+    }
+
+    /// <summary>Its first packets are in rests, but the flow table has seen them.</summary>
+    [Fact]
+    public async Task A_connection_that_begins_while_no_exporter_runs_keeps_its_source_and_its_start_with_another_MaxFlows()
+    {
+        using var node = new FlowNode();
+        using var pod = new Pod();
+        await node.AttachAsync(pod);
+        var before = DateTimeOffset.UtcNow;
+        // By its ports the server would have begun.
+        using var connection = Connection.Open(pod, port: 2000);
+        var after = DateTimeOffset.UtcNow;
+
+        using var last = await node.StartAsync("--Flows:MaxFlows=4096");
+        await last.WaitForAttachedAsync(pod.Interface);
+        connection.Send(100);
+        await node.AssertExactAsync(last, pod);
+
+        var flows = node.Records.Flows.Where(flow => flow.Text("network.transport") == "tcp").ToList();
+        Assert.NotEmpty(flows);
+        Assert.All(flows, flow => Assert.Equal((pod.Address.ToString(), 2000, "syn", 0), (flow.Text("source.ip"), flow.Number("source.port"), flow.Text("flow.orientation"), flow.Number("flow.connections"))));
+        Assert.All(flows, flow => Assert.InRange(DateTimeOffset.Parse(flow.Text("flow.start")!, CultureInfo.InvariantCulture), before - FlowLife.Resolution, after + FlowLife.Resolution));
     }
 
     /// <summary>Between two intervals nothing is under way.</summary>

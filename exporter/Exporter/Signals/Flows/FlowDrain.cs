@@ -158,7 +158,11 @@ internal sealed class FlowDrain : SignalDrain
             _table.Begin(header.Interval);
             _backends.Begin();
             Add(rows, read);
-            _table.Sweep(header.Steady, _addSilent);
+            if (!read.IsPrevious)
+            {
+                // Flows that are not there may be in the pair of maps that is read next.
+                _table.Sweep(header.Steady, _addSilent);
+            }
             if (!read.IsCommitted)
             {
                 _edges?.Flush();
@@ -240,19 +244,17 @@ internal sealed class FlowDrain : SignalDrain
         {
             return;
         }
+        var sight = See(key, value, owner);
         if (read.IsPrevious)
         {
             // Laid out as in an earlier version: not all that a record needs is there.
-            _edges?.Add(key, value, default, owner);
+            _edges?.Add(key, value, sight, owner);
             if (_options.HasRecords)
             {
                 _interval.AddRest(new(key, owner, row, default, null), value, RestReason.PreviousLayout);
             }
             return;
         }
-        var seenAt = owner.SeenAtBySteadyClock(_interval.Clock.ReadAt, _steady.ReadAt);
-        var countedSince = seenAt > _table.CountedSince ? seenAt : _table.CountedSince;
-        var sight = InWallTime(_table.See(key, value, owner.Generation, countedSince, _steady, _guess));
         if (!read.IsCommitted)
         {
             _edges?.Add(key, value, sight, owner);
@@ -267,6 +269,18 @@ internal sealed class FlowDrain : SignalDrain
             _backends.Want(key, owner, isNew: sight.Connections > 0);
         }
         _interval.Add(new(key, owner, row, sight, remote));
+    }
+
+    private FlowSight See(in FlowKey key, in FlowValue value, PodInterface owner)
+    {
+        if (value.Transmit.First == 0 && value.Receive.First == 0)
+        {
+            // Laid out as in an earlier version, without times.
+            return default;
+        }
+        var seenAt = owner.SeenAtBySteadyClock(_interval.Clock.ReadAt, _steady.ReadAt);
+        var countedSince = seenAt > _table.CountedSince ? seenAt : _table.CountedSince;
+        return InWallTime(_table.See(key, value, owner.Generation, countedSince, _steady, _guess));
     }
 
     /// <summary>A flow that had no packet, of which there is something to say.</summary>
