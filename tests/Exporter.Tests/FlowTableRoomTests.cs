@@ -124,6 +124,28 @@ public sealed class FlowTableRoomTests
         Assert.Equal(0, life.Table.Forgotten);
     }
 
+    /// <summary>With the default options: 300 a second for two minutes, each of which would have its slot for a minute and more.</summary>
+    [Theory]
+    [InlineData(6, 443, 4)]
+    [InlineData(17, 53, 4)]
+    [InlineData(17, 53, 30)]
+    public void A_pod_with_many_short_flows_has_room_for_all(byte protocol, ushort remotePort, int interfaces)
+    {
+        var options = new FlowOptions(IsOn: true, TimeSpan.FromSeconds(10), MaxFlows: 32_768, MaxFlowsPerPod: 25, Sampling: 1);
+        using var life = new FlowLife(restarts: false, room: 2 * options.MaxFlows, new(options, maxInterfaces: 1024) { Interfaces = interfaces });
+        ushort port = 1;
+        for (var at = 0; at < 120; at += 10)
+        {
+            for (var i = 0; i < 3000; i++, port++)
+            {
+                life.Key = FlowMap.KeyOf(protocol, port, remotePort);
+                _ = protocol == 6 ? life.Handshake(at + (i / 300.0), seq: (uint)at).Pod(at + (i / 300.0), "FA").Peer(at + (i / 300.0), "FA") : life.Pod(at + (i / 300.0)).Peer(at + (i / 300.0));
+            }
+            life.Read(at + 10);
+        }
+        Assert.Equal(0, life.Table.Forgotten);
+    }
+
     /// <summary>Where there is room, a packet after the end is of the connection that has ended.</summary>
     [Theory]
     [MemberData(nameof(Restarts))]

@@ -5,7 +5,7 @@ namespace Exporter.Tests.Support;
 
 /// <summary>One flow after the other through a flow table, by packets and readings; with restarts, another process continues after each reading.</summary>
 /// <param name="restarts">Whether the memory is closed and opened again between any two intervals.</param>
-internal sealed class FlowLife(bool restarts, int room = 8) : IDisposable
+internal sealed class FlowLife(bool restarts, int room = 8, FlowLimits? limits = null) : IDisposable
 {
     internal const ushort High = 50_000, Low = 443;
 
@@ -98,6 +98,6 @@ internal sealed class FlowLife(bool restarts, int room = 8) : IDisposable
     private FlowTable Open()
     {
         _slots = FlowSlots.Open(_memory, room, Epoch, Interval, FlowMap.Epoch);
-        return new(_slots, Interval);
+        return new(_slots, Interval, limits);
     }
 }

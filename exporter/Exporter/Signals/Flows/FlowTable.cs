@@ -140,12 +140,13 @@ internal sealed class FlowTable
                 }
                 continue;
             }
-            if (newest.Interval == 0 || !newest.IsUsed)
+            var isTight = _tight.Count > 0 && _tight.Contains(slot.Generation);
+            if (newest.Interval == 0 || (newest.Interval == _interval && !isTight) || !newest.IsUsed)
             {
                 continue;
             }
             var flow = Read(newest);
-            var givesRoom = _tight.Contains(slot.Generation) && flow.IsLikelyOver(clock.ReadAt);
+            var givesRoom = isTight && flow.IsLikelyOver(clock.ReadAt);
             if (newest.Interval == _interval)
             {
                 if (givesRoom)
