@@ -95,6 +95,38 @@ public sealed class ExportCursorTests : IAsyncDisposable
         Assert.Contains("podnet_exporter_sink_retried_records_total{sink=\"b\"} 0\n", metrics, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_sink_that_throws_what_it_should_not_is_tried_again_like_one_that_is_away(bool isAtOnce)
+    {
+        var failures = 2;
+        _a.Before = async (_, _) =>
+        {
+            if (!isAtOnce)
+            {
+                await Task.Yield();
+            }
+            if (failures-- > 0)
+            {
+                throw failures == 1 ? new InvalidOperationException("not as thought") : new OperationCanceledException();
+            }
+        };
+        await StartAsync();
+        _lines.Fill(2);
+
+        for (var i = 0; i < 2; i++)
+        {
+            _time.Advance(await _time.NextPauseAsync());
+        }
+
+        Assert.Equal(["Flow 0 ", "Flow 1 ", "end 1 a 2 16 2 2 0"], await _a.NextLinesAsync(3));
+        Assert.Equal(1, _logger.CountOf("The sink a failed by a fault of the exporter (InvalidOperationException: not as thought). "));
+        await _b.NextLinesAsync(3);
+        await StopAsync();
+        Assert.Contains("podnet_exporter_sink_retried_records_total{sink=\"a\"} 4\n", await ScrapedText.WriteAsync(_registry), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_write_that_lasts_is_shown_and_logged_and_the_loop_is_healthy()
     {

@@ -84,9 +84,10 @@ internal sealed partial class ExportCursor(ExportReader reader, IRecordSink sink
                 await task;
                 break;
             }
-            catch (SinkException e)
+            catch (Exception e) when (e is not OperationCanceledException || !end.IsCancellationRequested)
             {
-                Fail(e.Message);
+                // One of another kind is a fault of the sink, which is not to end the counting.
+                Fail(e.Message, e is SinkException ? null : e);
                 batch.Restart();
                 await PauseAsync(stopping, end);
                 metrics.CountRetried(batch);
@@ -148,13 +149,21 @@ internal sealed partial class ExportCursor(ExportReader reader, IRecordSink sink
         _losses = losses;
     }
 
-    private void Fail(string problem)
+    /// <param name="fault">An exception that sinks do not throw on purpose; null: it is not one.</param>
+    private void Fail(string problem, Exception? fault = null)
     {
         metrics.ShowUp(false);
         if (_problem != problem)
         {
             _problem = problem;
-            LogFailing(logger, sink.Name, problem);
+            if (fault is null)
+            {
+                LogFailing(logger, sink.Name, problem);
+            }
+            else
+            {
+                LogFault(logger, fault, sink.Name, fault.GetType().Name, problem);
+            }
         }
     }
 
@@ -171,6 +180,9 @@ internal sealed partial class ExportCursor(ExportReader reader, IRecordSink sink
 
     [LoggerMessage(420, LogLevel.Error, "The sink {Sink} takes no records: {Reason}. They are kept in up to Export:MaxMemory and sent again; beyond that the oldest are counted as lost")]
     private static partial void LogFailing(ILogger logger, string sink, string reason);
+
+    [LoggerMessage(425, LogLevel.Error, "The sink {Sink} failed by a fault of the exporter ({Kind}: {Reason}). Its records are kept in up to Export:MaxMemory and sent again; beyond that the oldest are counted as lost. Report the fault with this line and its stack trace; without this sink in Export:Sinks the others continue")]
+    private static partial void LogFault(ILogger logger, Exception fault, string sink, string kind, string reason);
 
     [LoggerMessage(421, LogLevel.Information, "The sink {Sink} takes records again")]
     private static partial void LogWorks(ILogger logger, string sink);
