@@ -170,6 +170,53 @@ public sealed class ElasticsearchConnectionTests : IAsyncDisposable
         Assert.Single(other.Bulks);
     }
 
+    [Theory]
+    [InlineData("", "an empty body")]
+    [InlineData("{", "JSON that is cut off ('{')")]
+    [InlineData("""{"version":{"distribution":"opensearch"}} and more""", "JSON that is cut off")]
+    public async Task A_server_whose_answers_are_no_whole_JSON_is_not_one_and_nothing_is_sent(string body, string answer)
+    {
+        foreach (var part in (string[])["/?", "/_index_template", "/_cluster/settings"])
+        {
+            _server.Other = request => request.Target.StartsWith(part, StringComparison.Ordinal) ? SearchAnswers.Json(body) : SearchServer.Healthy(request);
+
+            var failure = await FailAsync(Sink(_server.Url), _batches.Of(RecordBatches.Line("a")));
+            Assert.StartsWith($"{_server.Url.GetLeftPart(UriPartial.Authority)} answers 200 with {answer}", failure, StringComparison.Ordinal);
+            Assert.EndsWith("a proxy may stand before it; set Elasticsearch:Urls to an Elasticsearch or OpenSearch", failure, StringComparison.Ordinal);
+        }
+        Assert.Empty(_server.Bulks);
+    }
+
+    [Theory]
+    [InlineData("/_index_template", """{"index_templates":[{"index_template":1}]}""", "has version 0")]
+    [InlineData("/_index_template", """{"index_templates":[1]}""", "has version 0")]
+    [InlineData("/_index_template", """{"index_templates":[{"index_template":{"version":"1"}}]}""", "has version 0")]
+    [InlineData("/_index_template", """{"error":"\ud800"}""", "has version 0")]
+    [InlineData("/?", """{"version":1}""", null)]
+    [InlineData("/_cluster/settings", """{"transient":1,"defaults":{"action":{"auto_create_index":"\ud800"}}}""", "may not be made")]
+    [InlineData("/_security", """{"index":1}""", null)]
+    [InlineData("/_security", """{"index":{"podnet-flow-*":1}}""", "may not write")]
+    public async Task JSON_of_another_form_is_an_answer_without_the_fact_that_was_asked_for(string part, string body, string? reason)
+    {
+        File.WriteAllText(FileOf("key"), "abc==\n");
+        _server.Other = request => request.Target switch
+        {
+            _ when request.Target.StartsWith(part, StringComparison.Ordinal) => SearchAnswers.Json(body),
+            _ when request.Target.StartsWith("/?", StringComparison.Ordinal) && part == "/_security" => SearchAnswers.Json("{}"),
+            _ => SearchServer.Healthy(request),
+        };
+        var sink = Sink(Options(_server.Url) with { ApiKeyFile = FileOf("key") });
+        var batch = _batches.Of(RecordBatches.Line("a"));
+
+        if (reason is not null)
+        {
+            Assert.Contains(reason, await FailAsync(sink, batch), StringComparison.Ordinal);
+            return;
+        }
+        await WriteAsync(sink, batch);
+        Assert.Single(_server.Bulks);
+    }
+
     [Fact]
     public async Task Where_no_server_answers_the_reason_of_each_is_said()
     {

@@ -101,6 +101,23 @@ public sealed class ElasticsearchInstallTests : IAsyncDisposable
         Assert.DoesNotContain(_server.Requests, request => request.Method == "PUT");
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("{\"version\":")]
+    public async Task A_server_without_whole_JSON_ends_the_command_with_an_error(string body)
+    {
+        foreach (var method in (string[])["GET", "PUT"])
+        {
+            _errors.GetStringBuilder().Clear();
+            _server.Other = request => request.Method == method ? SearchAnswers.Json(body)
+                : request.Target.StartsWith("/_", StringComparison.Ordinal) ? SearchAnswers.Json("{}", 404)
+                : SearchServer.Healthy(request);
+
+            Assert.Equal(1, await RunAsync("--to=opensearch", $"--url={_server.Url}"));
+            Assert.Contains("answers 200 with ", Assert.Single(_errors.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task All_wrong_arguments_are_reported_at_once()
     {

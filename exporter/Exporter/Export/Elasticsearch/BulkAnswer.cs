@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace Exporter.Export.Elasticsearch;
@@ -39,10 +40,10 @@ internal ref struct BulkAnswer
     internal bool IsInFailureStore { get; private set; }
 
     /// <summary>The type of the item's error; empty: it has none.</summary>
-    internal readonly string Type => _type.TokenType == JsonTokenType.String ? _type.GetString()! : "";
+    internal readonly string Type => TextOf(_type);
 
     /// <summary>The reason of the item's error; empty: it has none.</summary>
-    internal readonly string Reason => _reason.TokenType == JsonTokenType.String ? _reason.GetString()! : "";
+    internal readonly string Reason => TextOf(_reason);
 
     /// <summary>Reads the next item.</summary>
     /// <exception cref="JsonException">The answer is cut off, or is not JSON.</exception>
@@ -69,6 +70,19 @@ internal ref struct BulkAnswer
             }
         }
         return true;
+    }
+
+    private static string TextOf(in Utf8JsonReader token)
+    {
+        try
+        {
+            return token.TokenType == JsonTokenType.String ? token.GetString()! : "";
+        }
+        catch (InvalidOperationException)
+        {
+            // Not UTF-8, or half of a pair.
+            return Encoding.UTF8.GetString(token.ValueSpan);
+        }
     }
 
     private void ReadAction()

@@ -49,8 +49,8 @@ internal sealed class IndexCheck(ServerConnection servers, string index)
     internal static async ValueTask<bool> IsOpenSearchAsync(ServerConnection servers, CancellationToken cancellationToken)
     {
         var answer = await servers.AskAsync(HttpMethod.Get, "?filter_path=version.distribution", default, cancellationToken);
-        using var document = JsonDocument.Parse(answer.IsJson ? answer.Body : "{}"u8.ToArray());
-        return TextAt(document.RootElement, "version", "distribution") == "opensearch";
+        using var document = JsonDocument.Parse(answer.Body);
+        return ServerAnswer.TextAt(document.RootElement, "version", "distribution") == "opensearch";
     }
 
     /// <summary>Asks for the version of a template.</summary>
@@ -71,9 +71,9 @@ internal sealed class IndexCheck(ServerConnection servers, string index)
             throw new SinkException($"{answer.From} does not show the index template {template} ({answer.Describe()}); it has to be an Elasticsearch 7.8 or later, or an OpenSearch");
         }
         using var document = JsonDocument.Parse(answer.Body);
-        return document.RootElement.TryGetProperty("index_templates", out var templates) && templates.ValueKind == JsonValueKind.Array
-            && templates.EnumerateArray().FirstOrDefault() is { ValueKind: JsonValueKind.Object } first
-            && first.TryGetProperty("index_template", out var body) && body.TryGetProperty("version", out var version) && version.TryGetInt64(out var number)
+        return ServerAnswer.At(document.RootElement, "index_templates") is { ValueKind: JsonValueKind.Array } templates
+            && ServerAnswer.At(templates.EnumerateArray().FirstOrDefault(), "index_template", "version") is { ValueKind: JsonValueKind.Number } version
+            && version.TryGetInt64(out var number)
             ? number
             : 0;
     }
@@ -122,7 +122,7 @@ internal sealed class IndexCheck(ServerConnection servers, string index)
             return;
         }
         using var document = JsonDocument.Parse(answer.Body);
-        var setting = ((string[])["transient", "persistent", "defaults"]).Select(level => TextAt(document.RootElement, level, "action", "auto_create_index")).FirstOrDefault(text => text is not null);
+        var setting = ((string[])["transient", "persistent", "defaults"]).Select(level => ServerAnswer.TextAt(document.RootElement, level, "action", "auto_create_index")).FirstOrDefault(text => text is not null);
         if (setting is null || IsAllowed(setting, name))
         {
             return;
@@ -143,24 +143,11 @@ internal sealed class IndexCheck(ServerConnection servers, string index)
             return;
         }
         using var document = JsonDocument.Parse(answer.Body);
-        if (document.RootElement.TryGetProperty("index", out var indices) && indices.TryGetProperty($"{index}-*", out var rights)
-            && !(Has("create_doc") && (Has("create_index") || Has("auto_configure"))))
+        if (ServerAnswer.At(document.RootElement, "index", $"{index}-*") is { } rights && !(Has("create_doc") && (Has("create_index") || Has("auto_configure"))))
         {
             throw new SinkException($"the sink's user may not write to {index}-*; grant its role the privileges create_doc and auto_configure for these indices");
         }
 
-        bool Has(string right) => rights.TryGetProperty(right, out var value) && value.ValueKind == JsonValueKind.True;
-    }
-
-    private static string? TextAt(JsonElement element, params ReadOnlySpan<string> path)
-    {
-        foreach (var name in path)
-        {
-            if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(name, out element))
-            {
-                return null;
-            }
-        }
-        return element.ValueKind == JsonValueKind.String ? element.GetString() : null;
+        bool Has(string right) => ServerAnswer.At(rights, right) is { ValueKind: JsonValueKind.True };
     }
 }

@@ -14,6 +14,26 @@ internal readonly record struct ServerAnswer(HttpStatusCode Status, string From,
     /// <summary>Whether it begins as JSON; pages of proxies do not.</summary>
     internal bool IsJson => Body.Span.TrimStart(" \t\r\n"u8) is [(byte)'{', ..];
 
+    /// <summary>Whether it is JSON to its end.</summary>
+    internal bool IsWholeJson
+    {
+        get
+        {
+            var reader = new Utf8JsonReader(Body.Span);
+            try
+            {
+                while (reader.Read())
+                {
+                }
+                return IsJson;
+            }
+            catch (JsonException)
+            {
+                return false;
+            }
+        }
+    }
+
     /// <summary>The status in words, with the server's own reason where the body has it, at most 300 characters of it.</summary>
     internal string Describe()
     {
@@ -38,23 +58,31 @@ internal readonly record struct ServerAnswer(HttpStatusCode Status, string From,
         return words.Length <= Most ? words : words[..Most] + "...";
     }
 
+    /// <summary>The element at a path of members; null: it is not there.</summary>
+    internal static JsonElement? At(JsonElement element, params ReadOnlySpan<string> path)
+    {
+        foreach (var name in path)
+        {
+            if (element.ValueKind != JsonValueKind.Object || !element.TryGetProperty(name, out element))
+            {
+                return null;
+            }
+        }
+        return element;
+    }
+
+    /// <summary>The text at a path of members; null: there is none.</summary>
+    internal static string? TextAt(JsonElement element, params ReadOnlySpan<string> path) =>
+        At(element, path) is { ValueKind: JsonValueKind.String } text ? TextOf(text) : null;
+
     /// <summary>The error is an object with type and reason, or a text.</summary>
     private static string ErrorIn(ReadOnlyMemory<byte> body)
     {
         try
         {
             using var document = JsonDocument.Parse(body);
-            if (!document.RootElement.TryGetProperty("error", out var error))
-            {
-                return "";
-            }
-            if (error.ValueKind == JsonValueKind.String)
-            {
-                return error.GetString()!;
-            }
-            var type = TextOf(error, "type");
-            var reason = TextOf(error, "reason");
-            return type.Length > 0 && reason.Length > 0 ? $"{type}: {reason}" : type + reason;
+            var (type, reason) = (TextAt(document.RootElement, "error", "type") ?? "", TextAt(document.RootElement, "error", "reason") ?? "");
+            return TextAt(document.RootElement, "error") ?? (type.Length > 0 && reason.Length > 0 ? $"{type}: {reason}" : type + reason);
         }
         catch (JsonException)
         {
@@ -62,6 +90,16 @@ internal readonly record struct ServerAnswer(HttpStatusCode Status, string From,
         }
     }
 
-    private static string TextOf(JsonElement element, string name) =>
-        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString()! : "";
+    private static string TextOf(JsonElement text)
+    {
+        try
+        {
+            return text.GetString()!;
+        }
+        catch (InvalidOperationException)
+        {
+            // Not UTF-8, or half of a pair.
+            return text.GetRawText();
+        }
+    }
 }

@@ -57,7 +57,7 @@ internal sealed class ServerConnection : IDisposable
 
     /// <summary>Sends JSON, or nothing.</summary>
     /// <param name="path">Behind the address of the server, without a slash at its beginning.</param>
-    /// <returns>An answer that is JSON, or has no body.</returns>
+    /// <returns>An answer that is whole JSON if its status is of success, but for HEAD; else one that begins as JSON, or has no body.</returns>
     /// <exception cref="SinkException">No server answers, or one refuses the request for a reason that is not the request's.</exception>
     internal ValueTask<ServerAnswer> AskAsync(HttpMethod method, string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken) =>
         SendAsync(method, path, json, isBulk: false, cancellationToken);
@@ -125,7 +125,7 @@ internal sealed class ServerConnection : IDisposable
             throw new SinkException($"{name} redirects to {response.Headers.Location?.OriginalString ?? "another address"}, which is not followed; set {ElasticsearchOptions.UrlsKey} to the address of the server itself");
         }
         var answer = new ServerAnswer(response.StatusCode, name, await ReadAsync(name, response, cancellationToken));
-        return RefusalOf(answer, isBulk) is { } refusal ? throw new SinkException(refusal) : answer;
+        return RefusalOf(answer, method, isBulk) is { } refusal ? throw new SinkException(refusal) : answer;
     }
 
     /// <summary>Reads the body into the memory of the last one.</summary>
@@ -150,7 +150,7 @@ internal sealed class ServerConnection : IDisposable
 
     /// <summary>The refusals that concern every request.</summary>
     /// <returns>The reason and the remedy; null: it is not refused so.</returns>
-    private string? RefusalOf(in ServerAnswer answer, bool isBulk) => answer.Status switch
+    private string? RefusalOf(in ServerAnswer answer, HttpMethod method, bool isBulk) => answer.Status switch
     {
         HttpStatusCode.Unauthorized when !HasCredentials =>
             $"{answer.From} wants credentials ({answer.Describe()}); set {ElasticsearchOptions.UserFileKey} and {ElasticsearchOptions.PasswordFileKey}, or {ElasticsearchOptions.ApiKeyFileKey}",
@@ -159,12 +159,17 @@ internal sealed class ServerConnection : IDisposable
             $"{answer.From} does not take such requests ({answer.Describe()}); set {ElasticsearchOptions.UrlsKey} to an Elasticsearch or OpenSearch",
         // A bulk that is too large, and one too many, may be refused by a proxy as well as by the server.
         >= HttpStatusCode.InternalServerError or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.TooManyRequests => null,
-        _ when answer.IsJson || (answer.Body.Length == 0 && !isBulk) => null,
+        // The part of a bulk's answer that arrived is of use.
+        _ when isBulk => answer.IsJson ? null : DescribePage(answer),
+        _ when method == HttpMethod.Head || ((int)answer.Status < 300 ? answer.IsWholeJson : answer.IsJson || answer.Body.Length == 0) => null,
         _ => DescribePage(answer),
     };
 
-    private static string DescribePage(in ServerAnswer answer) =>
-        $"{answer.From} answers {(int)answer.Status} with a text that is not JSON ('{answer.Preview()}'): a proxy may stand before it; set {ElasticsearchOptions.UrlsKey} to an Elasticsearch or OpenSearch";
+    private static string DescribePage(in ServerAnswer answer)
+    {
+        var body = answer.Body.Length == 0 ? "an empty body" : answer.IsJson ? $"JSON that is cut off ('{answer.Preview()}')" : $"a text that is not JSON ('{answer.Preview()}')";
+        return $"{answer.From} answers {(int)answer.Status} with {body}: a proxy may stand before it; set {ElasticsearchOptions.UrlsKey} to an Elasticsearch or OpenSearch";
+    }
 
     private static string NameOf(Uri server) => server.GetLeftPart(UriPartial.Authority);
 
