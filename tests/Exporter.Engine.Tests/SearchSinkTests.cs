@@ -48,6 +48,7 @@ public sealed class SearchSinkTests
     [InlineData("write block")]
     [InlineData("closed index")]
     [InlineData("flood stage")]
+    [InlineData("missing pipeline")]
     public async Task Records_wait_for_an_index_that_takes_none_and_the_remedy_is_said(string state)
     {
         await using var node = await SearchNode.StartAsync();
@@ -59,6 +60,7 @@ public sealed class SearchSinkTests
         {
             "write block" => (Setting("index.blocks.write", true), Setting("index.blocks.write", null), "is blocked (403 cluster_block_exception"),
             "flood stage" => (Setting("index.blocks.read_only_allow_delete", true), Setting("index.blocks.read_only_allow_delete", null), "is blocked (429 cluster_block_exception"),
+            "missing pipeline" => (Pipeline("none-such"), Pipeline(null), "names a pipeline that cannot be used (400 illegal_argument_exception: pipeline with id [none-such] does not exist)"),
             _ => ((HttpMethod.Post, "_close", (object?)null), (HttpMethod.Post, "_open", null), "is closed; open it (POST podnet-flow-2026.11.28/_open)"),
         };
 
@@ -72,7 +74,39 @@ public sealed class SearchSinkTests
         Assert.Equal((0, 0), stream.Compare(Sink, await SearchSinks.ReadAllAsync(node)));
         Assert.Equal(0, stream.CountsOf(Sink).Lost);
 
+        static (HttpMethod Method, string Path, object? Body) Pipeline(string? name) => (HttpMethod.Put, "_settings", new Dictionary<string, string?> { ["index.default_pipeline"] = name });
+
         static (HttpMethod Method, string Path, object? Body) Setting(string name, bool? value) => (HttpMethod.Put, "_settings", new Dictionary<string, bool?> { [name] = value });
+    }
+
+    [Fact]
+    public async Task Records_wait_while_an_index_has_the_name_of_the_alias()
+    {
+        await using var node = await SearchNode.StartAsync();
+        await SearchSinks.InstallAsync(node);
+        await node.RequestAsync(HttpMethod.Put, $"/{SearchSinks.Index}", new { });
+        await using var stream = await RecordStream.StartAsync(SearchSinks.Open(node));
+
+        await stream.IssueAsync(500);
+        await stream.SayAsync($"{Refused}the index {SearchSinks.Daily} cannot be made (400 invalid_alias_name_exception");
+        await node.RequestAsync(HttpMethod.Delete, $"/{SearchSinks.Index}");
+        await stream.SettleAsync(Sink);
+
+        Assert.Equal((0, 0), stream.Compare(Sink, await SearchSinks.ReadAllAsync(node)));
+        Assert.Equal(0, stream.CountsOf(Sink).Lost);
+    }
+
+    [Fact]
+    public async Task Records_wait_for_a_node_that_takes_no_bulk_that_names_its_index()
+    {
+        await using var node = await SearchNode.StartAsync("rest.action.multi.allow_explicit_index=false");
+        await SearchSinks.InstallAsync(node);
+        await using var stream = await RecordStream.StartAsync(SearchSinks.Open(node));
+
+        await stream.IssueAsync(500);
+        await stream.SayAsync($"{Refused}{node.Url.GetLeftPart(UriPartial.Authority)} takes no bulk that names its index (400 BadRequest: illegal_argument_exception: explicit index in bulk is not allowed)");
+
+        Assert.Equal((0, 500), (stream.CountsOf(Sink).Lost, stream.CountsOf(Sink).UnderWay));
     }
 
     [Fact]

@@ -80,7 +80,7 @@ public sealed class ElasticsearchBulkTests
     [InlineData(409, "version_conflict_engine_exception", false)]
     [InlineData(429, "cluster_block_exception", true)]
     public void A_record_that_is_there_is_not_a_problem_and_a_full_disk_passes(int status, string type, bool isBusy) =>
-        Assert.Equal(isBusy ? ItemProblem.Busy : ItemProblem.None, ItemProblems.Of(status, type));
+        Assert.Equal(isBusy ? ItemProblem.Busy : ItemProblem.None, ItemProblems.Of(status, type, ""));
 
     [Theory]
     [InlineData(400, "index_closed_exception", true)]
@@ -91,7 +91,7 @@ public sealed class ElasticsearchBulkTests
     [InlineData(400, "mapper_parsing_exception", false)]
     [InlineData(400, "document_parsing_exception", false)]
     public void A_block_of_an_index_is_told_from_a_refused_record(int status, string type, bool isBlocked) =>
-        Assert.Equal(isBlocked ? ItemProblem.Blocked : ItemProblem.Refused, ItemProblems.Of(status, type));
+        Assert.Equal(isBlocked ? ItemProblem.Blocked : ItemProblem.Refused, ItemProblems.Of(status, type, ""));
 
     [Fact]
     public void A_record_in_a_failure_store_is_seen()

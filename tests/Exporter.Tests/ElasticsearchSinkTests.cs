@@ -222,6 +222,155 @@ public sealed class ElasticsearchSinkTests : IAsyncDisposable
         Assert.Equal(0, batch.Rejected);
     }
 
+    [Theory]
+    [InlineData("invalid_alias_name_exception", "Invalid alias name [podnet-flow]: an index or data stream exists with the same name as the alias", "an index has the name of its alias")]
+    [InlineData("invalid_index_name_exception", "Invalid index name [podnet-flow-2026.11.28], already exists as alias", "set Elasticsearch:Index to another name")]
+    [InlineData("illegal_argument_exception", "pipeline with id [enrich] does not exist", "make the pipeline, or remove it (PUT podnet-flow-2026.11.28/_settings")]
+    [InlineData("illegal_argument_exception", "Number of documents in shard [0] exceeds the limit of [2147483519] documents per shard", "give the index template more shards")]
+    [InlineData("illegal_argument_exception", "number of documents in the index cannot exceed 2147483519", "give the index template more shards")]
+    [InlineData("validation_exception", "Validation Failed: 1: this action would add [2] shards, but this cluster currently has [1000]/[1000] maximum normal shards open;", "raise cluster.max_shards_per_node")]
+    [InlineData("illegal_argument_exception", "unknown setting [index.x]", "correct the index template")]
+    public async Task An_error_of_status_400_that_is_the_index_s_keeps_the_records_beside_others(string type, string reason, string remedy)
+    {
+        _server.Answer(SearchAnswers.Errors(null, (type, reason)));
+        var batch = _batches.Of(Lines("a", "b"));
+
+        var failure = await FailAsync(batch);
+        Assert.Contains($"400 {type}: {reason.TrimEnd(';')}", failure, StringComparison.Ordinal);
+        Assert.Contains(remedy, failure, StringComparison.Ordinal);
+        await WriteAsync(batch);
+
+        Assert.Equal([["a", "b"], ["b"]], _server.Bulks.Select(bulk => bulk.Ids));
+        Assert.Equal(0, batch.Rejected);
+    }
+
+    [Fact]
+    public async Task An_error_that_may_be_the_index_s_keeps_the_records_where_none_is_taken()
+    {
+        string[] ids = [.. Enumerable.Range(0, 8).Select(i => $"{i}")];
+        var error = Enumerable.Repeat<(string, string)?>(("some_exception", "for some reason"), 8);
+        _server.Answer(SearchAnswers.Errors(error), SearchAnswers.Errors(error));
+        var batch = _batches.Of(Lines(ids));
+
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.Equal("the index podnet-flow-2026.11.28 takes no records (400 some_exception: for some reason); correct its settings, its mapping or its pipeline, or the index template", await FailAsync(batch));
+        }
+        await WriteAsync(batch);
+
+        Assert.Equal(0, batch.Rejected);
+        Assert.Equal(ids, _server.Bulks[^1].Ids.Order());
+        Assert.Empty(_logger.Entries);
+    }
+
+    [Theory]
+    [InlineData("some_exception", "for some reason")]
+    [InlineData("illegal_argument_exception", "Document contains at least one immense term in field=\"source.x\"")]
+    [InlineData("illegal_argument_exception", "Limit of total fields [1000] has been exceeded")]
+    [InlineData("document_parsing_exception", "[1:2] failed to parse")]
+    public async Task An_error_that_may_be_the_index_s_rejects_the_record_where_others_are_taken_or_there_is_no_other(string type, string reason)
+    {
+        _server.Answer(SearchAnswers.Errors((type, reason), null), SearchAnswers.Errors([(type, reason)]));
+
+        Assert.Equal(1, (await WriteAsync(_batches.Of(Lines("a", "b")))).Rejected);
+        Assert.Equal(1, (await WriteAsync(_batches.Of(Lines("c")))).Rejected);
+        Assert.Equal(2, _server.Bulks.Count);
+    }
+
+    [Theory]
+    [InlineData("mapper_parsing_exception")]
+    [InlineData("document_parsing_exception")]
+    [InlineData("strict_dynamic_mapping_exception")]
+    public async Task Records_that_the_mapping_refuses_are_rejected_be_they_all(string type)
+    {
+        _server.Answer(SearchAnswers.Errors(Enumerable.Repeat<(string, string)?>((type, "failed to parse field [x]"), 20)));
+
+        Assert.Equal(20, (await WriteAsync(_batches.Of(Lines([.. Enumerable.Range(0, 20).Select(i => $"{i}")])))).Rejected);
+        Assert.Equal(20, await RejectedAsync(type));
+    }
+
+    [Theory]
+    [InlineData("whole-400", "refuses each bulk, also with a single record (400 BadRequest: ", "correct the server, or the proxy before it")]
+    [InlineData("whole-413", "refuses each bulk, also with a single record (413 RequestEntityTooLarge); ", "raise the size of a request that it takes")]
+    public async Task A_server_that_refuses_each_bulk_gets_the_same_records_when_it_does_so_no_longer(string answer, string reason, string remedy)
+    {
+        string[] ids = [.. Enumerable.Range(0, 20).Select(i => $"{i}")];
+        var batch = _batches.Of(Lines(ids));
+        for (var i = 0; i < 30; i++)
+        {
+            _server.Answer(Enumerable.Repeat(SearchAnswers.Of(answer), 11));
+            var failure = await FailAsync(batch);
+            Assert.Contains(reason, failure, StringComparison.Ordinal);
+            Assert.Contains(remedy, failure, StringComparison.Ordinal);
+            _server.Forget();
+        }
+        var before = _server.Bulks.Count;
+        await WriteAsync(batch);
+
+        Assert.Equal(0, batch.Rejected);
+        Assert.Equal(ids.Order(), _server.Bulks.Skip(before).SelectMany(bulk => bulk.Ids).Order());
+        Assert.Empty(_logger.Entries);
+    }
+
+    [Fact]
+    public async Task A_server_that_refuses_each_bulk_costs_few_records_of_batches_of_one()
+    {
+        _server.Answer(Enumerable.Repeat(SearchAnswers.Json("""{"error":"no"}""", 400), 1000));
+        var (rejected, isKept) = (0, false);
+        RecordBatch batch;
+        do
+        {
+            batch = _batches.Of(Lines($"{rejected}"));
+            try
+            {
+                rejected += (await WriteAsync(batch)).Rejected;
+            }
+            catch (SinkException)
+            {
+                isKept = true;
+            }
+        }
+        while (!isKept && rejected < 10);
+
+        Assert.InRange(rejected, 1, 5);
+        await FailAsync(batch);
+        _server.Forget();
+        Assert.Equal(0, (await WriteAsync(batch)).Rejected);
+    }
+
+    [Theory]
+    [InlineData(7)]
+    [InlineData(12)]
+    public async Task Records_that_are_refused_alone_hold_up_others_but_for_an_attempt(int bad)
+    {
+        _server.Bulk = request => request.Ids.Any(id => id.StartsWith("bad", StringComparison.Ordinal)) ? SearchAnswers.Of("whole-413") : null;
+        var batch = _batches.Of(Lines([.. Enumerable.Range(0, bad).Select(i => $"bad{i}"), .. Enumerable.Range(0, 20).Select(i => $"good{i}")]));
+        var attempts = 0;
+        while (_server.Bulks.Where(bulk => bulk.Ids is [['g', ..], ..]).SelectMany(bulk => bulk.Ids).Distinct().Count() < 20)
+        {
+            Assert.InRange(attempts++, 0, bad);
+            try
+            {
+                await WriteAsync(batch);
+            }
+            catch (SinkException)
+            {
+                // The next attempt begins behind the records that were refused.
+            }
+        }
+    }
+
+    [Fact]
+    public async Task A_server_that_takes_no_index_by_name_is_known_by_its_reason_and_nothing_is_halved()
+    {
+        _server.Answer(SearchAnswers.Json("""{"error":{"root_cause":[],"type":"illegal_argument_exception","reason":"explicit index in bulk is not allowed"},"status":400}""", 400));
+        var batch = _batches.Of(Lines("a", "b"));
+
+        Assert.Contains("set rest.action.multi.allow_explicit_index to true", await FailAsync(batch), StringComparison.Ordinal);
+        await WriteAsync(batch);
+        Assert.Equal([["a", "b"], ["a", "b"]], _server.Bulks.Select(bulk => bulk.Ids));
+    }
+
     [Fact]
     public async Task Records_beside_one_whose_index_is_blocked_are_settled()
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json.Nodes;
 
 namespace Exporter.Tests.Support;
 
@@ -28,6 +29,12 @@ internal static class SearchAnswers
 
     /// <summary>The answer to a bulk, with an item of each status.</summary>
     internal static byte[] Items(params IEnumerable<int> statuses) => Json($$"""{"errors":true,"items":[{{string.Join(',', statuses.Select(ItemOf))}}]}""");
+
+    /// <summary>The answer to a bulk, with an item of status 400 for each error, and one of 201 for each null.</summary>
+    internal static byte[] Errors(params IEnumerable<(string Type, string Reason)?> errors) => Json(
+        $$"""{"errors":true,"items":[{{string.Join(',', errors.Select(error => error is var (type, reason)
+            ? new JsonObject { ["create"] = new JsonObject { ["status"] = 400, ["error"] = new JsonObject { ["type"] = type, ["reason"] = reason } } }.ToJsonString()
+            : ItemOf(201)))}}]}""");
 
     private static string ItemOf(int status) => status is 200 or 201
         ? FormattableString.Invariant($"{{\"create\":{{\"status\":{status}}}}}")

@@ -32,6 +32,9 @@ internal sealed class SearchServer : IAsyncDisposable
     /// <summary>The answers to requests that are no bulks; null ends the connection.</summary>
     internal Func<SearchRequest, byte[]?> Other { get; set; } = Healthy;
 
+    /// <summary>The answers to bulks that none was given for; null creates all records.</summary>
+    internal Func<SearchRequest, byte[]?> Bulk { get; set; } = static _ => null;
+
     internal IReadOnlyList<SearchRequest> Requests => [.. _requests];
 
     internal IReadOnlyList<SearchRequest> Bulks => [.. _requests.Where(request => request.IsBulk)];
@@ -52,6 +55,9 @@ internal sealed class SearchServer : IAsyncDisposable
             _bulks.Enqueue(answer);
         }
     }
+
+    /// <summary>Bulks get no more of the answers that were given.</summary>
+    internal void Forget() => _bulks.Clear();
 
     internal static byte[]? Healthy(SearchRequest request) => request.Target switch
     {
@@ -92,7 +98,7 @@ internal sealed class SearchServer : IAsyncDisposable
             while (await ReadAsync(stream) is { } request)
             {
                 _requests.Enqueue(request);
-                var answer = !request.IsBulk ? Other(request) : _bulks.TryDequeue(out var scripted) ? scripted : SearchAnswers.Items(Enumerable.Repeat(201, request.Ids.Length));
+                var answer = !request.IsBulk ? Other(request) : _bulks.TryDequeue(out var scripted) ? scripted : Bulk(request) ?? SearchAnswers.Items(Enumerable.Repeat(201, request.Ids.Length));
                 if (answer is null)
                 {
                     return;

@@ -9,6 +9,9 @@ internal enum BulkItemState : byte
     /// <summary>It is in its index, or does not belong there.</summary>
     Done,
 
+    /// <summary>It was refused, and other records have yet to show whose fault that is.</summary>
+    Doubtful,
+
     /// <summary>It will never be accepted.</summary>
     Rejected,
 }

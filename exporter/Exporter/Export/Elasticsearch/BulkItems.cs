@@ -19,6 +19,9 @@ internal sealed class BulkItems
 
     internal ReadOnlyMemory<byte> Lines { get; private set; }
 
+    /// <summary>The one that is sent first, if it is to be sent; behind the last one the others follow.</summary>
+    internal int First { get; private set; }
+
     internal ref readonly BulkItem this[int item] => ref _items[item];
 
     /// <summary>Reads the records of a batch, unless they are read already. Identity records have no place in an index: they are done.</summary>
@@ -29,7 +32,7 @@ internal sealed class BulkItems
         {
             return false;
         }
-        (_batch, Lines, Count, Pending, Unreadable, Days) = (batch.Number, batch.Lines, 0, 0, 0, (int.MaxValue, int.MinValue));
+        (_batch, Lines, First, Count, Pending, Unreadable, Days) = (batch.Number, batch.Lines, 0, 0, 0, 0, (int.MaxValue, int.MinValue));
         if (_items.Length < batch.Count)
         {
             _items = new BulkItem[Math.Max(batch.Count, 2 * _items.Length)];
@@ -59,6 +62,17 @@ internal sealed class BulkItems
     {
         _items[item].State = state;
         Pending--;
+    }
+
+    /// <summary>A doubtful record is rejected.</summary>
+    internal void Reject(int item) => _items[item].State = BulkItemState.Rejected;
+
+    /// <summary>A doubtful record is to be sent again, after those behind it.</summary>
+    internal void Return(int item)
+    {
+        _items[item].State = BulkItemState.Pending;
+        Pending++;
+        First = (item + 1) % Count;
     }
 
     /// <summary>Notes the records that are rejected in their batch.</summary>

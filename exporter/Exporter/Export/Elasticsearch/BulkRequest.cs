@@ -42,8 +42,9 @@ internal sealed class BulkRequest(string index) : IDisposable
         }
         _body.SetLength(0);
         using var zipped = new GZipStream(_body, Fast, leaveOpen: true);
-        for (var item = 0; item < items.Count && Count < size.Records; item++)
+        for (var i = 0; i < items.Count && Count < size.Records; i++)
         {
+            var item = (items.First + i) % items.Count;
             ref readonly var record = ref items[item];
             if (record.State != BulkItemState.Pending)
             {

@@ -21,6 +21,7 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
     private const int MaxTypes = 64;
 
     private readonly BulkItems _items = new();
+    private readonly BulkDoubts _doubts = new();
     private readonly BulkSize _size = new();
     private readonly BulkRequest _request = new(options.Index);
     private readonly ServerConnection _servers = new(options, time, logger);
@@ -43,10 +44,12 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
 
     public async ValueTask WriteAsync(RecordBatch batch, CancellationToken cancellationToken)
     {
-        if (_items.Load(batch) && _items.Unreadable > 0)
+        var isOther = _items.Load(batch);
+        if (isOther && _items.Unreadable > 0)
         {
             NoteRejected(NoId, "the line has no event.id or no @timestamp", _items.Unreadable);
         }
+        _doubts.Begin(_items, isOther);
         if (_items.Pending > 0)
         {
             await Check.CheckAsync(_items.Days.First, _items.Days.Last, cancellationToken);
@@ -75,6 +78,7 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
                 await Task.Delay(_pauses.NextAtRandom(), time, cancellationToken);
             }
         }
+        SettleDoubts(isEnd: true);
         _items.NoteRejected(batch);
     }
 
@@ -99,6 +103,8 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
                     _size.Halve(_request.Count, _request.Bytes);
                 }
                 return ($"{answer.From} is too busy ({answer.Describe()}); give it more memory, or export fewer records", false);
+            case HttpStatusCode.BadRequest when answer.Describe() is var refusal && refusal.Contains("explicit index", StringComparison.Ordinal):
+                throw new SinkException($"{answer.From} takes no bulk that names its index ({refusal}); set rest.action.multi.allow_explicit_index to true in the settings of the nodes");
             case HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.BadRequest when _request.Count > 1:
                 _size.Halve(_request.Count, _request.Bytes);
                 return ($"{answer.From} refuses a bulk ({answer.Describe()})", true);
@@ -106,8 +112,11 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
                 // It may have been broken on its way.
                 return ($"{answer.From} refuses a bulk ({answer.Describe()})", false);
             case HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.BadRequest:
-                _items.End(_request[0], BulkItemState.Rejected);
-                NoteRejected(answer.Status == HttpStatusCode.BadRequest ? "bad_request" : "too_large", answer.Describe(), 1);
+                var (type, remedy) = answer.Status == HttpStatusCode.BadRequest
+                    ? ("bad_request", "correct the server, or the proxy before it")
+                    : ("too_large", "raise the size of a request that it takes, or that a proxy before it takes");
+                _doubts.Add(_items, _request[0], type, answer.Describe(), $"{answer.From} refuses each bulk, also with a single record ({answer.Describe()}); {remedy}");
+                SettleDoubts(isEnd: false);
                 return (null, false);
             default:
                 throw new SinkException($"{answer.From} answers {answer.Describe()} to a bulk; set {ElasticsearchOptions.UrlsKey} to an Elasticsearch or OpenSearch");
@@ -116,7 +125,7 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
 
     /// <summary>Compares the items of an answer with the records that were sent.</summary>
     /// <returns>Why records are sent again; null: none is.</returns>
-    /// <exception cref="SinkException">An index is blocked. The other records are settled.</exception>
+    /// <exception cref="SinkException">An index is blocked, or refuses each record. The other records are settled.</exception>
     private string? TakeItems(in ServerAnswer answer)
     {
         var (place, again, blocked) = (0, (string?)null, (string?)null);
@@ -132,6 +141,7 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
         {
             again = $"{answer.From} sent an answer that is cut off";
         }
+        SettleDoubts(isEnd: false);
         if (blocked is not null)
         {
             // An index that is made again is checked again.
@@ -144,10 +154,11 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
     private void TakeItem(int item, in BulkAnswer items, ref string? again, ref string? blocked)
     {
         var type = items.IsInFailureStore ? "failure_store" : items.Type;
-        switch (items.IsInFailureStore ? ItemProblem.Refused : ItemProblems.Of(items.Status, type))
+        switch (items.IsInFailureStore ? ItemProblem.Refused : ItemProblems.Of(items.Status, type, items.Status == 400 ? items.Reason : ""))
         {
             case ItemProblem.None:
                 _items.End(item, BulkItemState.Done);
+                _doubts.NoteTaken();
                 break;
             case ItemProblem.Busy:
                 again ??= ItemProblems.Explain(IndexOf(item), items.Status, type, items.Reason);
@@ -155,10 +166,25 @@ internal sealed partial class ElasticsearchSink(ElasticsearchOptions options, El
             case ItemProblem.Blocked:
                 blocked ??= ItemProblems.Explain(IndexOf(item), items.Status, type, items.Reason);
                 break;
+            case ItemProblem.Doubtful:
+                _doubts.Add(_items, item, type, items.Reason, ItemProblems.Explain(IndexOf(item), items.Status, type, items.Reason));
+                break;
             default:
                 _items.End(item, BulkItemState.Rejected);
                 NoteRejected(type, _logged.Contains(type) ? "" : items.Reason, 1);
                 break;
+        }
+    }
+
+    /// <summary>Rejects the records that were refused, if it is their fault.</summary>
+    /// <exception cref="SinkException">It is not: they are sent again.</exception>
+    private void SettleDoubts(bool isEnd)
+    {
+        if (!_doubts.TrySettle(_items, isEnd, (type, reason) => NoteRejected(type, reason, 1)))
+        {
+            // The index's template may have changed.
+            Check.Forget();
+            throw new SinkException(_doubts.Problem);
         }
     }
 

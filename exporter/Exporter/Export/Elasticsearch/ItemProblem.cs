@@ -12,6 +12,9 @@ internal enum ItemProblem
     /// <summary>The index or its rights are in the way: nothing is sent until that is over.</summary>
     Blocked,
 
+    /// <summary>It may be either; what becomes of other records shows which.</summary>
+    Doubtful,
+
     /// <summary>The record itself is refused, and always will be.</summary>
     Refused,
 }
