@@ -61,6 +61,32 @@ public sealed class ElasticsearchInstallTests : IAsyncDisposable
         Assert.Empty(_server.Requests);
     }
 
+    [Theory]
+    [InlineData("podnet")]
+    [InlineData("podnet-flow")]
+    [InlineData("podnet-detection-flows")]
+    public void Patterns_that_overlap_have_other_priorities_and_the_longer_one_is_used(string index)
+    {
+        foreach (var isOpenSearch in (bool[])[true, false])
+        {
+            // Beside another installation.
+            var steps = InstallStep.Plan(index, isOpenSearch, days: 14).Concat(InstallStep.Plan($"{index}-staging", isOpenSearch, days: 14)).DistinctBy(step => step.Path);
+            var patterns = steps.SelectMany(PatternsOf).ToList();
+            var overlapping = patterns.SelectMany(one => patterns.Where(other => other != one && other.Kind == one.Kind && other.Pattern.StartsWith(one.Pattern.TrimEnd('*'), StringComparison.Ordinal)).Select(other => (one, other))).ToList();
+
+            Assert.NotEmpty(overlapping);
+            Assert.All(overlapping, pair => Assert.InRange(pair.one.Priority, 101, pair.other.Priority - 1));
+        }
+
+        static IEnumerable<(string Kind, string Pattern, int Priority)> PatternsOf(InstallStep step)
+        {
+            var body = JsonNode.Parse(step.Body)!;
+            return step.Template is not null
+                ? [("template", body["index_patterns"]![0]!.GetValue<string>(), body["priority"]!.GetValue<int>())]
+                : body["policy"]!["ism_template"]?.AsArray().Select(policy => ("policy", policy!["index_patterns"]![0]!.GetValue<string>(), policy["priority"]!.GetValue<int>())) ?? [];
+        }
+    }
+
     [Fact]
     public async Task A_second_run_changes_nothing()
     {

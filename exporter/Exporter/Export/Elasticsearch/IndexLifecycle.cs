@@ -8,9 +8,9 @@ internal static class IndexLifecycle
 {
     internal static string PathOf(string name, bool isOpenSearch) => isOpenSearch ? $"_plugins/_ism/policies/{name}" : $"_ilm/policy/{name}";
 
-    /// <param name="name">Of the template whose indices it is for.</param>
+    /// <param name="template">The template whose indices it is for.</param>
     /// <param name="days">The age at which an index is deleted.</param>
-    internal static byte[] Write(string name, bool isOpenSearch, int days)
+    internal static byte[] Write(IndexTemplate template, bool isOpenSearch, int days)
     {
         var age = string.Create(CultureInfo.InvariantCulture, $"{days}d");
         using var stream = new MemoryStream();
@@ -20,7 +20,7 @@ internal static class IndexLifecycle
             json.WriteStartObject("policy");
             if (isOpenSearch)
             {
-                WriteStates(json, name, age);
+                WriteStates(json, template, age);
             }
             else
             {
@@ -49,7 +49,7 @@ internal static class IndexLifecycle
         json.WriteEndObject();
     }
 
-    private static void WriteStates(Utf8JsonWriter json, string name, string age)
+    private static void WriteStates(Utf8JsonWriter json, IndexTemplate template, string age)
     {
         json.WriteString("description", $"Deletes daily indices of podnet-exporter after {age}");
         json.WriteString("default_state", "hot");
@@ -82,9 +82,10 @@ internal static class IndexLifecycle
         json.WriteStartArray("ism_template");
         json.WriteStartObject();
         json.WriteStartArray("index_patterns");
-        json.WriteStringValue($"{name}-*");
+        json.WriteStringValue(template.Pattern);
         json.WriteEndArray();
-        json.WriteNumber("priority", 100);
+        // ISM refuses a policy whose pattern overlaps another one of the same priority.
+        json.WriteNumber("priority", template.Priority);
         json.WriteEndObject();
         json.WriteEndArray();
     }

@@ -5,9 +5,8 @@ namespace Exporter.Export.Elasticsearch;
 
 /// <summary>The template of daily indices: a mapping with the fields as they are defined, in which others are kept and not indexed, the alias and the lifecycle.</summary>
 /// <param name="Name">Of the template, the alias and the lifecycle; indices have the day behind it.</param>
-/// <param name="Priority">The greater one of two that match an index is used.</param>
 /// <param name="HasIds">Whether event.id is the _id of documents, and need not be indexed beside it.</param>
-internal sealed record IndexTemplate(string Name, int Priority, string Description, IReadOnlyList<SchemaField> Fields, bool HasIds)
+internal sealed record IndexTemplate(string Name, string Description, IReadOnlyList<SchemaField> Fields, bool HasIds)
 {
     /// <summary>Greater whenever the sink needs a template that is not the one before.</summary>
     internal const int Version = 1;
@@ -18,20 +17,28 @@ internal sealed record IndexTemplate(string Name, int Priority, string Descripti
     /// <summary>Names in Kubernetes have at most 253 characters.</summary>
     private const int MaxKeyword = 1024;
 
+    /// <summary>The indices that it is for.</summary>
+    internal string Pattern => $"{Name}-*";
+
+    /// <summary>
+    /// The greatest one of those that match an index is used. Of two patterns that overlap one begins as the other one does, and the longer one is meant; servers refuse
+    /// patterns that overlap at the same priority.
+    /// </summary>
+    internal int Priority => LeastPriority + Name.Length;
+
     /// <summary>The template of records: flow, rest and interval.</summary>
     internal static IndexTemplate OfRecords(string index) => new(
         index,
-        LeastPriority,
         "Flow, rest and interval records of podnet-exporter",
         [.. RecordFields.All.Where(field => field.Datasets.Any(dataset => dataset != RecordDataset.Identity)).Select(SchemaField.Of)],
         HasIds: true);
 
-    /// <summary>All templates: of records, and of the jobs' results. Results win where the name of the records' index is the beginning of theirs.</summary>
+    /// <summary>All templates: of records, and of the jobs' results.</summary>
     internal static IReadOnlyList<IndexTemplate> All(string index) =>
     [
         OfRecords(index),
-        new("podnet-detection", LeastPriority + 1, "Detections that the jobs make of records of podnet-exporter", ResultFields.Detection, HasIds: false),
-        new("podnet-matrix", LeastPriority + 1, "Matrix of workloads that the jobs make of records of podnet-exporter", ResultFields.Matrix, HasIds: false),
+        new("podnet-detection", "Detections that the jobs make of records of podnet-exporter", ResultFields.Detection, HasIds: false),
+        new("podnet-matrix", "Matrix of workloads that the jobs make of records of podnet-exporter", ResultFields.Matrix, HasIds: false),
     ];
 
     /// <summary>Writes it as PUT _index_template/NAME takes it.</summary>
@@ -43,7 +50,7 @@ internal sealed record IndexTemplate(string Name, int Priority, string Descripti
         {
             json.WriteStartObject();
             json.WriteStartArray("index_patterns");
-            json.WriteStringValue($"{Name}-*");
+            json.WriteStringValue(Pattern);
             json.WriteEndArray();
             json.WriteNumber("priority", Priority);
             json.WriteNumber("version", Version);

@@ -15,7 +15,7 @@ internal sealed record InstallStep(string What, string Path, byte[] Body, string
     {
         var templates = IndexTemplate.All(index);
         var policies = days is not { } age ? [] : templates.Select(template =>
-            new InstallStep($"lifecycle {template.Name}", IndexLifecycle.PathOf(template.Name, isOpenSearch), IndexLifecycle.Write(template.Name, isOpenSearch, age), null));
+            new InstallStep($"lifecycle {template.Name}", IndexLifecycle.PathOf(template.Name, isOpenSearch), IndexLifecycle.Write(template, isOpenSearch, age), null));
         return
         [
             .. policies,
