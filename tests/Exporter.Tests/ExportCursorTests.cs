@@ -196,6 +196,28 @@ public sealed class ExportCursorTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_sink_is_disposed_when_it_has_ended_the_write_that_it_was_in()
+    {
+        var write = new TaskCompletionSource();
+        _a.Before = (_, _) => write.Task;
+        await StartAsync();
+        _lines.Fill(1);
+        await _a.NextCallAsync();
+        await _b.NextLinesAsync(2);
+        var end = StopAsync();
+        _time.Advance(ExportCursor.DefaultGrace);
+        await end.WaitAsync(Silence.Limit, TestContext.Current.CancellationToken);
+
+        var (a, b) = (_cursors[0].ReleaseSinkAsync(), _cursors[1].ReleaseSinkAsync());
+
+        await b.WaitAsync(Silence.Limit, TestContext.Current.CancellationToken);
+        Assert.Equal((false, true), (_a.IsDisposed, _b.IsDisposed));
+        write.SetResult();
+        await a.WaitAsync(Silence.Limit, TestContext.Current.CancellationToken);
+        Assert.True(_a.IsDisposed);
+    }
+
+    [Fact]
     public async Task A_sink_that_fails_until_the_end_leaves_its_records_under_way()
     {
         _a.Before = static (_, _) => throw new SinkException("no");

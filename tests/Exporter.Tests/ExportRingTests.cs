@@ -280,6 +280,38 @@ public sealed class ExportRingTests
     }
 
     [Fact]
+    public void At_the_end_the_memory_returns_but_for_a_block_and_one_that_a_sink_still_writes()
+    {
+        var lines = new ExportedLines(_time, blocks: 8);
+        var pages = Fill(out var batch);
+
+        lines.Ring.Abandon(ulong.MaxValue, LossReason.Shutdown);
+
+        Assert.Equal(ExportedLines.BlockBytes, lines.Ring.Memory);
+        Assert.Equal(0, lines[0].QueueBytes);
+        GC.Collect();
+        // The last one is the ring's own.
+        Assert.Equal([true, .. Enumerable.Repeat(false, pages.Count - 2), true], pages.Select(page => page.IsAlive));
+        Assert.StartsWith("Flow 0", ExportedLines.LinesOf(batch)[0], StringComparison.Ordinal);
+        lines[1].Settle(batch);
+        Assert.Null(lines[0].TryRead());
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        List<WeakReference> Fill(out RecordBatch batch)
+        {
+            lines.Fill(18, padding: 1000);
+            var pages = new List<WeakReference>();
+            for (var block = lines[0].Block; block is not null; block = block.Next)
+            {
+                pages.Add(new(block.Page));
+            }
+            Assert.Equal(6, pages.Count);
+            batch = lines[1].TryRead()!;
+            return pages;
+        }
+    }
+
+    [Fact]
     public void Memory_of_a_peak_returns_block_by_block()
     {
         var lines = new ExportedLines(_time, blocks: 8);

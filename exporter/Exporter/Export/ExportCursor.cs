@@ -24,6 +24,9 @@ internal sealed partial class ExportCursor(ExportReader reader, IRecordSink sink
     /// <summary>The wait for the next tick, which is shared by all waits.</summary>
     private Task? _tick;
 
+    /// <summary>The write that the sink was handed last, if it took its time.</summary>
+    private Task _write = Task.CompletedTask;
+
     /// <summary>Why the sink takes no records, as it was logged; null: it does.</summary>
     private string? _problem;
 
@@ -40,6 +43,13 @@ internal sealed partial class ExportCursor(ExportReader reader, IRecordSink sink
         _timer.Dispose();
         metrics.Remove();
     }
+
+    /// <summary>
+    /// Disposes the sink, once the cursor has stopped, and the sink ended the write that it was handed last; one that never does stays. A client may take long to end,
+    /// so it does that on a thread of the pool.
+    /// </summary>
+    internal Task ReleaseSinkAsync() =>
+        sink is IDisposable disposable ? _write.ContinueWith(_ => disposable.Dispose(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default) : Task.CompletedTask;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -78,8 +88,9 @@ internal sealed partial class ExportCursor(ExportReader reader, IRecordSink sink
             {
                 var began = time.GetTimestamp();
                 var write = sink.WriteAsync(batch, end);
+                _write = write.IsCompletedSuccessfully ? Task.CompletedTask : write.AsTask();
                 // A sink that ignores the end keeps its batch, and nothing else waits for it.
-                var task = write.IsCompletedSuccessfully ? Task.CompletedTask : write.AsTask().WaitAsync(end);
+                var task = _write.WaitAsync(end);
                 await WatchAsync(task, began);
                 await task;
                 break;

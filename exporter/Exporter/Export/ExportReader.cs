@@ -159,8 +159,10 @@ internal sealed class ExportReader
         }
         long lost = 0;
         long ofInterval = _isReading ? _batch.Counted : 0;
+        var last = Block;
         for (var block = Block; block is not null; block = block.Next)
         {
+            last = block;
             for (var at = block == Block ? _at : block.Page.Start; at != block.Published;)
             {
                 var record = block.Page.Read(at, out at);
@@ -174,7 +176,7 @@ internal sealed class ExportReader
         }
         lost += open < before ? ofInterval : 0;
         _counts = _counts.WithLost(reason, lost);
-        _isClosed = true;
+        (Block, _isClosed) = (last, true);
     }
 
     /// <summary>Reads the lines up to the end of an interval or of a block, or the record that closes an interval. The batch has to be settled before the next one is read.</summary>

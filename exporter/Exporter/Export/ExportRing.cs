@@ -198,7 +198,9 @@ internal sealed class ExportRing
         }
     }
 
-    /// <summary>Counts records under way as lost, for all sinks, once their cursors have stopped. Nothing is read after it.</summary>
+    /// <summary>
+    /// Counts records under way as lost, for all sinks, once their cursors have stopped. Nothing is read or written after it, and the memory of all blocks but one returns.
+    /// </summary>
     /// <param name="before">The first interval that is kept elsewhere, for the next process; <see cref="ulong.MaxValue"/>: none.</param>
     internal void Abandon(ulong before, LossReason reason)
     {
@@ -209,6 +211,13 @@ internal sealed class ExportRing
             {
                 reader.Abandon(before, _interval, reason);
             }
+            // One by one: a sink that has not ended its write keeps its own block, and not those behind it.
+            for (var block = _oldest; block is not null;)
+            {
+                (block, block.Next) = (block.Next, null);
+            }
+            _free.Clear();
+            (_oldest, _blocks) = (_current, 1);
         }
     }
 

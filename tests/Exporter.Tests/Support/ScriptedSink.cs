@@ -4,15 +4,19 @@ using Exporter.Export;
 namespace Exporter.Tests.Support;
 
 /// <summary>A sink that does as a test says, and keeps the lines that it has taken.</summary>
-internal sealed class ScriptedSink(string name) : IRecordSink
+internal sealed class ScriptedSink(string name) : IRecordSink, IDisposable
 {
     private readonly Channel<string> _lines = Channel.CreateUnbounded<string>();
     private readonly Channel<ulong> _calls = Channel.CreateUnbounded<ulong>();
 
     public string Name => name;
 
+    internal bool IsDisposed { get; private set; }
+
     /// <summary>Called for each batch before it is taken.</summary>
     internal Func<RecordBatch, CancellationToken, Task> Before { get; set; } = static (_, _) => Task.CompletedTask;
+
+    public void Dispose() => IsDisposed = true;
 
     public async ValueTask WriteAsync(RecordBatch batch, CancellationToken cancellationToken)
     {

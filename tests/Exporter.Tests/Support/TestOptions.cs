@@ -1,4 +1,5 @@
 using Exporter.Commands;
+using Exporter.Export;
 using Exporter.Options;
 using Microsoft.Extensions.Configuration;
 
@@ -20,6 +21,15 @@ internal static class TestOptions
     {
         var reader = Reader(settings);
         var options = ExporterOptions.Read(reader);
+        Assert.Empty(reader.Errors);
+        return options;
+    }
+
+    /// <summary>The options of the export alone; no file or directory that they name is looked for.</summary>
+    internal static ExportOptions ExportOf(params (string Key, string? Value)[] settings)
+    {
+        var reader = Reader(settings);
+        var options = ExportOptions.Read(reader);
         Assert.Empty(reader.Errors);
         return options;
     }

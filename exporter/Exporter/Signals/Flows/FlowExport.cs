@@ -16,7 +16,6 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     private readonly Ledger _ledger;
     private readonly RecordObserver _observer;
     private readonly List<ExportCursor> _cursors = [];
-    private readonly List<IDisposable> _sinks = [];
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Dictionary<string, (RecordWriter Writer, IntervalRecord Record)> _closing;
 
@@ -79,7 +78,10 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         await base.StartAsync(cancellationToken);
     }
 
-    /// <summary>The last interval is complete. The sinks write the remaining records side by side.</summary>
+    /// <summary>
+    /// The last interval is complete. The sinks write the remaining records side by side, and are disposed with the records' memory: the session itself is kept for a while, and
+    /// the next one has sinks of its own.
+    /// </summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await Task.WhenAll(_cursors.Select(cursor => cursor.StopAsync(cancellationToken)));
@@ -96,8 +98,7 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     public override void Dispose()
     {
         base.Dispose();
-        _cursors.ForEach(cursor => cursor.Dispose());
-        _sinks.ForEach(sink => sink.Dispose());
+        Release();
         Writer.Dispose();
         foreach (var (writer, _) in _closing.Values)
         {
@@ -116,6 +117,7 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         return _failed.Task.WaitAsync(stoppingToken);
     }
 
+        Release();
     /// <summary>A process that is killed from now on, and before the next interval, has left nothing to be written again, and nothing that may be lost.</summary>
     private void SaveSettled(ExportReader reader)
     {
@@ -126,19 +128,21 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         }
     }
 
-    private IRecordSink Open(string name, ExportOptions options, SessionContext context)
+    private void Release()
     {
-        IRecordSink sink = name switch
+        foreach (var cursor in _cursors)
         {
-            StdoutSink.SinkName => StdoutSink.Open(),
-            ElasticsearchOptions.SinkName => new ElasticsearchSink(options.Elasticsearch, new(context.Metrics), context.Time, context.Logging.CreateLogger<ElasticsearchSink>()),
-            KafkaOptions.SinkName => new KafkaSink(options.Kafka, context.Time, context.Logging.CreateLogger<KafkaSink>()),
-            _ => new FileSink(options.File, context.Logging.CreateLogger<FileSink>()),
-        };
-        if (sink is IDisposable disposable)
-        {
-            _sinks.Add(disposable);
+            cursor.Dispose();
+            _ = cursor.ReleaseSinkAsync();
         }
-        return sink;
+        _cursors.Clear();
     }
 }
+
+    private static IRecordSink Open(string name, ExportOptions options, SessionContext context) => name switch
+    {
+        StdoutSink.SinkName => StdoutSink.Open(),
+        ElasticsearchOptions.SinkName => new ElasticsearchSink(options.Elasticsearch, new(context.Metrics), context.Time, context.Logging.CreateLogger<ElasticsearchSink>()),
+        KafkaOptions.SinkName => new KafkaSink(options.Kafka, context.Time, context.Logging.CreateLogger<KafkaSink>()),
+        _ => new FileSink(options.File, context.Logging.CreateLogger<FileSink>()),
+    };

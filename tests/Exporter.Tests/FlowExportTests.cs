@@ -1,0 +1,115 @@
+using System.Text;
+using Exporter.Export;
+using Exporter.Health;
+using Exporter.Records;
+using Exporter.Signals;
+using Exporter.Signals.Flows;
+using Exporter.State;
+using Exporter.Tests.Support;
+using Prometheus;
+
+namespace Exporter.Tests;
+
+/// <summary>What is left of the export of a session that has ended, while another one runs.</summary>
+public sealed class FlowExportTests : IDisposable
+{
+    private readonly string _directory = Directory.CreateTempSubdirectory("podnet-export-").FullName;
+    private readonly PausingClock _time = new();
+    private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
+    private readonly KeptMemory _memory = new();
+
+    private string File => Path.Combine(_directory, "flows.json");
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public async Task A_session_that_has_ended_has_neither_the_records_memory_nor_the_sinks_files()
+    {
+        using var export = Open(File);
+        await export.StartAsync(TestContext.Current.CancellationToken);
+        Issue(export, 1, 1000);
+        await SettleAsync(export);
+        Assert.Contains(File, OpenFiles());
+
+        await StopAsync(export);
+
+        await UntilAsync(() => !OpenFiles().Contains(File));
+        Assert.Equal(ExportRing.BlockBytes, export.Ring!.Memory);
+    }
+
+    [Fact]
+    public async Task Records_that_a_sink_did_not_take_keep_no_memory_when_the_session_has_ended()
+    {
+        using var export = Open(Path.Combine(_directory, "missing", "flows.json"));
+        await export.StartAsync(TestContext.Current.CancellationToken);
+        Issue(export, 1, 10_000);
+        Assert.InRange(export.Ring!.Memory, 8 * ExportRing.BlockBytes, long.MaxValue);
+
+        await StopAsync(export);
+
+        Assert.Equal(ExportRing.BlockBytes, export.Ring.Memory);
+        Assert.Equal(10_000, export.Ring.Readers[0].Counts.UnderWay + export.Ring.Readers[0].Counts.Shutdown);
+    }
+
+    [Fact]
+    public async Task The_gauges_of_a_sink_stay_when_a_session_before_is_disposed()
+    {
+        var first = Open(File);
+        await first.StartAsync(TestContext.Current.CancellationToken);
+        await StopAsync(first);
+        using var second = Open(File);
+        await second.StartAsync(TestContext.Current.CancellationToken);
+
+        first.Dispose();
+
+        Assert.Contains("podnet_exporter_sink_up{sink=\"file\"} 1\n", await ScrapedText.WriteAsync(_registry), StringComparison.Ordinal);
+        await StopAsync(second);
+        Assert.DoesNotContain("podnet_exporter_sink_up{", await ScrapedText.WriteAsync(_registry), StringComparison.Ordinal);
+    }
+
+    private static IEnumerable<string> OpenFiles() => Directory.GetFiles("/proc/self/fd").Select(link => new FileInfo(link).LinkTarget).OfType<string>();
+
+    private static void Issue(FlowExport export, ulong interval, int records)
+    {
+        var line = Encoding.UTF8.GetBytes($"{new string('x', 300)}\n");
+        export.Ring!.Begin(interval);
+        for (var i = 0; i < records; i++)
+        {
+            Assert.True(export.Ring.TryAppend(line, LineKind.Flow, "key"u8));
+        }
+        export.Ring.End(new(interval, records, records * line.Length, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch));
+    }
+
+    private static Task SettleAsync(FlowExport export) => UntilAsync(() => export.Ring!.Readers[0].SettledInterval >= 1);
+
+    private static async Task UntilAsync(Func<bool> isSo)
+    {
+        using var silence = new CancellationTokenSource(Silence.Limit);
+        while (!isSo())
+        {
+            silence.Token.ThrowIfCancellationRequested();
+            await Task.Yield();
+        }
+    }
+
+    private async Task StopAsync(FlowExport export)
+    {
+        var end = export.StopAsync(TestContext.Current.CancellationToken);
+        while (!end.IsCompleted)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+        await end;
+    }
+
+    private FlowExport Open(string file)
+    {
+        var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
+        var ledger = Ledger.OpenIn(_memory);
+        var book = new FlowBook(ledger, ["file"]);
+        var options = TestOptions.ExportOf(("Export:Sinks", "file"), ("File:Path", file));
+        var context = new SessionContext(new(), null!, null!, ledger, factory, _time, TimeSpan.Zero, TimeSpan.FromSeconds(1)) { Health = new LoopHealth(_time) };
+        return new(options, RecordFields.All, book, new RecordObserver(new byte[RecordObserver.EpochLength], "node-0", ""), context);
+    }
+}
