@@ -107,6 +107,55 @@ public sealed class FlowBookTests
     }
 
     [Fact]
+    public void At_an_orderly_end_the_last_interval_s_records_are_not_lost_while_its_map_is_kept()
+    {
+        EndOrderly();
+        for (var i = 0; i < 2; i++)
+        {
+            // The first one is killed before it has read the map.
+            var next = Open(_memory, "file");
+
+            Assert.Equal(new SinkCounts(3, 0, Shutdown: 3), next.StartOf("file"));
+            Assert.Equal(i == 0 ? 5 : 0, next.ReturnedOf("file"));
+            Assert.False(next.Has("file", 2));
+            Assert.NotNull(next.FindRepeat(map: 41, Digest, out _));
+        }
+    }
+
+    [Fact]
+    public void Records_that_were_issued_again_after_an_orderly_end_are_written_once_more_after_a_kill_and_lost_with_their_map()
+    {
+        EndOrderly();
+        var (book, ring) = OpenWithRing(_memory);
+        Assert.NotNull(book.FindRepeat(map: 41, Digest, out _));
+        Issue(ring, 2, 5);
+        Save(book, ring);
+        Assert.Equal(new SinkCounts(3, 0, Shutdown: 3), Open(_memory.Copy(), "file").StartOf("file"));
+
+        lock (book.Ledger.Lock)
+        {
+            book.Close();
+            book.Ledger.Commit();
+        }
+        Assert.Equal(new SinkCounts(8, 0, Shutdown: 3, Crash: 5), Open(_memory.Copy(), "file").StartOf("file"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void After_an_orderly_end_the_last_interval_s_records_are_lost_when_its_map_is_not_kept(bool isReleased)
+    {
+        EndOrderly(isReleased);
+        if (!isReleased)
+        {
+            // A session without the sink begins another interval.
+            Begin(Open(_memory), interval: 3, map: 40);
+        }
+
+        Assert.Equal(new SinkCounts(8, 0, Shutdown: 3, Crash: 5), Open(_memory.Copy(), "file").StartOf("file"));
+    }
+
+    [Fact]
     public void Once_all_sinks_have_an_interval_it_is_not_written_again()
     {
         var (book, ring) = OpenWithRing(_memory);
@@ -127,6 +176,37 @@ public sealed class FlowBookTests
         Assert.Null(next.FindRepeat(map: 40, Digest, out _));
         Assert.False(GivesUp(next, interval: 2, map: 41));
         Assert.NotNull(Open(_memory.Copy(), "file", "stdout").FindRepeat(map: 40, Digest, out _));
+    }
+
+    /// <summary>A sink has taken nothing of two intervals.</summary>
+    private void EndOrderly(bool isReleased = false)
+    {
+        var (book, ring) = OpenWithRing(_memory);
+        Begin(book, interval: 1, map: 40);
+        Issue(ring, 1, 3);
+        Begin(book, interval: 2, map: 41);
+        Issue(ring, 2, 5);
+        ring.Abandon(2, LossReason.Shutdown);
+        lock (book.Ledger.Lock)
+        {
+            if (isReleased)
+            {
+                book.Close();
+            }
+            book.Save(ring.Readers[0]);
+            book.Keep(ring.Readers[0]);
+            book.Ledger.Commit();
+        }
+    }
+
+    private static void Issue(ExportRing ring, ulong interval, int records)
+    {
+        ring.Begin(interval);
+        for (var i = 0; i < records; i++)
+        {
+            Assert.True(ring.TryAppend("{}\n"u8, LineKind.Flow, "key"u8));
+        }
+        ring.End(new(interval, records, 3 * records, default, default));
     }
 
     private static FlowBook Open(KeptMemory memory, params string[] sinks) => new(Ledger.OpenIn(memory), sinks);

@@ -51,6 +51,35 @@ public sealed class FlowExportTests : IDisposable
         Assert.Equal(10_000, export.Ring.Readers[0].Counts.UnderWay + export.Ring.Readers[0].Counts.Shutdown);
     }
 
+    [Theory]
+    [InlineData(false, 0)]
+    [InlineData(true, 2)]
+    [InlineData(true, 9)]
+    public async Task Records_that_a_sink_did_not_take_by_an_orderly_end_are_issued_again_and_not_lost_unless_options_change(bool isChanged, int most)
+    {
+        using (var export = Open(Path.Combine(_directory, "missing", "flows.json"), interval: 1))
+        {
+            await export.StartAsync(TestContext.Current.CancellationToken);
+            Issue(export, 1, 5);
+            await StopAsync(export);
+        }
+        using var next = Open(File);
+        if (isChanged)
+        {
+            next.LoseChanged(1, most);
+            Assert.Equal(new SinkCounts(Math.Max(5, most), 0, Changed: Math.Max(5, most)), next.Ring!.Readers[0].Counts);
+            return;
+        }
+        await next.StartAsync(TestContext.Current.CancellationToken);
+        Issue(next, 1, 5);
+        await SettleAsync(next);
+        await StopAsync(next);
+
+        Assert.Equal(new SinkCounts(5, 5), next.Ring!.Readers[0].Counts);
+        using var last = Open(File);
+        Assert.Equal(new SinkCounts(5, 5), last.Ring!.Readers[0].Counts);
+    }
+
     [Fact]
     public async Task The_gauges_of_a_sink_stay_when_a_session_before_is_disposed()
     {
@@ -103,11 +132,20 @@ public sealed class FlowExportTests : IDisposable
         await end;
     }
 
-    private FlowExport Open(string file)
+    /// <param name="interval">The one that begins; 0: none.</param>
+    private FlowExport Open(string file, ulong interval = 0)
     {
         var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
         var ledger = Ledger.OpenIn(_memory);
         var book = new FlowBook(ledger, ["file"]);
+        if (interval > 0)
+        {
+            lock (ledger.Lock)
+            {
+                book.Begin(new(interval, 40, default, new(default, 0, 250), new(default, 0, 250), 7, 1000));
+                ledger.Commit();
+            }
+        }
         var options = TestOptions.ExportOf(("Export:Sinks", "file"), ("File:Path", file));
         var context = new SessionContext(new(), null!, null!, ledger, factory, _time, TimeSpan.Zero, TimeSpan.FromSeconds(1)) { Health = new LoopHealth(_time) };
         return new(options, RecordFields.All, book, new RecordObserver(new byte[RecordObserver.EpochLength], "node-0", ""), context);

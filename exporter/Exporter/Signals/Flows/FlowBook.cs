@@ -28,6 +28,9 @@ internal sealed class FlowBook
     /// <summary>The interval that the previous process may not have written to its end.</summary>
     private FlowHeader? _repeatable;
 
+    /// <summary>Whether the map of the last interval may be emptied already.</summary>
+    private bool _isReleased;
+
     internal FlowBook(Ledger ledger, IReadOnlyList<string> sinks)
     {
         _ledger = ledger;
@@ -47,11 +50,12 @@ internal sealed class FlowBook
             Interval = row[Index.Interval];
             FlowHeader? last = Interval == 0 ? null : FlowHeader.Read(row);
             SteadyAt = last?.Steady.ReadAt;
+            _isReleased = row[Index.Map] == Released;
             foreach (var sink in sinks)
             {
                 _sinks[sink] = Begin(sink);
             }
-            _repeatable = row[Index.Map] == Released || _sinks.Values.All(sink => sink.Settled >= Interval) ? null : last;
+            _repeatable = _isReleased || _sinks.Values.All(sink => sink.Settled >= Interval) ? null : last;
             ledger.Commit();
         }
     }
@@ -74,6 +78,9 @@ internal sealed class FlowBook
     /// <summary>The counts that a sink continues with: all that the previous process had under way is lost with it, or is written again.</summary>
     internal SinkCounts StartOf(string sink) => _sinks[sink].Saved;
 
+    /// <summary>The records of the last interval that were under way at an orderly end. They are not counted as issued until they are issued again.</summary>
+    internal long ReturnedOf(string sink) => _sinks[sink].Returned;
+
     /// <summary>Whether the previous process has settled all records of an interval with a sink.</summary>
     internal bool Has(string sink, ulong interval) => _sinks[sink].Settled >= interval;
 
@@ -81,7 +88,7 @@ internal sealed class FlowBook
     /// <returns>Whether one of a previous process is given up that some sink may not have: its header is gone.</returns>
     internal bool Begin(in FlowHeader header)
     {
-        (Interval, SteadyAt) = (header.Interval, header.Steady.ReadAt);
+        (Interval, SteadyAt, _isReleased) = (header.Interval, header.Steady.ReadAt, false);
         var givesUp = _repeatable is not null;
         _repeatable = null;
         Span<ulong> row = stackalloc ulong[Fields.Count];
@@ -102,6 +109,7 @@ internal sealed class FlowBook
         row.Clear();
         row[Index.Map] = Released;
         _node.Add(Fields, row);
+        _isReleased = true;
     }
 
     /// <summary>The header with which a map that is committed already is read again; null: each sink has its interval, or the options that shape records are others.</summary>
@@ -140,6 +148,22 @@ internal sealed class FlowBook
         (sink.Saved, sink.Settled) = (counts, Math.Max(sink.Settled, settled));
     }
 
+    /// <summary>
+    /// The next commit has that all records of a sink that are under way are of the last interval, as they are at an orderly end. While its map is kept they are not lost: the next
+    /// process writes them again.
+    /// </summary>
+    internal void Keep(ExportReader reader)
+    {
+        if (_isReleased || Interval == 0 || reader.Counts.UnderWay == 0)
+        {
+            return;
+        }
+        Span<ulong> row = stackalloc ulong[Fields.Count];
+        row.Clear();
+        row[Index.Kept] = Interval;
+        _sinks[reader.Sink].Entry.Add(Fields, row);
+    }
+
     private Sink Begin(string name)
     {
         var entry = Open(SinkBit | Fnv1a.Of(name));
@@ -150,15 +174,24 @@ internal sealed class FlowBook
         {
             counts = counts.WithLost(reason, (long)row[Index.Lost + (int)reason]);
         }
-        var settled = row[Index.Settled];
+        var (settled, kept, returned) = (row[Index.Settled], row[Index.Kept], 0L);
         if (counts.UnderWay > 0)
         {
             row.Clear();
-            row[Index.Lost + (int)LossReason.Crash] = (ulong)counts.UnderWay;
+            if (kept == Interval && settled < Interval && !_isReleased)
+            {
+                returned = counts.UnderWay;
+                row[Index.Issued] = unchecked((ulong)-returned);
+                counts = counts with { Issued = counts.Issued - returned };
+            }
+            else
+            {
+                row[Index.Lost + (int)LossReason.Crash] = (ulong)counts.UnderWay;
+                counts = counts.WithLost(LossReason.Crash, counts.UnderWay);
+            }
             entry.Add(Fields, row);
-            counts = counts.WithLost(LossReason.Crash, counts.UnderWay);
         }
-        return new(entry) { Saved = counts, Settled = settled };
+        return new(entry) { Saved = counts, Settled = settled, Returned = returned };
     }
 
     private LedgerEntry Open(ulong number) => _ledger.Open(RecordKind.OfSignal, RecordKey.Of(Fields.Name, number), null);
@@ -172,6 +205,9 @@ internal sealed class FlowBook
         internal const int Map = 5, Start = 6, ReadAt = 7, Ticks = 8, Rate = 9, Digest = 10, Budget = 11, SteadyAt = 12;
         internal const int Issued = 13, Acknowledged = 14, Lost = 15;
         internal static readonly int Settled = Lost + SinkCounts.Reasons.Count;
+
+        /// <summary>In a sink's record: the interval that has all that is under way, after an orderly end. The node's record has its last interval there.</summary>
+        internal const int Kept = Interval;
 
         internal static readonly IReadOnlyList<string> Names =
         [
@@ -193,5 +229,7 @@ internal sealed class FlowBook
 
         /// <summary>The last interval of which nothing is under way.</summary>
         internal ulong Settled { get; set; }
+
+        internal long Returned { get; init; }
     }
 }

@@ -137,8 +137,11 @@ internal sealed class FlowDrain : SignalDrain
                 var repeated = _book.FindRepeat(header.Map, header.Digest, out var isChanged);
                 if (repeated is null || read.IsPrevious)
                 {
-                    // Of another layout the same records cannot be made.
-                    _export.LoseChanged(_book.Interval, isChanged || repeated is not null ? MostRecords(rows) : 0);
+                    if (isChanged || repeated is not null)
+                    {
+                        // Of another layout the same records cannot be made.
+                        _export.LoseChanged(_book.Interval, MostRecords(rows));
+                    }
                     return false;
                 }
                 header = repeated.Value;

@@ -57,7 +57,7 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     {
         foreach (var reader in (Ring?.Readers ?? []).Where(reader => !_book.Has(reader.Sink, interval)))
         {
-            reader.Lose(records, LossReason.Changed);
+            reader.Lose(Math.Max(records, _book.ReturnedOf(reader.Sink)), LossReason.Changed);
         }
     }
 
@@ -73,6 +73,7 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     {
         foreach (var cursor in _cursors)
         {
+    /// <param name="records">The most that there can be.</param>
             await cursor.StartAsync(cancellationToken);
         }
         await base.StartAsync(cancellationToken);
@@ -110,6 +111,10 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     protected override Task ExecuteAsync(CancellationToken stoppingToken)
     {
         foreach (var cursor in _cursors)
+            foreach (var reader in Ring?.Readers ?? [])
+            {
+                _book.Keep(reader);
+            }
         {
             _ = cursor.ExecuteTask!.ContinueWith(
                 task => _failed.TrySetException(task.Exception!.InnerExceptions), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
