@@ -127,6 +127,18 @@ public sealed class KafkaOptionsTests : IDisposable
         Assert.Contains("--brokers: is not set", errors, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("install", "--to=kafka")]
+    [InlineData("install", "--to=kafka", "--brokers=,")]
+    [InlineData("verify", "--from=podnet.flows", "--brokers=,")]
+    public async Task A_command_without_brokers_asks_for_its_argument(params string[] arguments)
+    {
+        using var errors = new StringWriter();
+
+        Assert.Equal(2, await FlowsCommand.RunAsync(arguments, TextWriter.Null, errors));
+        Assert.Equal("--brokers: is not set; give at least one, like kafka-0.example:9092.\n", errors.ToString());
+    }
+
     private static async Task<(int Code, string Output, string Errors)> InstallAsync(params string[] arguments)
     {
         using var output = new StringWriter();

@@ -37,6 +37,8 @@ internal static class FlowsBrokers
         {
             KafkaSettings.Check(options, reader);
         }
+        arguments.Require(
+            isDry || options.Brokers.Count > 0 || reader.IsRefused(KafkaOptions.BrokersKey), $"{Brokers.Name}: is not set; give at least one, like kafka-0.example:9092.");
         foreach (var error in reader.Errors)
         {
             arguments.Refuse(Options.Append((named, KafkaOptions.TopicKey)).Aggregate(error, (text, option) => text.Replace(option.Item2, option.Item1.Name, StringComparison.Ordinal)));

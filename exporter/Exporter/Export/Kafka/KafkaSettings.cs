@@ -32,14 +32,19 @@ internal static class KafkaSettings
         ["transactional.id"] = "",
     };
 
-    /// <summary>Checks that the client takes the properties and that the files can be read and used, without asking a broker.</summary>
-    internal static void Check(KafkaOptions options, OptionReader reader)
+    /// <summary>Checks that the sink has brokers.</summary>
+    internal static void Require(KafkaOptions options, OptionReader reader)
     {
-        var errors = reader.Errors.Count;
         if (options.Brokers.Count == 0 && !reader.IsRefused(KafkaOptions.BrokersKey))
         {
             reader.Refuse(KafkaOptions.BrokersKey, $"is not set, and Export:Sinks has {KafkaOptions.SinkName}; write kafka-0.example:9092");
         }
+    }
+
+    /// <summary>Checks that the client takes the properties and that the files can be read and used, without asking a broker.</summary>
+    internal static void Check(KafkaOptions options, OptionReader reader)
+    {
+        var errors = reader.Errors.Count;
         CheckProperties(options, reader);
         foreach (var (key, path) in options.Files)
         {

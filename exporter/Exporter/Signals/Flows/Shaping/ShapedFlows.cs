@@ -17,6 +17,7 @@ internal static class ShapedFlows
         var export = ExportOptions.Read(reader);
         if (export.Sinks.Contains(KafkaOptions.SinkName))
         {
+            KafkaSettings.Require(export.Kafka, reader);
             KafkaSettings.Check(export.Kafka, reader);
         }
         return new FlowSignal(flows, export, edges, () => new FlowShaper(shaping, flows.Interval));
