@@ -114,6 +114,21 @@ public sealed class ElasticsearchConnectionTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_user_who_may_not_ask_for_the_kind_of_server_can_send()
+    {
+        File.WriteAllText(FileOf("key"), "abc==\n");
+        var sink = Sink(Options(_server.Url) with { ApiKeyFile = FileOf("key") });
+        var batch = _batches.Of(RecordBatches.Line("a"));
+        _server.Other = request => SearchAnswers.Json("{}", request.Target.StartsWith("/_index_template", StringComparison.Ordinal) ? 404 : 403);
+        Assert.Contains("flows install --to=elasticsearch|opensearch --url=...", await FailAsync(sink, batch), StringComparison.Ordinal);
+        _server.Other = request => request.Target.StartsWith("/_index_template", StringComparison.Ordinal) ? SearchServer.Healthy(request) : SearchAnswers.Json("{}", 403);
+
+        await WriteAsync(sink, batch);
+
+        Assert.Single(_server.Bulks);
+    }
+
+    [Fact]
     public async Task Credentials_are_read_again_when_their_files_change_and_kept_while_these_are_unusable()
     {
         File.WriteAllText(FileOf("user"), "elastic\n");

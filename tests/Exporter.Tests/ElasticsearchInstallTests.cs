@@ -144,6 +144,21 @@ public sealed class ElasticsearchInstallTests : IAsyncDisposable
         }
     }
 
+    [Theory]
+    [InlineData(403, "does not show its kind (403 Forbidden: security_exception: no permissions for [cluster:monitor/main]); grant the user the right cluster:monitor/main (OpenSearch) or the cluster privilege monitor (Elasticsearch)")]
+    [InlineData(404, "does not show its kind (404 NotFound: security_exception: no permissions for [cluster:monitor/main]); give the address of an Elasticsearch or OpenSearch")]
+    public async Task A_server_that_does_not_show_its_kind_is_not_taken_for_another_kind(int status, string reason)
+    {
+        _server.Other = _ => SearchAnswers.Json("""{"error":{"type":"security_exception","reason":"no permissions for [cluster:monitor/main]"}}""", status);
+
+        foreach (var kind in (string[])["opensearch", "elasticsearch"])
+        {
+            _errors.GetStringBuilder().Clear();
+            Assert.Equal(1, await RunAsync($"--to={kind}", $"--url={_server.Url}"));
+            Assert.Equal($"{_server.Url.GetLeftPart(UriPartial.Authority)} {reason}\n", _errors.ToString());
+        }
+    }
+
     [Fact]
     public async Task All_wrong_arguments_are_reported_at_once()
     {

@@ -14,7 +14,7 @@ internal sealed class IndexCheck(ServerConnection servers, string index)
 
     private readonly HashSet<int> _checked = [];
 
-    /// <summary>The server is known to be OpenSearch; null: it was not asked.</summary>
+    /// <summary>Whether the server is OpenSearch; null: it was not asked, or does not say so.</summary>
     private bool? _isOpenSearch;
 
     /// <summary>Checks each day once.</summary>
@@ -25,7 +25,7 @@ internal sealed class IndexCheck(ServerConnection servers, string index)
         {
             return;
         }
-        _isOpenSearch ??= await IsOpenSearchAsync(servers, cancellationToken);
+        _isOpenSearch ??= (await IsOpenSearchAsync(servers, cancellationToken)).IsOpenSearch;
         await CheckTemplateAsync(cancellationToken);
         foreach (var day in firstDay == lastDay ? [firstDay] : (int[])[firstDay, lastDay])
         {
@@ -36,7 +36,7 @@ internal sealed class IndexCheck(ServerConnection servers, string index)
             }
             _checked.Add(day);
         }
-        if (_isOpenSearch == false && servers.HasCredentials)
+        if (_isOpenSearch != true && servers.HasCredentials)
         {
             await CheckRightsAsync(cancellationToken);
         }
@@ -46,11 +46,18 @@ internal sealed class IndexCheck(ServerConnection servers, string index)
     internal void Forget() => _checked.Clear();
 
     /// <summary>Asks a server for its kind.</summary>
-    internal static async ValueTask<bool> IsOpenSearchAsync(ServerConnection servers, CancellationToken cancellationToken)
+    /// <returns>Null, and why: it does not say so. Records can be sent all the same: the sink needs no right to ask.</returns>
+    internal static async ValueTask<(bool? IsOpenSearch, string Problem)> IsOpenSearchAsync(ServerConnection servers, CancellationToken cancellationToken)
     {
         var answer = await servers.AskAsync(HttpMethod.Get, "?filter_path=version.distribution", default, cancellationToken);
+        if (answer.Status != HttpStatusCode.OK)
+        {
+            return (null, $"{answer.From} does not show its kind ({answer.Describe()}); {(answer.Status == HttpStatusCode.Forbidden
+                ? "grant the user the right cluster:monitor/main (OpenSearch) or the cluster privilege monitor (Elasticsearch)"
+                : "give the address of an Elasticsearch or OpenSearch")}");
+        }
         using var document = JsonDocument.Parse(answer.Body);
-        return ServerAnswer.TextAt(document.RootElement, "version", "distribution") == "opensearch";
+        return (ServerAnswer.TextAt(document.RootElement, "version", "distribution") == "opensearch", "");
     }
 
     /// <summary>Asks for the version of a template.</summary>
@@ -98,7 +105,7 @@ internal sealed class IndexCheck(ServerConnection servers, string index)
 
     private async ValueTask CheckTemplateAsync(CancellationToken cancellationToken)
     {
-        var install = $"run 'podnet-exporter flows install --to={(_isOpenSearch == true ? "opensearch" : "elasticsearch")}{(index == ElasticsearchOptions.DefaultIndex ? "" : $" --index={index}")} --url=...'";
+        var install = $"run 'podnet-exporter flows install --to={_isOpenSearch switch { true => "opensearch", false => "elasticsearch", null => "elasticsearch|opensearch" }}{(index == ElasticsearchOptions.DefaultIndex ? "" : $" --index={index}")} --url=...'";
         switch (await VersionOfAsync(servers, index, cancellationToken))
         {
             case null:

@@ -9,7 +9,11 @@ internal sealed class Installation(ServerConnection servers, TextWriter output)
     /// <exception cref="SinkException">A step failed. Those before it are done.</exception>
     internal async Task RunAsync(IReadOnlyList<InstallStep> steps, bool isOpenSearch, CancellationToken cancellationToken)
     {
-        var isReallyOpenSearch = await IndexCheck.IsOpenSearchAsync(servers, cancellationToken);
+        var (kind, problem) = await IndexCheck.IsOpenSearchAsync(servers, cancellationToken);
+        if (kind is not { } isReallyOpenSearch)
+        {
+            throw new SinkException(problem);
+        }
         if (isReallyOpenSearch != isOpenSearch)
         {
             throw new SinkException($"the server is {(isReallyOpenSearch ? "OpenSearch" : "not OpenSearch")}; write --to={(isReallyOpenSearch ? "opensearch" : "elasticsearch")}");
