@@ -64,6 +64,49 @@ public sealed class ExportOptionsTests
     }
 
     [Fact]
+    public void Files_and_directories_that_the_sinks_in_use_need_are_looked_for_and_all_that_is_missing_is_named()
+    {
+        var folder = Directory.CreateTempSubdirectory("podnet-options-");
+        try
+        {
+            var missing = Path.Combine(folder.FullName, "missing");
+            var (empty, words, text) = (Write("empty", ""), Write("words", "two words"), Write("text", "no certificate"));
+            (string, string?)[] options =
+            [
+                ("Export:Sinks", "file,elasticsearch"), ("File:Path", $"{missing}/flows.json"), ("Elasticsearch:Urls", "https://a:9200"),
+                ("Elasticsearch:UserFile", words), ("Elasticsearch:PasswordFile", missing), ("Elasticsearch:CaFile", text),
+            ];
+
+            Assert.Equal(
+                [
+                    $"File:Path: the directory of '{missing}/flows.json' is not there; create it.",
+                    $"Elasticsearch:UserFile: '{words}' has more than one word, or a character that is not ASCII; write the name or the key alone into it.",
+                    $"Elasticsearch:PasswordFile: '{missing}' cannot be read: there is no file '{missing}'.",
+                    $"Elasticsearch:CaFile: '{text}' has no certificate in PEM; write the authority's into it.",
+                ],
+                TestOptions.ErrorsOf(options));
+            Assert.Empty(TestOptions.ErrorsOf([.. options[1..], ("Export:Sinks", "stdout")]));
+            Assert.Equal(
+                [$"File:Path: '{folder.FullName}' is a directory; write the path of a file in it.", $"Elasticsearch:ApiKeyFile: '{empty}' is empty, or has more than one line; write one line into it."],
+                TestOptions.ErrorsOf(("Export:Sinks", "file,elasticsearch"), ("File:Path", folder.FullName), ("Elasticsearch:Urls", "http://a:9200"), ("Elasticsearch:ApiKeyFile", empty)));
+            Assert.Equal(
+                [$"Elasticsearch:CaFile: '{missing}' cannot be used: there is no file '{missing}'."],
+                TestOptions.ErrorsOf(("Export:Sinks", "file,elasticsearch"), ("File:Path", Path.Combine(folder.FullName, "flows.json")), ("Elasticsearch:Urls", "https://a:9200"), ("Elasticsearch:CaFile", missing)));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+
+        string Write(string name, string content)
+        {
+            var path = Path.Combine(folder.FullName, name);
+            File.WriteAllText(path, content);
+            return path;
+        }
+    }
+
+    [Fact]
     public void Servers_that_are_wrong_are_not_said_to_be_missing() => Assert.Single(TestOptions.ErrorsOf(("Export:Sinks", "elasticsearch"), ("Elasticsearch:Urls", "localhost")));
 
     [Theory]

@@ -21,4 +21,21 @@ internal sealed record FileSinkOptions(string Path, long MaxSize, int MaxFiles, 
         reader.Require(options.Path is [] or ['/', ..] and not [.., '/'], PathKey, "is not the absolute path of a file; write one that begins with / and does not end in /");
         return options;
     }
+
+    /// <summary>Checks that the file's directory is there.</summary>
+    internal void Check(OptionReader reader)
+    {
+        if (Path is not ['/', .. [.., not '/']])
+        {
+            return;
+        }
+        if (Directory.Exists(Path))
+        {
+            reader.Refuse(PathKey, $"'{Path}' is a directory; write the path of a file in it");
+        }
+        else if (!Directory.Exists(System.IO.Path.GetDirectoryName(Path)))
+        {
+            reader.Refuse(PathKey, $"the directory of '{Path}' is not there; create it");
+        }
+    }
 }

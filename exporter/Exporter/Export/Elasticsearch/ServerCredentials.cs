@@ -1,6 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text;
 using Exporter.Health;
+using Exporter.Options;
 
 namespace Exporter.Export.Elasticsearch;
 
@@ -17,6 +18,19 @@ internal sealed partial class ServerCredentials(ElasticsearchOptions options, Ti
     internal string Keys => options.ApiKeyFile.Length > 0 ? ElasticsearchOptions.ApiKeyFileKey
         : options.UserFile.Length > 0 ? $"{ElasticsearchOptions.UserFileKey} and {ElasticsearchOptions.PasswordFileKey}"
         : "";
+
+    /// <summary>Checks that the files can be used.</summary>
+    internal static void Check(ElasticsearchOptions options, OptionReader reader)
+    {
+        foreach (var (key, path, isWord) in ((string, string, bool)[])[
+            (ElasticsearchOptions.UserFileKey, options.UserFile, true), (ElasticsearchOptions.PasswordFileKey, options.PasswordFile, false), (ElasticsearchOptions.ApiKeyFileKey, options.ApiKeyFile, true)])
+        {
+            if (path is ['/', .. [.., not '/']] && Read(new(), path, isWord).Problem is { } problem)
+            {
+                reader.Refuse(key, $"'{path}' {problem}");
+            }
+        }
+    }
 
     /// <summary>The header of a request.</summary>
     /// <returns>Null: no credentials are set.</returns>
@@ -36,9 +50,9 @@ internal sealed partial class ServerCredentials(ElasticsearchOptions options, Ti
         try
         {
             _current = options.ApiKeyFile.Length > 0
-                ? new("ApiKey", ReadWord(files, ElasticsearchOptions.ApiKeyFileKey, options.ApiKeyFile))
+                ? new("ApiKey", Read(files, ElasticsearchOptions.ApiKeyFileKey, options.ApiKeyFile, isWord: true))
                 : new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(
-                    $"{ReadWord(files, ElasticsearchOptions.UserFileKey, options.UserFile)}:{ReadLine(files, ElasticsearchOptions.PasswordFileKey, options.PasswordFile)}")));
+                    $"{Read(files, ElasticsearchOptions.UserFileKey, options.UserFile, isWord: true)}:{Read(files, ElasticsearchOptions.PasswordFileKey, options.PasswordFile, isWord: false)}")));
         }
         catch (SinkException e) when (_current is not null)
         {
@@ -48,18 +62,25 @@ internal sealed partial class ServerCredentials(ElasticsearchOptions options, Ti
         return _current;
     }
 
-    /// <summary>Reads a text without spaces, which a header can have.</summary>
-    private static string ReadWord(FileWatch files, string key, string path)
-    {
-        var word = ReadLine(files, key, path);
-        return !word.Any(c => char.IsWhiteSpace(c) || c > '~') ? word : throw new SinkException($"{path} ({key}) has more than one word, or a character that is not ASCII; write the name or the key alone into it");
-    }
+    private static string Read(FileWatch files, string key, string path, bool isWord) =>
+        Read(files, path, isWord) is var (text, problem) && problem is null ? text : throw Unusable(key, path, problem);
 
-    private static string ReadLine(FileWatch files, string key, string path)
+    /// <param name="problem">As of a sentence that begins with the path.</param>
+    internal static SinkException Unusable(string key, string path, string problem) =>
+        new(problem.StartsWith("cannot ", StringComparison.Ordinal) ? $"the file of {key} {problem}" : $"{path} ({key}) {problem}");
+
+    /// <param name="isWord">Whether it has no spaces, as a text that a header can have.</param>
+    /// <returns>The problem continues a sentence that begins with the path; null: there is none.</returns>
+    private static (string Text, string? Problem) Read(FileWatch files, string path, bool isWord)
     {
-        var content = files.TryRead(path, out var problem) ?? throw new SinkException($"the file of {key} cannot be read: {problem}");
+        if (files.TryRead(path, out var reason) is not { } content)
+        {
+            return ("", $"cannot be read: {reason}");
+        }
         var line = Encoding.UTF8.GetString(content).TrimStart('\uFEFF').TrimEnd('\r', '\n');
-        return line.Length > 0 && !line.Any(char.IsControl) ? line : throw new SinkException($"{path} ({key}) is empty, or has more than one line; write one line into it");
+        return (line, line.Length == 0 || line.Any(char.IsControl) ? "is empty, or has more than one line; write one line into it"
+            : isWord && line.Any(c => char.IsWhiteSpace(c) || c > '~') ? "has more than one word, or a character that is not ASCII; write the name or the key alone into it"
+            : null);
     }
 
     [LoggerMessage(550, LogLevel.Error, "Changed credentials of the sink elasticsearch cannot be used, keeping the previous ones: {Reason}")]

@@ -1,6 +1,9 @@
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using Exporter.Health;
+using Exporter.Options;
 
 namespace Exporter.Export.Elasticsearch;
 
@@ -40,18 +43,35 @@ internal sealed class ServerTrust(string caFile)
             : throw new SinkException($"its certificate '{certificate.Subject}' is not trusted by the authorities in {caFile} ({Reason(own)}); correct the file of {ElasticsearchOptions.CaFileKey}, or renew the certificate");
     }
 
-    private X509Certificate2Collection ReadAuthorities()
+    /// <summary>Checks that the file can be used.</summary>
+    internal static void Check(ElasticsearchOptions options, OptionReader reader)
+    {
+        if (options.CaFile is ['/', .. [.., not '/']] && ReadAuthorities(options.CaFile).Problem is { } problem)
+        {
+            reader.Refuse(ElasticsearchOptions.CaFileKey, $"'{options.CaFile}' {problem}");
+        }
+    }
+
+    private X509Certificate2Collection ReadAuthorities() =>
+        ReadAuthorities(caFile) is var (authorities, problem) && problem is null ? authorities : throw ServerCredentials.Unusable(ElasticsearchOptions.CaFileKey, caFile, problem);
+
+    /// <returns>The problem continues a sentence that begins with the path; null: there is none.</returns>
+    private static (X509Certificate2Collection Authorities, string? Problem) ReadAuthorities(string path)
     {
         var authorities = new X509Certificate2Collection();
+        if (new FileWatch().TryRead(path, out var reason) is not { } content)
+        {
+            return (authorities, $"cannot be used: {reason}");
+        }
         try
         {
-            authorities.ImportFromPem(File.ReadAllText(caFile));
+            authorities.ImportFromPem(Encoding.UTF8.GetString(content));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
+        catch (CryptographicException e)
         {
-            throw new SinkException($"the file of {ElasticsearchOptions.CaFileKey} cannot be used: {PlainWords.Reason(e)}", e);
+            return (authorities, $"cannot be used: {PlainWords.Reason(e)}");
         }
-        return authorities.Count > 0 ? authorities : throw new SinkException($"{caFile} ({ElasticsearchOptions.CaFileKey}) has no certificate in PEM; write the authority's into it");
+        return (authorities, authorities.Count > 0 ? null : "has no certificate in PEM; write the authority's into it");
     }
 
     private static string Reason(X509Chain? chain) => chain?.ChainStatus is { Length: > 0 } statuses ? string.Join(", ", statuses.Select(status => status.Status).Distinct()) : "no reason is known";

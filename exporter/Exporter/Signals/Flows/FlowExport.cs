@@ -2,6 +2,7 @@ using System.Buffers;
 using Exporter.Export;
 using Exporter.Export.Elasticsearch;
 using Exporter.Export.Kafka;
+using Exporter.Options;
 using Exporter.Records;
 using Exporter.State;
 
@@ -40,6 +41,25 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     /// <summary>Null: there is no sink.</summary>
     internal ExportRing? Ring { get; }
 
+    /// <summary>Checks, without asking another machine, that the options of the sinks that are in use can be used: files and directories are there.</summary>
+    internal static void Check(ExportOptions options, OptionReader reader)
+    {
+        if (options.Sinks.Contains(FileSink.SinkName))
+        {
+            options.File.Check(reader);
+        }
+        if (options.Sinks.Contains(KafkaOptions.SinkName))
+        {
+            KafkaSettings.Require(options.Kafka, reader);
+            KafkaSettings.Check(options.Kafka, reader);
+        }
+        if (options.Sinks.Contains(ElasticsearchOptions.SinkName))
+        {
+            ServerCredentials.Check(options.Elasticsearch, reader);
+            ServerTrust.Check(options.Elasticsearch, reader);
+        }
+    }
+
     /// <summary>For the records of the drain.</summary>
     internal RecordWriter Writer { get; }
 
@@ -53,6 +73,7 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     }
 
     /// <summary>The records of an interval cannot be made again, since the options that shape them have changed: sinks that do not have them lose them.</summary>
+    /// <param name="records">The most that there can be.</param>
     internal void LoseChanged(ulong interval, long records)
     {
         foreach (var reader in (Ring?.Readers ?? []).Where(reader => !_book.Has(reader.Sink, interval)))
@@ -73,7 +94,6 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     {
         foreach (var cursor in _cursors)
         {
-    /// <param name="records">The most that there can be.</param>
             await cursor.StartAsync(cancellationToken);
         }
         await base.StartAsync(cancellationToken);
@@ -91,9 +111,14 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         lock (_ledger.Lock)
         {
             Save();
+            foreach (var reader in Ring?.Readers ?? [])
+            {
+                _book.Keep(reader);
+            }
             _ledger.Commit();
         }
         await base.StopAsync(cancellationToken);
+        Release();
     }
 
     public override void Dispose()
@@ -111,10 +136,6 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
     protected override Task ExecuteAsync(CancellationToken stoppingToken)
     {
         foreach (var cursor in _cursors)
-            foreach (var reader in Ring?.Readers ?? [])
-            {
-                _book.Keep(reader);
-            }
         {
             _ = cursor.ExecuteTask!.ContinueWith(
                 task => _failed.TrySetException(task.Exception!.InnerExceptions), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
@@ -122,7 +143,6 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         return _failed.Task.WaitAsync(stoppingToken);
     }
 
-        Release();
     /// <summary>A process that is killed from now on, and before the next interval, has left nothing to be written again, and nothing that may be lost.</summary>
     private void SaveSettled(ExportReader reader)
     {
@@ -142,7 +162,6 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         }
         _cursors.Clear();
     }
-}
 
     private static IRecordSink Open(string name, ExportOptions options, SessionContext context) => name switch
     {
@@ -151,3 +170,4 @@ internal sealed class FlowExport : BackgroundService, IClosingRecord
         KafkaOptions.SinkName => new KafkaSink(options.Kafka, context.Time, context.Logging.CreateLogger<KafkaSink>()),
         _ => new FileSink(options.File, context.Logging.CreateLogger<FileSink>()),
     };
+}

@@ -1,7 +1,6 @@
 using Exporter.Accounts;
 using Exporter.Edges;
 using Exporter.Export;
-using Exporter.Export.Kafka;
 using Exporter.Options;
 
 namespace Exporter.Signals.Flows.Shaping;
@@ -15,11 +14,7 @@ internal static class ShapedFlows
         var flows = FlowOptions.Read(reader, edges);
         var shaping = ShapingOptions.Read(reader, flows.Classes) with { Sampling = flows.Sampling };
         var export = ExportOptions.Read(reader);
-        if (export.Sinks.Contains(KafkaOptions.SinkName))
-        {
-            KafkaSettings.Require(export.Kafka, reader);
-            KafkaSettings.Check(export.Kafka, reader);
-        }
+        FlowExport.Check(export, reader);
         return new FlowSignal(flows, export, edges, () => new FlowShaper(shaping, flows.Interval));
     }
 }
