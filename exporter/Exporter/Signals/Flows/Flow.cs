@@ -7,7 +7,6 @@ internal struct Flow
 {
     private const byte Fin = 0x01, Syn = 0x02, Rst = 0x04, Psh = 0x08, Ack = 0x10, Urg = 0x20;
 
-
     /// <summary>A SYN that is older has no answer.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
