@@ -52,8 +52,13 @@ internal sealed partial class Attribution(InterfaceContext context, InterfaceRec
         var pod = context.Pods.Identify(owner);
         if (pod == owner.Pod || (pod is null && !context.Pods.IsWrong(owner)))
         {
-            // More may be known of it than the previous process has kept.
-            owner.Pod = pod ?? owner.Pod;
+            // More may be known of it than its series show, and than the ledger has: the next process needs that before it is asked for again.
+            var known = owner.Pod;
+            owner.Pod = pod ?? known;
+            if (KeptOf(known) != KeptOf(owner.Pod))
+            {
+                records.Save(owner);
+            }
             return;
         }
         if (pod is null)
@@ -84,6 +89,9 @@ internal sealed partial class Attribution(InterfaceContext context, InterfaceRec
         records.Remove(owner);
         context.Pods.Forget(owner);
     }
+
+    /// <summary>The part of a pod that the ledger keeps and that its equality does not know.</summary>
+    private static (string? Workload, string? Kind, bool? IsWithoutFlows) KeptOf(PodIdentity? pod) => (pod?.Workload, pod?.WorkloadKind, pod?.IsWithoutFlows);
 
     [LoggerMessage(9, LogLevel.Warning, "Reading the addresses behind {Interface} failed, retrying: {Reason}")]
     private static partial void LogAddressesUnknown(ILogger logger, string @interface, string reason);
