@@ -40,7 +40,7 @@ internal sealed class FlowDrain : SignalDrain
     {
         (_loaded, _options, _book, _export, _observer, _shaper, _context) = (loaded, options, book, export, observer, shaper, context);
         (_ends, _table, _metrics) = (new(context.Pods, context.Peers), loaded.OpenTable(book, context), new(context.Metrics));
-        _backends = new(options.MaxLookups, options.MaxFlows, loaded.Conntrack!, _metrics);
+        _backends = new(options.MaxLookups, options.MaxFlows, loaded.FindBackend, _metrics);
         _writer = options.HasRecords ? new(export, new(_ends, _backends), shaper, new(context.Pods, _ends, options.IdentityInterval), () => IsDue, last, _metrics) : null;
         _edges = context.Edges is { } edges ? new(edges, _ends, context) : null;
         var steady = FlowClock.SteadyNow(context.Time);

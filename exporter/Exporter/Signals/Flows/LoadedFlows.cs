@@ -92,6 +92,10 @@ internal sealed partial class LoadedFlows : LoadedSignal
 
     internal override SignalPage? Page => Flows is null ? null : new("flows", "application/x-ndjson; charset=utf-8", () => _last.Lines);
 
+    /// <summary>Asks conntrack, which is there with flows.</summary>
+    internal ConntrackResult FindBackend(in FlowKey key, Span<byte> backend, out ushort port) =>
+        Conntrack!.Find(key.Protocol, key.LocalBytes, key.LocalPortNumber, key.RemoteBytes, key.RemotePortNumber, backend, out port);
+
     private static string DescribeConntrack(ConntrackClient conntrack)
     {
         try
