@@ -43,6 +43,26 @@ public sealed class PeerStoreTests : IDisposable
         Assert.Equal("service shop/blue endpoint pods", _peers.Find("10.244.1.9"));
     }
 
+    /// <summary>The records of a start wait for it.</summary>
+    [Fact]
+    public void The_first_list_of_each_role_is_in_the_table_at_once_and_then_all_are_listed()
+    {
+        var time = DateTimeOffset.UtcNow;
+        _peers.Store.Configure(ClassesOf("pods=10.244.0.0/16"));
+        Assert.False(_peers.Store.IsListed);
+
+        _peers.Services.TakeList([Service("shop/web", """{"clusterIP":"10.96.0.5","ports":[{"port":80}]}""")], time, isCached: true, canContinue: false);
+        _peers.Slices.TakeList([], time, isCached: true, canContinue: false);
+        _peers.Slices.TakeList([Slice("shop/web-1", "web", Web, "10.244.1.3")], time, isCached: true, canContinue: true);
+        Assert.False(_peers.Store.IsListed);
+        _peers.Nodes.TakeList([Node("worker-1", "10.0.0.11")], time, isCached: true, canContinue: false);
+
+        Assert.True(_peers.Store.IsListed);
+        Assert.All(
+            (string[])["10.96.0.5", "10.244.1.3", "10.0.0.11"],
+            address => Assert.NotEqual(PeerKind.Class, _peers.Store.Table.Find(Bytes(address), 80, Tcp).Kind));
+    }
+
     [Fact]
     public void Changed_ports_replace_the_previous_ones()
     {

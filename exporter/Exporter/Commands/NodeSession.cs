@@ -36,7 +36,10 @@ internal sealed class NodeSession : IAsyncDisposable
         var table = new PodTable();
         var accountMetrics = new AccountMetrics(own, kernel.Ledger, [.. options.Signals.Select(signal => signal.Totals), EdgeColumns.Totals]);
         var accounts = new PodAccounts(accountMetrics, time, labels, options.Metrics, options.CreatePlan(), kernel.Ledger, Logger<PodAccounts>());
-        var context = _context = CreateContext(options, state, table, accounts, accountMetrics);
+        var context = _context = CreateContext(options, state, table, accounts, accountMetrics) with
+        {
+            Names = new(() => _reconciler!.KnowsRestored && state.ArePeersKnown, time, Logger<KnownNames>()),
+        };
         var rounds = new DrainRounds([.. kernel.Signals.Zip(options.Signals, (loaded, signal) => loaded.Open(signal, context)).OfType<SignalDrain>()]);
         var interfaces = new InterfaceMetrics(own);
         var identifier = new LinkIdentifier(kernel.Namespaces);

@@ -80,6 +80,9 @@ internal sealed class NodeState : IAsyncDisposable
     /// <summary>Begins to follow this node's pods, and the peers of flows.</summary>
     internal Task StartAsync() => Task.WhenAll(Watch?.StartAsync(CancellationToken.None) ?? Task.CompletedTask, _peers?.StartAsync() ?? Task.CompletedTask);
 
+    /// <summary>Whether the peers of flows were listed, or there are none to be listed.</summary>
+    internal bool ArePeersKnown => _peers?.Store.IsListed != false;
+
     /// <summary>Finds who has which address, for a session with these options.</summary>
     internal Func<PeerTable> FindPeers(ExporterOptions options)
     {

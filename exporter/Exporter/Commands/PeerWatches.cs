@@ -6,8 +6,8 @@ using Exporter.Peers;
 namespace Exporter.Commands;
 
 /// <summary>
-/// Follows Services, their backends and nodes, for the names of the other ends of flows. Nothing waits for it: without them, peers have the class of
-/// their address. Each watch has a connection of its own, which is for one at a time.
+/// Follows Services, their backends and nodes, for the names of the other ends of flows. Only the first interval waits for it, and not for long: without
+/// them, peers have the class of their address. Each watch has a connection of its own, which is for one at a time.
 /// </summary>
 internal sealed class PeerWatches : IAsyncDisposable
 {

@@ -46,6 +46,7 @@ internal sealed partial class InterfaceReconciler : BackgroundService, IInterfac
     private readonly ReconcileStep _checking;
     private readonly ReconcileStep _publishing;
     private bool _hasSwept;
+    private volatile bool _knowsRestored;
 
     internal InterfaceReconciler(InterfaceContext context, InterfaceRecords records, ChangeSignal changes, LoopHealth health, Readiness readiness, ILogger<InterfaceReconciler> logger)
     {
@@ -69,6 +70,12 @@ internal sealed partial class InterfaceReconciler : BackgroundService, IInterfac
 
     /// <summary>How long detaching may take when this stops; null: programs stay attached, for the next session or process.</summary>
     internal TimeSpan? Detaching { get; set; } = TimeSpan.MaxValue;
+
+    /// <summary>
+    /// Whether the interfaces that were counted before have their addresses again, and their pods: each has one, or all pods are known and it has none of them. May be
+    /// read by any thread.
+    /// </summary>
+    internal bool KnowsRestored => _knowsRestored;
 
     private IEnumerable<TcAttachment> Attached => _attachments.Handles.Concat(_departures.Handles);
 
@@ -178,7 +185,11 @@ internal sealed partial class InterfaceReconciler : BackgroundService, IInterfac
         {
             _readiness.MarkReady(LoopName);
         }
-        _round.Try(_identifying, () => _attribution.IdentifyAll([.. _attachments.Prepared], _departures.All));
+        var isListed = _context.Pods.IsListed;
+        if (_round.Try(_identifying, () => _attribution.IdentifyAll([.. _attachments.Prepared], _departures.All)) && _adoption.HasEnded)
+        {
+            _knowsRestored |= isListed || _attachments.Prepared.All(attachment => attachment.Owner.Pod is not null);
+        }
         hasMore |= _departures.DetachSome(ReconcileRound.Slice);
         ForgetClosed();
         if (_coverage.TryBegin())

@@ -44,6 +44,8 @@ internal sealed class KubernetesPodSource : IPodSource
 
     public string Name => "kubernetes";
 
+    public bool IsListed => _store.ListedAt is not null;
+
     /// <summary>
     /// Applies changed options: the labels that pods are shown with, and how long claims that are over are kept. Called between two sessions.
     /// </summary>

@@ -7,7 +7,7 @@ namespace Exporter.Kubernetes;
 internal sealed class PeerFeed<T>(PeerStore store, PeerRole role, Func<T, PeerFacts> describe) : IResourceSink<T>
     where T : KubernetesObject
 {
-    /// <summary>Names of peers may be late: nothing waits for them.</summary>
+    /// <summary>Names of peers may be late: nothing but the first interval waits for them, and not for long.</summary>
     public TimeSpan LongestPause => TimeSpan.FromSeconds(15);
 
     /// <summary>Takes a list. Such a watch has no lists beside it, so it always starts from the list.</summary>

@@ -32,6 +32,9 @@ internal sealed partial class PeerStore : IDisposable
     private bool _isDirty;
     private int _addresses;
 
+    /// <summary>A bit for each role whose objects were listed.</summary>
+    private int _listed;
+
     internal PeerStore(PeerClasses classes, PeerMetrics metrics, TimeProvider time, ILogger logger)
     {
         (_classes, _table, _metrics, _time, _logger) = (classes, PeerTable.Of(classes), metrics, time, logger);
@@ -40,6 +43,9 @@ internal sealed partial class PeerStore : IDisposable
 
     /// <summary>The newest table, which is at most a second behind the store.</summary>
     internal PeerTable Table => Volatile.Read(ref _table);
+
+    /// <summary>Whether the objects of each role were listed once, and the table has them.</summary>
+    internal bool IsListed => Volatile.Read(ref _listed) == (1 << _objects.Length) - 1;
 
     /// <summary>Takes other classes, at once.</summary>
     internal void Configure(PeerClasses classes)
@@ -84,6 +90,13 @@ internal sealed partial class PeerStore : IDisposable
             foreach (var facts in all)
             {
                 hasChanged |= Apply(facts);
+            }
+            if ((_listed & (1 << (int)role)) == 0)
+            {
+                // Records wait for the first one.
+                Publish();
+                Volatile.Write(ref _listed, _listed | (1 << (int)role));
+                return;
             }
             OnChanged(hasChanged);
         }

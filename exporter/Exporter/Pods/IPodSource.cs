@@ -6,6 +6,9 @@ internal interface IPodSource
     /// <summary>The name of the source, as the options call it.</summary>
     string Name { get; }
 
+    /// <summary>Whether it knows all pods of now, and not those alone that it has heard of.</summary>
+    bool IsListed => true;
+
     /// <summary>Options have changed, and these objects stand for interfaces that may be known already, by the same generations.</summary>
     void Resume(IEnumerable<PodInterface> interfaces)
     {

@@ -49,6 +49,8 @@ internal sealed partial class DrainLoop(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        health.Beat(name, drains[0].Interval + Patience);
+        await Task.WhenAll(drains.Select(drain => drain.WaitToBeginAsync(stoppingToken)));
         do
         {
             health.Beat(name, drains[0].Interval + Patience);

@@ -33,6 +33,9 @@ internal sealed record SessionContext(PodTable Pods, AccountMetrics Accounts, Po
     /// <summary>The accounts of edges; null: edges are off.</summary>
     internal EdgeAccounts? Edges { get; init; }
 
+    /// <summary>Names from before the session, which a drain may wait for; null: there are none.</summary>
+    internal KnownNames? Names { get; init; }
+
     /// <summary>Who has which address, as it is known now.</summary>
     internal Func<PeerTable> Peers { get; init; } = static () => PeerTable.Of(PeerClasses.BuiltIn);
 }

@@ -37,6 +37,10 @@ internal abstract class SignalDrain(RowFields fields)
     /// <summary>Whether its drains may last: they have a loop of their own, whatever the interval is.</summary>
     internal virtual bool HasOwnLoop => false;
 
+    /// <summary>Ends when the first drain of the session may begin. The last one, and one that an interface needs, do not wait for it.</summary>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    internal virtual Task WaitToBeginAsync(CancellationToken cancelled) => Task.CompletedTask;
+
     /// <summary>Takes the results of drains: it starts before the first, and ends after the last; null: there is none.</summary>
     internal virtual BackgroundService? Output => null;
 

@@ -57,6 +57,9 @@ internal sealed class FlowDrain : SignalDrain
 
     internal override bool KeepsRows => true;
 
+    /// <summary>A record, and an edge, has the names of its interval's reading for good.</summary>
+    internal override Task WaitToBeginAsync(CancellationToken cancelled) => _context.Names?.WaitAsync(cancelled) ?? Task.CompletedTask;
+
     internal override BackgroundService Loop { get; }
 
     internal override BackgroundService Output => _export;

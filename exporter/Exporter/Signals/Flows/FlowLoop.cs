@@ -69,6 +69,11 @@ internal sealed partial class FlowLoop(FlowDrain drain, LoadedFlows loaded, Sess
 
     private void Look()
     {
+        if (drain.Started == 0)
+        {
+            // The map may have filled while no exporter ran: its interval still waits for names.
+            return;
+        }
         var inserts = ReadInserts(loaded);
         var lately = inserts >= _inserts ? inserts - _inserts : inserts;
         _inserts = inserts;
