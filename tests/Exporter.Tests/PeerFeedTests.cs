@@ -75,6 +75,63 @@ public sealed class PeerFeedTests : IDisposable
             number is null ? [] : [PeerSource.Port((ushort)number.Value, protocol)],
             Slice("shop/web-1", "web", $"[{port}]", "10.244.1.3").Describe().Ports);
 
+    /// <summary>Where packets of a node's own processes come from in the pods' networks.</summary>
+    [Theory]
+    [InlineData("projectcalico.org/IPv4IPIPTunnelAddr", "10.244.7.64")]
+    [InlineData("projectcalico.org/IPv4VXLANTunnelAddr", "10.244.7.64")]
+    [InlineData("projectcalico.org/IPv6VXLANTunnelAddr", "fd01::7")]
+    [InlineData("projectcalico.org/IPv4WireguardInterfaceAddr", "10.244.7.65")]
+    [InlineData("projectcalico.org/IPv6WireguardInterfaceAddr", "fd01::8")]
+    [InlineData("network.cilium.io/ipv4-cilium-host", "10.244.2.195")]
+    [InlineData("network.cilium.io/ipv6-cilium-host", "fd01::9")]
+    [InlineData("io.cilium.network.ipv4-cilium-host", "10.244.2.195")]
+    public void A_tunnel_s_address_in_an_annotation_is_the_node_s(string annotation, string address)
+    {
+        _peers.Nodes.Set(Annotated($$"""{"{{annotation}}":"{{address}}"}"""));
+
+        Assert.Equal("node worker-2 node", _peers.Find(address));
+        Assert.Equal("node worker-2 node", _peers.Find("10.0.0.12"));
+    }
+
+    [Theory]
+    [InlineData("\"10.244.1.0/24\"", "10.244.1.0", "10.244.1.1", "10.244.1.2")]
+    [InlineData("\"10.244.1.128/25\",\"fd01:0:0:1::/64\"", "fd01:0:0:1::", "fd01:0:0:1::1", "fd01:0:0:1::2")]
+    public void With_Flannel_the_first_two_addresses_of_its_networks_are_the_node_s(string networks, string tunnel, string bridge, string pod)
+    {
+        _peers.Nodes.Set(Annotated("""{"flannel.alpha.coreos.com/backend-type":"vxlan"}""", $$"""{"podCIDRs":[{{networks}}]}"""));
+
+        Assert.Equal("node worker-2 node", _peers.Find(tunnel));
+        Assert.Equal("node worker-2 node", _peers.Find(bridge));
+        Assert.Equal("class pods", _peers.Find(pod));
+    }
+
+    [Fact]
+    public void An_API_server_with_one_network_for_a_node_has_it_too()
+    {
+        _peers.Nodes.Set(Annotated("""{"flannel.alpha.coreos.com/backend-type":"vxlan"}""", """{"podCIDR":"10.244.1.0/24"}"""));
+
+        Assert.Equal("node worker-2 node", _peers.Find("10.244.1.1"));
+    }
+
+    /// <summary>Other plugins give these addresses to pods.</summary>
+    [Theory]
+    [InlineData("{}", """{"podCIDRs":["10.244.1.0/24"]}""")]
+    [InlineData("""{"projectcalico.org/IPv4Address":"10.0.0.12/24"}""", """{"podCIDRs":["10.244.1.0/24"]}""")]
+    [InlineData("""{"flannel.alpha.coreos.com/backend-type":"vxlan"}""", """{"podCIDRs":["10.244.1.0/32","10.244.1.1/31","none",null]}""")]
+    [InlineData("""{"flannel.alpha.coreos.com/backend-type":"vxlan","projectcalico.org/IPv4VXLANTunnelAddr":""}""", """{"podCIDRs":null}""")]
+    public void No_address_follows_from_the_networks_of_other_nodes(string annotations, string spec)
+    {
+        _peers.Nodes.Set(Annotated(annotations, spec));
+
+        Assert.Equal("class pods", _peers.Find("10.244.1.0"));
+        Assert.Equal("class pods", _peers.Find("10.244.1.1"));
+        Assert.Equal("node worker-2 node", _peers.Find("10.0.0.12"));
+    }
+
+    private static NodeDocument Annotated(string annotations, string spec = "{}") => Parse(
+        $$"""{"metadata":{"name":"worker-2","annotations":{{annotations}}},"spec":{{spec}},"status":{"addresses":[{"type":"InternalIP","address":"10.0.0.12"}]} }""",
+        NodeDocumentContext.Default.ObjectEventNodeDocument);
+
     [Fact]
     public async Task A_watch_fills_the_table_and_an_API_server_that_is_away_does_not_empty_it()
     {

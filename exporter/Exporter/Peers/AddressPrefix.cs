@@ -32,14 +32,8 @@ internal readonly record struct AddressPrefix(UInt128 First, int Length, bool Is
             : null;
     }
 
-    public override string ToString()
-    {
-        Span<byte> bytes = stackalloc byte[PeerAddress.Bits / 8];
-        System.Buffers.Binary.BinaryPrimitives.WriteUInt128BigEndian(bytes, First);
-        return IsIpv4
-            ? string.Create(CultureInfo.InvariantCulture, $"{new IPAddress(bytes[^4..])}/{Length - PeerAddress.Bits + PeerAddress.Ipv4Bits}")
-            : string.Create(CultureInfo.InvariantCulture, $"{new IPAddress(bytes)}/{Length}");
-    }
+    public override string ToString() =>
+        string.Create(CultureInfo.InvariantCulture, $"{PeerAddress.Address(First, IsIpv4)}/{Length - (IsIpv4 ? PeerAddress.Bits - PeerAddress.Ipv4Bits : 0)}");
 
     /// <summary>Null where the text is not an address in its usual form. An IPv6 address has no scope, and none is mapped from IPv4.</summary>
     private static IPAddress? FindAddress(string text)

@@ -31,6 +31,15 @@ internal static class PeerAddress
         return address.TryWriteBytes(bytes, out var length) ? Key(bytes[..length]) : default;
     }
 
+    /// <summary>The address of a key.</summary>
+    /// <param name="isIpv4">Whether it is an IPv4 address, and not one that is mapped.</param>
+    internal static IPAddress Address(UInt128 key, bool isIpv4)
+    {
+        Span<byte> bytes = stackalloc byte[Ipv6Bytes];
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, key);
+        return new(isIpv4 ? bytes[^Ipv4Bytes..] : bytes);
+    }
+
     /// <summary>The bits of a prefix of this length, of 128.</summary>
     internal static UInt128 Mask(int length) => length == 0 ? UInt128.Zero : UInt128.MaxValue << (Bits - length);
 }
