@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
-using Exporter.Peers;
+using Exporter.Bpf.Netlink;
 using Exporter.Pods;
 using Exporter.Records;
 using Exporter.Signals.Flows;
@@ -9,37 +9,43 @@ using Exporter.Tests.Support;
 namespace Exporter.Tests;
 
 /// <summary>Names of both ends of a flow.</summary>
-public sealed class FlowEndsTests
+public sealed class FlowEndsTests : IDisposable
 {
-    private readonly PodTable _pods = new();
-    private readonly FlowEnds _ends;
+    private static readonly DateTimeOffset Now = new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
+    private static readonly DateTimeOffset Steady = DateTimeOffset.MinValue + TimeSpan.FromDays(10);
 
-    public FlowEndsTests()
-    {
-        var table = PeerTable.Of(PeerClasses.BuiltIn);
-        _ends = new(_pods, () => table);
-    }
+    private readonly PodTable _pods = new();
+    private readonly KnownPeers _peers = new("pods=10.244.0.0/16");
+    private readonly List<IPAddress> _own = [];
+    private readonly RecordingLogger<NodeAddresses> _logger = new();
+    private readonly FlowEnds _ends;
+    private bool _fails;
+
+    public FlowEndsTests() =>
+        _ends = new(_pods, () => _peers.Store.Table, new("worker-1", () => _fails ? throw new NetlinkException("list the addresses", 5) : _own, _logger));
+
+    public void Dispose() => _peers.Dispose();
 
     [Fact]
     public void A_pod_of_the_node_has_its_name_and_no_class()
     {
         Add(1, "10.0.0.4", "web-0");
-        _ends.Refresh();
+        Refresh();
 
-        var end = _ends.FindRemote(Key("10.0.0.9", 4000, "10.0.0.4", 80), out _);
+        var end = FindRemote(Key("10.0.0.9", 4000, "10.0.0.4", 80));
 
         Assert.Equal(("shop", "web-0", "web", "Deployment", ""), (end?.Namespace, end?.Pod, end?.Workload, end?.WorkloadKind, end?.Class));
-        Assert.Equal(("workload", "shop", "web"), _ends.FindPeer(Key("10.0.0.9", 4000, "10.0.0.4", 80)));
+        Assert.Equal(("workload", "shop", "web"), FindPeer(Key("10.0.0.9", 4000, "10.0.0.4", 80)));
     }
 
     [Fact]
     public void A_pod_without_a_workload_is_its_own_in_records_as_in_edges()
     {
         Add(1, "10.0.0.4", "web-0", workload: "");
-        _ends.Refresh();
+        Refresh();
 
-        Assert.Equal("web-0", _ends.FindRemote(Key("10.0.0.9", 4000, "10.0.0.4", 80), out _)?.Workload);
-        Assert.Equal(("workload", "shop", "web-0"), _ends.FindPeer(Key("10.0.0.9", 4000, "10.0.0.4", 80)));
+        Assert.Equal("web-0", FindRemote(Key("10.0.0.9", 4000, "10.0.0.4", 80))?.Workload);
+        Assert.Equal(("workload", "shop", "web-0"), FindPeer(Key("10.0.0.9", 4000, "10.0.0.4", 80)));
     }
 
     [Fact]
@@ -47,20 +53,20 @@ public sealed class FlowEndsTests
     {
         Add(1, "10.0.0.4", "web-0");
         Add(2, "10.0.0.4", "web-1");
-        _ends.Refresh();
+        Refresh();
 
-        Assert.Equal("web-1", _ends.FindRemote(Key("10.0.0.9", 4000, "10.0.0.4", 80), out _)?.Pod);
+        Assert.Equal("web-1", FindRemote(Key("10.0.0.9", 4000, "10.0.0.4", 80))?.Pod);
     }
 
     [Fact]
     public void An_address_that_no_pod_has_any_more_is_of_its_class()
     {
         Add(1, "192.168.0.4", "web-0");
-        _ends.Refresh();
+        Refresh();
         _pods.Current = _pods.Current.Remove(1);
-        _ends.Refresh();
+        Refresh();
 
-        Assert.Equal("private", _ends.FindRemote(Key("10.0.0.9", 4000, "192.168.0.4", 80), out _)?.Class);
+        Assert.Equal("private", FindRemote(Key("10.0.0.9", 4000, "192.168.0.4", 80))?.Class);
     }
 
     [Theory]
@@ -73,8 +79,8 @@ public sealed class FlowEndsTests
     {
         var key = Key(address.Contains(':', StringComparison.Ordinal) ? "fd00::9" : "10.0.0.9", 4000, address, 80);
 
-        Assert.Equal(@class, _ends.FindRemote(key, out _)?.Class);
-        Assert.Equal(("class", "", @class), _ends.FindPeer(key));
+        Assert.Equal(@class, FindRemote(key)?.Class);
+        Assert.Equal(("class", "", @class), FindPeer(key));
     }
 
     [Fact]
@@ -101,7 +107,7 @@ public sealed class FlowEndsTests
     public void A_pod_that_is_shown_otherwise_has_its_new_names()
     {
         var owner = Add(1, "10.0.0.4", "web-0");
-        _ends.Refresh();
+        Refresh();
         Assert.Equal("web-0", _ends.FindPod(owner)?.Pod);
 
         owner.Pod = owner.Pod! with { Workload = "other" };
@@ -109,9 +115,140 @@ public sealed class FlowEndsTests
         Assert.Equal("other", _ends.FindPod(owner)?.Workload);
     }
 
-    private PodInterface Add(int ifindex, string address, string pod, string workload = "web")
+    /// <summary>The old pod is gone by the reading, but its interface was counted in the interval.</summary>
+    [Theory]
+    [InlineData(-9, "web-0")]
+    [InlineData(-7, "web-0")]
+    [InlineData(-5, "web-1")]
+    [InlineData(0, "web-1")]
+    public void A_flow_is_of_the_pod_that_had_the_address_when_its_last_packet_was_seen(int last, string pod)
     {
-        var owner = CountingNode.NewInterface(ifindex, generation: ifindex);
+        Add(1, "10.244.0.4", "web-0", workload: "");
+        Add(2, "10.244.0.4", "web-1", workload: "", bornAfter: -6);
+        Refresh();
+
+        Assert.Equal(pod, FindRemote(Key("10.244.0.9", 4000, "10.244.0.4", 80), last)?.Pod);
+        Assert.Equal(("workload", "shop", pod), FindPeer(Key("10.244.0.9", 4000, "10.244.0.4", 80), last));
+    }
+
+    [Theory]
+    [InlineData(-9, "", "pods")]
+    [InlineData(-5, "web-1", "")]
+    public void A_pod_gives_its_name_to_no_flow_from_before_it_was_there(int last, string pod, string @class)
+    {
+        Add(2, "10.244.0.4", "web-1", bornAfter: -6);
+        Refresh();
+
+        var end = FindRemote(Key("10.244.0.9", 4000, "10.244.0.4", 80), last);
+
+        Assert.Equal((pod, @class), (end?.Pod, end?.Class));
+        Assert.Equal(@class.Length > 0 ? "class" : "workload", FindPeer(Key("10.244.0.9", 4000, "10.244.0.4", 80), last).Kind);
+    }
+
+    /// <summary>The event that an interface is there comes a little later than its first packets can.</summary>
+    [Fact]
+    public void A_packet_from_just_before_the_interface_was_seen_is_its_pod_s()
+    {
+        Add(2, "10.244.0.4", "web-1", bornAfter: -6);
+        Refresh();
+
+        Assert.Equal("web-1", FindRemote(Key("10.244.0.9", 4000, "10.244.0.4", 80), -6.5)?.Pod);
+    }
+
+    [Fact]
+    public void A_clock_that_is_set_changes_no_name()
+    {
+        Add(1, "10.244.0.4", "web-0", workload: "");
+        Add(2, "10.244.0.4", "web-1", workload: "", bornAfter: -6);
+        Refresh();
+        _ends.Refresh(Now + TimeSpan.FromHours(1), Steady);
+
+        Assert.Equal("web-0", FindRemote(Key("10.244.0.9", 4000, "10.244.0.4", 80), -9)?.Pod);
+        Assert.Equal("web-1", FindRemote(Key("10.244.0.9", 4000, "10.244.0.4", 80), -5)?.Pod);
+    }
+
+    /// <summary>Bridges and tunnels of network plugins have addresses of the pods' networks, and kubelet's probes come from them.</summary>
+    [Theory]
+    [InlineData("10.244.1.1")]
+    [InlineData("10.244.1.0")]
+    [InlineData("192.168.7.7")]
+    [InlineData("fd00::7")]
+    [InlineData("198.51.100.9")]
+    public void An_address_of_the_node_itself_is_the_node_s_whatever_network_it_is_in(string address)
+    {
+        _own.Add(IPAddress.Parse(address));
+        Refresh();
+        var key = Key(address.Contains(':', StringComparison.Ordinal) ? "fd00::9" : "10.244.0.9", 80, address, 40_000);
+
+        Assert.Equal("node", FindRemote(key)?.Class);
+        Assert.Equal(("node", "", "worker-1"), FindPeer(key));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.1", "internet")]
+    [InlineData("169.254.169.254", "metadata")]
+    [InlineData("169.254.20.10", "private")]
+    [InlineData("fe80::1", "private")]
+    public void Addresses_that_many_nodes_have_are_not_the_node_s(string address, string @class)
+    {
+        _own.Add(IPAddress.Parse(address));
+        Refresh();
+
+        Assert.Equal(@class, FindRemote(Key(address.Contains(':', StringComparison.Ordinal) ? "fd00::9" : "10.244.0.9", 4000, address, 80))?.Class);
+    }
+
+    [Fact]
+    public void A_pod_comes_before_the_node_and_so_do_a_Service_and_its_backend_with_their_ports()
+    {
+        Add(1, "10.244.0.4", "web-0");
+        _peers.Services.Set(KnownPeers.Service("kube-system/dns", """{"clusterIP":"10.96.0.10","ports":[{"port":53}]}"""));
+        _peers.Slices.Set(KnownPeers.Slice("ingress/web-1", "web", """[{"port":443}]""", "192.168.7.7"));
+        _peers.Clock.Advance(TimeSpan.FromSeconds(1));
+        _own.AddRange(((string[])["10.244.0.4", "10.96.0.10", "192.168.7.7"]).Select(IPAddress.Parse));
+        Refresh();
+
+        Assert.Equal("web-0", FindRemote(Key("10.244.0.9", 4000, "10.244.0.4", 80))?.Pod);
+        Assert.Equal(("dns", "service"), NamesOf("10.96.0.10", 53));
+        // A node where kube-proxy uses IPVS has all of these addresses.
+        Assert.Equal(("", "private"), NamesOf("10.96.0.10", 54));
+        Assert.Equal(("web", "node"), NamesOf("192.168.7.7", 443));
+        Assert.Equal(("", "node"), NamesOf("192.168.7.7", 444));
+
+        (string? Service, string? Class) NamesOf(string address, ushort port) =>
+            FindRemote(Key("10.244.0.9", 4000, address, port)) is { } end ? (end.Service, end.Class) : default;
+    }
+
+    [Fact]
+    public void Addresses_come_and_go_with_the_intervals_and_stay_while_they_cannot_be_listed()
+    {
+        var key = Key("10.244.0.9", 80, "10.244.1.1", 40_000);
+        _own.Add(IPAddress.Parse("10.244.1.1"));
+        Refresh();
+        _fails = true;
+        Refresh();
+        Refresh();
+        Assert.Equal("node", FindRemote(key)?.Class);
+        Assert.Single(_logger.Entries);
+
+        _fails = false;
+        _own.Clear();
+        Refresh();
+
+        Assert.Equal("pods", FindRemote(key)?.Class);
+    }
+
+    private void Refresh() => _ends.Refresh(Now, Steady);
+
+    /// <param name="last">The last packet, in seconds after the reading.</param>
+    private RecordEnd? FindRemote(FlowKey key, double last = 0) => _ends.FindRemote(key, Steady + TimeSpan.FromSeconds(last), out _);
+
+    private (string Kind, string Namespace, string Name) FindPeer(FlowKey key, double last = 0) => _ends.FindPeer(key, Steady + TimeSpan.FromSeconds(last));
+
+    /// <param name="bornAfter">Seconds after the reading; null: it may be as old as the boot.</param>
+    private PodInterface Add(int ifindex, string address, string pod, string workload = "web", int? bornAfter = null)
+    {
+        var born = Now + TimeSpan.FromSeconds(bornAfter ?? -100);
+        var owner = new PodInterface(new(ifindex, $"veth{ifindex}", "veth", 0, 0, null), generation: ifindex, seenAt: born) { BornAfter = bornAfter is null ? null : born };
         owner.Addresses = [IPAddress.Parse(address)];
         owner.Pod = new("shop", pod, new("shop", pod)) { Workload = workload, WorkloadKind = "Deployment" };
         _pods.Current = _pods.Current.SetItem(ifindex, owner);

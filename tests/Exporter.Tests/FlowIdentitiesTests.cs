@@ -3,6 +3,7 @@ using Exporter.Peers;
 using Exporter.Pods;
 using Exporter.Signals.Flows;
 using Exporter.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Exporter.Tests;
 
@@ -17,7 +18,7 @@ public sealed class FlowIdentitiesTests
     public FlowIdentitiesTests()
     {
         var table = PeerTable.Of(PeerClasses.BuiltIn);
-        _identities = new(_pods, new(_pods, () => table), TimeSpan.FromMinutes(5));
+        _identities = new(_pods, new(_pods, () => table, new("", static () => [], NullLogger.Instance)), TimeSpan.FromMinutes(5));
     }
 
     [Fact]

@@ -52,6 +52,14 @@ public sealed class LinkClient : IDisposable
         return errno is 0 or Errno.ENODEV ? drops : throw new NetlinkException($"ask for the drops of interface {ifindex}", errno, reason);
     }
 
+    /// <summary>All addresses of this namespace.</summary>
+    public List<LinkAddress> GetAddresses()
+    {
+        var writer = _channel.Begin(RTM_GETADDR, NLM_F_DUMP);
+        writer.Body(default(IfAddrMessage));
+        return _channel.Dump(writer.Message, "list the node's addresses", static (in NetlinkMessage message) => LinkAddress.Parse(message));
+    }
+
     /// <summary>
     /// The addresses inside another network namespace, without entering it. The kernel asks for CAP_NET_ADMIN in the user
     /// namespace that owns it.

@@ -57,14 +57,17 @@ internal sealed class PeerTable
     /// <summary>
     /// Finds who has an address: the Service that has it as its own address with this port; else the Service that has it as a backend's address, of
     /// several the one with this port, else the first by namespace and name; else the node; else its class. Of a node's address a Service has only
-    /// its ports: a backend in the host's network does not make the node's other traffic the Service's.
+    /// its ports: a backend in the host's network does not make the node's other traffic the Service's. A node that has all Services' own addresses, as IPVS
+    /// wants it, does not make them its own.
     /// </summary>
     /// <param name="address">4 or 16 bytes in the order of the network.</param>
     /// <param name="protocol">IANA's number.</param>
-    internal Peer Find(ReadOnlySpan<byte> address, ushort port, byte protocol)
+    /// <param name="ownNode">The name of the node that is seen to have the address, whatever the API server says; null: none is.</param>
+    internal Peer Find(ReadOnlySpan<byte> address, ushort port, byte protocol, string? ownNode = null)
     {
         var key = PeerAddress.Key(address);
-        PeerSource? service = null, node = null;
+        PeerSource? service = null;
+        string? node = null;
         var (best, wanted, any) = (0, PeerSource.Port(port, protocol), PeerSource.Port(0, protocol));
         foreach (var source in SourcesOf(key))
         {
@@ -72,8 +75,11 @@ internal sealed class PeerTable
             {
                 case PeerRole.Vip when source.Has(wanted):
                     return new(PeerKind.Service, source.Namespace, source.Name, Peer.ServiceClass, IsVip: true);
+                case PeerRole.Vip:
+                    ownNode = null;
+                    break;
                 case PeerRole.Node:
-                    node ??= source;
+                    node ??= source.Name;
                     break;
                 case PeerRole.Endpoint:
                     var match = source.Has(wanted) ? 3 : source.Has(any) ? 2 : 1;
@@ -84,10 +90,11 @@ internal sealed class PeerTable
                     break;
             }
         }
+        node ??= ownNode;
         var ofAddress = node is null ? Classes.Find(key) : Peer.NodeClass;
         return service is not null && (node is null || best > 1)
             ? new(PeerKind.Service, service.Namespace, service.Name, ofAddress, IsVip: false)
-            : node is not null ? new(PeerKind.Node, "", node.Name, ofAddress, IsVip: false) : new(PeerKind.Class, "", ofAddress, ofAddress, IsVip: false);
+            : node is not null ? new(PeerKind.Node, "", node, ofAddress, IsVip: false) : new(PeerKind.Class, "", ofAddress, ofAddress, IsVip: false);
     }
 
     /// <summary>Whether a Service or one of its backends serves this port at this address. A backend that serves all ports does not show which end serves.</summary>

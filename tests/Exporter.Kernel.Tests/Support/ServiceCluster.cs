@@ -58,9 +58,10 @@ public sealed class ServiceCluster : IAsyncLifetime
         Node = new("--Identity:Source=kubernetes", $"--Kubernetes:Kubeconfig={_server.Files.Kubeconfig}", $"--Kubernetes:NodeName={KubernetesNode.Name}", "--Edges:Level=workload", $"--Attach:Exclude=^{Remote.Interface}$");
         Exporter = await Node.StartAsync();
         (Client, Backend) = (await AddPodAsync(), await AddPodAsync());
+        // The API server knows none of the addresses that the node has in the pods' networks.
         await SetAsync(_nodes, KubernetesNode.Name, $$"""
-            "status":{"addresses":[{{string.Join(',', from address in (IPAddress[])[IPAddress.Parse(NodeAddress), Client.HostAddress, Backend.HostAddress, Remote.HostAddress] select $$"""{"type":"InternalIP","address":"{{address}}"}""")}}]}
-            """, addresses: 4);
+            "status":{"addresses":[{"type":"InternalIP","address":"{{NodeAddress}}"}]}
+            """, addresses: 1);
     }
 
     public async ValueTask DisposeAsync()
@@ -108,6 +109,15 @@ public sealed class ServiceCluster : IAsyncLifetime
     internal static int NodePortOf(IPEndPoint vip) => 30_000 + vip.Port;
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>The exporter is killed, and another takes its place after something was done without one.</summary>
+    internal async Task RestartAsync(Action meanwhile)
+    {
+        Exporter.Kill();
+        Exporter.Dispose();
+        meanwhile();
+        Exporter = await Node.StartAsync();
+    }
 
     /// <summary>A pod that is up, and that the exporter knows by its name. It is removed with the cluster at the latest.</summary>
     internal async Task<Pod> AddPodAsync()

@@ -39,7 +39,7 @@ internal sealed class FlowDrain : SignalDrain
         : base(FlowBook.Fields)
     {
         (_loaded, _options, _book, _export, _observer, _shaper, _context) = (loaded, options, book, export, observer, shaper, context);
-        (_ends, _table, _metrics) = (new(context.Pods, context.Peers), loaded.OpenTable(book, context), new(context.Metrics));
+        (_ends, _table, _metrics) = (new(context.Pods, context.Peers, loaded.MakeNodeAddresses(context)), loaded.OpenTable(book, context), new(context.Metrics));
         _backends = new(options.MaxLookups, options.MaxFlows, loaded.FindBackend, _metrics);
         _writer = options.HasRecords ? new(export, new(_ends, _backends), shaper, new(context.Pods, _ends, options.IdentityInterval), () => IsDue, last, _metrics) : null;
         _edges = context.Edges is { } edges ? new(edges, _ends, context) : null;
@@ -160,7 +160,7 @@ internal sealed class FlowDrain : SignalDrain
             }
             _steady = header.Steady;
             _interval.Begin(new(_observer, (long)header.Interval, header.Clock.ReadAt, header.Start, header.Clock.ReadAt, _shaper.Addresses), header.Clock, header.Budget);
-            _ends.Refresh();
+            _ends.Refresh(header.Clock.ReadAt, _steady.ReadAt);
             _table.Begin(header.Interval);
             _backends.Begin();
             Add(rows, read);
@@ -207,11 +207,6 @@ internal sealed class FlowDrain : SignalDrain
     private void Add(ReadOnlySpan<DrainedRow<FlowKey, FlowValue>> rows, in RowsRead read)
     {
         var owners = _context.Pods.Current;
-        foreach (var owner in owners.Values)
-        {
-            // In the first interval after it was seen: the clock may be set before its first flow.
-            owner.SeenAtBySteadyClock(_interval.Clock.ReadAt, _steady.ReadAt);
-        }
         for (var i = 0; i < rows.Length; i++)
         {
             var (key, value) = rows[i];
@@ -254,22 +249,23 @@ internal sealed class FlowDrain : SignalDrain
         if (read.IsPrevious)
         {
             // Laid out as in an earlier version: not all that a record needs is there.
-            _edges?.Add(key, value, sight, owner);
+            _edges?.Add(key, value, sight, owner, _steady.ReadAt);
             if (_options.HasRecords)
             {
                 _interval.AddRest(new(key, owner, row, default, null), value, RestReason.PreviousLayout);
             }
             return;
         }
+        var last = _steady.LastOf(value);
         if (!read.IsCommitted)
         {
-            _edges?.Add(key, value, sight, owner);
+            _edges?.Add(key, value, sight, owner, last);
         }
         if (!_options.HasRecords)
         {
             return;
         }
-        var remote = _ends.FindRemote(key, out var isVip);
+        var remote = _ends.FindRemote(key, last, out var isVip);
         if (isVip && sight.IsLocalSource && _options.MaxLookups > 0)
         {
             _backends.Want(key, owner, isNew: sight.Connections > 0);
@@ -295,7 +291,9 @@ internal sealed class FlowDrain : SignalDrain
     {
         if (_options.HasRecords && _context.Pods.Current.TryGetValue(key.Ifindex, out var owner) && (uint)owner.Generation == generation)
         {
-            _interval.Add(new(key, owner, Row: -1, InWallTime(sight), _ends.FindRemote(key, out _)));
+            // No later than that: it had no packet in the interval, or in all that makes a flow idle.
+            var last = _steady.ReadAt - (sight.EndReason == FlowEndReason.Idle ? FlowTable.IdleAfter : _interval.Context.End - _interval.Context.Start);
+            _interval.Add(new(key, owner, Row: -1, InWallTime(sight), _ends.FindRemote(key, last, out _)));
         }
     }
 

@@ -32,7 +32,8 @@ internal sealed class FlowEdges(EdgeAccounts accounts, FlowEnds ends, SessionCon
         }
     }
 
-    internal void Add(in FlowKey key, in FlowValue value, in FlowSight sight, PodInterface owner)
+    /// <param name="last">The flow's last packet, by the steady clock.</param>
+    internal void Add(in FlowKey key, in FlowValue value, in FlowSight sight, PodInterface owner, DateTimeOffset last)
     {
         var row = new EdgeRow
         {
@@ -56,7 +57,7 @@ internal sealed class FlowEdges(EdgeAccounts accounts, FlowEnds ends, SessionCon
         {
             (row.RttSum, row.RttCount) = (value.SrttUs * 125ul, 1);
         }
-        var (kind, ns, name) = ends.FindPeer(key);
+        var (kind, ns, name) = ends.FindPeer(key, last);
         accounts.Add(new EdgeKey(pod.Namespace, FlowEnds.WorkloadOf(pod), pod.WorkloadKind, kind, ns, name), RowFields.RowOf(row));
     }
 

@@ -5,20 +5,29 @@ using Exporter.Records;
 namespace Exporter.Signals.Flows;
 
 /// <summary>Names the ends of flows. Made names are kept, since most records are of a few of them. Used by the drain alone.</summary>
-internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
+/// <param name="node">The node's own addresses.</param>
+internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers, NodeAddresses node)
 {
     /// <summary>Names are made again when there are more: peers come and go.</summary>
     private const int MaxNames = 16_384;
 
     private readonly Dictionary<long, (PodIdentity Pod, RecordEnd End)> _pods = [];
     private readonly Dictionary<Peer, RecordEnd> _peers = [];
-    private readonly Dictionary<FlowAddress, PodInterface> _addresses = [];
+    /// <summary>An interface is first seen by an event that comes a little after it was made.</summary>
+    private static readonly TimeSpan LatestEvent = TimeSpan.FromSeconds(1);
+
+    /// <summary>The interfaces with an address, the newest first: mostly one.</summary>
+    private readonly Dictionary<FlowAddress, Holder> _addresses = [];
+
     private PeerTable _table = peers();
 
-    /// <summary>Takes the interfaces and the peers of now.</summary>
-    internal void Refresh()
+    /// <summary>Takes the interfaces, the node's addresses and the peers of now.</summary>
+    /// <param name="readAt">When the interval was read.</param>
+    /// <param name="steady">The same time by the steady clock.</param>
+    internal void Refresh(DateTimeOffset readAt, DateTimeOffset steady)
     {
         _table = peers();
+        node.Refresh();
         if (_pods.Count > MaxNames)
         {
             _pods.Clear();
@@ -28,16 +37,15 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
             _peers.Clear();
         }
         _addresses.Clear();
-        foreach (var owner in pods.Current.Values)
+        foreach (var owner in pods.Current.Values.OrderBy(owner => owner.Generation))
         {
+            // In the first interval after it was seen: the clock may be set before its first flow.
+            var seenAt = owner.SeenAtBySteadyClock(readAt, steady);
+            var bornAfter = owner.BornAfter is { } born && owner.SeenAt - born < seenAt - DateTimeOffset.MinValue ? seenAt - (owner.SeenAt - born) : DateTimeOffset.MinValue;
             foreach (var address in owner.Addresses)
             {
-                // Of two interfaces with one address the later one has it now.
                 var key = FlowAddress.From(address);
-                if (!_addresses.TryGetValue(key, out var other) || other.Generation < owner.Generation)
-                {
-                    _addresses[key] = owner;
-                }
+                _addresses[key] = new(owner, bornAfter, _addresses.GetValueOrDefault(key));
             }
         }
     }
@@ -61,15 +69,16 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
     }
 
     /// <summary>The other end of a flow.</summary>
+    /// <param name="last">Its last packet, by the steady clock: a later owner of the address is another end.</param>
     /// <param name="isVip">Whether it is a Service's own address: then conntrack knows the backend.</param>
-    internal RecordEnd? FindRemote(in FlowKey key, out bool isVip)
+    internal RecordEnd? FindRemote(in FlowKey key, DateTimeOffset last, out bool isVip)
     {
         isVip = false;
-        if (_addresses.TryGetValue(key.RemoteAddress, out var owner))
+        if (FindOwner(key, last) is { } owner)
         {
             return FindPod(owner);
         }
-        var peer = _table.Find(key.RemoteBytes, key.RemotePortNumber, key.Protocol);
+        var peer = FindPeer(key);
         isVip = peer.IsVip;
         if (!_peers.TryGetValue(peer, out var end))
         {
@@ -81,13 +90,14 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
     }
 
     /// <summary>The other end of a flow as edges have it: kind, namespace and name.</summary>
-    internal (string Kind, string Namespace, string Name) FindPeer(in FlowKey key)
+    /// <inheritdoc cref="FindRemote" path="/param"/>
+    internal (string Kind, string Namespace, string Name) FindPeer(in FlowKey key, DateTimeOffset last)
     {
-        if (_addresses.TryGetValue(key.RemoteAddress, out var owner) && owner.Pod is { } pod)
+        if (FindOwner(key, last)?.Pod is { } pod)
         {
             return ("workload", pod.Namespace, WorkloadOf(pod));
         }
-        var peer = _table.Find(key.RemoteBytes, key.RemotePortNumber, key.Protocol);
+        var peer = FindPeer(key);
         return (peer.Kind switch { PeerKind.Service => "service", PeerKind.Node => "node", _ => "class" }, peer.Namespace, peer.Name);
     }
 
@@ -105,4 +115,24 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers)
         var order = key.LocalPortNumber.CompareTo(key.RemotePortNumber);
         return ((order == 0 ? key.LocalBytes.SequenceCompareTo(key.RemoteBytes) : order) >= 0, FlowOrientation.Port);
     }
+
+    private Peer FindPeer(in FlowKey key) => _table.Find(key.RemoteBytes, key.RemotePortNumber, key.Protocol, node.Has(key.RemoteAddress) ? node.Name : null);
+
+    /// <summary>The interface that had the other end's address then; null: none of this node's pods had it.</summary>
+    private PodInterface? FindOwner(in FlowKey key, DateTimeOffset last)
+    {
+        var newest = _addresses.GetValueOrDefault(key.RemoteAddress);
+        for (var holder = newest; holder is not null; holder = holder.Previous)
+        {
+            if (holder.BornAfter <= last)
+            {
+                return holder.Owner;
+            }
+        }
+        return newest is { Previous: null } && newest.BornAfter - last < LatestEvent ? newest.Owner : null;
+    }
+
+    /// <param name="BornAfter">It was not there before, by the steady clock.</param>
+    /// <param name="Previous">The interface that had the address before; null: there was none.</param>
+    private sealed record Holder(PodInterface Owner, DateTimeOffset BornAfter, Holder? Previous);
 }

@@ -20,6 +20,9 @@ internal sealed partial class LoadedFlows : LoadedSignal
 
     private readonly ILedgerMemory _memory;
 
+    /// <summary>Of the host's network namespace; null: flows are off.</summary>
+    private readonly LinkClient? _links;
+
     /// <summary>Of the flow table: it is made by the first session; null: there was none.</summary>
     private FlowSlots? _slots;
 
@@ -42,6 +45,7 @@ internal sealed partial class LoadedFlows : LoadedSignal
         MaxFlows = options.MaxFlows;
         Jiffies = KernelJiffies.Load(TimeProvider.System);
         Conntrack = new(TimeProvider.System);
+        _links = new();
         Flows = new(packets[MapKind], MapKind, FlowValue.Fields, isCommitted, rereads: true);
         Flows.Current.FirstRow = Limits.MakeRow;
         Flows.Current.EnsureFirstRow();
@@ -95,6 +99,10 @@ internal sealed partial class LoadedFlows : LoadedSignal
     /// <summary>Asks conntrack, which is there with flows.</summary>
     internal ConntrackResult FindBackend(in FlowKey key, Span<byte> backend, out ushort port) =>
         Conntrack!.Find(key.Protocol, key.LocalBytes, key.LocalPortNumber, key.RemoteBytes, key.RemotePortNumber, backend, out port);
+
+    /// <summary>The node's addresses, for a session.</summary>
+    internal NodeAddresses MakeNodeAddresses(SessionContext context) =>
+        new(context.Node, () => _links!.GetAddresses().Select(found => found.Address), context.Logging.CreateLogger<NodeAddresses>());
 
     private static string DescribeConntrack(ConntrackClient conntrack)
     {
@@ -153,6 +161,7 @@ internal sealed partial class LoadedFlows : LoadedSignal
     {
         Jiffies?.Dispose();
         Conntrack?.Dispose();
+        _links?.Dispose();
         _slots?.Dispose();
     }
 
