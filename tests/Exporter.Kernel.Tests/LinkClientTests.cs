@@ -128,6 +128,18 @@ public sealed class LinkClientTests : IDisposable
     }
 
     [Fact]
+    public void The_addresses_of_this_namespace_are_listed_without_those_behind_its_interfaces()
+    {
+        using var pod = new Pod().Up();
+
+        var addresses = _client.GetAddresses();
+
+        Assert.All((IPAddress[])[pod.HostAddress, pod.HostAddress6], address => Assert.Contains(new LinkAddress(pod.Ifindex, address), addresses));
+        Assert.Contains(addresses, address => address.Address.Equals(IPAddress.Loopback));
+        Assert.DoesNotContain(addresses, address => address.Address.Equals(pod.Address) || address.Address.Equals(pod.Address6));
+    }
+
+    [Fact]
     public void A_namespace_without_addresses_and_an_unknown_one_have_none()
     {
         using var pod = new Pod();
