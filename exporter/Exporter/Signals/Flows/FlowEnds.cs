@@ -11,10 +11,11 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers, NodeAddress
     /// <summary>Names are made again when there are more: peers come and go.</summary>
     private const int MaxNames = 16_384;
 
-    private readonly Dictionary<long, (PodIdentity Pod, RecordEnd End)> _pods = [];
-    private readonly Dictionary<Peer, RecordEnd> _peers = [];
     /// <summary>An interface is first seen by an event that comes a little after it was made.</summary>
     private static readonly TimeSpan LatestEvent = TimeSpan.FromSeconds(1);
+
+    private readonly Dictionary<long, (PodIdentity Pod, RecordEnd End)> _pods = [];
+    private readonly Dictionary<Peer, RecordEnd> _peers = [];
 
     /// <summary>The interfaces with an address, the newest first: mostly one.</summary>
     private readonly Dictionary<FlowAddress, Holder> _addresses = [];
