@@ -36,10 +36,7 @@ internal sealed class NodeSession : IAsyncDisposable
         var table = new PodTable();
         var accountMetrics = new AccountMetrics(own, kernel.Ledger, [.. options.Signals.Select(signal => signal.Totals), EdgeColumns.Totals]);
         var accounts = new PodAccounts(accountMetrics, time, labels, options.Metrics, options.CreatePlan(), kernel.Ledger, Logger<PodAccounts>());
-        var context = _context = CreateContext(options, state, table, accounts, accountMetrics) with
-        {
-            Names = new(() => _reconciler!.KnowsRestored && state.ArePeersKnown, time, Logger<KnownNames>()),
-        };
+        var context = _context = CreateContext(options, state, table, accounts, accountMetrics, () => _reconciler!.KnowsRestored);
         var rounds = new DrainRounds([.. kernel.Signals.Zip(options.Signals, (loaded, signal) => loaded.Open(signal, context)).OfType<SignalDrain>()]);
         var interfaces = new InterfaceMetrics(own);
         var identifier = new LinkIdentifier(kernel.Namespaces);
@@ -124,7 +121,8 @@ internal sealed class NodeSession : IAsyncDisposable
         }
     }
 
-    private static SessionContext CreateContext(ExporterOptions options, NodeState state, PodTable table, PodAccounts accounts, AccountMetrics metrics)
+    /// <param name="knowsRestored">Whether the interfaces from before the session have their addresses and pods.</param>
+    private static SessionContext CreateContext(ExporterOptions options, NodeState state, PodTable table, PodAccounts accounts, AccountMetrics metrics, Func<bool> knowsRestored)
     {
         var (ledger, own) = (state.Kernel.Ledger, state.Own.Factory);
         // Also where they are off: then it retires the edges of before.
@@ -138,6 +136,7 @@ internal sealed class NodeSession : IAsyncDisposable
             Cluster = options.Kubernetes.ClusterName,
             Edges = options.Edges.IsOn ? edges : null,
             Peers = state.FindPeers(options),
+            Names = new(() => knowsRestored() && state.ArePeersKnown, state.Time, state.Logging.CreateLogger<KnownNames>()),
         };
     }
 
