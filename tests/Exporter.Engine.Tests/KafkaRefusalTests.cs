@@ -34,6 +34,28 @@ public sealed class KafkaRefusalTests : IDisposable
         Assert.Equal(1, stream.CountLines("Kafka does not accept a record of "));
     }
 
+    /// <summary>
+    /// As where the clock of a node is wrong. Brokers compare the client's time with theirs; one millisecond is less than a record takes on its way here.
+    /// </summary>
+    [Fact, Trait(Engines.Form, Engines.Short)]
+    public async Task Records_whose_time_the_broker_refuses_wait_until_the_topic_has_its_own()
+    {
+        await using var broker = await KafkaBroker.StartAsync();
+        await broker.CreateTopicAsync(KafkaSinks.Topic, Partitions, new() { ["message.timestamp.type"] = "CreateTime", ["message.timestamp.before.max.ms"] = "1" });
+        await using var stream = await RecordStream.StartAsync(KafkaSinks.Open(KafkaSinks.OptionsOf(broker)));
+        for (var i = 0; i < 3; i++)
+        {
+            await stream.IssueAsync(300);
+        }
+        await stream.SayAsync("The sink kafka takes no records: this node's clock and the brokers' differ by more than the topic podnet.flows allows");
+
+        await KafkaTopics.InstallAsync(KafkaSinks.OptionsOf(broker), [new(KafkaSinks.Topic, Partitions, -1, TimeSpan.FromDays(1))], _ => { });
+        await stream.SettleAsync("kafka");
+
+        Assert.Equal(0, stream.Compare("kafka", KafkaSinks.ReadAll(broker)).Missing);
+        Assert.Equal((900, 0, 0), (stream.CountsOf("kafka").Acknowledged, stream.CountsOf("kafka").Lost, stream.CountsOf("kafka").Rejected));
+    }
+
     [Fact]
     public async Task Records_wait_for_a_topic_that_is_not_there()
     {

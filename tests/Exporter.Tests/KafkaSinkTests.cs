@@ -81,8 +81,10 @@ public sealed class KafkaSinkTests : IDisposable
         Assert.Equal(1, _logger.CountOf("Kafka does not accept a record of 1508 bytes: Broker: Message size too large. It is counted as rejected"));
     }
 
-    [Fact]
-    public async Task A_set_that_brokers_refuse_for_its_size_is_sent_record_by_record_and_one_is_rejected()
+    [Theory]
+    [InlineData(ErrorCode.MsgSizeTooLarge, "Raise max.message.bytes of the topic, or lower batch.size", "Raise max.message.bytes of the topic, and message.max.bytes")]
+    [InlineData(ErrorCode.InvalidRecord, "Look at the topic's cleanup.policy", "Look at the topic's cleanup.policy")]
+    public async Task A_set_that_brokers_refuse_for_a_record_is_sent_record_by_record_and_one_is_rejected(ErrorCode error, string remedyOfSet, string remedy)
     {
         var brokers = Start(partitions: 1);
         var sink = Open(brokers);
@@ -90,12 +92,14 @@ public sealed class KafkaSinkTests : IDisposable
         await _lines.WriteAllAsync(sink);
         _lines.Fill(5);
         // The set, a smaller one of as many, and its first record alone.
-        brokers.Refuse(MockKafka.Produce, ErrorCode.MsgSizeTooLarge, ErrorCode.MsgSizeTooLarge, ErrorCode.MsgSizeTooLarge);
+        brokers.Refuse(MockKafka.Produce, error, error, error);
 
         await _lines.WriteAllAsync(sink);
 
         Assert.Equal([0, 1, 2, 3, 4, 6, 7, 8, 9], brokers.Read(11).Select(record => ExportedLines.NumberOf(record.Value)).OfType<int>());
         Assert.Equal((9, 1), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Rejected));
+        Assert.Equal(1, _logger.CountOf($"Kafka refuses sets of records of the topic podnet.flows: {new Error(error).Reason}. They are sent again in smaller sets, which is slow. {remedyOfSet}"));
+        Assert.Equal(1, _logger.CountOf($"Kafka does not accept a record of 8 bytes: {new Error(error).Reason}. It is counted as rejected, as are further ones. {remedy}"));
     }
 
     [Fact]
@@ -157,6 +161,7 @@ public sealed class KafkaSinkTests : IDisposable
 
     [Theory]
     [InlineData(ErrorCode.TopicAuthorizationFailed, "the user may not write to the topic podnet.flows; give it the rights Write and Describe")]
+    [InlineData(ErrorCode.InvalidTimestamp, "this node's clock and the brokers' differ by more than the topic podnet.flows allows")]
     [InlineData(ErrorCode.PolicyViolation, "the brokers refuse them (Broker: Policy violation)")]
     public async Task A_refusal_says_what_to_do_and_the_records_are_sent_again(ErrorCode error, string text)
     {

@@ -24,12 +24,12 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
     private readonly KafkaDelivery _delivery = new();
     private readonly HashSet<ErrorCode> _rejections = [];
 
+    /// <summary>What to do about refused sets, as far as it was logged.</summary>
+    private readonly HashSet<string> _separating = new(StringComparer.Ordinal);
+
     private KafkaConnection? _connection;
     private FileWatch _files = new();
     private long _filesAt;
-
-    /// <summary>Whether it was logged that sets are refused.</summary>
-    private bool _isSeparating;
 
     internal KafkaSink(KafkaOptions options, TimeProvider time, ILogger logger)
     {
@@ -86,16 +86,17 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
             var next = 0;
             while (!_delivery.HasTrouble && _delivery.NextOpen(next) is >= 0 and var record)
             {
+                var code = _delivery.CodeOf(record);
                 next = Send(connection, batch, record, most, cancellationToken);
                 await ArriveAsync(cancellationToken);
                 if (most == 1 && !_delivery.HasTrouble && _delivery.IsOpen(record))
                 {
                     _delivery.Reject(record);
                 }
-                else if (!_isSeparating)
+                // Of many refused times the client says no more than that the records are invalid; the reason is known when one is sent alone.
+                if (!_delivery.IsOpen(record) && _separating.Add(KafkaErrors.RemedyOfSet(code)))
                 {
-                    _isSeparating = true;
-                    LogSeparating(_logger, _options.Topic);
+                    LogSeparating(_logger, _options.Topic, KafkaErrors.Describe(code), KafkaErrors.RemedyOfSet(code));
                 }
             }
         }
@@ -242,8 +243,8 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
     [LoggerMessage(530, LogLevel.Warning, "Kafka does not accept a record of {Bytes} bytes: {Reason}. It is counted as rejected, as are further ones. {Remedy}")]
     private static partial void LogRejected(ILogger logger, int bytes, string reason, string remedy);
 
-    [LoggerMessage(533, LogLevel.Warning, "Kafka refuses sets of records of the topic {Topic} for their size or for one record; they are sent again in smaller sets, which is slow. Raise max.message.bytes of the topic, or lower batch.size by Kafka:Properties")]
-    private static partial void LogSeparating(ILogger logger, string topic);
+    [LoggerMessage(533, LogLevel.Warning, "Kafka refuses sets of records of the topic {Topic}: {Reason}. They are sent again in smaller sets, which is slow. {Remedy}")]
+    private static partial void LogSeparating(ILogger logger, string topic, string reason, string remedy);
 
     [LoggerMessage(531, LogLevel.Information, "A file of the options of Kafka has changed; connecting to the brokers with its content")]
     private static partial void LogReplaced(ILogger logger);
