@@ -27,6 +27,41 @@ public sealed class KafkaOptionsTests : IDisposable
     public void Properties_take_the_place_of_defaults() =>
         Assert.Equal("5", KafkaSettings.CreateForProducer(Read(("Kafka:Brokers", "a:1"), ("Kafka:Properties", "linger.ms = 5; socket.keepalive.enable=true")), new FileWatch())["linger.ms"]);
 
+    /// <summary>The client takes the later one of two names for a property, so the default must not come after the other name.</summary>
+    [Theory]
+    [InlineData("queue.buffering.max.ms=7", "linger.ms", "7")]
+    [InlineData("delivery.timeout.ms=9000", "message.timeout.ms", "9000")]
+    [InlineData("request.required.acks=-1", "acks", "-1")]
+    [InlineData("linger.ms=5;queue.buffering.max.ms=7", "linger.ms", "7")]
+    [InlineData("delivery.timeout.ms=9000;message.timeout.ms=8000", "message.timeout.ms", "8000")]
+    public void A_property_s_other_name_takes_the_place_of_the_default_too(string properties, string name, string value)
+    {
+        var settings = KafkaSettings.CreateForProducer(Read(("Kafka:Brokers", "a:1"), ("Kafka:Properties", properties)), new FileWatch());
+
+        Assert.Equal(value, settings[name]);
+        Assert.DoesNotContain(settings.Keys, key => key != name && properties.Contains($"{key}=", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("enable.idempotence=false;acks=0", "acks cannot be 0: brokers would not answer, and records that they never got would count as acknowledged")]
+    [InlineData("enable.idempotence=false;request.required.acks=00", "request.required.acks cannot be 0: ")]
+    [InlineData("enable.idempotence=false;acks=0x0", "acks cannot be 0: ")]
+    [InlineData("test.mock.num.brokers=1", "test.mock.num.brokers cannot be set: the sink relies on it")]
+    [InlineData("delivery.report.only.error=true", "delivery.report.only.error cannot be set: the sink relies on it")]
+    [InlineData("sasl.oauthbearer.client.credentials.client.id=x", "sasl.oauthbearer.client.credentials.client.id is set by Kafka:UserFile; use that option")]
+    [InlineData("sasl.oauthbearer.client.credentials.client.secret=x", "sasl.oauthbearer.client.credentials.client.secret is set by Kafka:PasswordFile; use that option")]
+    public void A_property_with_which_losses_would_not_be_counted_or_that_an_option_sets_is_refused(string properties, string reason)
+    {
+        var error = Assert.Single(ErrorsOf(("Kafka:Brokers", "a:9092"), ("Kafka:Properties", properties)));
+
+        Assert.StartsWith($"Kafka:Properties: {reason}", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("enable.idempotence=false;acks=1")]
+    [InlineData("retries=3;max.in.flight=1;message.send.max.retries=4")]
+    public void Other_properties_are_taken(string properties) => Assert.Empty(ErrorsOf(("Kafka:Brokers", "a:9092"), ("Kafka:Properties", properties)));
+
     [Fact]
     public void User_and_password_come_from_files_without_the_ends_of_their_lines()
     {

@@ -10,28 +10,6 @@ internal static class KafkaSettings
 {
     private const string Brokers = "bootstrap.servers";
 
-    /// <summary>Properties that other options set, or that the sink relies on, with the option to use in their place; empty: none.</summary>
-    private static readonly Dictionary<string, string> Refused = new(StringComparer.Ordinal)
-    {
-        [Brokers] = KafkaOptions.BrokersKey,
-        ["metadata.broker.list"] = KafkaOptions.BrokersKey,
-        ["security.protocol"] = KafkaOptions.SecurityKey,
-        ["sasl.mechanisms"] = KafkaOptions.MechanismKey,
-        ["sasl.mechanism"] = KafkaOptions.MechanismKey,
-        ["sasl.username"] = KafkaOptions.UserFileKey,
-        ["sasl.oauthbearer.client.id"] = KafkaOptions.UserFileKey,
-        ["sasl.password"] = KafkaOptions.PasswordFileKey,
-        ["sasl.oauthbearer.client.secret"] = KafkaOptions.PasswordFileKey,
-        ["ssl.ca.location"] = KafkaOptions.CaFileKey,
-        ["ssl.certificate.location"] = KafkaOptions.CertificateFileKey,
-        ["ssl.key.location"] = KafkaOptions.KeyFileKey,
-        ["ssl.key.pem"] = KafkaOptions.KeyFileKey,
-        ["compression.codec"] = "Kafka:Compression",
-        ["compression.type"] = "Kafka:Compression",
-        ["delivery.report.only.error"] = "",
-        ["transactional.id"] = "",
-    };
-
     /// <summary>Checks that the sink has brokers.</summary>
     internal static void Require(KafkaOptions options, OptionReader reader)
     {
@@ -45,7 +23,7 @@ internal static class KafkaSettings
     internal static void Check(KafkaOptions options, OptionReader reader)
     {
         var errors = reader.Errors.Count;
-        CheckProperties(options, reader);
+        KafkaProperties.Check(options, reader);
         foreach (var (key, path) in options.Files)
         {
             if (new FileWatch().TryRead(path, out var problem) is null)
@@ -89,9 +67,9 @@ internal static class KafkaSettings
         Add("ssl.ca.location", options.CaFile, isSecret: false);
         Add("ssl.certificate.location", options.CertificateFile, isSecret: false);
         Add("ssl.key.location", options.KeyFile, isSecret: false);
-        foreach (var (name, value) in options.Properties.Select(Split))
+        foreach (var (name, value) in KafkaProperties.Read(options))
         {
-            settings[name] = value;
+            settings[KafkaProperties.NameOf(name)] = value;
         }
         return settings;
 
@@ -125,32 +103,13 @@ internal static class KafkaSettings
         return settings;
     }
 
-    private static (string Name, string Value) Split(string property) => property.Split('=', 2, StringSplitOptions.TrimEntries) is [var name, var value] ? (name, value) : (property, "");
-
-    /// <summary>Values are not repeated in errors: some are secrets.</summary>
-    private static void CheckProperties(KafkaOptions options, OptionReader reader)
-    {
-        foreach (var (property, i) in options.Properties.Select((property, i) => (property, i)))
-        {
-            var (name, _) = Split(property);
-            if (!property.Contains('=', StringComparison.Ordinal) || name.Length == 0)
-            {
-                reader.Refuse(KafkaOptions.PropertiesKey, $"part {i + 1} is not name=value; write linger.ms=50;acks=all");
-            }
-            else if (Refused.TryGetValue(name, out var instead) || name.StartsWith("dotnet.", StringComparison.Ordinal))
-            {
-                reader.Refuse(KafkaOptions.PropertiesKey, string.IsNullOrEmpty(instead) ? $"{name} cannot be set: the sink relies on it" : $"{name} is set by {instead}; use that option");
-            }
-        }
-    }
-
     /// <summary>The client names one property that it does not take, and that by its own name for it: so each is tried alone.</summary>
     private static void CheckWithClient(KafkaOptions options, OptionReader reader)
     {
         var whole = TryProbe(() => CreateForProducer(options, new()));
         var refusals = whole is null
             ? []
-            : options.Properties.Select(Split)
+            : KafkaProperties.Read(options)
                 .Select(property => (property.Name, Reason: TryProbe(() => new() { [property.Name] = property.Value })))
                 .Where(property => property.Reason?.Contains("configuration property", StringComparison.OrdinalIgnoreCase) == true)
                 .Select(property => $"the Kafka client does not take {property.Name}: {property.Reason}")
