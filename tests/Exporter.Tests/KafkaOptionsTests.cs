@@ -1,7 +1,11 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Exporter.Commands;
 using Exporter.Export;
 using Exporter.Export.Kafka;
 using Exporter.Health;
+using Exporter.Tests.Kubernetes;
 using Exporter.Tests.Support;
 
 namespace Exporter.Tests;
@@ -129,12 +133,68 @@ public sealed class KafkaOptionsTests : IDisposable
     public void Brokers_that_are_wrong_are_not_said_to_be_missing() => Assert.Single(ErrorsOf(("Kafka:Brokers", "a")));
 
     [Fact]
-    public void A_file_that_is_no_certificate_is_refused()
+    public void A_file_that_is_no_certificate_is_refused_under_its_option()
     {
         var error = Assert.Single(ErrorsOf(("Kafka:Brokers", "a:9092"), ("Kafka:Security", "tls"), ("Kafka:CaFile", Write("ca.pem", "nonsense"))));
 
-        Assert.Contains("ssl.ca.location", error, StringComparison.Ordinal);
+        Assert.StartsWith("Kafka:CaFile: the Kafka client does not take its settings: ssl.ca.location", error, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void A_certificate_and_a_key_that_do_not_belong_together_are_refused_under_both_options()
+    {
+        using var certificates = new Certificates();
+        var certificate = Write("tls.crt", certificates.Server.ExportCertificatePem());
+        var right = Write("tls.key", certificates.Server.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+        var wrong = Write("wrong.key", certificates.Authority.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
+
+        Assert.Empty(ErrorsOf(("Kafka:Brokers", "a:9092"), ("Kafka:Security", "tls"), ("Kafka:CertificateFile", certificate), ("Kafka:KeyFile", right)));
+        Assert.Equal(
+            ["Kafka:CertificateFile", "Kafka:KeyFile"],
+            ErrorsOf(("Kafka:Brokers", "a:9092"), ("Kafka:Security", "tls"), ("Kafka:CertificateFile", certificate), ("Kafka:KeyFile", wrong)).Select(error => error.Split(": ")[0]).Order());
+    }
+
+    [Theory]
+    [InlineData("Kafka:UserFile", "Kafka:PasswordFile: the Kafka client does not take its settings: `sasl.oauthbearer.client.secret` is mandatory")]
+    [InlineData("Kafka:PasswordFile", "Kafka:UserFile: the Kafka client does not take its settings: `sasl.oauthbearer.client.id` is mandatory")]
+    public void A_part_of_a_token_s_credentials_that_is_missing_is_named(string present, string error) => Assert.StartsWith(
+        error, Assert.Single(ErrorsOf([.. Token("http://127.0.0.1:1/token"), (present, Write("file", "x"))])), StringComparison.Ordinal);
+
+    [Fact]
+    public void The_token_endpoint_that_is_missing_is_named()
+    {
+        var errors = ErrorsOf([.. Token("")[..^1], ("Kafka:UserFile", Write("user", "x")), ("Kafka:PasswordFile", Write("password", "x"))]);
+
+        Assert.StartsWith("Kafka:Properties: the Kafka client does not take its settings: `sasl.oauthbearer.token.endpoint.url` is mandatory", Assert.Single(errors), StringComparison.Ordinal);
+    }
+
+    /// <summary>A client that asks for a token waits for the answer when it is removed, and ends the process when a file for TLS is not one.</summary>
+    [Theory]
+    [InlineData(null, 0)]
+    [InlineData("nonsense", 1)]
+    public void Options_with_a_token_are_checked_without_asking_for_one(string? authorities, int errors)
+    {
+        using var endpoint = new TcpListener(IPAddress.Loopback, 0);
+        endpoint.Start();
+        List<(string Key, string? Value)> settings = [.. Token($"http://{endpoint.LocalEndpoint}/token"), ("Kafka:UserFile", Write("user", "x")), ("Kafka:PasswordFile", Write("password", "x"))];
+        if (authorities is not null)
+        {
+            settings.RemoveAll(setting => setting.Key == "Kafka:Security");
+            settings.AddRange([("Kafka:Security", "sasl-tls"), ("Kafka:CaFile", Write("ca.pem", authorities))]);
+        }
+
+        var found = ErrorsOf([.. settings]);
+
+        Assert.All(found, error => Assert.StartsWith("Kafka:CaFile: ", error, StringComparison.Ordinal));
+        Assert.Equal(errors, found.Count);
+        Assert.False(endpoint.Pending());
+        // A file may become so while the sink is in use.
+        Assert.Equal(errors, Record.Exception(() => KafkaSettings.CreateForProducer(KafkaOptions.Read(TestOptions.Reader([.. settings])), new FileWatch())) is FormatException ? 1 : 0);
+    }
+
+    [Fact]
+    public void Without_its_library_the_client_is_said_to_be_missing_where_brokers_are_given() =>
+        Assert.Equal(["Kafka:Brokers"], KafkaProperties.OptionsAtFault(new DllNotFoundException(), Read(("Kafka:Brokers", "a:9092"), ("Kafka:Properties", "linger.ms=5"))));
 
     [Fact]
     public void Without_the_sink_the_options_are_not_checked_with_the_client() => Assert.Empty(TestOptions.ErrorsOf(("Kafka:Properties", "no.such.property=1")));
@@ -187,6 +247,9 @@ public sealed class KafkaOptionsTests : IDisposable
         File.WriteAllText(path, text);
         return path;
     }
+
+    private static List<(string Key, string? Value)> Token(string url) =>
+        [("Kafka:Brokers", "a:9092"), ("Kafka:Security", "sasl-plaintext"), ("Kafka:SaslMechanism", "OAUTHBEARER"), ("Kafka:Properties", $"sasl.oauthbearer.token.endpoint.url={url}")];
 
     private static KafkaOptions Read(params (string Key, string? Value)[] settings)
     {

@@ -68,6 +68,24 @@ internal static partial class KafkaProperties
         }
     }
 
+    /// <summary>The options that a refusal of the client is about: it names properties, which may be of other options.</summary>
+    internal static IEnumerable<string> OptionsAtFault(Exception refusal, KafkaOptions options)
+    {
+        if (refusal is DllNotFoundException or TypeInitializationException)
+        {
+            // Without brokers there would be no need of a client.
+            return [KafkaOptions.BrokersKey];
+        }
+        var named = Refused.Where(property => property.Value.Length > 0 && refusal.Message.Contains(property.Key, StringComparison.Ordinal)).Select(property => property.Value).ToHashSet(StringComparer.Ordinal);
+        if (refusal.Message.Contains("key values mismatch", StringComparison.Ordinal))
+        {
+            named.Add(KafkaOptions.CertificateFileKey);
+        }
+        return named.Count > 0 ? named
+            : options.Properties.Count > 0 || refusal.Message.Contains("sasl.oauthbearer.", StringComparison.Ordinal) ? [KafkaOptions.PropertiesKey]
+            : [KafkaOptions.SecurityKey];
+    }
+
     private static (string Name, string Value) Split(string property) => property.Split('=', 2, StringSplitOptions.TrimEntries) is [var name, var value] ? (name, value) : (property, "");
 
     /// <summary>As the client reads numbers.</summary>

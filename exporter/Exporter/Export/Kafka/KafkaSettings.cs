@@ -9,6 +9,7 @@ namespace Exporter.Export.Kafka;
 internal static class KafkaSettings
 {
     private const string Brokers = "bootstrap.servers";
+    private const string TokenMethod = "sasl.oauthbearer.method";
 
     /// <summary>Checks that the sink has brokers.</summary>
     internal static void Require(KafkaOptions options, OptionReader reader)
@@ -39,8 +40,14 @@ internal static class KafkaSettings
     }
 
     /// <param name="files">Notes the files that are read.</param>
-    /// <exception cref="FormatException">A file cannot be read.</exception>
-    internal static Dictionary<string, string> Create(KafkaOptions options, FileWatch files)
+    /// <exception cref="FormatException">A file cannot be read or used.</exception>
+    internal static Dictionary<string, string> Create(KafkaOptions options, FileWatch files) => RequireSafe(Compose(options, files));
+
+    /// <summary>The same for a producer; what the options' properties say takes the place of the defaults here.</summary>
+    /// <exception cref="FormatException">A file cannot be read or used.</exception>
+    internal static Dictionary<string, string> CreateForProducer(KafkaOptions options, FileWatch files) => RequireSafe(ComposeForProducer(options, files));
+
+    private static Dictionary<string, string> Compose(KafkaOptions options, FileWatch files)
     {
         var settings = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -62,7 +69,7 @@ internal static class KafkaSettings
             settings["sasl.mechanisms"] = options.SaslMechanism;
             Add(isToken ? "sasl.oauthbearer.client.id" : "sasl.username", options.UserFile, isSecret: true);
             Add(isToken ? "sasl.oauthbearer.client.secret" : "sasl.password", options.PasswordFile, isSecret: true);
-            settings["sasl.oauthbearer.method"] = isToken ? "oidc" : "default";
+            settings[TokenMethod] = isToken ? "oidc" : "default";
         }
         Add("ssl.ca.location", options.CaFile, isSecret: false);
         Add("ssl.certificate.location", options.CertificateFile, isSecret: false);
@@ -84,11 +91,9 @@ internal static class KafkaSettings
         }
     }
 
-    /// <summary>The same for a producer; what the options' properties say takes the place of the defaults here.</summary>
-    /// <exception cref="FormatException">A file cannot be read.</exception>
-    internal static Dictionary<string, string> CreateForProducer(KafkaOptions options, FileWatch files)
+    private static Dictionary<string, string> ComposeForProducer(KafkaOptions options, FileWatch files)
     {
-        var settings = Create(options, files);
+        var settings = Compose(options, files);
         settings["compression.codec"] = EnumText.Lower(options.Compression);
         // A repeat after a lost answer is not appended twice, and no record overtakes another.
         settings.TryAdd("enable.idempotence", "true");
@@ -106,36 +111,75 @@ internal static class KafkaSettings
     /// <summary>The client names one property that it does not take, and that by its own name for it: so each is tried alone.</summary>
     private static void CheckWithClient(KafkaOptions options, OptionReader reader)
     {
-        var whole = TryProbe(() => CreateForProducer(options, new()));
-        var refusals = whole is null
-            ? []
-            : KafkaProperties.Read(options)
-                .Select(property => (property.Name, Reason: TryProbe(() => new() { [property.Name] = property.Value })))
-                .Where(property => property.Reason?.Contains("configuration property", StringComparison.OrdinalIgnoreCase) == true)
-                .Select(property => $"the Kafka client does not take {property.Name}: {property.Reason}")
-                .ToList();
-        foreach (var refusal in refusals.Count > 0 || whole is null ? refusals : [$"the Kafka client does not take its settings: {whole}"])
+        if (TryProbe(() => ComposeForProducer(options, new())) is not { } whole)
         {
-            reader.Refuse(KafkaOptions.PropertiesKey, refusal);
+            return;
+        }
+        var properties = KafkaProperties.Read(options)
+            .Select(property => (property.Name, Reason: TryProbe(() => new() { [property.Name] = property.Value }) is { } failure ? Explain(failure) : ""))
+            .Where(property => property.Reason.Contains("configuration property", StringComparison.OrdinalIgnoreCase))
+            .ToList();
+        foreach (var (name, reason) in properties)
+        {
+            reader.Refuse(KafkaOptions.PropertiesKey, $"the Kafka client does not take {name}: {reason}");
+        }
+        foreach (var key in properties.Count > 0 ? [] : KafkaProperties.OptionsAtFault(whole, options))
+        {
+            reader.Refuse(key, $"the Kafka client does not take its settings: {Explain(whole)}");
         }
     }
 
-    /// <summary>Makes a producer without brokers and removes it.</summary>
+    /// <summary>Makes a producer without brokers and removes it. It asks no server.</summary>
     /// <returns>Why there is none; null: there was.</returns>
-    private static string? TryProbe(Func<Dictionary<string, string>> create)
+    private static Exception? TryProbe(Func<Dictionary<string, string>> create)
     {
         try
         {
             var settings = create();
             settings.Remove(Brokers);
-            using var producer = new ProducerBuilder<Null, Null>(settings).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
+            if (FetchesToken(settings))
+            {
+                RequireTokenSettings(settings);
+                settings[TokenMethod] = "default";
+            }
+            Make(settings);
             return null;
         }
         catch (Exception e) when (IsRefusal(e))
         {
-            return Explain(e);
+            return e;
+        }
+
+        static void Make(Dictionary<string, string> settings)
+        {
+            using var producer = new ProducerBuilder<Null, Null>(settings).SetLogHandler(static (_, _) => { }).SetErrorHandler(static (_, _) => { }).Build();
+        }
+
+        // What a token takes is checked before what the acknowledgements take, so no client is made here.
+        static void RequireTokenSettings(Dictionary<string, string> settings)
+        {
+            try
+            {
+                Make(new(settings) { ["enable.idempotence"] = "true", ["acks"] = "1" });
+            }
+            catch (InvalidOperationException e) when (!e.Message.Contains("sasl.oauthbearer.", StringComparison.Ordinal))
+            {
+                // The token has all that it takes.
+            }
         }
     }
+
+    /// <summary>
+    /// Whether a client with these settings asks for a token at once. Its removal waits for the answer, and a file for TLS that it cannot use ends the process
+    /// (librdkafka 2.16).
+    /// </summary>
+    private static bool FetchesToken(Dictionary<string, string> settings) =>
+        settings.TryGetValue(TokenMethod, out var method) && method.Equals("oidc", StringComparison.OrdinalIgnoreCase);
+
+    /// <returns>The same settings.</returns>
+    /// <exception cref="FormatException">A client with them would end the process.</exception>
+    private static Dictionary<string, string> RequireSafe(Dictionary<string, string> settings) =>
+        FetchesToken(settings) && TryProbe(() => new(settings)) is { } failure ? throw new FormatException(Explain(failure), failure) : settings;
 
     /// <summary>Whether the client refuses its settings or its files, or is not there.</summary>
     internal static bool IsRefusal(Exception e) => e is InvalidOperationException or ArgumentException or KafkaException or DllNotFoundException or FormatException or TypeInitializationException;
