@@ -1,5 +1,7 @@
+using System.Security.Cryptography.X509Certificates;
 using Exporter.Commands;
 using Exporter.Options;
+using Exporter.Tests.Kubernetes;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
@@ -14,7 +16,13 @@ public sealed class LiveOptionsTests : IDisposable
     private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
     private readonly RecordingLogger<LiveOptions> _logger = new();
 
-    public void Dispose() => File.Delete(_file);
+    private readonly string _directory = Directory.CreateTempSubdirectory("podnet-options-").FullName;
+
+    public void Dispose()
+    {
+        File.Delete(_file);
+        Directory.Delete(_directory, recursive: true);
+    }
 
     [Fact]
     public async Task Live_options_are_in_force_beside_the_started_values_of_the_others()
@@ -99,6 +107,81 @@ public sealed class LiveOptionsTests : IDisposable
         Write(content);
         live.Look();
         Assert.EndsWith($"{_file}: {expected}", _logger.Entries[^1].Text, StringComparison.Ordinal);
+    }
+
+    /// <summary>As where a ConfigMap is projected some seconds before the Secret.</summary>
+    [Fact]
+    public async Task A_change_that_is_refused_for_a_file_beside_it_is_in_force_when_the_file_can_be_used()
+    {
+        var password = Path.Combine(_directory, "password");
+        File.WriteAllText(password, "s3cret");
+        var kafka = $$$"""
+            "Export": {"Sinks": "kafka"}, "Kafka": {"Brokers": "a:9092", "Security": "sasl-plaintext", "UserFile": "{{{password}}}", "PasswordFile": "{{{password}}}"}
+            """;
+        var live = Start($"{{{kafka}}}");
+
+        File.Delete(password);
+        Write($$$"""{"Drain": {"Interval": "00:00:02"}, {{{kafka}}}}""");
+        live.Look();
+        live.Look();
+        Assert.NotEqual(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
+        Assert.Equal(1, (await ScrapeAsync())["podnet_exporter_config_reload_failures_total"]);
+        Assert.Equal(1, _logger.CountOf("Reloading the options failed, keeping the previous ones: Kafka:UserFile: "));
+        File.WriteAllText(password, "s3cret");
+        live.Look();
+
+        Assert.Equal(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
+        Assert.Equal(1, _logger.CountOf("Applied changed options: Drain:Interval"));
+    }
+
+    [Fact]
+    public void A_change_that_comes_between_a_certificate_and_its_key_is_in_force_when_both_are_there()
+    {
+        using var certificates = new Certificates();
+        var (certificate, key) = (Path.Combine(_directory, "tls.crt"), Path.Combine(_directory, "tls.key"));
+        WritePair(certificates.Server, certificate, key);
+        var kafka = $$$"""
+            "Export": {"Sinks": "kafka"}, "Kafka": {"Brokers": "a:9092", "Security": "tls", "CertificateFile": "{{{certificate}}}", "KeyFile": "{{{key}}}"}
+            """;
+        var live = Start($"{{{kafka}}}");
+
+        WritePair(certificates.Authority, certificate, Path.Combine(_directory, "later"));
+        Write($$$"""{"Drain": {"Interval": "00:00:02"}, {{{kafka}}}}""");
+        live.Look();
+        live.Look();
+        Assert.NotEqual(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
+        WritePair(certificates.Authority, certificate, key);
+        live.Look();
+
+        Assert.Equal(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
+        Assert.Equal(1, _logger.CountOf("Reloading the options failed"));
+    }
+
+    [Fact]
+    public async Task A_refused_change_is_forgotten_when_the_file_is_as_before()
+    {
+        var password = Path.Combine(_directory, "password");
+        File.WriteAllText(password, "s3cret");
+        var kafka = $$$"""
+            "Export": {"Sinks": "kafka"}, "Kafka": {"Brokers": "a:9092", "Security": "sasl-plaintext", "UserFile": "{{{password}}}", "PasswordFile": "{{{password}}}"}
+            """;
+        var live = Start($"{{{kafka}}}");
+
+        Write($$$"""{"Drain": {"Interval": "00:00:02"}, {{{kafka.Replace("dFile\": \"", "dFile\": \"/nowhere", StringComparison.Ordinal)}}}}""");
+        live.Look();
+        Write($"{{{kafka}}}");
+        live.Look();
+        live.Look();
+
+        Assert.NotEqual(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
+        Assert.Equal(1, (await ScrapeAsync())["podnet_exporter_config_reload_failures_total"]);
+    }
+
+    private static void WritePair(X509Certificate2 pair, string certificate, string key)
+    {
+        using var secret = pair.GetECDsaPrivateKey()!;
+        File.WriteAllText(certificate, pair.ExportCertificatePem());
+        File.WriteAllText(key, secret.ExportPkcs8PrivateKeyPem());
     }
 
     private static int LeastSeries(params (string Key, string? Value)[] settings)

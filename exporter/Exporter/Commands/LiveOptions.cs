@@ -8,7 +8,8 @@ namespace Exporter.Commands;
 
 /// <summary>
 /// The options, which may change while the program runs: the files are compared with what they were, once a second, since a ConfigMap changes
-/// by a symbolic link above the file. Options that cannot be used leave the previous ones in force; those that take a restart are logged, and wait for it.
+/// by a symbolic link above the file. Options that cannot be used leave the previous ones in force, and are tried again where the reason may be a file that they
+/// name; those that take a restart are logged, and wait for it.
 /// </summary>
 internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
 {
@@ -27,6 +28,12 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     private Dictionary<string, OptionValue> _values;
     private OptionFiles _files;
     private HashSet<string> _pending = [];
+
+    /// <summary>
+    /// Why the last change was refused, where that can end without another one: a Secret comes some seconds after its ConfigMap, a key after its certificate.
+    /// Null: it was not, or that cannot end.
+    /// </summary>
+    private string? _refusal;
 
     /// <param name="files">As they were when <paramref name="started"/> was read of them.</param>
     /// <param name="signals">Read the options of signals; null: of <see cref="AllSignals"/>.</param>
@@ -84,27 +91,37 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
     private void Read()
     {
         var files = _files.Read();
-        if (files == _files)
+        if (files != _files)
+        {
+            (_files, _refusal) = (files, null);
+        }
+        else if (_refusal is null)
         {
             return;
         }
-        _files = files;
         IReadOnlyList<string> errors = files.Error is { } error ? [error] : [];
+        var isOutside = false;
         if (errors.Count == 0)
         {
             // As the next start will read them, which must not fail later because of this change.
             var reader = new OptionReader(files.Configuration);
             _ = ExporterOptions.Read(reader, _signals);
-            errors = reader.Errors;
+            (errors, isOutside) = (reader.Errors, reader.IsRefusedFromOutside);
             var values = ValuesOf(reader, files.Configuration);
-            if (errors.Count == 0 && ReadEffective(values, out errors) is { } effective)
+            if (errors.Count == 0 && ReadEffective(values, out errors, out isOutside) is { } effective)
             {
+                _refusal = null;
                 Apply(effective, values);
                 return;
             }
         }
-        _errors.Inc();
-        LogRefused(string.Join("; ", errors));
+        var refusal = string.Join("; ", errors);
+        if (refusal != _refusal)
+        {
+            _errors.Inc();
+            LogRefused(refusal);
+        }
+        _refusal = isOutside ? refusal : null;
     }
 
     /// <param name="reader">It has read all options.</param>
@@ -112,13 +129,15 @@ internal sealed partial class LiveOptions : IOptionsMonitor<ExporterOptions>
         reader.Options.ToDictionary(option => option.Key, option => new OptionValue(configuration[option.Key], option.Default, option.IsLive, option.IsInPlace));
 
     /// <summary>The options that will be in force: live ones as they are now, every other as the program was started with it.</summary>
+    /// <param name="isOutside">As <see cref="OptionReader.IsRefusedFromOutside"/>.</param>
     /// <returns>Null: these together cannot be used, although they can be with those that wait for a restart.</returns>
-    private ExporterOptions? ReadEffective(Dictionary<string, OptionValue> values, out IReadOnlyList<string> errors)
+    private ExporterOptions? ReadEffective(Dictionary<string, OptionValue> values, out IReadOnlyList<string> errors, out bool isOutside)
     {
         var effective = values.ToDictionary(value => value.Key, value => (value.Value.IsLive ? value.Value : _started[value.Key]).Text);
         var reader = new OptionReader(new ConfigurationBuilder().AddInMemoryCollection(effective).Build());
         var options = ExporterOptions.Read(reader, _signals);
         errors = [.. reader.Errors.Select(error => $"until a restart puts the other changes in force: {error}")];
+        isOutside = reader.IsRefusedFromOutside;
         return errors.Count == 0 ? options : null;
     }
 

@@ -47,6 +47,9 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             .Order(StringComparer.Ordinal),
     ];
 
+    /// <summary>Whether there is an error whose reason can end without another change of the options.</summary>
+    internal bool IsRefusedFromOutside { get; private set; }
+
     internal bool IsSet(string key) => configuration[key] is not null;
 
     /// <summary>Whether there is an error of this option already. Its value is the default then.</summary>
@@ -62,7 +65,12 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     }
 
     /// <summary>Adds an error that does not repeat the value, which may be a secret.</summary>
-    internal void Refuse(string key, string problem) => _errors.Add($"{key}: {problem}.");
+    /// <param name="isOutside">Whether the reason can end without another change of the options, as that a file which they name cannot be read.</param>
+    internal void Refuse(string key, string problem, bool isOutside = false)
+    {
+        IsRefusedFromOutside |= isOutside;
+        _errors.Add($"{key}: {problem}.");
+    }
 
     /// <param name="isInPlace">As <see cref="OptionDescription.IsInPlace"/>.</param>
     internal TimeSpan Duration(

@@ -29,7 +29,7 @@ internal static class KafkaSettings
         {
             if (new FileWatch().TryRead(path, out var problem) is null)
             {
-                reader.Refuse(key, $"'{path}' cannot be read: {problem}");
+                reader.Refuse(key, $"'{path}' cannot be read: {problem}", isOutside: true);
             }
         }
         // The reason of the first error, as a missing file, would be given twice.
@@ -125,7 +125,7 @@ internal static class KafkaSettings
         }
         foreach (var key in properties.Count > 0 ? [] : KafkaProperties.OptionsAtFault(whole, options))
         {
-            reader.Refuse(key, $"the Kafka client does not take its settings: {Explain(whole)}");
+            reader.Refuse(key, $"the Kafka client does not take its settings: {Explain(whole)}", isOutside: true);
         }
     }
 
