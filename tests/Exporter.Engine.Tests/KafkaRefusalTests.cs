@@ -72,6 +72,25 @@ public sealed class KafkaRefusalTests : IDisposable
     }
 
     [Fact]
+    public async Task Records_wait_for_the_replicas_that_the_topic_asks_for()
+    {
+        await using var broker = await KafkaBroker.StartAsync(nodes: 3);
+        await broker.CreateTopicAsync(KafkaSinks.Topic, Partitions, new() { ["min.insync.replicas"] = "3" });
+        await using var stream = await RecordStream.StartAsync(KafkaSinks.Open(KafkaSinks.OptionsOf(broker, KafkaSinks.Impatient)));
+        await stream.IssueAsync(300);
+        await stream.SettleAsync("kafka");
+
+        await broker.KillAsync(2);
+        await stream.IssueAsync(300);
+        await stream.SayAsync("whether the topic podnet.flows has the replicas in sync that its min.insync.replicas asks for");
+        await broker.RestartAsync(2);
+        await stream.SettleAsync("kafka");
+
+        Assert.Equal(0, stream.Compare("kafka", KafkaSinks.ReadAll(broker)).Missing);
+        Assert.Equal(0, stream.CountsOf("kafka").Lost);
+    }
+
+    [Fact]
     public async Task A_topic_that_is_deleted_and_made_again_with_fewer_partitions_gets_all_that_came_after()
     {
         await using var broker = await KafkaBroker.StartAsync();

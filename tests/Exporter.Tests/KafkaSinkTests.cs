@@ -179,6 +179,24 @@ public sealed class KafkaSinkTests : IDisposable
         Assert.Equal((5, 0), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Lost));
     }
 
+    /// <summary>The client repeats a set that was refused so, and says no more than that its time is over.</summary>
+    [Theory]
+    [InlineData(ErrorCode.NotEnoughReplicas)]
+    [InlineData(ErrorCode.NotEnoughReplicasAfterAppend)]
+    [InlineData(ErrorCode.KafkaStorageError)]
+    public async Task A_refusal_that_the_client_does_not_name_is_among_the_reasons(ErrorCode error)
+    {
+        var brokers = Start(partitions: 1);
+        var sink = Open(brokers, "message.timeout.ms=2000");
+        brokers.Refuse(MockKafka.Produce, [.. Enumerable.Repeat(error, 100)]);
+        _lines.Fill(5);
+
+        var failure = await Assert.ThrowsAsync<SinkException>(() => WriteAsync(sink, _lines[0].TryRead()!));
+
+        Assert.StartsWith("the brokers do not acknowledge; look whether they run", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("whether the topic podnet.flows has the replicas in sync that its min.insync.replicas asks for, and whether the brokers' disks have room", failure.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_changed_file_makes_another_producer_and_one_that_cannot_be_read_does_not()
     {

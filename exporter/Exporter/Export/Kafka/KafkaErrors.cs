@@ -43,8 +43,9 @@ internal static class KafkaErrors
         ErrorCode.SaslAuthenticationFailed or ErrorCode.Local_Authentication => $"the brokers do not accept the user or the password; correct {KafkaOptions.UserFileKey} and {KafkaOptions.PasswordFileKey}{Behind(words)}",
         ErrorCode.Local_Ssl => $"no TLS connection to the brokers; look at {KafkaOptions.CaFileKey}, at the dates of both ends' certificates, at {KafkaOptions.CertificateFileKey} and the brokers' names{Behind(words)}",
         ErrorCode.Local_Resolve => $"a broker's name has no address; correct {KafkaOptions.BrokersKey} or the brokers' advertised.listeners{Behind(words)}",
+        // Of brokers that refuse a set for the time being, as without replicas in sync, the client says nothing: it tries again until the record's time is over.
         ErrorCode.Local_MsgTimedOut or ErrorCode.Local_TimedOut or ErrorCode.Local_AllBrokersDown or ErrorCode.Local_Transport =>
-            $"the brokers do not acknowledge; look whether they run and whether the network lets this node reach all of them{Behind(words)}",
+            $"the brokers do not acknowledge; look whether they run and whether the network lets this node reach all of them, whether the topic {options.Topic} has the replicas in sync that its min.insync.replicas asks for, and whether the brokers' disks have room{Behind(words)}",
         _ => $"the brokers refuse them ({Describe(code)}){Behind(words)}",
     };
 
