@@ -426,6 +426,52 @@ public sealed class VerifierTests
         Assert.Empty(Problems(verifier.Finish()));
     }
 
+    /// <summary>Of partitions that begin or end at different times only intervals between all of these have to be whole: here the lines' numbers.</summary>
+    [Theory]
+    [InlineData("", 0)]
+    // Another partition began behind the first interval, within the second, or behind it.
+    [InlineData("0 1 3", 1)]
+    [InlineData("0 2 4 5", 2)]
+    [InlineData("0 1 2 3", 0)]
+    [InlineData("4 5 6 7", 1)]
+    [InlineData("7", 1)]
+    // Another one was asked for its end before the last interval, or within the one before.
+    [InlineData("16 19", 1)]
+    [InlineData("13 15 18", 2)]
+    [InlineData("15 16 17 18", 2)]
+    [InlineData("0 5 15 19", 4)]
+    public void Intervals_at_the_ends_of_a_topic_may_lack_records(string removed, int cut)
+    {
+        var result = VerifyTopic(removed);
+
+        Assert.Empty(Problems(result));
+        string[] notes = cut == 0 ? [] : [$"{cut} {(cut == 1 ? "interval is" : "intervals are")} not whole at the beginning or the end of the topic: other records of {(cut == 1 ? "it" : "them")} were deleted, or not written yet"];
+        Assert.Equal(notes, result.Notes.Texts);
+    }
+
+    [Theory]
+    [InlineData("8", "1 record is missing in interval 33 of node-0 (epoch k3)")]
+    [InlineData("0 11 18", "interval 33 of node-0 (epoch k3) is open: 3 records came, but no closing record")]
+    [InlineData("8 9 10 11", "1 interval is missing between 32 and 34 of node-0 (epoch k3)")]
+    public void A_record_between_the_ends_of_a_topic_is_missed(string removed, string problem) => Assert.Equal([problem], Problems(VerifyTopic(removed)));
+
+    [Fact]
+    public void A_topic_that_has_its_first_records_has_to_have_all_of_its_first_intervals() =>
+        Assert.Equal(["1 record is missing in interval 31 of node-0 (epoch k3)"], Problems(VerifyTopic("1", new(long.MinValue, 15))));
+
+    /// <summary>Five intervals of four lines, the last of which closes them; the span has the second one's end and the fourth one's begin.</summary>
+    private static VerificationResult VerifyTopic(string removed, WholeSpan? span = null)
+    {
+        var lines = Three().Interval(Usual).Interval(Usual).Lines;
+        var missing = removed.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).ToHashSet();
+        var verifier = new Verifier();
+        foreach (var (line, number) in lines.Select((line, number) => (line, number)).Where(line => !missing.Contains(line.number)))
+        {
+            verifier.Take("topic[0]", number, Encoding.UTF8.GetBytes(line), appended: number);
+        }
+        return verifier.Finish(span ?? new(5, 14));
+    }
+
     internal static FlowLines Three() => new FlowLines().Interval(Usual).Interval(Usual).Interval(Usual);
 
     internal static Task<VerificationResult> VerifyAsync(FlowLines lines) => VerifyAsync(lines.Text);

@@ -76,8 +76,8 @@ internal static class FlowsVerifyCommand
     private static VerificationResult VerifyTopic(KafkaOptions topic, CancellationToken cancellationToken)
     {
         var verifier = new Verifier();
-        KafkaTopicReader.ReadAll(topic, (partition, offset, value) => verifier.Take(partition, offset, value.Span), cancellationToken);
-        return verifier.Finish();
+        var (from, until) = KafkaTopicReader.ReadAll(topic, message => verifier.Take(message.Partition, message.Offset, message.Value.Span, message.Appended), cancellationToken);
+        return verifier.Finish(new WholeSpan(from, until));
     }
 
     /// <param name="source">A file or an address; null: there are no counts yet.</param>

@@ -40,6 +40,15 @@ internal sealed class ObservedInterval(ulong number, string name)
     /// <summary>Whether the missing records are the first ones, and the exporter issued others before this interval.</summary>
     internal bool LacksBeginning => Missing > 0 && _numbers.CountBelow(Missing) == 0 && First.Issued > Records;
 
+    /// <summary>The least append time of its records, closing ones too, in the unit of <see cref="WholeSpan"/>; MaxValue: they have none.</summary>
+    internal long FirstAppend { get; private set; } = long.MaxValue;
+
+    /// <summary>The greatest one; MinValue: they have none.</summary>
+    internal long LastAppend { get; private set; } = long.MinValue;
+
+    /// <summary>Notes when one of its records was appended.</summary>
+    internal void NoteAppend(long time) => (FirstAppend, LastAppend) = (Math.Min(FirstAppend, time), Math.Max(LastAppend, time));
+
     /// <summary>Adds a flow or rest record.</summary>
     internal IdOutcome Add(RecordReader record)
     {

@@ -4,13 +4,18 @@ namespace Exporter.Verification;
 /// Checks the intervals of one observer in their order: gaps, open ones, cumulative counts, and whether the missing records are among those that the
 /// exporter counts as lost.
 /// </summary>
-internal sealed class ObserverCheck(Observer observer, Findings problems, Findings notes)
+/// <param name="span">Null: all records that ever were may be asked for.</param>
+internal sealed class ObserverCheck(Observer observer, WholeSpan? span, Findings problems, Findings notes)
 {
+    private readonly (ulong First, ulong Last) _whole = span?.WholeIntervals(observer.Intervals) ?? (0, ulong.MaxValue);
     private readonly List<string> _incomplete = [];
     private readonly List<ObservedInterval> _missing = [];
     private ObservedInterval? _closed;
     private UInt128 _seen;
     private bool _exceedsIssued;
+
+    /// <summary>The intervals of which records are missing that were not to be read; each gap is one.</summary>
+    internal long Cut { get; private set; }
 
     internal void Run()
     {
@@ -21,20 +26,20 @@ internal sealed class ObserverCheck(Observer observer, Findings problems, Findin
             interval.Check(problems);
             if (previous is { } before && number - before - 1 is var gap and > 0)
             {
-                _incomplete.Add($"{gap} {(gap == 1 ? "interval is" : "intervals are")} missing between {before} and {number} of {observer.Name}");
+                Add(number >= _whole.First && before <= _whole.Last, $"{gap} {(gap == 1 ? "interval is" : "intervals are")} missing between {before} and {number} of {observer.Name}");
             }
             _seen += interval.IsClosed ? interval.Records : interval.Came;
             if (interval.IsClosed)
             {
                 Continue(interval, isFirst: previous is null);
             }
-            else if (number == last)
+            else if (number == last && IsWhole(number))
             {
                 notes.Add($"{interval.Name} is open: {interval.Came} records came, and no closing record yet");
             }
             else
             {
-                _incomplete.Add($"{interval.Name} is open: {interval.Came} records came, but no closing record");
+                Add(IsWhole(number), $"{interval.Name} is open: {interval.Came} records came, but no closing record");
             }
             previous = number;
         }
@@ -48,7 +53,11 @@ internal sealed class ObserverCheck(Observer observer, Findings problems, Findin
         var isLost = interval.Last.Lost > (_closed?.First.Lost ?? observer.LostBefore);
         Report(_incomplete, isLost ? notes : problems, isLost ? "; lost records are counted meanwhile" : "");
         _incomplete.Clear();
-        if (isFirst && interval.LacksBeginning)
+        if (interval.Missing > 0 && !IsWhole(interval.Number))
+        {
+            Cut++;
+        }
+        else if (isFirst && interval.LacksBeginning)
         {
             // Older files were removed, as rotation does.
             notes.Add($"the files begin within {interval.Name}: they do not have its first {interval.Missing} records");
@@ -69,6 +78,20 @@ internal sealed class ObserverCheck(Observer observer, Findings problems, Findin
             problems.Add($"{interval.Name}: {_seen} records are in the intervals up to it, but {interval.Last.Issued} were issued");
         }
         _closed = interval;
+    }
+
+    private bool IsWhole(ulong interval) => interval >= _whole.First && interval <= _whole.Last;
+
+    private void Add(bool isWhole, string text)
+    {
+        if (isWhole)
+        {
+            _incomplete.Add(text);
+        }
+        else
+        {
+            Cut++;
+        }
     }
 
     /// <summary>What an exporter that was killed had not noted as acknowledged, the next one counts as lost.</summary>

@@ -21,6 +21,7 @@ internal sealed class Verifier
     private readonly Findings _problems = new(MaxFindings);
     private readonly Findings _notes = new(MaxFindings);
     private readonly long[] _distinct = new long[Enum.GetValues<Dataset>().Length];
+    private long? _appended;
     private long _lines;
     private long _repeats;
 
@@ -39,12 +40,28 @@ internal sealed class Verifier
     /// <param name="name">Where it is, with <paramref name="number"/>, for messages.</param>
     internal void Take(string name, long number, ReadOnlySpan<byte> line) => Take(name, number, line, line.Length > LineReader.MaxLineBytes);
 
-    /// <summary>Checks the records that were read. To be called once.</summary>
-    internal VerificationResult Finish()
+    /// <summary>Takes one record of a topic.</summary>
+    /// <param name="appended">In the unit of <see cref="WholeSpan"/>.</param>
+    internal void Take(string name, long number, ReadOnlySpan<byte> line, long appended)
     {
+        _appended = appended;
+        Take(name, number, line);
+    }
+
+    /// <summary>Checks the records that were read. To be called once.</summary>
+    /// <param name="span">Of a topic; null: all that there is was read.</param>
+    internal VerificationResult Finish(WholeSpan? span = null)
+    {
+        var cut = 0L;
         foreach (var observer in _observers.Values.OrderBy(observer => observer.Node, StringComparer.Ordinal).ThenBy(observer => observer.Begin))
         {
-            new ObserverCheck(observer, _problems, _notes).Run();
+            var check = new ObserverCheck(observer, span, _problems, _notes);
+            check.Run();
+            cut += check.Cut;
+        }
+        if (cut > 0)
+        {
+            _notes.Add($"{cut} {(cut == 1 ? "interval is" : "intervals are")} not whole at the beginning or the end of the topic: other records of {(cut == 1 ? "it" : "them")} were deleted, or not written yet");
         }
         foreach (var node in _observers.Values.GroupBy(observer => observer.Node).Where(node => node.Count() > 1))
         {
@@ -120,6 +137,10 @@ internal sealed class Verifier
             _observers.Add(key, observer = new(key.Item1, key.Item2));
         }
         var interval = observer.Open(_record);
+        if (_appended is { } appended)
+        {
+            interval.NoteAppend(appended);
+        }
         if (_record.Dataset == Dataset.Interval)
         {
             return interval.Close(_record, _problems) ? IdOutcome.Repeat : IdOutcome.First;
