@@ -122,6 +122,32 @@ public sealed class KafkaSinkTests : IDisposable
         Assert.Equal((5, 0), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Lost));
     }
 
+    /// <summary>As the client is after the node's clock was set back: its waits are by that clock.</summary>
+    [Fact]
+    public async Task A_client_that_reports_nothing_is_given_up_and_another_one_sends_the_records()
+    {
+        var brokers = Start(partitions: 1);
+        var sink = Open(brokers);
+        _lines.Fill(5);
+        await _lines.WriteAllAsync(sink);
+        brokers.Delay(MockKafka.Produce, Silence.Limit);
+        _lines.Fill(5);
+        var batch = _lines[0].TryRead()!;
+
+        var write = WriteAsync(sink, batch);
+        while (!write.IsCompleted)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Delay(TimeSpan.FromMilliseconds(1), TestContext.Current.CancellationToken);
+        }
+        var failure = await Assert.ThrowsAsync<SinkException>(() => write);
+        Assert.StartsWith("the Kafka client reports nothing for longer than message.timeout.ms", failure.Message, StringComparison.Ordinal);
+        await RepeatAsync(sink, batch);
+
+        Assert.Equal(Enumerable.Range(0, 10), Numbers(brokers.ReadUntil(records => Numbers(records).Count() >= 10)).Order());
+        Assert.Equal((10, 0), (_lines[0].Counts.Acknowledged, _lines[0].Counts.Lost));
+    }
+
     [Fact]
     public async Task A_full_queue_is_waited_for()
     {

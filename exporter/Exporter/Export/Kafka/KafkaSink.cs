@@ -1,3 +1,4 @@
+using System.Globalization;
 using Confluent.Kafka;
 using Exporter.Health;
 
@@ -17,17 +18,23 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
 
     private static readonly TimeSpan FilesPause = TimeSpan.FromSeconds(1);
 
+    /// <summary>How much longer than message.timeout.ms reports are waited for.</summary>
+    private static readonly TimeSpan Margin = TimeSpan.FromMinutes(1);
+
     private readonly KafkaOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly KafkaLog _log;
-    private readonly KafkaDelivery _delivery = new();
     private readonly HashSet<ErrorCode> _rejections = [];
 
     /// <summary>What to do about refused sets, as far as it was logged.</summary>
     private readonly HashSet<string> _separating = new(StringComparer.Ordinal);
 
+    private KafkaDelivery _delivery = new();
     private KafkaConnection? _connection;
+
+    /// <summary>How long the client may keep silent about records.</summary>
+    private TimeSpan _patience;
     private FileWatch _files = new();
     private long _filesAt;
 
@@ -58,6 +65,7 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
     /// <exception cref="SinkException">Another producer has taken the place of the one that was waited for.</exception>
     private async Task ArriveAsync(CancellationToken cancellationToken)
     {
+        var since = _time.GetTimestamp();
         while (true)
         {
             try
@@ -67,9 +75,18 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
             }
             catch (TimeoutException e)
             {
-                if (!_delivery.Arrived.IsCompleted && TryReplace())
+                if (_delivery.Arrived.IsCompleted)
+                {
+                    return;
+                }
+                if (TryReplace())
                 {
                     throw new SinkException("a file of the options of Kafka has changed; another producer sends the records again", e);
+                }
+                if (_time.GetElapsedTime(since) > _patience)
+                {
+                    Abandon();
+                    throw new SinkException("the Kafka client reports nothing for longer than message.timeout.ms, as after this node's clock was set back; another producer sends the records again", e);
                 }
             }
         }
@@ -148,7 +165,21 @@ internal sealed partial class KafkaSink : IRecordSink, IDisposable
     {
         _files = new();
         _filesAt = _time.GetTimestamp();
-        return new(KafkaSettings.CreateForProducer(_options, _files), _options.Topic, _delivery.Report, _log.Write, _log.Fail);
+        var settings = KafkaSettings.CreateForProducer(_options, _files);
+        // 0 is without end.
+        _patience = int.TryParse(settings["message.timeout.ms"], CultureInfo.InvariantCulture, out var timeout) && timeout > 0 ? TimeSpan.FromMilliseconds(timeout) + Margin : TimeSpan.MaxValue;
+        return new(settings, _options.Topic, _delivery.Report, _log.Write, _log.Fail);
+    }
+
+    /// <summary>
+    /// Gives up a client that reports nothing. It waits by the clock of the node: where that is set back, for as long as it was set back, also when it is removed.
+    /// What it reports later is of no use, so it keeps the delivery that it knows.
+    /// </summary>
+    private void Abandon()
+    {
+        var abandoned = _connection;
+        (_connection, _delivery) = (null, new());
+        new Thread(() => abandoned?.Dispose()) { IsBackground = true, Name = "abandoned kafka client" }.Start();
     }
 
     private void Disconnect()
