@@ -166,16 +166,29 @@ public sealed class DrainLoopTests : IDisposable
     }
 
     [Fact]
-    public async Task A_loop_that_does_not_turn_any_more_is_stuck()
+    public async Task A_loop_that_hangs_is_stuck_and_one_that_has_ended_is_not()
     {
         await StartAsync();
-        await TickAsync();
-        await StopAsync();
+        using var answered = new ManualResetEventSlim();
+        using var asked = new SemaphoreSlim(0);
+        _node.Source.WhileDraining = () =>
+        {
+            asked.Release();
+            answered.Wait();
+        };
+        var tick = Task.Run(() => _node.Time.Advance(Interval));
+        await asked.WaitAsync();
         Assert.Empty(_health.Stuck());
+        _node.Time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(["drain"], _health.Stuck());
 
+        _node.Source.WhileDraining = () => { };
+        answered.Set();
+        await tick;
+        await StopAsync();
         _node.Time.Advance(TimeSpan.FromMinutes(1));
 
-        Assert.Equal(["drain"], _health.Stuck());
+        Assert.Empty(_health.Stuck());
     }
 
     [Fact]

@@ -100,7 +100,7 @@ internal static partial class RunCommand
         var outcome = await SessionLoop.RunAsync(server, live, state, looking, pins, errors);
         if (outcome != SessionOutcome.Remove)
         {
-            // Answers read what is given back at the end.
+            // Answers read the ledger, which is unmapped at the end.
             await server.StopAsync();
         }
         if (outcome == SessionOutcome.Failed)

@@ -55,7 +55,7 @@ internal sealed class PodsExposition(PodAccounts accounts)
         }
         current = Prepare(format);
         _writer.Write(current.Output, format);
-        // Half a text is none.
+        // Half a text is not served again.
         (current.Round, current.IsZipped) = (round, false);
         return current;
     }

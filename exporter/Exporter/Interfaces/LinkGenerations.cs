@@ -11,6 +11,6 @@ internal sealed class LinkGenerations
     /// <summary>Greater than all before.</summary>
     internal long Next() => ++_last;
 
-    /// <summary>Continues after those of a previous process.</summary>
+    /// <summary>Continues after a previous process.</summary>
     internal void Continue(long last) => _last = Math.Max(_last, last);
 }

@@ -15,7 +15,7 @@ internal sealed record TrackedLink(Link Link, long Generation, bool IsNew, DateT
 }
 
 /// <summary>The interfaces as events and lists report them. Written by one thread; readers take <see cref="Current"/> once.</summary>
-/// <param name="generations">Outlives the table: another goes on after the last generation of this one.</param>
+/// <param name="generations">Outlives the table: another continues after the last generation of this one.</param>
 internal sealed class LinkTable(TimeProvider time, LinkGenerations generations)
 {
     private ImmutableDictionary<int, TrackedLink> _current = ImmutableDictionary<int, TrackedLink>.Empty;

@@ -101,7 +101,7 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         {
             return CountByTc(uplink) ?? problem;
         }
-        // What counts outlives this process from now on, or the other goes on.
+        // Before the other stops to count: killed in between, the program that counts is still there.
         Pin(uplink);
         Decide(uplink, byXdp: true);
         uplink.Ingress?.Dispose();
