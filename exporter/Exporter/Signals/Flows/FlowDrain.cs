@@ -97,7 +97,11 @@ internal sealed class FlowDrain : SignalDrain
         var flows = _loaded.Flows!;
         for (var isLast = false; !isLast;)
         {
-            _loaded.Limits.Interfaces = _context.Pods.Current.Count;
+            if (Started > 1)
+            {
+                // Before, not all interfaces are known: the first one would be alone, and might have the whole map.
+                _loaded.Limits.Interfaces = _context.Pods.Current.Count;
+            }
             var rows = flows.Read(out var read);
             isLast = read.IsLast;
             var hasRecords = TakeUp(rows, read, MakeHeader(read.Map!.Value.Map));
