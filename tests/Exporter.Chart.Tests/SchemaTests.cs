@@ -205,6 +205,8 @@ public sealed class SchemaTests
     {
         var environment = Helm.RenderScenario("options-values.yaml").Environment.Where(variable => variable.Key.StartsWith("PODNET__", StringComparison.Ordinal))
             .ToDictionary(variable => variable.Key["PODNET__".Length..].Replace("__", ":", StringComparison.Ordinal), string? (variable) => variable.Value.Replace("$(NODE_IP)", "10.0.0.1", StringComparison.Ordinal));
+        // The chart mounts the directory of this file.
+        environment["File:Path"] = Path.Combine(Path.GetTempPath(), "flows.json");
 
         var reader = Read(environment);
 

@@ -301,7 +301,7 @@ internal static class TupleParser
                         return (type, pair.Type == type ? pair.Other : pair.Type);
                     }
                 }
-                return (type, transport[1]);
+                return (type, transport[1] | 0x100);
             default:
                 return (0, 0);
         }
