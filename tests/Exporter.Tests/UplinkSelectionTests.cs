@@ -1,6 +1,7 @@
 using Exporter.Bpf.Netlink;
 using Exporter.Signals.Uplinks;
 using Exporter.Tests.Support;
+using Microsoft.Extensions.Time.Testing;
 
 namespace Exporter.Tests;
 
@@ -80,4 +81,38 @@ public sealed class UplinkSelectionTests
 
     private static UplinkOptions Options(string names, string hook = "tcx") =>
         TestOptions.Read(("Uplinks:Interfaces", names), ("Uplinks:Hook", hook)).Signals.OfType<UplinkSignal>().Single().Options;
+
+    /// <summary>As while the driver resets the link for XDP.</summary>
+    [Fact]
+    public void An_interface_that_loses_its_default_route_stays_for_a_while()
+    {
+        var time = new FakeTimeProvider();
+        var defaults = new DefaultRoutes(TimeSpan.FromSeconds(60), time);
+        Assert.Equal([4, 11], defaults.Take(new HashSet<int> { 4, 11 }, Links).Order());
+
+        time.Advance(TimeSpan.FromSeconds(59));
+        Assert.Equal([4, 11], defaults.Take(new HashSet<int> { 11 }, Links).Order());
+        time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal([11], defaults.Take(new HashSet<int>(), Links));
+        Assert.Equal([4, 11], defaults.Take(new HashSet<int> { 4 }, Links).Order());
+    }
+
+    [Fact]
+    public void Another_interface_with_the_index_of_one_that_had_a_default_route_is_none()
+    {
+        var defaults = new DefaultRoutes(TimeSpan.FromSeconds(60), new FakeTimeProvider());
+        defaults.Take(new HashSet<int> { 4 }, Links);
+
+        Assert.Empty(defaults.Take(new HashSet<int>(), [.. Links.Where(link => link.Ifindex != 4), new(4, "veth7", "veth")]));
+    }
+
+    [Fact]
+    public void Without_a_reset_to_fear_it_goes_at_once()
+    {
+        var time = new FakeTimeProvider();
+        var defaults = new DefaultRoutes(TimeSpan.Zero, time);
+        Assert.Equal([4], defaults.Take(new HashSet<int> { 4 }, Links));
+
+        Assert.Empty(defaults.Take(new HashSet<int>(), Links));
+    }
 }

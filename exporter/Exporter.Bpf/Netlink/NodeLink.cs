@@ -12,6 +12,9 @@ public sealed record NodeLink(int Ifindex, string Name, string Kind)
     /// <summary>IFF_UP: set up by an administrator, with a carrier or without (netdevice(7)).</summary>
     public bool IsUp { get; init; }
 
+    /// <summary>IFF_RUNNING: it is operational, with a carrier where it needs one.</summary>
+    public bool IsRunning { get; init; }
+
     /// <summary>IFF_LOOPBACK.</summary>
     public bool IsLoopback { get; init; }
 
@@ -71,6 +74,7 @@ public sealed record NodeLink(int Ifindex, string Name, string Kind)
         {
             Mtu = mtu,
             IsUp = (body.Flags & IFF_UP) != 0,
+            IsRunning = (body.Flags & IFF_RUNNING) != 0,
             IsLoopback = (body.Flags & IFF_LOOPBACK) != 0,
             Master = master,
             PermanentAddress = permanentAddress,

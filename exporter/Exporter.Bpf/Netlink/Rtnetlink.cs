@@ -68,6 +68,7 @@ internal static class Rtnetlink
     internal const uint RTEXT_FILTER_SKIP_STATS = 8;
     internal const uint IFF_UP = 1;
     internal const uint IFF_LOOPBACK = 8;
+    internal const uint IFF_RUNNING = 0x40;
 
     internal const ushort IFA_ADDRESS = 1;
     internal const ushort IFA_LOCAL = 2;

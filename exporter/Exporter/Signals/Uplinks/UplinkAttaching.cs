@@ -13,6 +13,12 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
 
+    /// <summary>A link that is not back so long after XDP was attached does not come back because of others that wait.</summary>
+    private static readonly TimeSpan LongestReset = TimeSpan.FromSeconds(30);
+
+    /// <summary>The interface that XDP was attached to last, as it was listed before, and when.</summary>
+    private (Uplink Uplink, NodeLink Before, long At)? _reset;
+
     /// <summary>Attaches what is missing, and detaches what is not wanted. Failures are logged once, and tried again.</summary>
     internal void Attach(Uplink uplink)
     {
@@ -20,6 +26,12 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         try
         {
             uplink.Egress = Ensure(uplink.Egress, uplink, TcDirection.Egress);
+            if (options.Hook == UplinkHook.Xdp && uplink.Xdp is null && IsResetting(uplink))
+            {
+                _ = CountByTc(uplink);
+                Pin(uplink);
+                return;
+            }
             problem = options.Hook == UplinkHook.Tcx ? CountByTc(uplink) : CountByXdp(uplink, isGeneric: options.Hook == UplinkHook.XdpGeneric);
             Pin(uplink);
         }
@@ -125,6 +137,7 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         {
             uplink.Xdp = programs.Xdp.TryAttach(programs.Receive, uplink.Link.Ifindex, isGeneric);
             uplink.IsGeneric = isGeneric;
+            _reset = uplink.Link.IsRunning ? (uplink, uplink.Link, time.GetTimestamp()) : null;
             uplink.Retry.Reset();
             return uplink.Xdp is null ? Going : null;
         }
@@ -134,6 +147,15 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
             return XdpAttacher.IsTaken(e) ? "another program has its XDP hook" : $"{e.Message}; its driver, {DriverOf(uplink.Link)}, may have no XDP for this MTU or number of queues, or none at all";
         }
     }
+
+    /// <summary>
+    /// Whether another link may be down because XDP was attached to it: drivers reset theirs for that. One after the other, of two slaves of a bond one stays up.
+    /// </summary>
+    private bool IsResetting(Uplink uplink) => _reset is { } last
+        && last.Uplink != uplink
+        && last.Uplink.LeftAt is null
+        && (ReferenceEquals(last.Uplink.Link, last.Before) || !last.Uplink.Link.IsRunning)
+        && time.GetElapsedTime(last.At) < LongestReset;
 
     /// <summary>One store decides which of the programs that may both be attached counts.</summary>
     private void Decide(Uplink uplink, bool byXdp)

@@ -19,7 +19,7 @@ internal static class UplinkCheck
         {
             using var client = new LinkClient();
             using var routes = new RouteClient();
-            var chosen = UplinkSelection.Find(options, client, routes);
+            var chosen = UplinkSelection.Find(options, client, routes, new(TimeSpan.Zero, TimeProvider.System));
             return chosen.Count == 0
                 ? [("uplinks", $"Uplinks:Interfaces means no interface of this node: {string.Join(", ", options.Names)}")]
                 : [.. chosen.SelectMany((link, index) => Describe(options, programs, link, hasSlot: index < UplinkSlots.Count))];

@@ -18,8 +18,12 @@ internal sealed partial class UplinkLoop(
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    /// <summary>With DHCP a link that was down has its route again some seconds after its carrier.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(60);
+
     private readonly LinkClient _client = new();
     private readonly RouteClient _routes = new();
+    private readonly DefaultRoutes _defaults = new(options.Hook == UplinkHook.Xdp ? Grace : TimeSpan.Zero, context.Time);
     private readonly LinkMonitor _monitor = new(withRoutes: options.IsAuto);
     private readonly UplinkMetrics _metrics = new(context.Metrics);
     private readonly Trouble _failure = new();
@@ -77,7 +81,7 @@ internal sealed partial class UplinkLoop(
 
     private void Reconcile()
     {
-        var chosen = UplinkSelection.Find(options, _client, _routes);
+        var chosen = UplinkSelection.Find(options, _client, _routes, _defaults);
         lock (lockObject)
         {
             Leave(chosen);

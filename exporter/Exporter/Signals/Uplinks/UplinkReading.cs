@@ -17,18 +17,29 @@ internal sealed class UplinkReading(Uplink uplink, PerCpuRows? values, LedgerEnt
     private readonly ulong[] _total = new ulong[UplinkRow.Fields.Count];
     private readonly ulong[] _seen = new ulong[UplinkRow.Fields.Count];
 
+    /// <summary>The interface's own counters as they were asked for last; null where they are not known.</summary>
+    private LinkDrops? _drops;
+
+    /// <summary>Whether nothing is counted before the first reading.</summary>
+    private bool _isNew;
+
     internal Uplink Uplink => uplink;
 
     internal bool IsOfMap => values is not null;
 
-    /// <summary>Reads what was counted since the last commit. Called with the ledger's lock.</summary>
-    /// <param name="client">Asks for the interface's own counters.</param>
+    /// <summary>
+    /// Asks for the interface's own counters, which the next reading takes. Called without the ledger's lock: the kernel's lock of all interfaces is needed, and is held
+    /// for as long as programs are attached to others.
+    /// </summary>
+    internal void Ask(LinkClient client) => _drops = IsOfMap || uplink.LeftAt is not null ? null : FindDrops(client);
+
+    /// <summary>Reads the counts since the last commit. Called with the ledger's lock.</summary>
     /// <param name="row">All zero where nothing was counted.</param>
     /// <returns>Whether something was counted.</returns>
     /// <exception cref="BpfException">The map could not be read.</exception>
-    internal bool TryRead(LinkClient client, Span<ulong> row)
+    internal bool TryRead(Span<ulong> row)
     {
-        if (!TryReadTotal(client))
+        if (!TryReadTotal())
         {
             return false;
         }
@@ -38,6 +49,12 @@ internal sealed class UplinkReading(Uplink uplink, PerCpuRows? values, LedgerEnt
             // An interface whose driver has begun again at zero.
             row[field] = _total[field] >= _seen[field] ? _total[field] - _seen[field] : Restart(field);
         }
+        if (_isNew)
+        {
+            _isNew = false;
+            Commit(row);
+            return false;
+        }
         return row.ContainsAnyExcept(0ul);
     }
 
@@ -45,19 +62,18 @@ internal sealed class UplinkReading(Uplink uplink, PerCpuRows? values, LedgerEnt
     internal void Commit(ReadOnlySpan<ulong> row) => seen.Add(UplinkRow.Fields, row);
 
     /// <summary>Counts from now on. Called with the ledger's lock, before the slot is in use.</summary>
-    internal void Begin(LinkClient client)
+    internal void Begin()
     {
         Span<ulong> row = stackalloc ulong[UplinkRow.Fields.Count];
-        if (TryRead(client, row))
-        {
-            Commit(row);
-        }
+        _isNew = true;
+        // If the kernel does not answer now, the first drain that has an answer is the beginning.
+        _ = TryRead(row);
     }
 
     /// <summary>The source is gone. Called with the ledger's lock.</summary>
     internal void Forget() => seen.Remove();
 
-    private bool TryReadTotal(LinkClient client)
+    private bool TryReadTotal()
     {
         Array.Clear(_total);
         if (values is not null)
@@ -66,7 +82,7 @@ internal sealed class UplinkReading(Uplink uplink, PerCpuRows? values, LedgerEnt
             values.Read((2 * uplink.Slot) + 1, _total.AsSpan(Words, Words));
             return true;
         }
-        if (uplink.LeftAt is not null || FindDrops(client) is not { } drops)
+        if (_drops is not { } drops)
         {
             return false;
         }

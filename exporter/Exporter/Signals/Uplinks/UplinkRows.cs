@@ -13,6 +13,9 @@ internal readonly record struct UplinkKey(int Slot, int Source);
 internal sealed class UplinkRows(UplinkTable table, UplinkPrograms programs, Ledger ledger) : IRowSource<UplinkKey, UplinkRow>, IRowOwners<UplinkKey, UplinkReading>, IDisposable
 {
     private readonly LinkClient _client = new();
+
+    /// <summary>Held while the kernel is asked, by the drain or by the loop of the signal.</summary>
+    private readonly Lock _asking = new();
     private DrainedRow<UplinkKey, UplinkRow>[] _rows = new DrainedRow<UplinkKey, UplinkRow>[2 * UplinkSlots.Count];
     private IReadOnlyList<Uplink> _read = [];
 
@@ -27,9 +30,13 @@ internal sealed class UplinkRows(UplinkTable table, UplinkPrograms programs, Led
                 .. programs.Values.Select(values => new UplinkReading(uplink, values, Open(values.Id, uplink.Slot))),
                 new(uplink, null, Open(0, uplink.Slot)),
             ];
+        }
+        Ask(uplink);
+        lock (ledger.Lock)
+        {
             foreach (var reading in isNew ? uplink.Readings : [])
             {
-                reading.Begin(_client);
+                reading.Begin();
             }
             ledger.Commit();
         }
@@ -66,6 +73,10 @@ internal sealed class UplinkRows(UplinkTable table, UplinkPrograms programs, Led
     {
         var count = 0;
         UplinkRow row = default;
+        foreach (var uplink in table.All)
+        {
+            Ask(uplink);
+        }
         lock (ledger.Lock)
         {
             // With the lock: without its records an interface would be read from zero.
@@ -74,7 +85,7 @@ internal sealed class UplinkRows(UplinkTable table, UplinkPrograms programs, Led
             {
                 for (var source = 0; source < uplink.Readings.Count; source++)
                 {
-                    if (uplink.Readings[source].TryRead(_client, RowFields.CountersOf(ref row)))
+                    if (uplink.Readings[source].TryRead(RowFields.CountersOf(ref row)))
                     {
                         if (count == _rows.Length)
                         {
@@ -128,6 +139,17 @@ internal sealed class UplinkRows(UplinkTable table, UplinkPrograms programs, Led
     }
 
     public void Dispose() => _client.Dispose();
+
+    private void Ask(Uplink uplink)
+    {
+        lock (_asking)
+        {
+            foreach (var reading in uplink.Readings)
+            {
+                reading.Ask(_client);
+            }
+        }
+    }
 
     private LedgerEntry Open(int map, int slot) => ledger.Open(RecordKind.OfSignal, RecordKey.Of(UplinkRow.Fields.Name, ((ulong)(uint)map << 32) | (uint)slot), null);
 }

@@ -10,8 +10,11 @@ internal static class UplinkSelection
 
     /// <summary>Asks for the interfaces and, where the options want it, for the default routes, and chooses.</summary>
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
-    internal static IReadOnlyList<NodeLink> Find(UplinkOptions options, LinkClient client, RouteClient routes) =>
-        Choose(options, client.GetNodeLinks(), options.IsAuto ? routes.GetDefaultInterfaces() : new HashSet<int>());
+    internal static IReadOnlyList<NodeLink> Find(UplinkOptions options, LinkClient client, RouteClient routes, DefaultRoutes defaults)
+    {
+        var links = client.GetNodeLinks();
+        return Choose(options, links, options.IsAuto ? defaults.Take(routes.GetDefaultInterfaces(), links) : new HashSet<int>());
+    }
 
     /// <summary>Chooses interfaces in the order of their indexes.</summary>
     /// <param name="links">All interfaces of the namespace.</param>
