@@ -48,7 +48,7 @@ public sealed class NodeLinkTests : IDisposable
     {
         var loopback = Find("lo");
 
-        Assert.Equal(new NodeLink(1, "lo", "") { Mtu = 65536, IsUp = true, IsLoopback = true, ReceiveQueues = 1 }, loopback);
+        Assert.Equal(new NodeLink(1, "lo", "") { Mtu = 65536, IsUp = true, IsRunning = true, IsLoopback = true, ReceiveQueues = 1 }, loopback);
         Assert.Equal(loopback, Assert.Single(_client.GetNodeLinks(), link => link.IsLoopback));
     }
 
@@ -167,11 +167,14 @@ public sealed class NodeLinkTests : IDisposable
     {
         using var json = JsonDocument.Parse(_node.Ip($"-d -j link show dev {name}"));
         var link = json.RootElement[0];
+        var flags = link.GetProperty("flags").EnumerateArray().Select(flag => flag.GetString()!).ToHashSet();
         var info = link.GetProperty("linkinfo");
         return new(link.GetProperty("ifindex").GetInt32(), link.GetProperty("ifname").GetString()!, info.GetProperty("info_kind").GetString()!)
         {
             Mtu = link.GetProperty("mtu").GetInt32(),
-            IsUp = link.GetProperty("flags").EnumerateArray().Any(flag => flag.GetString() == "UP"),
+            IsUp = flags.Contains("UP"),
+            // Of one that is up.
+            IsRunning = flags.Contains("UP") && !flags.Contains("NO-CARRIER"),
             Master = link.TryGetProperty("master", out var master) ? Ifindex(master.GetString()!) : 0,
             ReceiveQueues = link.GetProperty("num_rx_queues").GetInt32(),
             Xdp = link.TryGetProperty("xdp", out var xdp)

@@ -42,6 +42,7 @@ public sealed class NodeLinkParseTests
             {
                 Mtu = 9000,
                 IsUp = true,
+                IsRunning = true,
                 Master = 5,
                 PermanentAddress = 0x0a580af40007,
                 ReceiveQueues = 16,
@@ -50,20 +51,20 @@ public sealed class NodeLinkParseTests
             Parse(BondPort));
 
     [Fact]
-    public void A_link_without_attributes_has_an_index_and_flags_only() => Assert.Equal(new NodeLink(7, "", "") { IsUp = true }, Parse(IfInfo(0, 7)));
+    public void A_link_without_attributes_has_an_index_and_flags_only() => Assert.Equal(new NodeLink(7, "", "") { IsUp = true, IsRunning = true }, Parse(IfInfo(0, 7)));
 
     [Theory]
-    [InlineData(0x0, false, false)]
-    [InlineData(0x1, true, false)]
-    [InlineData(0x8, false, true)]
-    [InlineData(0x49, true, true)]
-    [InlineData(0x1042, false, false)]
-    public void The_flags_say_up_and_loopback(int flags, bool isUp, bool isLoopback)
+    [InlineData(0x0, false, false, false)]
+    [InlineData(0x1, true, false, false)]
+    [InlineData(0x8, false, false, true)]
+    [InlineData(0x49, true, true, true)]
+    [InlineData(0x1042, false, true, false)]
+    public void The_flags_say_up_running_and_loopback(int flags, bool isUp, bool isRunning, bool isLoopback)
     {
         var message = IfInfo(0, 7);
         BitConverter.TryWriteBytes(message.AsSpan(8), flags);
 
-        Assert.Equal(new NodeLink(7, "", "") { IsUp = isUp, IsLoopback = isLoopback }, Parse(message));
+        Assert.Equal(new NodeLink(7, "", "") { IsUp = isUp, IsRunning = isRunning, IsLoopback = isLoopback }, Parse(message));
     }
 
     [Fact]
@@ -72,7 +73,7 @@ public sealed class NodeLinkParseTests
     [Fact]
     public void The_kind_of_the_master_is_not_the_kind() =>
         Assert.Equal(
-            new NodeLink(7, "", "vlan") { IsUp = true },
+            new NodeLink(7, "", "vlan") { IsUp = true, IsRunning = true },
             Parse([.. IfInfo(0, 7), .. Attribute(IflaLinkInfo, [.. Attribute(InfoKind, "vlan"), .. Attribute(InfoSlaveKind, "bridge")])]));
 
     /// <summary>InfiniBand's has 20 bytes.</summary>
