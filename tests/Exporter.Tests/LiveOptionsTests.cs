@@ -110,28 +110,50 @@ public sealed class LiveOptionsTests : IDisposable
     }
 
     /// <summary>As where a ConfigMap is projected some seconds before the Secret.</summary>
-    [Fact]
-    public async Task A_change_that_is_refused_for_a_file_beside_it_is_in_force_when_the_file_can_be_used()
+    [Theory]
+    [InlineData("kafka", "Kafka:UserFile")]
+    [InlineData("elasticsearch", "Elasticsearch:UserFile")]
+    [InlineData("authorities", "Elasticsearch:CaFile")]
+    public async Task A_change_that_is_refused_for_a_file_beside_it_is_in_force_when_the_file_can_be_used(string sink, string key)
     {
+        using var certificates = new Certificates();
         var password = Path.Combine(_directory, "password");
-        File.WriteAllText(password, "s3cret");
-        var kafka = $$$"""
-            "Export": {"Sinks": "kafka"}, "Kafka": {"Brokers": "a:9092", "Security": "sasl-plaintext", "UserFile": "{{{password}}}", "PasswordFile": "{{{password}}}"}
-            """;
-        var live = Start($"{{{kafka}}}");
+        var content = sink == "authorities" ? certificates.Authority.ExportCertificatePem() : "s3cret";
+        File.WriteAllText(password, content);
+        var settings = SinkWith(sink, password);
+        var live = Start($"{{{settings}}}");
 
         File.Delete(password);
-        Write($$$"""{"Drain": {"Interval": "00:00:02"}, {{{kafka}}}}""");
+        Write($$$"""{"Drain": {"Interval": "00:00:02"}, {{{settings}}}}""");
         live.Look();
         live.Look();
         Assert.NotEqual(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
         Assert.Equal(1, (await ScrapeAsync())["podnet_exporter_config_reload_failures_total"]);
-        Assert.Equal(1, _logger.CountOf("Reloading the options failed, keeping the previous ones: Kafka:UserFile: "));
-        File.WriteAllText(password, "s3cret");
+        Assert.Equal(1, _logger.CountOf($"Reloading the options failed, keeping the previous ones: {key}: "));
+        File.WriteAllText(password, content);
         live.Look();
 
         Assert.Equal(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
         Assert.Equal(1, _logger.CountOf("Applied changed options: Drain:Interval"));
+    }
+
+    [Fact]
+    public void A_change_that_is_refused_for_a_directory_is_in_force_when_that_is_there()
+    {
+        var directory = Directory.CreateDirectory(Path.Combine(_directory, "records"));
+        var settings = $$$"""
+            "Export": {"Sinks": "file"}, "File": {"Path": "{{{directory.FullName}}}/flows.json"}
+            """;
+        var live = Start($"{{{settings}}}");
+
+        directory.Delete();
+        Write($$$"""{"Drain": {"Interval": "00:00:02"}, {{{settings}}}}""");
+        live.Look();
+        Assert.NotEqual(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
+        directory.Create();
+        live.Look();
+
+        Assert.Equal(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
     }
 
     [Fact]
@@ -162,9 +184,7 @@ public sealed class LiveOptionsTests : IDisposable
     {
         var password = Path.Combine(_directory, "password");
         File.WriteAllText(password, "s3cret");
-        var kafka = $$$"""
-            "Export": {"Sinks": "kafka"}, "Kafka": {"Brokers": "a:9092", "Security": "sasl-plaintext", "UserFile": "{{{password}}}", "PasswordFile": "{{{password}}}"}
-            """;
+        var kafka = SinkWith("kafka", password);
         var live = Start($"{{{kafka}}}");
 
         Write($$$"""{"Drain": {"Interval": "00:00:02"}, {{{kafka.Replace("dFile\": \"", "dFile\": \"/nowhere", StringComparison.Ordinal)}}}}""");
@@ -176,6 +196,20 @@ public sealed class LiveOptionsTests : IDisposable
         Assert.NotEqual(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
         Assert.Equal(1, (await ScrapeAsync())["podnet_exporter_config_reload_failures_total"]);
     }
+
+    /// <summary>The options of a sink that reads a file.</summary>
+    private static string SinkWith(string sink, string file) => sink switch
+    {
+        "kafka" => $$$"""
+            "Export": {"Sinks": "kafka"}, "Kafka": {"Brokers": "a:9092", "Security": "sasl-plaintext", "UserFile": "{{{file}}}", "PasswordFile": "{{{file}}}"}
+            """,
+        "elasticsearch" => $$$"""
+            "Export": {"Sinks": "elasticsearch"}, "Elasticsearch": {"Urls": "http://a:9200", "UserFile": "{{{file}}}", "PasswordFile": "{{{file}}}"}
+            """,
+        _ => $$$"""
+            "Export": {"Sinks": "elasticsearch"}, "Elasticsearch": {"Urls": "https://a:9200", "CaFile": "{{{file}}}"}
+            """,
+    };
 
     private static void WritePair(X509Certificate2 pair, string certificate, string key)
     {

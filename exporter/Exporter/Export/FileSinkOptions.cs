@@ -31,11 +31,11 @@ internal sealed record FileSinkOptions(string Path, long MaxSize, int MaxFiles, 
         }
         if (Directory.Exists(Path))
         {
-            reader.Refuse(PathKey, $"'{Path}' is a directory; write the path of a file in it");
+            reader.Refuse(PathKey, $"'{Path}' is a directory; write the path of a file in it", isOutside: true);
         }
         else if (!Directory.Exists(System.IO.Path.GetDirectoryName(Path)))
         {
-            reader.Refuse(PathKey, $"the directory of '{Path}' is not there; create it");
+            reader.Refuse(PathKey, $"the directory of '{Path}' is not there; create it", isOutside: true);
         }
     }
 }

@@ -27,7 +27,7 @@ internal sealed partial class ServerCredentials(ElasticsearchOptions options, Ti
         {
             if (path is ['/', .. [.., not '/']] && Read(new(), path, isWord).Problem is { } problem)
             {
-                reader.Refuse(key, $"'{path}' {problem}");
+                reader.Refuse(key, $"'{path}' {problem}", isOutside: true);
             }
         }
     }

@@ -48,7 +48,7 @@ internal sealed class ServerTrust(string caFile)
     {
         if (options.CaFile is ['/', .. [.., not '/']] && ReadAuthorities(options.CaFile).Problem is { } problem)
         {
-            reader.Refuse(ElasticsearchOptions.CaFileKey, $"'{options.CaFile}' {problem}");
+            reader.Refuse(ElasticsearchOptions.CaFileKey, $"'{options.CaFile}' {problem}", isOutside: true);
         }
     }
 
