@@ -242,20 +242,26 @@ internal sealed class KubernetesPodSource : IPodSource
                 }
                 _waiting.RemoveWithSiblings(departed);
             }
-            else if (IsTooOld(departed.GoneAt) is var isTooOld && (isTooOld || _departed.Count >= MaxDeparted))
+            else if (IsTooOld(departed.GoneAt))
             {
-                if (!isTooOld)
-                {
-                    _matcher.GivenUpAt = departed.GoneAt ?? _time.GetUtcNow();
-                }
-                _matcher.Dispute(departed);
-                _waiting.Remove(departed);
+                GiveUp(departed);
+            }
+            else if (_departed.Count >= MaxDeparted)
+            {
+                _matcher.GivenUpAt = departed.GoneAt ?? _time.GetUtcNow();
+                GiveUp(departed);
             }
             else
             {
                 _departed.Enqueue(departed);
             }
         }
+    }
+
+    private void GiveUp(PodInterface departed)
+    {
+        _matcher.Dispute(departed);
+        _waiting.Remove(departed);
     }
 
     /// <summary>Whether the API server would have reported the pod of an interface that is gone by now.</summary>
