@@ -46,7 +46,7 @@ internal sealed record ElasticsearchOptions(IReadOnlyList<Uri> Urls, string Inde
             reader.AbsolutePath(CaFileKey, "an absolute path", "File in PEM with the authorities that servers' certificates are trusted by; empty: the machine's."));
         foreach (var (key, path) in ((string, string)[])[(UserFileKey, options.UserFile), (PasswordFileKey, options.PasswordFile), (ApiKeyFileKey, options.ApiKeyFile), (CaFileKey, options.CaFile)])
         {
-            reader.Require(path is [] or ['/', ..] and not [.., '/'], key, "is not the absolute path of a file; write one that begins with / and does not end in /");
+            reader.RequireFilePath(path, key);
         }
         reader.Require(options.UserFile.Length == 0 || options.PasswordFile.Length > 0, UserFileKey, $"is set, and {PasswordFileKey} is not; set both");
         reader.Require(options.PasswordFile.Length == 0 || options.UserFile.Length > 0, PasswordFileKey, $"is set, and {UserFileKey} is not; set both");

@@ -18,14 +18,14 @@ internal sealed record FileSinkOptions(string Path, long MaxSize, int MaxFiles, 
             reader.Size("File:MaxSize", 100 << 20, 1 << 20, 1L << 40, "Most bytes of a file before the next one is begun; the full one becomes PATH.1, PATH.1 becomes PATH.2, and so on."),
             reader.Number("File:MaxFiles", 5, 2, 1000, "Most files, with the one at File:Path; beyond that the oldest is removed."),
             reader.Switch("File:Sync", false, "Whether records are forced to the disk (fsync) before they count as acknowledged; without it they survive the process, but not a power failure."));
-        reader.Require(options.Path is [] or ['/', ..] and not [.., '/'], PathKey, "is not the absolute path of a file; write one that begins with / and does not end in /");
+        reader.RequireFilePath(options.Path, PathKey);
         return options;
     }
 
     /// <summary>Checks that the file's directory is there.</summary>
     internal void Check(OptionReader reader)
     {
-        if (Path is not ['/', .. [.., not '/']])
+        if (!OptionReader.IsFilePath(Path))
         {
             return;
         }

@@ -64,6 +64,13 @@ internal sealed partial class OptionReader(IConfiguration configuration)
         }
     }
 
+    /// <summary>Whether a text is the absolute path of a file.</summary>
+    internal static bool IsFilePath(string path) => path is ['/', .. [.., not '/']];
+
+    /// <summary>Adds an error if an option is neither empty nor the absolute path of a file.</summary>
+    internal void RequireFilePath(string path, string key) =>
+        Require(path.Length == 0 || IsFilePath(path), key, "is not the absolute path of a file; write one that begins with / and does not end in /");
+
     /// <summary>Adds an error that does not repeat the value, which may be a secret.</summary>
     /// <param name="isOutside">Whether the reason can end without another change of the options, as that a file which they name cannot be read.</param>
     internal void Refuse(string key, string problem, bool isOutside = false)

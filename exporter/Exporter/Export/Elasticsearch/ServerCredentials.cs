@@ -25,7 +25,7 @@ internal sealed partial class ServerCredentials(ElasticsearchOptions options, Ti
         foreach (var (key, path, isWord) in ((string, string, bool)[])[
             (ElasticsearchOptions.UserFileKey, options.UserFile, true), (ElasticsearchOptions.PasswordFileKey, options.PasswordFile, false), (ElasticsearchOptions.ApiKeyFileKey, options.ApiKeyFile, true)])
         {
-            if (path is ['/', .. [.., not '/']] && Read(new(), path, isWord).Problem is { } problem)
+            if (OptionReader.IsFilePath(path) && Read(new(), path, isWord).Problem is { } problem)
             {
                 reader.Refuse(key, $"'{path}' {problem}", isOutside: true);
             }

@@ -46,7 +46,7 @@ internal sealed class ServerTrust(string caFile)
     /// <summary>Checks that the file can be used.</summary>
     internal static void Check(ElasticsearchOptions options, OptionReader reader)
     {
-        if (options.CaFile is ['/', .. [.., not '/']] && ReadAuthorities(options.CaFile).Problem is { } problem)
+        if (OptionReader.IsFilePath(options.CaFile) && ReadAuthorities(options.CaFile).Problem is { } problem)
         {
             reader.Refuse(ElasticsearchOptions.CaFileKey, $"'{options.CaFile}' {problem}", isOutside: true);
         }
