@@ -25,7 +25,6 @@ internal sealed class HashReader<TKey, TValue>
     private TKey[] _keys = [];
     private ulong[] _values = [];
     private DrainedRow<TKey, TValue>[] _rows = [];
-    private TKey[] _rowKeys = [];
     private int _count;
 
     /// <param name="map">One that is as those to be read.</param>
@@ -76,13 +75,11 @@ internal sealed class HashReader<TKey, TValue>
             }
             if (_rows.Length < _count + count)
             {
-                var room = Math.Max(_count + (int)count, _rows.Length * 2);
-                Array.Resize(ref _rows, room);
-                Array.Resize(ref _rowKeys, room);
+                // By a quarter: of a full map this is the largest array of the process.
+                Array.Resize(ref _rows, Math.Max(_count + (int)count, _rows.Length / 4 * 5));
             }
             for (var row = 0; row < count; row++)
             {
-                _rowKeys[_count] = _keys[row];
                 _rows[_count++] = new(_keys[row], Sum(_values.AsSpan(row * _copies * _words, _copies * _words)));
             }
         }
@@ -94,14 +91,18 @@ internal sealed class HashReader<TKey, TValue>
     internal unsafe void Clear(BpfMap map)
     {
         var opts = new Libbpf.bpf_map_batch_opts { sz = (nuint)sizeof(Libbpf.bpf_map_batch_opts) };
-        fixed (TKey* keys = _rowKeys)
+        fixed (TKey* keys = _keys)
         {
-            var (done, error) = (0u, 0);
+            var (done, error) = (0, 0);
             while (done < _count && error is 0 or -Errno.EINTR)
             {
-                var count = (uint)_count - done;
-                error = Libbpf.bpf_map_delete_batch(map.Fd, keys + done, &count, &opts);
-                done += count;
+                var count = (uint)Math.Min(_keys.Length, _count - done);
+                for (var i = 0; i < count; i++)
+                {
+                    keys[i] = _rows[done + i].Key;
+                }
+                error = Libbpf.bpf_map_delete_batch(map.Fd, keys, &count, &opts);
+                done += (int)count;
             }
             if (error < 0)
             {
