@@ -34,7 +34,8 @@ internal sealed class OwnMemory : ILedgerMemory
 
     public LedgerSegment? Open(MapLayout layout, int segment, int pages) => null;
 
-    public LedgerSegment Create(MapLayout layout, int segment, int pages) => new OwnSegment(pages * MappedArray.ElementBytes);
+    // The collector does not move it: pages that nothing was stored in take no memory.
+    public LedgerSegment Create(MapLayout layout, int segment, int pages) => new OwnSegment(GC.AllocateArray<byte>(pages * MappedArray.ElementBytes, pinned: true));
 
     public string? ReadNote(MapLayout layout, string name) => null;
 
@@ -47,11 +48,9 @@ internal sealed class OwnMemory : ILedgerMemory
     }
 }
 
-internal sealed class OwnSegment(int bytes) : LedgerSegment
+internal sealed class OwnSegment(byte[] bytes) : LedgerSegment
 {
-    private readonly byte[] _bytes = new byte[bytes];
-
-    internal override Span<byte> Bytes => _bytes;
+    internal override Span<byte> Bytes => bytes;
 
     public override void Dispose()
     {

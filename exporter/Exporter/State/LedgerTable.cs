@@ -34,7 +34,7 @@ internal sealed class LedgerTable(Ledger ledger, RowFields? fields, int keyBytes
     internal void ForgetFree() => _free.Clear();
 
     /// <summary>Memory for one record, which ends with the process.</summary>
-    internal Slot MakeOwn() => new(this, new OwnSegment(RecordBytes), 0, 0);
+    internal Slot MakeOwn() => new(this, new OwnSegment(new byte[RecordBytes]), 0, 0);
 
     /// <summary>The copy that is in force, or null where no commit has the record in use.</summary>
     internal ReadOnlySpan<ulong> Read(Slot slot) => IsUsed(slot) ? Copy(slot, InForce(slot))[CopyHeadWords..] : default;

@@ -45,8 +45,15 @@ internal struct FlowSlot
     /// <summary>Forgets copies of intervals that were not committed.</summary>
     internal void ForgetAfter(uint committed)
     {
-        _one.Head = _one.Interval > committed ? 0 : _one.Head;
-        _other.Head = _other.Interval > committed ? 0 : _other.Head;
+        // A slot that was never used is not written to: a page of these takes no memory.
+        if (_one.Interval > committed)
+        {
+            _one.Head = 0;
+        }
+        if (_other.Interval > committed)
+        {
+            _other.Head = 0;
+        }
     }
 
     internal void Erase() => (_one.Head, _other.Head) = (0, 0);

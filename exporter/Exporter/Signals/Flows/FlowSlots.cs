@@ -50,7 +50,8 @@ internal sealed class FlowSlots : IDisposable
     internal static FlowSlots Open(ILedgerMemory memory, int capacity, UInt128 epoch, ulong committed, DateTimeOffset now)
     {
         var layout = LayoutOf(capacity);
-        var slots = new FlowSlots(memory.Open(layout, 0, PagesFor(capacity)) ?? memory.Create(layout, 0, PagesFor(capacity)), capacity);
+        var found = memory.Open(layout, 0, PagesFor(capacity));
+        var slots = new FlowSlots(found ?? memory.Create(layout, 0, PagesFor(capacity)), capacity);
         try
         {
             if (slots.IsOf(epoch))
@@ -59,6 +60,10 @@ internal sealed class FlowSlots : IDisposable
             }
             else
             {
+                if (found is not null)
+                {
+                    slots.Clear();
+                }
                 slots.Begin(memory, layout, epoch, committed, now);
             }
             RemoveOthers(memory, layout);
@@ -131,11 +136,15 @@ internal sealed class FlowSlots : IDisposable
     /// <summary>A memory without an epoch was not made to its end.</summary>
     private bool IsOf(UInt128 epoch) => epoch != 0 && new UInt128(Header.EpochHigh, Header.EpochLow) == epoch;
 
-    private void Begin(ILedgerMemory memory, MapLayout own, UInt128 epoch, ulong committed, DateTimeOffset now)
+    /// <summary>The epoch first: a process that is killed meanwhile has left none.</summary>
+    private void Clear()
     {
         (Header.EpochHigh, Header.EpochLow) = (0, 0);
-        _segment.Bytes[HeadBytes..].Clear();
-        Refusals.Clear();
+        _segment.Bytes.Clear();
+    }
+
+    private void Begin(ILedgerMemory memory, MapLayout own, UInt128 epoch, ulong committed, DateTimeOffset now)
+    {
         Header.CountedSince = (ulong)now.UtcTicks;
         foreach (var layout in memory.Layouts.Where(layout => layout.Digest != own.Digest))
         {
