@@ -17,7 +17,8 @@ internal sealed class FlowTable
     private readonly FlowLimits? _limits;
 
     /// <summary>The numbers of the slots in use.</summary>
-    private readonly Dictionary<FlowKey, int> _numbers = [];
+    private readonly HashSet<int> _numbers;
+    private readonly HashSet<int>.AlternateLookup<FlowKey> _byKey;
 
     /// <summary>How many each interface has, by the low half of its generation.</summary>
     private readonly Dictionary<uint, int> _counts = [];
@@ -28,7 +29,8 @@ internal sealed class FlowTable
     private readonly List<int> _freed = [];
 
     /// <summary>The numbers of these slots, for a repeat.</summary>
-    private readonly Dictionary<FlowKey, int> _freedNumbers = [];
+    private readonly HashSet<int> _freedNumbers;
+    private readonly HashSet<int>.AlternateLookup<FlowKey> _freedByKey;
 
     /// <summary>The interfaces whose flows give room when they are over.</summary>
     private readonly HashSet<uint> _tight = [];
@@ -52,6 +54,9 @@ internal sealed class FlowTable
     {
         (_slots, _limits, _committed, _unplaced) = (slots, limits, (uint)committed, slots.TakeUnplaced());
         Forgotten = _unplaced;
+        var keys = new SlotKeys(slots);
+        (_numbers, _freedNumbers) = (new(keys), new(keys));
+        (_byKey, _freedByKey) = (_numbers.GetAlternateLookup<FlowKey>(), _freedNumbers.GetAlternateLookup<FlowKey>());
         Read();
     }
 
@@ -194,7 +199,7 @@ internal sealed class FlowTable
     /// <summary>The slot of a flow. One of the same key at another interface, which had the index before, is forgotten.</summary>
     private bool TryFind(in FlowKey key, uint generation, out int number)
     {
-        if (!_numbers.TryGetValue(key, out number) && !(IsRepeat && _freedNumbers.TryGetValue(key, out number)))
+        if (!_byKey.TryGetValue(key, out number) && !(IsRepeat && _freedByKey.TryGetValue(key, out number)))
         {
             return false;
         }
@@ -233,13 +238,20 @@ internal sealed class FlowTable
     private void Free(int number)
     {
         ref var slot = ref _slots[number];
-        _numbers.Remove(slot.Key);
-        _freed.Add(number);
-        _freedNumbers[slot.Key] = number;
+        _numbers.Remove(number);
+        AddFreed(number);
         if (--CollectionsMarshal.GetValueRefOrNullRef(_counts, slot.Generation) == 0)
         {
             _counts.Remove(slot.Generation);
         }
+    }
+
+    private void AddFreed(int number)
+    {
+        _freed.Add(number);
+        // In place of another slot that the same key has left in the interval.
+        _freedNumbers.Remove(number);
+        _freedNumbers.Add(number);
     }
 
     /// <summary>How many flows an interface may have, and how many once half of the slots are used.</summary>
@@ -267,7 +279,7 @@ internal sealed class FlowTable
         }
         ref var slot = ref _slots[number];
         (slot.Key, slot.Generation) = (key, generation);
-        _numbers.Add(key, number);
+        _numbers.Add(number);
         CountFor(generation);
         _end = Math.Max(_end, number + 1);
         return number;
@@ -288,7 +300,7 @@ internal sealed class FlowTable
         {
             ref var slot = ref _slots[number];
             slot.ForgetAfter(_committed);
-            if (slot.Newest.Interval != 0 && (!slot.IsWhole || (slot.Newest.IsUsed && !_numbers.TryAdd(slot.Key, number))))
+            if (slot.Newest.Interval != 0 && (!slot.IsWhole || (slot.Newest.IsUsed && !_numbers.Add(number))))
             {
                 slot.Erase();
                 Torn++;
@@ -308,8 +320,7 @@ internal sealed class FlowTable
                 }
                 else
                 {
-                    _freed.Add(number);
-                    _freedNumbers[slot.Key] = number;
+                    AddFreed(number);
                 }
             }
         }
