@@ -161,14 +161,28 @@ public sealed class PinTests
 
     /// <summary>Where the DaemonSet's controller leaves a pod, whatever the values say.</summary>
     [Theory]
-    [InlineData("{\"operator\": \"Exists\"}")]
-    [InlineData("{\"key\": \"dedicated\", \"operator\": \"Exists\"}", "tolerations[0].key=dedicated", "tolerations[0].operator=Exists")]
-    public void The_hook_s_pods_also_run_on_nodes_that_have_troubles(string toleration, params string[] values)
+    [InlineData("""{"operator": "Exists", "effect": "NoSchedule"}""")]
+    [InlineData(
+        """{"operator": "Exists", "effect": "NoSchedule"}""",
+        "tolerations[0].operator=Exists", "tolerations[0].effect=NoExecute", "tolerations[1].operator=Exists", "tolerations[1].effect=NoSchedule")]
+    [InlineData("""{"key": "dedicated", "operator": "Exists"}""", "tolerations[0].key=dedicated", "tolerations[0].operator=Exists")]
+    [InlineData(
+        """{"operator": "Exists", "effect": "NoSchedule"}, {"key": "etcd", "operator": "Exists", "effect": "NoExecute"}""",
+        "tolerations[0].operator=Exists", "tolerations[1].key=etcd", "tolerations[1].operator=Exists", "tolerations[1].effect=NoExecute")]
+    [InlineData(
+        """{"key": "a", "value": "b"}""",
+        "tolerations[0].key=node.kubernetes.io/not-ready", "tolerations[0].operator=Exists", "tolerations[1].key=node.kubernetes.io/unreachable",
+        "tolerations[1].operator=Exists", "tolerations[1].effect=NoSchedule", "tolerations[2].key=a", "tolerations[2].value=b")]
+    public void The_hook_s_pods_also_run_on_nodes_that_have_troubles_but_not_on_one_that_is_down(string tolerations, params string[] values)
     {
         var pod = Helm.RenderWith(["uninstall.enabled=true", "uninstall.nodes=3", .. values])["Job"]["spec"]!["template"]!["spec"]!;
 
         string[] troubles = ["unschedulable", "disk-pressure", "memory-pressure", "pid-pressure", "network-unavailable"];
-        AssertJson($"[{string.Join(", ", troubles.Select(trouble => $$"""{"key": "node.kubernetes.io/{{trouble}}", "operator": "Exists"}"""))}, {toleration}]", pod["tolerations"]);
+        // The API server would add two others with the operator Exists where these were missing.
+        string[] down = ["not-ready", "unreachable"];
+        var expected = troubles.Select(trouble => $$"""{"key": "node.kubernetes.io/{{trouble}}", "operator": "Exists"}""")
+            .Concat(down.Select(state => $$"""{"key": "node.kubernetes.io/{{state}}", "operator": "Equal", "value": "none", "effect": "NoExecute"}"""));
+        AssertJson($"[{string.Join(", ", expected)}, {tolerations}]", pod["tolerations"]);
     }
 
     [Theory]
