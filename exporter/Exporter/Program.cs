@@ -48,7 +48,7 @@ switch (commandLine.Command)
         Console.WriteLine(MetricsText.Write(options));
         return ExitCode.Success;
     case CommandLine.Uninstall:
-        return await UninstallCommand.RunAsync(options, commandLine.IsFlagged, Console.Out, Console.Error);
+        return await UninstallCommand.RunAsync(options, commandLine.IsFlagged, commandLine.Stay, Console.Out, Console.Error);
     default:
         return await RunCommand.RunAsync(options, files, Console.Error);
 }

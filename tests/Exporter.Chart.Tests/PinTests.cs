@@ -105,9 +105,8 @@ public sealed class PinTests
         var job = Helm.RenderWith("uninstall.enabled=true", "uninstall.nodes=3", "uninstall.timeoutSeconds=60")["Job"];
 
         AssertJson("""{"helm.sh/hook": "pre-delete", "helm.sh/hook-delete-policy": "before-hook-creation,hook-succeeded"}""", job["metadata"]!["annotations"]);
-        Assert.Equal((3, 3, 60), ((int)job["spec"]!["completions"]!, (int)job["spec"]!["parallelism"]!, (int)job["spec"]!["activeDeadlineSeconds"]!));
+        Assert.Equal((3, 3, 60 + 30), ((int)job["spec"]!["completions"]!, (int)job["spec"]!["parallelism"]!, (int)job["spec"]!["activeDeadlineSeconds"]!));
         var pod = job["spec"]!["template"]!["spec"]!;
-        AssertJson("""["uninstall"]""", pod["containers"]![0]!["args"]);
         Assert.Equal("OnFailure", (string?)pod["restartPolicy"]);
         Assert.False((bool?)pod["automountServiceAccountToken"]);
         AssertJson(
@@ -116,6 +115,19 @@ public sealed class PinTests
               "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "podnet-exporter-uninstall", "app.kubernetes.io/instance": "r"}}}]
             """,
             pod["topologySpreadConstraints"]);
+    }
+
+    /// <summary>The scheduler does not count a pod that has ended, so that its node would get a second one before another node has its first.</summary>
+    [Theory]
+    [InlineData(1, 30)]
+    [InlineData(300, 30)]
+    [InlineData(5000, 500)]
+    public void The_hook_s_pods_stay_until_the_last_one_has_a_node(int nodes, int seconds)
+    {
+        var job = Helm.RenderWith("uninstall.enabled=true", $"uninstall.nodes={nodes}")["Job"];
+
+        AssertJson($"""["uninstall", "--stay={seconds}"]""", job["spec"]!["template"]!["spec"]!["containers"]![0]!["args"]);
+        Assert.Equal(240 + seconds, (int)job["spec"]!["activeDeadlineSeconds"]!);
     }
 
     [Fact]

@@ -109,5 +109,23 @@ public sealed class CommandLineTests
         Assert.Equal(errors, commandLine.Errors.Count);
     }
 
+    [Theory]
+    [InlineData("uninstall", 0, 0)]
+    [InlineData("uninstall --stay=30", 30, 0)]
+    [InlineData("uninstall --all --stay 86400 --Bpf:PinDirectory=/sys/fs/bpf/x", 86400, 0)]
+    [InlineData("uninstall --stay=86401", 0, 1)]
+    [InlineData("uninstall --stay=-1", 0, 1)]
+    [InlineData("uninstall --stay=soon", 0, 1)]
+    [InlineData("uninstall --stay=", 0, 1)]
+    [InlineData("uninstall --stay", 0, 1)]
+    public void Uninstall_can_stay_for_some_seconds(string typed, int seconds, int errors)
+    {
+        var commandLine = Parse(typed);
+
+        Assert.Equal(TimeSpan.FromSeconds(seconds), commandLine.Stay);
+        Assert.Equal(errors, commandLine.Errors.Count);
+        Assert.DoesNotContain("stay", commandLine.Options.Keys);
+    }
+
     private static CommandLine Parse(string typed) => CommandLine.Parse(typed.Split(' ', StringSplitOptions.RemoveEmptyEntries));
 }

@@ -27,9 +27,10 @@ internal static class HelpText
                                       puts index templates and lifecycles for records into Elasticsearch or OpenSearch
             podnet-exporter flows schema [--for=json-schema|fields|ENGINE]
                                       prints the fields of records, also as Elasticsearch, OpenSearch, ClickHouse, Flink or Spark declares them
-            podnet-exporter uninstall [--all]
+            podnet-exporter uninstall [--all] [--stay=SECONDS]
                                       removes the state that outlives the exporter in this network namespace: programs, filters, maps,
-                                      pins; with --all in every network namespace that uses this Bpf:PinDirectory
+                                      pins; with --all in every network namespace that uses this Bpf:PinDirectory; with --stay it ends
+                                      so many seconds later, for a Job that is to have one running pod on each node
             podnet-exporter help      this text
             podnet-exporter version   the version
 

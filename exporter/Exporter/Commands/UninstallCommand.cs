@@ -17,7 +17,22 @@ internal static class UninstallCommand
     /// <summary>How long a running exporter may take to remove everything, on a node with many interfaces, where each waits for the kernel.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    internal static async Task<int> RunAsync(ExporterOptions options, bool all, TextWriter output, TextWriter errors)
+    /// <param name="stay">
+    /// How long the process stays when everything is removed. The scheduler of Kubernetes does not count pods that have ended: a Job that spreads its
+    /// pods over the nodes reaches all of them only if the first ones still run when the last ones are placed.
+    /// </param>
+    internal static async Task<int> RunAsync(ExporterOptions options, bool all, TimeSpan stay, TextWriter output, TextWriter errors)
+    {
+        var exitCode = await RemoveAsync(options, all, output, errors);
+        if (exitCode == ExitCode.Success && stay > TimeSpan.Zero)
+        {
+            output.WriteLine($"ends in {stay.TotalSeconds} s, as --stay says");
+            await Task.Delay(stay);
+        }
+        return exitCode;
+    }
+
+    private static async Task<int> RemoveAsync(ExporterOptions options, bool all, TextWriter output, TextWriter errors)
     {
         if (Capabilities.Missing() is { Count: > 0 })
         {
@@ -30,7 +45,7 @@ internal static class UninstallCommand
             var path = options.Bpf.PinDirectory;
             if (path.Length > 0 && PinDirectory.Exists(path))
             {
-                return await RemoveAsync(path, client, all, output, errors) ? ExitCode.Success : ExitCode.Failure;
+                return await RemovePinnedAsync(path, client, all, output, errors) ? ExitCode.Success : ExitCode.Failure;
             }
             // A killed exporter without pins leaves filters, and nothing else; so does one whose BPF file system is gone.
             var removed = StrayFilters.RemoveOf(client, path.Length > 0 ? Path.GetFullPath(path) : null, unmarkedToo: all);
@@ -44,7 +59,7 @@ internal static class UninstallCommand
         }
     }
 
-    private static async Task<bool> RemoveAsync(string path, TcClient client, bool all, TextWriter output, TextWriter errors)
+    private static async Task<bool> RemovePinnedAsync(string path, TcClient client, bool all, TextWriter output, TextWriter errors)
     {
         var own = NetworkNamespaceId.ReadOwn();
         var isRemoved = true;
