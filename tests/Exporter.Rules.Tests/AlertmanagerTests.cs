@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Exporter.Rules.Tests.Support;
+using YamlDotNet.RepresentationModel;
 
 namespace Exporter.Rules.Tests;
 
@@ -26,6 +27,20 @@ public sealed class AlertmanagerTests
         var (exitCode, output, _) = Repository.Run("amtool", ["config", "routes", "test", $"--config.file={Example}", .. labels]);
 
         Assert.Equal((0, receiver), (exitCode, output.Trim()));
+    }
+
+    /// <summary>Only the watch of pods has to do with traffic that is not attributed, and with an exporter that does not know its pods.</summary>
+    [Fact]
+    public void A_watch_of_other_things_than_pods_mutes_nothing_and_is_not_muted()
+    {
+        var rules = Yaml.LoadFile(Example).List("inhibit_rules").Where(rule => Matchers(rule, "target_matchers").All(matcher => !matcher.Contains("\"Podnet.+\"", StringComparison.Ordinal)));
+        var sides = rules.SelectMany(rule => new[] { Matchers(rule, "source_matchers"), Matchers(rule, "target_matchers") })
+            .Where(matchers => matchers.Any(matcher => matcher.Contains("PodnetWatchDown", StringComparison.Ordinal))).ToList();
+
+        Assert.NotEmpty(sides);
+        Assert.All(sides, matchers => Assert.Contains(matchers, matcher => matcher is "resource = pods" or "resource =~ \"pods|\""));
+
+        static List<string> Matchers(YamlNode rule, string side) => [.. rule.List(side).Select(matcher => ((YamlScalarNode)matcher).Value!)];
     }
 
     [Fact]
