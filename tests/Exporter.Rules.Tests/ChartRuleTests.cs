@@ -68,6 +68,14 @@ public sealed class ChartRuleTests
     }
 
     [Fact]
+    public void A_kernel_that_refuses_the_programs_of_uplinks_alerts_however_many_of_them_may_be_counted_otherwise()
+    {
+        var chart = new RenderedChart("--set", "prometheusRule.enabled=true,prometheusRule.thresholds.uplinksOtherwise=1");
+
+        Assert.Contains("""podnet_exporter_hook_info{kind="uplink",hook="unavailable"} == 1""", chart.Rules.Single(rule => rule.Alert == "PodnetUplinkFallback").Expression, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Without_pins_there_is_no_alert_that_there_are_none()
     {
         var chart = new RenderedChart("--set", "prometheusRule.enabled=true,options.Bpf.PinDirectory=");

@@ -78,6 +78,11 @@ public sealed partial class RuleTests
         RuleFiles.Alerts.Where(alert => alert.Group is "podnet.handshakes" or "podnet.critical" or "podnet.bandwidth" or "podnet.changes"),
         alert => Assert.Contains("namespace!~\"__host__|__other__\",pod!=\"__other__\",workload!=\"__other__\"", alert.Expression, StringComparison.Ordinal));
 
+    /// <summary>It is always 1, so another threshold than none would turn the alert off.</summary>
+    [Fact]
+    public void An_info_metric_has_no_threshold() => Assert.All(
+        RuleFiles.Alerts.SelectMany(alert => InfoMetric().Matches(alert.Expression)), match => Assert.DoesNotContain('#', match.Groups["comparison"].Value));
+
     [Theory]
     [MemberData(nameof(Alerts))]
     public void An_alert_has_a_runbook_with_its_four_sections(string alert, string _)
@@ -128,6 +133,9 @@ public sealed partial class RuleTests
 
     [Fact]
     public void A_threshold_has_one_number_wherever_it_is_used() => Assert.Distinct(RuleFiles.Thresholds.Select(threshold => threshold.Name));
+
+    [GeneratedRegex(@"_info(?:\{[^}]*\})?(?<comparison>\s*[<>=!]+[^\n]*)")]
+    private static partial Regex InfoMetric();
 
     [GeneratedRegex("^##? .*$", RegexOptions.Multiline)]
     private static partial Regex Headings();
