@@ -105,6 +105,15 @@ public sealed partial class DashboardTests
         });
     });
 
+    /// <summary>Rows are joined by their labels: one of a query that has not chosen the pods would have empty cells in the columns of the others.</summary>
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void The_queries_of_a_joined_table_choose_the_same_rows(string file) => Assert.All(
+        Open(file).Panels.Where(panel => Dashboard.Type(panel) == "table" && panel.GetProperty("transformations").EnumerateArray().Any(transformation => transformation.GetProperty("id").GetString() == "merge")),
+        panel => Assert.True(
+            panel.GetProperty("targets").EnumerateArray().Select(target => target.GetProperty("expr").GetString()!.Contains("topk(", StringComparison.Ordinal)).Distinct().Count() == 1,
+            Dashboard.Title(panel)));
+
     [Theory]
     [MemberData(nameof(Files))]
     public void Every_data_source_is_the_variable(string file)
