@@ -116,6 +116,20 @@ public sealed partial class DashboardTests
 
     [Theory]
     [MemberData(nameof(Files))]
+    public void A_panel_that_is_of_all_nodes_says_so_where_nodes_can_be_chosen(string file)
+    {
+        var dashboard = Open(file);
+        var canChoose = dashboard.Variables.Any(variable => variable.GetProperty("name").GetString() == "instance");
+
+        Assert.All(dashboard.Panels, panel =>
+        {
+            var isOfAll = panel.GetProperty("targets").EnumerateArray().Any(target => !target.GetProperty("expr").GetString()!.Contains("$instance", StringComparison.Ordinal));
+            Assert.Equal(canChoose && isOfAll, panel.GetProperty("description").GetString()!.Contains("of all nodes, whichever are chosen", StringComparison.Ordinal));
+        });
+    }
+
+    [Theory]
+    [MemberData(nameof(Files))]
     public void Every_data_source_is_the_variable(string file)
     {
         var dashboard = Open(file);
