@@ -128,6 +128,22 @@ public sealed partial class DashboardTests
         });
     }
 
+    /// <summary>The node itself has handshakes and no other series.</summary>
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void What_has_handshakes_can_be_chosen_where_they_are_shown(string file)
+    {
+        var dashboard = Open(file);
+        if (dashboard.Queries.Any(query => query.Expression.Contains("podnet_tcp_handshake", StringComparison.Ordinal)))
+        {
+            Assert.All(
+                dashboard.Variables.Where(variable => variable.GetProperty("name").GetString() is "namespace" or "pod"),
+                variable => Assert.All(
+                    new[] { variable.GetProperty("definition"), variable.GetProperty("query").GetProperty("query") },
+                    query => Assert.Contains("podnet_tcp_handshake_duration_seconds_count|podnet_tcp_handshake_failures_total", query.GetString(), StringComparison.Ordinal)));
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Files))]
     public void Every_data_source_is_the_variable(string file)
