@@ -83,6 +83,12 @@ public sealed partial class RuleTests
     public void An_info_metric_has_no_threshold() => Assert.All(
         RuleFiles.Alerts.SelectMany(alert => InfoMetric().Matches(alert.Expression)), match => Assert.DoesNotContain('#', match.Groups["comparison"].Value));
 
+    /// <summary>With Metrics:Aggregation=namespace.</summary>
+    [Fact]
+    public void An_alert_names_a_series_of_a_namespace_without_a_slash_behind_it() => Assert.All(
+        RuleFiles.Alerts.Where(alert => !alert.Expression.Contains("by (cluster, namespace, workload,", StringComparison.Ordinal)),
+        alert => Assert.DoesNotContain("$labels.namespace }}/", alert.Annotations, StringComparison.Ordinal));
+
     [Theory]
     [MemberData(nameof(Alerts))]
     public void An_alert_has_a_runbook_with_its_four_sections(string alert, string _)
