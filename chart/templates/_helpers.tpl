@@ -27,13 +27,13 @@ Nulls in options are dropped, and defaults that the templates need come back; wh
 {{- end -}}
 {{- end -}}
 
-{{/* Arguments: map, its defaults. */}}
+{{/* Arguments: map, its defaults. A single label of the defaults can be taken away. */}}
 {{- define "podnet.fillNulls" -}}
 {{- $map := index . 0 -}}
 {{- range $key, $default := index . 1 -}}
 {{- if kindIs "invalid" (index $map $key) -}}
 {{- $_ := set $map $key $default -}}
-{{- else if kindIs "map" $default -}}
+{{- else if and (kindIs "map" $default) (ne $key "labels") -}}
 {{- include "podnet.fillNulls" (list (index $map $key) $default) -}}
 {{- end -}}
 {{- end -}}

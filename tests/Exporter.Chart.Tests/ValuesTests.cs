@@ -394,6 +394,17 @@ public sealed class ValuesTests
         Assert.Equal("b", (string?)Helm.RenderWith("serviceAccount.annotations.a=b")["ServiceAccount"]["metadata"]!["annotations"]!["a"]);
     }
 
+    /// <summary>Grafana's sidecar may look for another one.</summary>
+    [Fact]
+    public void The_label_of_the_dashboards_can_be_another_one()
+    {
+        var maps = Helm.RenderWith("dashboards.enabled=true", "dashboards.labels.grafana_dashboard=null", "dashboards.labels.mine=yes").Objects
+            .Select(found => found["metadata"]!).Where(metadata => ((string)metadata["name"]!).Contains("-dashboard-", StringComparison.Ordinal)).ToList();
+
+        Assert.NotEmpty(maps);
+        Assert.All(maps, metadata => Assert.Equal(("yes", null), ((string?)metadata["labels"]!["mine"], metadata["labels"]!["grafana_dashboard"])));
+    }
+
     /// <summary>Helm deletes a value that is null in a file of values, and keeps one that has no default.</summary>
     [Fact]
     public void Any_value_can_be_null()
