@@ -125,17 +125,37 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 {{- end -}}
 
-{{/* The first address of Server:Urls, which probes and scrapes use. */}}
-{{- define "podnet.url" -}}
+{{/* The addresses of Server:Urls, with semicolons between them. */}}
+{{- define "podnet.urls" -}}
 {{- $urls := (.Values.options.Server | default dict).Urls | default "http://*:9969" -}}
 {{- if not (kindIs "slice" $urls) -}}
 {{- $urls = splitList ";" $urls -}}
 {{- end -}}
-{{- first $urls | trim | trimSuffix "/" -}}
+{{- $trimmed := list -}}
+{{- range $urls -}}
+{{- $trimmed = append $trimmed (trim . | trimSuffix "/") -}}
+{{- end -}}
+{{- join ";" $trimmed -}}
+{{- end -}}
+
+{{/* The first of them, which probes and scrapes use. */}}
+{{- define "podnet.url" -}}
+{{- include "podnet.urls" . | splitList ";" | first -}}
 {{- end -}}
 
 {{- define "podnet.port" -}}
 {{- include "podnet.url" . | regexFind "[0-9]+$" -}}
+{{- end -}}
+
+{{/* The port of the first address that listens on the node's loopback interface, where port-forward connects; nothing: none does. */}}
+{{- define "podnet.forwardedPort" -}}
+{{- $found := "" -}}
+{{- range include "podnet.urls" . | splitList ";" -}}
+{{- if and (not $found) (regexMatch "^https?://([*+]|0[.]0[.]0[.]0|\\[::\\]|localhost|127[.]0[.]0[.]1|\\[::1\\]):[0-9]+$" .) -}}
+{{- $found = regexFind "[0-9]+$" . -}}
+{{- end -}}
+{{- end -}}
+{{- $found -}}
 {{- end -}}
 
 {{- define "podnet.scheme" -}}
