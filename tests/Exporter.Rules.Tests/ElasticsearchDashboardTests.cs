@@ -46,6 +46,18 @@ public sealed partial class ElasticsearchDashboardTests
             Text(target, "query").Contains($" AND {Once}", StringComparison.Ordinal) || target.GetProperty("bucketAggs").EnumerateArray().Any(bucket => Text(bucket, "field") == "flow.observer"),
             Text(target, "query")));
 
+    /// <summary>With Flows:Addresses=prefix, for example.</summary>
+    [Fact]
+    public void A_panel_says_where_records_lack_the_field_that_it_counts_or_lists_by() => Assert.All(Panels, panel =>
+    {
+        var targets = panel.GetProperty("targets").EnumerateArray().ToList();
+        var isOfDistinct = targets.Any(target => target.GetProperty("metrics").EnumerateArray().Any(metric => Text(metric, "type") == "cardinality"));
+        var isByAddress = targets.Any(target => target.GetProperty("bucketAggs").EnumerateArray().Any(bucket => Text(bucket, "field") is "source.ip" or "destination.ip" or "destination.port"));
+
+        Assert.Equal(isOfDistinct, Text(panel, "description").Contains("Records without network.community_id count as none", StringComparison.Ordinal));
+        Assert.Equal(isByAddress, Text(panel, "description").Contains("Records without addresses or ports are not in it.", StringComparison.Ordinal));
+    });
+
     [Fact]
     public void Buckets_and_metrics_have_ids_of_their_own_and_an_order_is_by_one_of_them() => Assert.All(Targets, target =>
     {
