@@ -105,6 +105,29 @@ public sealed partial class DashboardTests
         });
     });
 
+    /// <summary>Clusters may have nodes and namespaces of the same names. A graph has ids of names alone; it says so.</summary>
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void Names_of_several_clusters_are_kept_apart(string file) => Assert.All(Open(file).Panels, panel =>
+    {
+        var targets = panel.GetProperty("targets").EnumerateArray().ToList();
+        if (targets.Any(target => target.GetProperty("expr").GetString()!.Contains("label_replace(", StringComparison.Ordinal)))
+        {
+            Assert.Contains("Choose one cluster", panel.GetProperty("description").GetString(), StringComparison.Ordinal);
+            return;
+        }
+        Assert.All(targets, target =>
+        {
+            Assert.DoesNotMatch(WithoutCluster(), target.GetProperty("expr").GetString());
+            Assert.DoesNotMatch(@"^(?!\{\{cluster\}\} ).*\{\{(namespace|instance)\}\}", target.GetProperty("legendFormat").GetString());
+        });
+        if (Dashboard.Type(panel) == "table")
+        {
+            var names = panel.GetProperty("transformations").EnumerateArray().Single(transformation => transformation.GetProperty("id").GetString() == "organize").GetProperty("options").GetProperty("renameByName");
+            Assert.Equal(names.TryGetProperty("namespace", out _) || names.TryGetProperty("instance", out _), names.TryGetProperty("cluster", out _));
+        }
+    });
+
     /// <summary>Rows are joined by their labels: one of a query that has not chosen the pods would have empty cells in the columns of the others.</summary>
     [Theory]
     [MemberData(nameof(Files))]
@@ -211,6 +234,9 @@ public sealed partial class DashboardTests
 
     [GeneratedRegex(@"(?<![\w:])(?:podnet|process|up|pod_|instance|workload\w*:|edge\w*:)[\w:]*\{[^}]*\}")]
     private static partial Regex Selector();
+
+    [GeneratedRegex(@"\b(?:by|on) \((?![^)]*\bcluster\b)[^)]*\b(?:namespace|instance)\b")]
+    private static partial Regex WithoutCluster();
 
     [GeneratedRegex(@"\[[^\]]*\]")]
     private static partial Regex Range();
