@@ -65,6 +65,49 @@ public sealed class DrainLoopTests : IDisposable
     }
 
     [Fact]
+    public async Task A_longer_interval_is_waited_for_in_health()
+    {
+        await StartAsync();
+        _node.Context.Interval = TimeSpan.FromMinutes(5);
+
+        _loop.ApplyInterval();
+
+        _node.Time.Advance(TimeSpan.FromMinutes(5) - TimeSpan.FromTicks(1));
+        Assert.Empty(_health.Stuck());
+        Assert.Equal(1, _node.Source.Drains);
+        _node.Time.Advance(TimeSpan.FromTicks(1));
+        await _node.Source.NextDrainAsync();
+        await StopAsync();
+    }
+
+    [Fact]
+    public async Task A_shorter_interval_counts_from_the_change_on()
+    {
+        await StartAsync();
+        _node.Context.Interval = TimeSpan.FromSeconds(2);
+
+        _loop.ApplyInterval();
+
+        _node.Time.Advance(TimeSpan.FromSeconds(2));
+        await _node.Source.NextDrainAsync();
+        await StopAsync();
+    }
+
+    [Fact]
+    public async Task A_change_of_other_options_does_not_put_the_next_drain_off()
+    {
+        await StartAsync();
+        _node.Time.Advance(Interval - TimeSpan.FromSeconds(1));
+
+        _loop.ApplyInterval();
+
+        _node.Time.Advance(TimeSpan.FromSeconds(1));
+        await _node.Source.NextDrainAsync();
+        await StopAsync();
+        Assert.Equal(2 + 1, _node.Source.Drains);
+    }
+
+    [Fact]
     public async Task The_duration_of_all_drains_of_a_tick_is_observed()
     {
         _node.Source.WhileDraining = () => _node.Time.Advance(TimeSpan.FromMilliseconds(20));

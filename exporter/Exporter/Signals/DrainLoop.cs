@@ -24,8 +24,17 @@ internal sealed partial class DrainLoop(
     private readonly Trouble _failure = new();
     private readonly PeriodicTimer _timer = new(drains[0].Interval, time);
 
-    /// <summary>The drains have another interval now, which counts from now on.</summary>
-    internal void ApplyInterval() => _timer.Period = drains[0].Interval;
+    /// <summary>The drains may have another interval now, which counts from now on.</summary>
+    internal void ApplyInterval()
+    {
+        var interval = drains[0].Interval;
+        // A timer whose period is set waits for all of it, also where it is the same.
+        if (_timer.Period != interval)
+        {
+            _timer.Period = interval;
+            health.Beat(name, interval + Patience);
+        }
+    }
 
     public override void Dispose()
     {

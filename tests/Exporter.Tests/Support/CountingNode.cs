@@ -41,9 +41,9 @@ internal sealed class CountingNode : IDisposable
         ProcessMetrics.ShowStandby(Factory, null);
         Labels = Options.CreateLabels();
         Pods = new(Metrics, Time, Labels, Options.Metrics, plan ?? Options.CreatePlan(), Ledger, Logger);
-        var context = new SessionContext(Table, Metrics, Pods, Ledger, Factory, Time, Options.Identity.HoldFor, Options.Drain.Interval);
-        Traffic = new(Source, Source.ReadLoss, TrafficLosses, context);
-        Handshakes = new(HandshakeSource, HandshakeSource, HandshakeLosses, Options.Signals.OfType<HandshakeSignal>().Single().Options.Buckets, context);
+        Context = new SessionContext(Table, Metrics, Pods, Ledger, Factory, Time, Options.Identity.HoldFor, Options.Drain.Interval);
+        Traffic = new(Source, Source.ReadLoss, TrafficLosses, Context);
+        Handshakes = new(HandshakeSource, HandshakeSource, HandshakeLosses, Options.Signals.OfType<HandshakeSignal>().Single().Options.Buckets, Context);
     }
 
     internal static PodName Web { get; } = new("shop", "web");
@@ -83,6 +83,8 @@ internal sealed class CountingNode : IDisposable
     internal PodAccounts Pods { get; }
 
     internal PodTable Table { get; } = new();
+
+    internal SessionContext Context { get; }
 
     internal FakeTrafficSource Source { get; } = new();
 
