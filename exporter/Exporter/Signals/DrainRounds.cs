@@ -16,7 +16,10 @@ internal sealed class DrainRounds(IReadOnlyList<SignalDrain> drains)
     /// <summary>The same of the signals that count by interface: nothing is in their maps that was counted before the mark.</summary>
     internal bool HasPassedByInterface(DrainMark mark) => HasPassed(mark, byInterface: true);
 
-    /// <summary>Drains the signals that count by interface, unless drains that began after the mark have ended. Returns whether such have.</summary>
+    /// <summary>
+    /// Drains the signals that count by interface, unless drains that began after the mark have ended. Waits for the kernel alone, since new interfaces wait for the
+    /// caller. Returns whether such drains have ended.
+    /// </summary>
     internal bool TryDrainAfter(DrainMark mark)
     {
         for (var i = 0; i < drains.Count; i++)
@@ -30,7 +33,7 @@ internal sealed class DrainRounds(IReadOnlyList<SignalDrain> drains)
                 // A drain that resumes one that failed has not begun after the mark.
                 for (var attempt = 0; attempt < 2 && drains[i].Completed <= mark[i]; attempt++)
                 {
-                    drains[i].Drain();
+                    drains[i].Drain(hurries: true);
                 }
             }
             catch (BpfException)

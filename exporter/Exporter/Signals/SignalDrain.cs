@@ -11,6 +11,7 @@ internal abstract class SignalDrain(RowFields fields)
     private long _started;
     private long _completed;
     private bool _isUnfinished;
+    private bool _hurries;
     private int _waiting;
 
     /// <summary>Drains come from a drain loop, and for signals by interface also from the reconciler.</summary>
@@ -52,19 +53,24 @@ internal abstract class SignalDrain(RowFields fields)
     /// <summary>The number of the last drain that has ended well.</summary>
     internal long Completed => Volatile.Read(ref _completed);
 
-    /// <summary>Whether another drain waits for the one that runs.</summary>
-    private protected bool IsAwaited => Volatile.Read(ref _waiting) > 0;
+    /// <summary>Whether another drain, or a caller with other work, waits for the one that runs. Asked by that one.</summary>
+    private protected bool IsAwaited => _hurries || Volatile.Read(ref _waiting) > 0;
 
     /// <summary>Reads, commits and releases.</summary>
     /// <exception cref="BpfException">
     /// Rows could not be read, or not be released. Rows that were read are committed; the others stay in the kernel for the next drain.
     /// </exception>
-    internal void Drain()
+    internal void Drain() => Drain(hurries: false);
+
+    /// <inheritdoc cref="Drain()"/>
+    /// <param name="hurries">Whether the caller has other work that waits: this drain waits for the kernel alone.</param>
+    internal void Drain(bool hurries)
     {
         Interlocked.Increment(ref _waiting);
         lock (_lock)
         {
             Interlocked.Decrement(ref _waiting);
+            _hurries = hurries;
             if (!_isUnfinished)
             {
                 Volatile.Write(ref _started, _started + 1);
