@@ -137,7 +137,11 @@ public sealed class PinDirectoryTests
         Assert.True(foreign.Packets >= seen + 20);
         if (isRunning)
         {
-            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_standby{reason=\"uninstalled\"}"] == 1);
+            var samples = await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_standby{reason=\"uninstalled\"}"] == 1);
+            Assert.Null(samples["podnet_exporter_interfaces{state=\"attached\"}"]);
+            Assert.Null(samples["podnet_exporter_pinned"]);
+            Assert.Null(samples["podnet_exporter_bpf_map_entries{map=\"traffic\"}"]);
+            Assert.Equal(0, samples.Sum("podnet_exporter_hook_info"));
             Assert.Empty(exporter.FindAttachments());
             Assert.Equal(0, exporter.Terminate());
         }

@@ -4,6 +4,7 @@ using Exporter.Accounts;
 using Exporter.Commands;
 using Exporter.Exposition;
 using Exporter.Interfaces;
+using Exporter.Metrics;
 using Exporter.Pods;
 using Exporter.Signals;
 using Exporter.Signals.Handshakes;
@@ -200,6 +201,30 @@ public sealed class ExporterMetricsTests
         _interfaces.SetInterfaces(InterfaceState.Shadowed, 2);
 
         Assert.Equal(2, (await ScrapeAsync())["podnet_exporter_interfaces{state=\"shadowed\"}"]);
+    }
+
+    [Fact]
+    public async Task Once_everything_is_removed_the_gauges_of_what_was_there_are_too_and_counters_and_the_process_stay()
+    {
+        var signals = EverySignal.Defaults;
+        new HookMetrics(_factory, signals).Show("tcx", [("handshakes", "tracepoint")]);
+        new BpfMetrics(_factory, [], [new("traffic", 1024, () => 3)]).Update();
+        new StateMetrics(_factory).Update(null, _ledger);
+        ProcessMetrics.ShowStandby(_factory, null);
+        _interfaces.SetInterfaces(InterfaceState.Attached, 12);
+        _interfaces.SetInterfaces(InterfaceState.Shadowed, 1);
+        _interfaces.ReconcileErrors.Inc();
+
+        AllFamilies.RemoveGauges(_factory, signals);
+        ProcessMetrics.ShowStandby(_factory, StandbyReason.Uninstalled);
+
+        var scrape = await ScrapedText.OfAsync(_registry);
+        Assert.Equal(1, scrape["podnet_exporter_standby{reason=\"uninstalled\"}"]);
+        Assert.Equal(1, scrape["podnet_exporter_reconcile_errors_total"]);
+        string[] lasting = ["podnet_exporter_build_info", "podnet_exporter_standby", "podnet_exporter_waiting"];
+        Assert.Equal(
+            lasting,
+            scrape.Samples.Select(sample => sample.Split('{')[0]).Where(name => !name.EndsWith("_total", StringComparison.Ordinal) && !name.Contains("_duration_", StringComparison.Ordinal)).Distinct().Order());
     }
 
     [Fact]

@@ -10,6 +10,7 @@ using Exporter.Server;
 using Exporter.Server.Security;
 using Exporter.Signals;
 using Exporter.State;
+using Prometheus;
 
 namespace Exporter.Commands;
 
@@ -34,6 +35,26 @@ internal static class AllFamilies
             .. ServerRefusals.Families,
             .. SecretFiles.Families,
         ];
+    }
+
+    /// <summary>
+    /// Removes the gauges of programs, maps and interfaces from the exposition, once all of these are removed: they would keep their last values. Counters stay, and the
+    /// gauges of the process and of what it knows from Kubernetes.
+    /// </summary>
+    internal static void RemoveGauges(IMetricFactory metrics, IReadOnlyList<Signal> signals)
+    {
+        foreach (var family in OfExporter(signals).Where(family => family.Type == MetricType.Gauge).Except(ProcessMetrics.Families))
+        {
+            var gauge = family.CreateGauge(metrics);
+            foreach (var labels in gauge.GetAllLabelValues().ToList())
+            {
+                gauge.RemoveLabelled(labels);
+            }
+            if (family.Labels.Count == 0)
+            {
+                gauge.Unpublish();
+            }
+        }
     }
 
     /// <summary>The families that there are where pods are known from Kubernetes.</summary>

@@ -18,7 +18,7 @@ internal static class ProcessMetrics
         MetricType.Gauge, "podnet_exporter_standby", "0 or 1", "1 while this process counts nothing, for this reason.", new MetricLabel("reason", "waiting", "uninstalled"))
     {
         Query = "podnet_exporter_standby == 1",
-        Details = "waiting: another exporter in this network namespace holds the lock of the pin directory, see `podnet_exporter_waiting`; uninstalled: `podnet-exporter uninstall` had everything removed.",
+        Details = "waiting: another exporter in this network namespace holds the lock of the pin directory, see `podnet_exporter_waiting`; uninstalled: `podnet-exporter uninstall` had everything removed, and the gauges of programs, maps and interfaces are removed with them.",
     };
 
     private static readonly MetricDefinition Waiting = new(
@@ -47,6 +47,9 @@ internal static class ProcessMetrics
     {
         Query = "podnet_exporter_options_pending_restart > 0",
     };
+
+    /// <summary>The families of a process, whether it counts or not.</summary>
+    internal static IReadOnlyList<MetricDefinition> Families => [BuildInfo, Standby, Waiting, Ready, OptionErrors, OptionsPending];
 
     internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<Signal> signals) => [BuildInfo, HookMetrics.FamilyOf(signals), Standby, Waiting, Ready, OptionErrors, OptionsPending];
 

@@ -114,7 +114,12 @@ internal static partial class RunCommand
             kernel.Detach();
             await RemoveAsync(outcome, pins!);
         }
-        return outcome == SessionOutcome.Remove ? await StandByUninstalledAsync(server) : ExitCode.Success;
+        if (outcome != SessionOutcome.Remove)
+        {
+            return ExitCode.Success;
+        }
+        AllFamilies.RemoveGauges(server.Own.Factory, live.CurrentValue.Signals);
+        return await StandByUninstalledAsync(server);
     }
 
     /// <summary>
