@@ -94,6 +94,18 @@ public sealed class KnownNamesTests : IDisposable
     }
 
     [Fact]
+    public async Task A_drain_that_may_last_is_not_in_the_duration_of_reading_counters()
+    {
+        _areKnown = true;
+        await _loop.StartAsync(CancellationToken.None);
+        await _drain.FirstAsync();
+
+        await _loop.StopAsync(CancellationToken.None);
+
+        Assert.Equal(0, (await _node.ScrapeAsync())["podnet_exporter_drain_duration_seconds_count"]);
+    }
+
+    [Fact]
     public async Task Other_loops_drain_meanwhile()
     {
         using var other = new DrainLoop("drain", [_node.Traffic], [], _node.Pods, _node.Drains, _health, _node.Time, new RecordingLogger<DrainLoop>());
@@ -117,6 +129,8 @@ public sealed class KnownNamesTests : IDisposable
         internal int Drains => Volatile.Read(ref _drains);
 
         internal override TimeSpan Interval => TimeSpan.FromMinutes(1);
+
+        internal override bool HasOwnLoop => true;
 
         internal override Task WaitToBeginAsync(CancellationToken cancelled) => names.WaitAsync(cancelled);
 

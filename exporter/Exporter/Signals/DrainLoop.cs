@@ -85,7 +85,10 @@ internal sealed partial class DrainLoop(
                 problem = e.Message;
             }
         }
-        metrics.Duration.Observe(time.GetElapsedTime(started).TotalSeconds);
+        if (!drains[0].HasOwnLoop)
+        {
+            metrics.Duration.Observe(time.GetElapsedTime(started).TotalSeconds);
+        }
         for (var i = 0; i < statistics.Count; i++)
         {
             try

@@ -10,6 +10,7 @@ internal sealed class DrainMetrics
     private static readonly MetricDefinition DurationFamily = new(
         MetricType.Histogram, "podnet_exporter_drain_duration_seconds", "seconds", "Time to read the counters from the kernel, including the RCU grace period.")
     {
+        Details = "The drains of flows are not in it: these also write records, and wait for sinks.",
         Bounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1],
         Query = "histogram_quantile(0.99, sum by (le) (rate(podnet_exporter_drain_duration_seconds_bucket[5m])))",
     };
@@ -31,6 +32,7 @@ internal sealed class DrainMetrics
         _errors.WithLabels(Statistics).Publish();
     }
 
+    /// <summary>Of the drains of a tick, but for those that may last (<see cref="SignalDrain.HasOwnLoop"/>).</summary>
     internal Histogram Duration { get; }
 
     internal static IReadOnlyList<MetricDefinition> FamiliesOf(IReadOnlyList<RowFields> signals) => [DurationFamily, ErrorsOf(signals)];
