@@ -62,7 +62,15 @@ public sealed class FirstMessageTests : IDisposable
     [InlineData("16 02")]
     [InlineData("16 03 01 00 01 01 15 03 01 00 02 01 00")]
     public void A_client_that_does_not_begin_with_a_TLS_handshake_is_given_up(string sent) =>
-        Assert.Equal(FirstMessage.State.Closed, Send(Bytes(sent), isTls: true));
+        Assert.Equal(FirstMessage.State.Foreign, Send(Bytes(sent), isTls: true));
+
+    [Fact]
+    public void A_client_that_does_not_begin_with_a_TLS_handshake_is_known_as_such_when_it_has_hung_up()
+    {
+        Send("GET / HTTP/1.1\r\n\r\n"u8.ToArray(), isTls: true);
+        _client.Close();
+        Assert.Equal(FirstMessage.State.Foreign, FirstMessage.Peek(_server, isTls: true));
+    }
 
     [Fact]
     public void A_client_hello_that_does_not_end_is_given_up()
@@ -70,7 +78,7 @@ public sealed class FirstMessageTests : IDisposable
         var record = new byte[16 << 10];
         (record[0], record[1], record[2], record[3], record[4]) = (22, 3, 1, 0x3F, 0xFB);
         (record[5], record[6]) = (1, 1);
-        Assert.Equal(FirstMessage.State.Closed, Send([.. record, .. record], isTls: true));
+        Assert.Equal(FirstMessage.State.Foreign, Send([.. record, .. record], isTls: true));
     }
 
     [Theory]

@@ -77,6 +77,26 @@ public sealed class ServerLimitTests
         Assert.Equal(HttpStatusCode.OK, await ProbeByTlsAsync(server));
     }
 
+    [Theory]
+    [InlineData("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n", 1)]
+    [InlineData("\u0015\u0003\u0001\0\u0002\u0001\0", 1)]
+    [InlineData("\u0016\u0003\u0001", 0)]
+    [InlineData("", 0)]
+    public async Task A_client_that_does_not_speak_TLS_where_it_has_to_is_refused_and_counted(string sent, int refused)
+    {
+        using var certificates = new Certificates();
+        using var files = new CertificateFiles(certificates);
+        await using var server = await RunningServer.StartAsync(files.Settings);
+        server.Serve();
+        var client = await server.ConnectAsync(sent);
+
+        client.Shutdown(SocketShutdown.Send);
+
+        Assert.Equal("", await RunningServer.ReadToEndAsync(client));
+        Assert.Equal(HttpStatusCode.OK, await ProbeByTlsAsync(server));
+        Assert.Equal(refused, server[RefusalReason.BadRequest]);
+    }
+
     [Fact]
     public async Task Handshakes_that_the_server_does_not_get_to_are_closed_after_the_header_timeout()
     {

@@ -204,6 +204,7 @@ internal sealed partial class ConnectionGate : IDisposable
     private bool CheckFirstMessage(ClientConnection connection)
     {
         var state = Peek(connection.Socket);
+        var isOver = state is FirstMessage.State.Closed or FirstMessage.State.Foreign;
         ClientConnection? next = null;
         lock (_lock)
         {
@@ -216,7 +217,7 @@ internal sealed partial class ConnectionGate : IDisposable
             {
                 return false;
             }
-            if (state == FirstMessage.State.Closed)
+            if (isOver)
             {
                 _places.Forget(connection);
             }
@@ -225,7 +226,11 @@ internal sealed partial class ConnectionGate : IDisposable
                 next = _places.Begin(connection, isComplete: state == FirstMessage.State.Complete);
             }
         }
-        if (state == FirstMessage.State.Closed)
+        if (state == FirstMessage.State.Foreign)
+        {
+            _refusals.Count(RefusalReason.BadRequest);
+        }
+        if (isOver)
         {
             connection.Close("");
         }

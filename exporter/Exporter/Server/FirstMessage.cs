@@ -8,8 +8,11 @@ internal static class FirstMessage
 {
     internal enum State
     {
-        /// <summary>No request can come any more: the client has closed the connection, or does not begin with a TLS handshake although it has to.</summary>
+        /// <summary>No request can come any more: the client has closed the connection.</summary>
         Closed,
+
+        /// <summary>The client has to begin with a TLS handshake, and begins otherwise, or with one that has no end: as with HTTP to an HTTPS port.</summary>
+        Foreign,
 
         /// <summary>The client has to send more.</summary>
         Unfinished,
@@ -60,7 +63,7 @@ internal static class FirstMessage
         {
             if (bytes[0] != HandshakeRecord || (bytes.Length > 1 && bytes[1] != MajorVersion))
             {
-                return State.Closed;
+                return State.Foreign;
             }
             if (bytes.Length < RecordHeader || bytes.Length < RecordHeader + (bytes[3] << 8) + bytes[4])
             {
@@ -78,7 +81,7 @@ internal static class FirstMessage
                 return State.Complete;
             }
         }
-        return isFull ? State.Closed : State.Unfinished;
+        return isFull ? State.Foreign : State.Unfinished;
     }
 
     private static State CheckRequest(ReadOnlySpan<byte> bytes) =>

@@ -12,7 +12,7 @@ internal static class RefusalReason
     /// <summary>The request line and headers are larger than Server:MaxHeaderSize.</summary>
     internal const string HeaderSize = "header_size";
 
-    /// <summary>The request is not valid HTTP, or has a body, which is not read.</summary>
+    /// <summary>The request is not valid HTTP, has a body, which is not read, or does not begin with a TLS handshake although the server has a certificate.</summary>
     internal const string BadRequest = "bad_request";
 
     /// <summary>The request has no valid token or password.</summary>

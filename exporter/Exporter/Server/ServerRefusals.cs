@@ -20,7 +20,7 @@ internal sealed class ServerRefusals : IObserver<KeyValuePair<string, object?>>
     {
         Query = "sum by (instance, reason) (increase(podnet_exporter_server_refusals_total[1h])) > 0",
         Details = "connections: closed because `Server:MaxConnections` were open; header_timeout: no complete request within `Server:HeaderTimeout`; "
-            + "header_size: headers larger than `Server:MaxHeaderSize`; bad_request: not valid HTTP, or with a body; unauthorized: without a valid token or password; "
+            + "header_size: headers larger than `Server:MaxHeaderSize`; bad_request: not valid HTTP, or with a body, or without TLS where the server has a certificate; unauthorized: without a valid token or password; "
             + "scrapes: more scrapes at once than `Server:MaxScrapes`; pages: as many requests at once for the other pages; slow_client: the answer was not read within a minute, or while three later ones of `/metrics` were read.",
     };
 
