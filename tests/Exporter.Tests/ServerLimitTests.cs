@@ -282,21 +282,43 @@ public sealed class ServerLimitTests
     }
 
     [Fact]
-    public async Task A_request_that_holds_its_slot_too_long_is_cut_off_and_another_gets_the_slot()
+    public async Task A_client_that_does_not_read_its_answer_is_cut_off_and_another_gets_its_slot()
     {
         await using var server = await RunningServer.StartAsync(("Server:MaxScrapes", "1"));
-        var slow = server.Http.GetAsync("/metrics");
-        // Another one may be the first to arrive, and is the slow one then.
-        var other = server.Http.GetAsync("/metrics");
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await await Task.WhenAny(slow, other)).StatusCode);
-        slow = slow.IsCompleted ? other : slow;
+        server.Serve("large", 64 << 20);
+        var slow = await server.ConnectAsync("GET /api/v1/large HTTP/1.1\r\nHost: slow\r\n\r\n");
+        await RunningServer.UntilAsync(async () => (await server.Http.GetAsync("/api/v1/large")).StatusCode == HttpStatusCode.ServiceUnavailable);
+        Assert.Equal(0, server[RefusalReason.SlowClient]);
 
-        server.Time.Advance(RequestSlots.MaxDuration);
+        await RunningServer.UntilAsync(() =>
+        {
+            // The slot is taken a moment before its time begins.
+            server.Time.Advance(RequestSlots.MaxDuration);
+            return Task.FromResult(server[RefusalReason.SlowClient] == 1);
+        });
 
-        await Assert.ThrowsAsync<HttpRequestException>(() => slow);
+        await RunningServer.ReadToEndAsync(slow);
+        await RunningServer.UntilAsync(async () => (await server.Http.GetAsync("/api/v1/large")).StatusCode == HttpStatusCode.OK);
         Assert.Equal(1, server[RefusalReason.SlowClient]);
+    }
+
+    [Theory]
+    [InlineData("/metrics")]
+    [InlineData("/api/v1/pods")]
+    public async Task A_request_that_waits_for_the_server_to_start_is_not_taken_for_a_slow_client(string path)
+    {
+        await using var server = await RunningServer.StartAsync(("Server:MaxScrapes", "1"));
+        var waiting = server.Http.GetAsync(path);
+        // Another one may be the first to arrive, and waits then.
+        var other = server.Http.GetAsync(path);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await await Task.WhenAny(waiting, other)).StatusCode);
+        waiting = waiting.IsCompleted ? other : waiting;
+
+        server.Time.Advance(2 * RequestSlots.MaxDuration);
         server.Serve();
-        await RunningServer.UntilAsync(async () => (await server.Http.GetAsync("/metrics")).StatusCode == HttpStatusCode.OK);
+
+        Assert.NotEqual(HttpStatusCode.ServiceUnavailable, (await waiting).StatusCode);
+        Assert.Equal(0, server[RefusalReason.SlowClient]);
     }
 
     [Fact]

@@ -36,7 +36,7 @@ internal static class ExporterEndpoints
         void Serve(string path, RequestSlots? slots, Func<ServerView, HttpContext, Task> answer) =>
             app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], (RequestDelegate)(context =>
             {
-                return slots is null ? AnswerAsync() : slots.RunAsync(context, AnswerAsync);
+                return slots is null ? AnswerAsync() : slots.RunAsync(context, content, view => answer(view, context));
 
                 async Task AnswerAsync() => await answer(await content.GetAsync(context), context);
             }));

@@ -4,12 +4,13 @@ namespace Exporter.Server;
 /// <param name="reason">The reason that a refusal is counted with, one of <see cref="RefusalReason"/>.</param>
 internal sealed class RequestSlots(int slots, string reason, ServerRefusals refusals, TimeProvider time)
 {
-    /// <summary>How long a request may hold its slot: a client that does not read its answer must not keep others out.</summary>
+    /// <summary>How long an answer may hold its slot: a client that does not read it must not keep others out.</summary>
     internal static readonly TimeSpan MaxDuration = TimeSpan.FromMinutes(1);
 
     private int _running;
 
-    internal async Task RunAsync(HttpContext context, Func<Task> answer)
+    /// <param name="content">At a start its first view is waited for, and not the client: the client's time begins after that.</param>
+    internal async Task RunAsync(HttpContext context, CurrentView content, Func<ServerView, Task> answer)
     {
         if (Interlocked.Increment(ref _running) > slots)
         {
@@ -23,8 +24,9 @@ internal sealed class RequestSlots(int slots, string reason, ServerRefusals refu
         }
         try
         {
+            var view = await content.GetAsync(context);
             await using var limit = time.CreateTimer(_ => Abort(context), null, MaxDuration, Timeout.InfiniteTimeSpan);
-            await answer();
+            await answer(view);
         }
         finally
         {

@@ -42,6 +42,12 @@ internal sealed class RunningServer : IAsyncDisposable
     /// <summary>Until then requests wait, as at a start.</summary>
     internal void Serve() => _server.ShowStandby(StandbyReason.Waiting);
 
+    /// <summary>Serves a page of so many bytes, and nothing else of use.</summary>
+    internal void Serve(string page, int length) => _server.Content.Set(new(_server.Own.Registry, new(Time), new())
+    {
+        OfSignals = new Dictionary<string, (string, Func<byte[]>)> { [page] = ("text/plain", () => new byte[length]) },
+    });
+
     internal async Task<Socket> ConnectAsync(string sent = "")
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
