@@ -61,6 +61,22 @@ public sealed class BpfMetricsTests
         Assert.DoesNotContain((await ScrapeAsync()).Samples, sample => sample.StartsWith("podnet_exporter_bpf_program_", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task The_runs_of_a_program_whose_replacement_is_replaced_by_it_again_are_counted_once()
+    {
+        var factory = Prometheus.Metrics.WithCustomRegistry(_registry);
+        var (runs, seconds, misses) = (factory.CreateCounter("runs", ""), factory.CreateCounter("seconds", ""), factory.CreateCounter("misses", ""));
+        var series = new BpfMetrics.ProgramSeries(runs.WithLabels(), seconds.WithLabels(), misses.WithLabels());
+
+        series.Update(1, new(100, TimeSpan.FromSeconds(10), 4));
+        series.Update(2, new(30, TimeSpan.FromSeconds(3), 2));
+        series.Update(1, new(101, TimeSpan.FromSeconds(11), 5));
+        series.Update(2, new(32, TimeSpan.FromSeconds(5), 2));
+
+        var scrape = await ScrapeAsync();
+        Assert.Equal((133, 16, 7), (scrape["runs"], scrape["seconds"], scrape["misses"]));
+    }
+
     private BpfMetrics Create(params MapUsage[] maps) => new(Prometheus.Metrics.WithCustomRegistry(_registry), [], maps);
 
     private Task<ScrapedText> ScrapeAsync() => ScrapedText.OfAsync(_registry);

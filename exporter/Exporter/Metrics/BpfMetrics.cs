@@ -98,19 +98,19 @@ internal sealed class BpfMetrics
     }
 
     /// <summary>Series of a program, and of the programs that take its place.</summary>
-    private sealed class ProgramSeries(Counter.Child runs, Counter.Child runTime, Counter.Child misses)
+    internal sealed class ProgramSeries(Counter.Child runs, Counter.Child runTime, Counter.Child misses)
     {
-        private int _id;
-        private ProgramStatistics _last;
+        /// <summary>By the program's id: one whose replacement is undone continues where it was.</summary>
+        private readonly Dictionary<int, ProgramStatistics> _last = [];
 
         internal void Update(int id, in ProgramStatistics now)
         {
             // Another one begins at zero.
-            var last = id == _id ? _last : default;
+            var last = _last.GetValueOrDefault(id);
             runs.Inc(now.Runs - last.Runs);
             runTime.Inc((now.RunTime - last.RunTime).TotalSeconds);
             misses.Inc(now.Misses - last.Misses);
-            (_id, _last) = (id, now);
+            _last[id] = now;
         }
     }
 }
