@@ -22,6 +22,7 @@ internal sealed partial class DrainLoop(
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private readonly Trouble _failure = new();
+    private readonly Trouble _blindness = new();
     private readonly PeriodicTimer _timer = new(drains[0].Interval, time);
 
     /// <summary>The drains may have another interval now, which counts from now on.</summary>
@@ -71,6 +72,13 @@ internal sealed partial class DrainLoop(
 
     private void DrainOnce()
     {
+        DrainAll();
+        ReadStatistics();
+        accounts.Settle();
+    }
+
+    private void DrainAll()
+    {
         string? problem = null;
         var started = time.GetTimestamp();
         for (var i = 0; i < drains.Count; i++)
@@ -89,6 +97,19 @@ internal sealed partial class DrainLoop(
         {
             metrics.Duration.Observe(time.GetElapsedTime(started).TotalSeconds);
         }
+        if (problem is not null && _failure.Begins())
+        {
+            LogFailing(problem);
+        }
+        else if (problem is null && _failure.Ends())
+        {
+            LogRecovered();
+        }
+    }
+
+    private void ReadStatistics()
+    {
+        string? problem = null;
         for (var i = 0; i < statistics.Count; i++)
         {
             try
@@ -101,22 +122,13 @@ internal sealed partial class DrainLoop(
                 problem = e.Message;
             }
         }
-        Report(problem);
-        accounts.Settle();
-    }
-
-    private void Report(string? problem)
-    {
-        if (problem is not null)
+        if (problem is not null && _blindness.Begins())
         {
-            if (_failure.Begins())
-            {
-                LogFailing(problem);
-            }
+            LogBlind(problem);
         }
-        else if (_failure.Ends())
+        else if (problem is null && _blindness.Ends())
         {
-            LogRecovered();
+            LogSeeing();
         }
     }
 
@@ -125,6 +137,12 @@ internal sealed partial class DrainLoop(
 
     [LoggerMessage(21, LogLevel.Information, "Draining works again")]
     private partial void LogRecovered();
+
+    [LoggerMessage(23, LogLevel.Error, "Reading the statistics of BPF programs and maps failed, retrying: {Reason}")]
+    private partial void LogBlind(string reason);
+
+    [LoggerMessage(24, LogLevel.Information, "Reading the statistics of BPF programs and maps works again")]
+    private partial void LogSeeing();
 
     [LoggerMessage(22, LogLevel.Information, "Stopped; {Summary}")]
     private partial void LogStopped(string summary);
