@@ -91,6 +91,8 @@ public sealed class KnownNamesTests : IDisposable
 
         Assert.Equal(1, _drain.Drains);
         Assert.True(_loop.ExecuteTask?.IsFaulted == false);
+        _clock.Advance(TimeSpan.FromHours(1));
+        Assert.Empty(_health.Stuck());
     }
 
     [Fact]

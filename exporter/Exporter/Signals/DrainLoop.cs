@@ -60,14 +60,21 @@ internal sealed partial class DrainLoop(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         health.Beat(name, drains[0].Interval + Patience);
-        await Task.WhenAll(drains.Select(drain => drain.WaitToBeginAsync(stoppingToken)));
-        do
+        try
         {
-            health.Beat(name, drains[0].Interval + Patience);
-            DrainOnce();
+            await Task.WhenAll(drains.Select(drain => drain.WaitToBeginAsync(stoppingToken)));
+            do
+            {
+                health.Beat(name, drains[0].Interval + Patience);
+                DrainOnce();
+            }
+            while (await _timer.NextAsync(stoppingToken));
         }
-        while (await _timer.NextAsync(stoppingToken));
-        health.End(name);
+        finally
+        {
+            // Also where it is cancelled while it waits to begin.
+            health.End(name);
+        }
     }
 
     private void DrainOnce()
