@@ -180,6 +180,18 @@ public sealed class LiveOptionsTests : IDisposable
     }
 
     [Fact]
+    public void A_level_of_the_log_that_the_next_start_would_refuse_is_refused_now()
+    {
+        var live = Start("{}");
+
+        Write("""{"Drain": {"Interval": "00:00:02"}, "Logging": {"LogLevel": {"Default": "info"}}}""");
+        live.Look();
+
+        Assert.NotEqual(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
+        Assert.Equal(1, _logger.CountOf("Reloading the options failed, keeping the previous ones: Logging:LogLevel:Default: 'info' is not one of Trace, Debug"));
+    }
+
+    [Fact]
     public async Task A_refused_change_is_forgotten_when_the_file_is_as_before()
     {
         var password = Path.Combine(_directory, "password");

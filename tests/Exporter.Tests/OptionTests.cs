@@ -3,6 +3,7 @@ using Exporter.Interfaces;
 using Exporter.Pods;
 using Exporter.Signals.Handshakes;
 using Exporter.Tests.Support;
+using Microsoft.Extensions.Configuration;
 
 namespace Exporter.Tests;
 
@@ -361,9 +362,48 @@ public sealed class OptionTests
         Assert.Equal(TimeSpan.FromSeconds(3), TestOptions.Read((key, "00:00:03")).Drain.Interval);
 
     [Theory]
-    [InlineData("Logging:LogLevel:Default")]
-    [InlineData("LOGGING:LOGLEVEL:EXPORTER")]
-    public void The_logging_section_is_let_through(string key) => Assert.Empty(TestOptions.ErrorsOf((key, "Debug")));
+    [InlineData("Logging:LogLevel:Default", "Debug")]
+    [InlineData("LOGGING:LOGLEVEL:EXPORTER", "none")]
+    [InlineData("Logging:LogLevel:Microsoft.AspNetCore", "")]
+    [InlineData("Logging:Console:LogLevel:Default", "Warning")]
+    [InlineData("logging:console:logtostandarderrorthreshold", "Error")]
+    public async Task The_levels_of_the_logging_section_are_the_framework_s(string key, string level)
+    {
+        Assert.Empty(TestOptions.ErrorsOf((key, level)));
+
+        var configuration = new ConfigurationBuilder().AddInMemoryCollection([new(key, level)]).Build();
+        await using var server = await ServerHost.StartAsync(TestOptions.Read(("Server:Urls", "http://127.0.0.1:0")).Server, configuration);
+    }
+
+    [Theory]
+    [InlineData("Logging:LogLevel:Default", "info")]
+    [InlineData("Logging:LogLevel:Default", "warn")]
+    [InlineData("Logging:LogLevel:Exporter.Commands", "Bogus")]
+    [InlineData("Logging:LogLevel:Default", "99")]
+    [InlineData("Logging:LogLevel:Default", "Debug,Information")]
+    [InlineData("logging:loglevel:default", "true")]
+    [InlineData("Logging:Console:LogLevel:Default", "nope")]
+    [InlineData("Logging:Console:LogToStandardErrorThreshold", "on")]
+    [InlineData("Logging:Console:LogToStandardErrorThreshold", "")]
+    public void A_level_that_the_framework_does_not_have_is_refused(string key, string level) =>
+        Assert.Equal(
+            $"{key}: '{level}' is not one of Trace, Debug, Information, Warning, Error, Critical, None.",
+            Assert.Single(TestOptions.ErrorsOf((key, level))));
+
+    [Theory]
+    [InlineData("Logging:Level")]
+    [InlineData("Logging:LogLevel")]
+    [InlineData("Logging:LogLvl:Default")]
+    [InlineData("Logging:LogLevel:Exporter:Commands")]
+    [InlineData("Logging:Console:LogLevel")]
+    [InlineData("Logging:Console:FormatterName")]
+    [InlineData("Logging:Debug:LogLevel:Default")]
+    [InlineData("Logging:Consol:LogLevel:Default")]
+    public void A_key_of_the_logging_section_that_does_nothing_is_refused(string key) =>
+        Assert.StartsWith($"{key}: there is no such option", Assert.Single(TestOptions.ErrorsOf((key, "Debug"))), StringComparison.Ordinal);
+
+    [Fact]
+    public void A_level_of_a_file_can_be_null() => Assert.Empty(TestOptions.JsonReader("""{"Logging": {"LogLevel": {"Default": null}}}""").Errors);
 
     [Fact]
     public void Numbers_and_an_empty_section_of_a_file_are_understood()

@@ -18,9 +18,6 @@ internal sealed record OptionDescription(string Key, string Values, string Defau
 /// </summary>
 internal sealed partial class OptionReader(IConfiguration configuration)
 {
-    /// <summary>The framework reads this section itself.</summary>
-    private const string LoggingSection = "Logging";
-
     /// <summary>The value off. Without quotes YAML reads it as false.</summary>
     private const string Off = "off";
 
@@ -38,12 +35,12 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     [
         .. _errors,
         .. configuration.AsEnumerable()
-            .Where(pair => pair.Value is not null
-                && !_options.Any(option => IsSame(option.Key, pair.Key))
-                && !pair.Key.StartsWith(LoggingSection + ":", StringComparison.OrdinalIgnoreCase))
-            .Select(pair => _options.Find(option => option.Previous is { } previous && IsSame(previous, pair.Key)) is { } renamed
-                ? $"{pair.Key}: this option is called {renamed.Key} now; use that name."
-                : $"{pair.Key}: there is no such option. 'podnet-exporter help' lists the options.")
+            .Where(pair => pair.Value is not null && !_options.Any(option => IsSame(option.Key, pair.Key)))
+            .Select(pair => LoggingKeys.IsIn(pair.Key) ? LoggingKeys.FindError(pair.Key, pair.Value!)
+                : _options.Find(option => option.Previous is { } previous && IsSame(previous, pair.Key)) is { } renamed
+                    ? $"{pair.Key}: this option is called {renamed.Key} now; use that name."
+                    : $"{pair.Key}: there is no such option. 'podnet-exporter help' lists the options.")
+            .OfType<string>()
             .Order(StringComparer.Ordinal),
     ];
 
