@@ -156,7 +156,8 @@ public sealed class OptionTests
     [InlineData("Attach:Hook", "TCX")]
     [InlineData("Drain:Interval", "  00:00:02 ")]
     [InlineData("Attach:Include", "")]
-    [InlineData("Server:Urls", "HTTP://localhost:0;")]
+    [InlineData("Server:Urls", "HTTP://localhost:9969;")]
+    [InlineData("Server:Urls", "http://*:0;http://127.0.0.1:0;http://[::1]:0")]
     [InlineData("Server:Urls", "http://[::1]:9969/")]
     public void The_ends_of_a_range_and_unusual_spellings_are_accepted(string key, string value) => Assert.Empty(TestOptions.ErrorsOf((key, value)));
 
@@ -258,6 +259,8 @@ public sealed class OptionTests
     [InlineData("Server:Urls", "", "is empty")]
     [InlineData("Server:Urls", " ; ", "is empty")]
     [InlineData("Server:Urls", "http://*:70000", "port that does not exist: 70000")]
+    [InlineData("Server:Urls", "http://localhost:0", "has localhost with port 0")]
+    [InlineData("Server:Urls", "http://*:1;http://LOCALHOST:000/", "has localhost with port 0")]
     [InlineData("Metrics:Retention", "24:00:00", "not a duration")]
     [InlineData("Metrics:PodLabels", "namespace;name", "has 'name', which is not one of namespace, pod, workload, workload_kind, node; a pod's own label is written label:app.kubernetes.io/name")]
     [InlineData("Metrics:PodLabels", "Namespace", "has 'Namespace', which is not one of namespace, ")]

@@ -250,6 +250,11 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             {
                 throw new FormatException($"has a port that does not exist: {address.Groups["port"].Value}");
             }
+            if (IsSame(host, "localhost") && address.Groups["port"].Value.Trim('0').Length == 0)
+            {
+                // These are two addresses, and the kernel may choose two ports.
+                throw new FormatException("has localhost with port 0, which are two addresses without a port in common; write http://127.0.0.1:0, or a port");
+            }
             urls[i] = urls[i][..address.Groups["host"].Index] + host + urls[i][(address.Groups["port"].Index - 1)..];
         }
         return urls;
