@@ -182,6 +182,7 @@ public sealed class OptionTests
     [InlineData("Attach:Exclude", "[a-", "not a regular expression")]
     [InlineData("Attach:Exclude", "(?=veth)", "not a regular expression")]
     [InlineData("Attach:Exclude", @"(a)\1", "not a regular expression")]
+    [InlineData("Attach:Exclude", "(a{1000}){1000}", "or is too large")]
     [InlineData("Attach:Hook", "xdp", "auto, tcx, clsact")]
     [InlineData("Attach:Hook", "1", "auto, tcx, clsact")]
     [InlineData("Attach:Hook", "", "auto, tcx, clsact")]

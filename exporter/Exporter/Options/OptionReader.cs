@@ -170,7 +170,8 @@ internal sealed partial class OptionReader(IConfiguration configuration)
             }
             catch (NotSupportedException)
             {
-                throw new FormatException("is not a regular expression that can be used: it looks ahead or behind, refers back or is atomic, which takes backtracking");
+                // The exception is of one type for both, and its text may change.
+                throw new FormatException("is not a regular expression that can be used: it looks ahead or behind, refers back or is atomic, which takes backtracking, or is too large");
             }
         }, isLive, isInPlace: isInPlace);
 
