@@ -191,6 +191,25 @@ public sealed class LiveOptionsTests : IDisposable
         Assert.Equal(1, _logger.CountOf("Reloading the options failed, keeping the previous ones: Logging:LogLevel:Default: 'info' is not one of Trace, Debug"));
     }
 
+    /// <summary>A second open of it waits for another writer, as long as there is none.</summary>
+    [Fact]
+    public async Task A_pipe_in_place_of_a_file_is_read_once()
+    {
+        File.Delete(_file);
+        using (var maker = System.Diagnostics.Process.Start("mkfifo", [_file]))
+        {
+            await maker.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+        var writing = Task.Run(() => File.WriteAllText(_file, """{"Drain": {"Interval": "00:00:02"}}"""), TestContext.Current.CancellationToken);
+        var live = Read();
+        await writing.WaitAsync(Silence.Limit, TestContext.Current.CancellationToken);
+
+        await Task.Run(live.Look, TestContext.Current.CancellationToken).WaitAsync(Silence.Limit, TestContext.Current.CancellationToken);
+
+        Assert.Equal(TimeSpan.FromSeconds(2), live.CurrentValue.Drain.Interval);
+        Assert.Empty(_logger.Entries);
+    }
+
     [Fact]
     public async Task A_refused_change_is_forgotten_when_the_file_is_as_before()
     {
@@ -239,6 +258,11 @@ public sealed class LiveOptionsTests : IDisposable
     private LiveOptions Start(string content)
     {
         Write(content);
+        return Read();
+    }
+
+    private LiveOptions Read()
+    {
         var files = OptionFiles.Read(new Dictionary<string, string?> { [OptionFiles.FileKey] = _file });
         var reader = new OptionReader(files.Configuration);
         var options = ExporterOptions.Read(reader);

@@ -1,3 +1,5 @@
+using Exporter.Bpf;
+
 namespace Exporter.Health;
 
 /// <summary>
@@ -17,9 +19,13 @@ internal sealed class FileWatch
         return content;
     }
 
-    /// <summary>Whether a file has other content than when it was read, or was created or removed since.</summary>
+    /// <summary>Whether a file has other content than when it was read, or was created or removed since; never if one cannot be read again.</summary>
     internal bool HaveChanged() =>
-        _contents.Any(file => TryReadNow(file.Key, out _) is { } now ? file.Value is null || !now.AsSpan().SequenceEqual(file.Value) : file.Value is not null);
+        _contents.Keys.All(CanBeReadAgain)
+        && _contents.Any(file => TryReadNow(file.Key, out _) is { } now ? file.Value is null || !now.AsSpan().SequenceEqual(file.Value) : file.Value is not null);
+
+    /// <summary>Whether a file has its content for more than one reader, as a pipe of a shell does not: a second open of it would wait for a writer.</summary>
+    internal static bool CanBeReadAgain(string path) => !FileType.IsStream(path);
 
     private static byte[]? TryReadNow(string path, out string problem)
     {

@@ -54,13 +54,16 @@ internal sealed class SecretFile<T>
         }
     }
 
-    /// <summary>Reads the files now, changed or not.</summary>
+    /// <summary>Reads the files now, changed or not, if they can be read again.</summary>
     internal void ReadAgain()
     {
         lock (_lock)
         {
             Volatile.Write(ref _checkedAt, _time.GetTimestamp());
-            Reload();
+            if (_paths.All(FileWatch.CanBeReadAgain))
+            {
+                Reload();
+            }
         }
     }
 
