@@ -71,14 +71,36 @@ public sealed class AccessControlTests : IDisposable
         Assert.Contains("for admin in line 2", Assert.Single(_logger.Entries).Text, StringComparison.Ordinal);
     }
 
-    private AccessControl Open() =>
-        AccessControl.Open(new SecretFiles(new OwnMetrics().Factory, _time, _logger), TestOptions.Read(("Server:BasicAuthFile", _file)).Server, new ServerRefusals(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry())));
+    [Theory]
+    [InlineData("s3cret")]
+    [InlineData("a,b")]
+    [InlineData(",")]
+    [InlineData("a=\"b\";c")]
+    [InlineData("söcret")]
+    public async Task A_token_is_taken_as_it_is(string token)
+    {
+        await File.WriteAllTextAsync(_file, $"{token}\n");
+        var access = Open("Server:BearerTokenFile");
 
-    private static async Task<int> AskAsync(AccessControl access, string shown)
+        Assert.Equal(200, await AskWithAsync(access, $"Bearer {token}"));
+        Assert.Equal(200, await AskWithAsync(access, $"bearer  {token} "));
+        foreach (var other in (string?[])[null, "", "Bearer", "Bearer ", $"Bearer {token}x", $"Bearer {token[1..]}", $"Bearer {token} {token}", $"Basic {token}", token])
+        {
+            Assert.Equal((other, 401), (other, await AskWithAsync(access, other)));
+        }
+    }
+
+    private AccessControl Open(string key = "Server:BasicAuthFile") =>
+        AccessControl.Open(new SecretFiles(new OwnMetrics().Factory, _time, _logger), ServerOptions.Read(TestOptions.Reader((key, _file))), new ServerRefusals(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry())));
+
+    private static Task<int> AskAsync(AccessControl access, string shown) =>
+        AskWithAsync(access, $"Basic {Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(shown))}");
+
+    private static async Task<int> AskWithAsync(AccessControl access, string? header)
     {
         var context = new DefaultHttpContext();
         context.Request.Path = "/metrics";
-        context.Request.Headers.Authorization = $"Basic {Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(shown))}";
+        context.Request.Headers.Authorization = header;
         await access.HandleAsync(context, _ => Task.CompletedTask);
         return context.Response.StatusCode;
     }

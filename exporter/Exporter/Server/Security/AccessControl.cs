@@ -1,4 +1,3 @@
-using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -49,14 +48,15 @@ internal sealed partial class AccessControl(SecretFile<byte[][]>? tokens, Secret
 
     private bool IsKnown(string? header)
     {
-        if (!AuthenticationHeaderValue.TryParse(header, out var shown) || shown.Parameter is null)
+        // Not by AuthenticationHeaderValue, which takes a comma in a token for the end of it.
+        if (header?.Split(' ', 2) is not [var scheme, var shown])
         {
             return false;
         }
         var expected = Is(Bearer) ? tokens : Is(Basic) ? passwords : null;
-        return expected is not null && Matches(Encoding.UTF8.GetBytes(shown.Parameter), expected.Current);
+        return expected is not null && Matches(Encoding.UTF8.GetBytes(shown.Trim()), expected.Current);
 
-        bool Is(string scheme) => shown.Scheme.Equals(scheme, StringComparison.OrdinalIgnoreCase);
+        bool Is(string name) => scheme.Equals(name, StringComparison.OrdinalIgnoreCase);
     }
 
     /// <summary>Compares in constant time: the duration reveals nothing about the valid credentials.</summary>
