@@ -114,11 +114,13 @@ public sealed class LiveOptionsTests : IDisposable
     [InlineData("kafka", "Kafka:UserFile")]
     [InlineData("elasticsearch", "Elasticsearch:UserFile")]
     [InlineData("authorities", "Elasticsearch:CaFile")]
+    [InlineData("token", "Server:BearerTokenFile")]
+    [InlineData("passwords", "Server:BasicAuthFile")]
     public async Task A_change_that_is_refused_for_a_file_beside_it_is_in_force_when_the_file_can_be_used(string sink, string key)
     {
         using var certificates = new Certificates();
         var password = Path.Combine(_directory, "password");
-        var content = sink == "authorities" ? certificates.Authority.ExportCertificatePem() : "s3cret";
+        var content = sink switch { "authorities" => certificates.Authority.ExportCertificatePem(), "passwords" => "admin:s3cret", _ => "s3cret" };
         File.WriteAllText(password, content);
         var settings = SinkWith(sink, password);
         var live = Start($"{{{settings}}}");
@@ -228,7 +230,7 @@ public sealed class LiveOptionsTests : IDisposable
         Assert.Equal(1, (await ScrapeAsync())["podnet_exporter_config_reload_failures_total"]);
     }
 
-    /// <summary>The options of a sink that reads a file.</summary>
+    /// <summary>The options of a sink that reads a file, or of the server.</summary>
     private static string SinkWith(string sink, string file) => sink switch
     {
         "kafka" => $$$"""
@@ -236,6 +238,12 @@ public sealed class LiveOptionsTests : IDisposable
             """,
         "elasticsearch" => $$$"""
             "Export": {"Sinks": "elasticsearch"}, "Elasticsearch": {"Urls": "http://a:9200", "UserFile": "{{{file}}}", "PasswordFile": "{{{file}}}"}
+            """,
+        "token" => $$$"""
+            "Server": {"BearerTokenFile": "{{{file}}}"}
+            """,
+        "passwords" => $$$"""
+            "Server": {"BasicAuthFile": "{{{file}}}"}
             """,
         _ => $$$"""
             "Export": {"Sinks": "elasticsearch"}, "Elasticsearch": {"Urls": "https://a:9200", "CaFile": "{{{file}}}"}

@@ -32,7 +32,8 @@ public sealed class OptionTests
     [Fact]
     public void With_a_certificate_the_addresses_are_https()
     {
-        (string, string?)[] tls = [("Server:CertificateFile", "/tls.crt"), ("Server:KeyFile", "/tls.key")];
+        using var files = new CertificateFiles();
+        var tls = files.Settings;
 
         Assert.Equal(["https://*:9969"], TestOptions.Read(tls).Server.Urls);
         Assert.Equal(["https://127.0.0.1:1"], TestOptions.Read([.. tls, ("Server:Urls", "https://127.0.0.1:1")]).Server.Urls);
@@ -308,6 +309,26 @@ public sealed class OptionTests
         Assert.Equal(
             ["Attach:Include", "Bpf:MaxInterfaces", "Drain:Interval", "Drain:Intervall", "Server:Urls"],
             errors.Select(error => error[..error.IndexOf(": ", StringComparison.Ordinal)]).Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>As of the sinks: a start would fail because of it.</summary>
+    [Fact]
+    public void Files_of_the_server_that_cannot_be_used_are_all_said_at_once()
+    {
+        using var files = new CertificateFiles();
+        var (certificate, key) = (files.Settings[0].Value, files.Settings[1].Value);
+        (string, string?)[] others = [("Server:BearerTokenFile", "/nowhere/token"), ("Server:BasicAuthFile", certificate)];
+
+        Assert.Equal(
+            [
+                "Server:CertificateFile: with Server:KeyFile it is not a certificate with its key in PEM",
+                "Server:BearerTokenFile: /nowhere/token cannot be read: there is no file '/nowhere/token'.",
+                "Server:BasicAuthFile: has to hold lines of the form name:password, and line 1 is not one.",
+            ],
+            TestOptions.ErrorsOf([("Server:CertificateFile", certificate), ("Server:KeyFile", certificate), .. others]).Select(error => error.Split(": The ")[0]));
+        Assert.StartsWith(
+            "Server:CertificateFile: /nowhere cannot be read", Assert.Single(TestOptions.ErrorsOf(("Server:CertificateFile", "/nowhere"), ("Server:KeyFile", key))), StringComparison.Ordinal);
+        Assert.Empty(TestOptions.ErrorsOf(files.Settings));
     }
 
     [Fact]

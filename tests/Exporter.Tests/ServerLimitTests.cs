@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using System.Security.Cryptography.X509Certificates;
 using Exporter.Metrics;
 using Exporter.Server;
 using Exporter.Tests.Kubernetes;
@@ -45,7 +44,7 @@ public sealed class ServerLimitTests
     public async Task Clients_that_begin_TLS_handshakes_and_do_not_go_on_keep_no_probe_out()
     {
         using var certificates = new Certificates();
-        using var files = new CertificateFiles(certificates);
+        using var files = new CertificateFiles(certificates.Server);
         await using var server = await RunningServer.StartAsync([Connections, .. files.Settings]);
         server.Serve();
         var hello = await ClientHello.RecordAsync();
@@ -66,7 +65,7 @@ public sealed class ServerLimitTests
     public async Task Clients_that_send_less_than_a_client_hello_take_no_handshake_from_others(string sent)
     {
         using var certificates = new Certificates();
-        using var files = new CertificateFiles(certificates);
+        using var files = new CertificateFiles(certificates.Server);
         await using var server = await RunningServer.StartAsync([("Server:HeaderTimeout", "00:05:00"), .. files.Settings]);
         server.Serve();
         for (var i = 0; i < 4 * Max; i++)
@@ -101,7 +100,8 @@ public sealed class ServerLimitTests
     public async Task Handshakes_that_the_server_does_not_get_to_are_closed_after_the_header_timeout()
     {
         var hello = await ClientHello.RecordAsync();
-        var options = TestOptions.Read(("Server:Urls", "https://127.0.0.1:0"), ("Server:CertificateFile", "tls.crt"), ("Server:KeyFile", "tls.key"), Connections).Server;
+        using var files = new CertificateFiles();
+        var options = TestOptions.Read([("Server:Urls", "https://127.0.0.1:0"), .. files.Settings, Connections]).Server;
         var (time, refusals) = (new FakeTimeProvider(), new ServerRefusals(new OwnMetrics().Factory));
         using var gate = new ConnectionGate(options, refusals, time, NullLogger<ConnectionGate>.Instance);
         // Nobody takes what it hands over.
@@ -356,23 +356,5 @@ public sealed class ServerLimitTests
 #pragma warning restore CA5359
         using var http = new HttpClient(handler) { BaseAddress = server.Address };
         return (await http.GetAsync("/healthz")).StatusCode;
-    }
-
-    /// <summary>The server's certificate and key, in files.</summary>
-    private sealed class CertificateFiles : IDisposable
-    {
-        private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("server-");
-
-        internal CertificateFiles(Certificates certificates)
-        {
-            var (certificate, key) = (Path.Combine(_directory.FullName, "tls.crt"), Path.Combine(_directory.FullName, "tls.key"));
-            File.WriteAllText(certificate, certificates.Server.ExportCertificatePem());
-            File.WriteAllText(key, certificates.Server.GetECDsaPrivateKey()!.ExportPkcs8PrivateKeyPem());
-            Settings = [("Server:CertificateFile", certificate), ("Server:KeyFile", key)];
-        }
-
-        internal (string Key, string? Value)[] Settings { get; }
-
-        public void Dispose() => _directory.Delete(recursive: true);
     }
 }

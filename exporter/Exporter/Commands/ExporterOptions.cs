@@ -7,6 +7,7 @@ using Exporter.Options;
 using Exporter.Peers;
 using Exporter.Pods;
 using Exporter.Server;
+using Exporter.Server.Security;
 using Exporter.Signals;
 using Exporter.State;
 
@@ -45,6 +46,8 @@ internal sealed record ExporterOptions(
         OptionFiles.Describe(reader);
         // In the order of the documentation.
         var server = ServerOptions.Read(reader);
+        ServerCertificate.Check(server, reader);
+        AccessControl.Check(server, reader);
         var attach = AttachOptions.Read(reader);
         var drain = DrainOptions.Read(reader);
         var identity = IdentityOptions.Read(reader);

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
+using Exporter.Options;
 
 namespace Exporter.Server.Security;
 
@@ -15,11 +16,27 @@ internal sealed partial class AccessControl(SecretFile<byte[][]>? tokens, Secret
     /// <summary>The prefix of a password that looks like a hash, as in nginx.</summary>
     private const string PlainScheme = "{PLAIN}";
 
+    private const string TokenKey = "Server:BearerTokenFile";
+    private const string PasswordsKey = "Server:BasicAuthFile";
+
     /// <exception cref="FormatException">A file cannot be read or used.</exception>
     internal static AccessControl Open(SecretFiles files, ServerOptions options, ServerRefusals refusals) => new(
-        options.BearerTokenFile.Length > 0 ? files.Open("bearer_token", "Server:BearerTokenFile", [options.BearerTokenFile], texts => ParseToken(texts[0])) : null,
-        options.BasicAuthFile.Length > 0 ? files.Open("basic_auth", "Server:BasicAuthFile", [options.BasicAuthFile], texts => ParsePasswords(texts[0])) : null,
+        options.BearerTokenFile.Length > 0 ? files.Open("bearer_token", TokenKey, [options.BearerTokenFile], texts => ParseToken(texts[0])) : null,
+        options.BasicAuthFile.Length > 0 ? files.Open("basic_auth", PasswordsKey, [options.BasicAuthFile], texts => ParsePasswords(texts[0])) : null,
         refusals);
+
+    /// <summary>Checks that the files can be read and used.</summary>
+    internal static void Check(ServerOptions options, OptionReader reader)
+    {
+        if (options.BearerTokenFile.Length > 0)
+        {
+            SecretFiles.Check(reader, TokenKey, [options.BearerTokenFile], texts => ParseToken(texts[0]));
+        }
+        if (options.BasicAuthFile.Length > 0)
+        {
+            SecretFiles.Check(reader, PasswordsKey, [options.BasicAuthFile], texts => ParsePasswords(texts[0]));
+        }
+    }
 
     /// <summary>Passes authorized requests on and answers others with 401. Probes have neither tokens nor passwords.</summary>
     internal Task HandleAsync(HttpContext context, RequestDelegate next)

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
+using Exporter.Health;
 using Exporter.Metrics;
+using Exporter.Options;
 using Prometheus;
 
 namespace Exporter.Server.Security;
@@ -29,6 +31,26 @@ internal sealed partial class SecretFiles(IMetricFactory metrics, TimeProvider t
         foreach (var read in _files)
         {
             read();
+        }
+    }
+
+    /// <summary>Refuses an option whose files cannot be read or used.</summary>
+    /// <param name="parse">As of <see cref="Open"/>.</param>
+    internal static void Check<T>(OptionReader reader, string key, IReadOnlyList<string> paths, Func<IReadOnlyList<string>, T> parse)
+        where T : class
+    {
+        // A pipe can be read once, and that is the server's.
+        if (!paths.All(FileWatch.CanBeReadAgain))
+        {
+            return;
+        }
+        try
+        {
+            _ = new SecretFile<T>(paths, parse, TimeProvider.System, static _ => { });
+        }
+        catch (FormatException e)
+        {
+            reader.Refuse(key, e.Message, isOutside: true);
         }
     }
 
