@@ -30,17 +30,17 @@ internal static class FlowsCommand
                 errors.WriteLine($"flows {word}: there is no such command. 'podnet-exporter flows --help' lists them.");
                 return ExitCode.BadOptions;
             default:
-                return await ShowAsync(typed, output, errors);
+                return await ShowAsync(typed, errors);
         }
     }
 
-    /// <summary>SIGINT and SIGTERM end it in order, a second one at once.</summary>
-    private static async Task<int> ShowAsync(string[] typed, TextWriter output, TextWriter errors)
+    /// <summary>SIGINT, SIGTERM and the end of its reader end it in order, a second signal at once.</summary>
+    private static async Task<int> ShowAsync(string[] typed, TextWriter errors)
     {
         using var stopping = new CancellationTokenSource();
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
-        return await FlowsShowCommand.RunAsync(typed, output, errors, handler: null, TimeProvider.System, stopping.Token);
+        return await FlowsShowCommand.RunAsync(typed, OutputStream.OpenStandard(), errors, handler: null, TimeProvider.System, stopping.Token);
 
         void Stop(PosixSignalContext context)
         {

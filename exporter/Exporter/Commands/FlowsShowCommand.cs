@@ -50,7 +50,11 @@ internal static class FlowsShowCommand
         {
             return ExitCode.Success;
         }
-        catch (FlowsException e)
+        catch (OutputException e) when (e.IsClosed)
+        {
+            return ExitCode.Success;
+        }
+        catch (Exception e) when (e is FlowsException or OutputException)
         {
             errors.WriteLine(e.Message);
             return ExitCode.Failure;
