@@ -33,4 +33,49 @@ public sealed class ProgramTests
 
         Assert.Equal((0, ""), (process.ExitCode, await process.StandardError.ReadToEndAsync(Cancelled)));
     }
+
+    [Theory]
+    [InlineData("help")]
+    [InlineData("version")]
+    [InlineData("metrics")]
+    [InlineData("flows --help")]
+    [InlineData("flows schema")]
+    public async Task Output_that_cannot_be_written_is_one_line(string command)
+    {
+        var (exitCode, _, errors) = await RunAsync($"{command} >/dev/full");
+
+        Assert.Equal((ExitCode.Failure, "The output cannot be written: No space left on device"), (exitCode, errors.Split(" : ")[0].Trim()));
+    }
+
+    [Theory]
+    [InlineData("help", "Counts the traffic")]
+    [InlineData("--help", "Counts the traffic")]
+    [InlineData("version", "podnet-exporter ")]
+    [InlineData("options", "| option")]
+    public async Task Help_needs_no_file_of_options(string command, string beginning)
+    {
+        var (exitCode, output, errors) = await RunAsync($"{command} --Options:File=/nowhere/options.json", "PODNET__Options__File=/nowhere PODNET__Drain__Interval=x");
+
+        Assert.Equal((ExitCode.Success, ""), (exitCode, errors));
+        Assert.StartsWith(beginning, output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("check")]
+    [InlineData("dance")]
+    public async Task A_wrong_command_or_file_of_options_is_an_error(string command)
+    {
+        var (exitCode, output, errors) = await RunAsync($"{command} --Options:File=/nowhere");
+
+        Assert.Equal((ExitCode.BadOptions, ""), (exitCode, output));
+        Assert.Single(errors.Trim().Split('\n'));
+    }
+
+    private static async Task<(int ExitCode, string Output, string Errors)> RunAsync(string command, string environment = "")
+    {
+        using var process = Process.Start(new ProcessStartInfo("sh", ["-c", $"exec env {environment} \"$0\" {command}", Binary]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var (output, errors) = (process.StandardOutput.ReadToEndAsync(Cancelled), process.StandardError.ReadToEndAsync(Cancelled));
+        await process.WaitForExitAsync(Cancelled).WaitAsync(Silence.Limit, Cancelled);
+        return (process.ExitCode, await output, await errors);
+    }
 }

@@ -39,6 +39,14 @@ internal sealed record ExporterOptions(
     /// <summary>The maps that the signals have in the object whose programs see each packet.</summary>
     internal IReadOnlyList<MapSetPlan> PlanPacketMaps() => [.. Signals.Select(signal => signal.PlanPacketMaps(Bpf)).OfType<MapSetPlan>()];
 
+    /// <summary>All options there are, whatever is set.</summary>
+    internal static IReadOnlyList<OptionDescription> Describe()
+    {
+        var reader = new OptionReader(new ConfigurationBuilder().Build());
+        _ = Read(reader);
+        return reader.Options;
+    }
+
     /// <summary>Reads every option; an option that is wrong is noted in the reader, and has its default in the result.</summary>
     /// <param name="signals">Reads the options of each signal; null: of <see cref="AllSignals"/>.</param>
     internal static ExporterOptions Read(OptionReader reader, IReadOnlyList<SignalReader>? signals = null)
