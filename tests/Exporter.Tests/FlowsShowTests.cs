@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Exporter.Commands;
+using Exporter.Tests.Kubernetes;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Time.Testing;
 using static Exporter.Tests.Support.FlowLines;
@@ -39,6 +40,22 @@ public sealed class FlowsShowTests : IDisposable
             _output.ToString());
         Assert.Empty(_errors.ToString());
         Assert.All(_output.ToString().Split('\n'), line => Assert.True(line.Length <= 120));
+    }
+
+    /// <summary>As behind kubectl proxy, or another proxy that gives the exporter a path.</summary>
+    [Theory]
+    [InlineData("http://p:1", "http://p:1/api/v1/flows")]
+    [InlineData("http://p:1/", "http://p:1/api/v1/flows")]
+    [InlineData("http://p:1/api/v1/nodes/n:9969/proxy", "http://p:1/api/v1/nodes/n:9969/proxy/api/v1/flows")]
+    [InlineData("http://p:1/api/v1/nodes/n:9969/proxy/", "http://p:1/api/v1/nodes/n:9969/proxy/api/v1/flows")]
+    [InlineData("http://p:1/proxy/api/v1/flows", "http://p:1/proxy/api/v1/flows")]
+    public async Task Records_are_asked_for_behind_the_path_of_the_address(string url, string asked)
+    {
+        using var exporter = new FakeExporter(_ => (HttpStatusCode.OK, ""));
+
+        Assert.Equal(ExitCode.Success, await RunAsync(exporter, [$"--url={url}"]));
+
+        Assert.Equal([asked], exporter.Requests);
     }
 
     [Fact]
@@ -83,6 +100,10 @@ public sealed class FlowsShowTests : IDisposable
     [InlineData("--host: '10.0.0.1/40' is neither an address nor a range like 10.0.0.0/8.", "--host=10.0.0.1/40")]
     [InlineData("--output: 'yaml' is not one of table, json.", "-o", "yaml")]
     [InlineData("--url: 'localhost:9969' is not an address like http://localhost:9969.", "--url=localhost:9969")]
+    [InlineData("--url: 'http://***@localhost' has a name or a password; put them into a file, and name it with --user-file.", "--url=http://u:p@localhost")]
+    [InlineData("http://***@localhost: 'flows' has no such argument", "http://u:p@localhost")]
+    [InlineData("--token-file, --user-file: give one of the two.", "--token-file=a", "--user-file=b")]
+    [InlineData("--ca-file: is of use with an address of https alone.", "--ca-file=a")]
     [InlineData("--folow: 'flows' has no such argument. It has --follow, --url,", "--folow")]
     [InlineData("--follow: is a flag and has no value.", "--follow=yes")]
     [InlineData("-n: has no value. Write -n NAMESPACE, --namespace=NAMESPACE.", "-n", "--follow")]
@@ -91,12 +112,60 @@ public sealed class FlowsShowTests : IDisposable
         Assert.Equal(ExitCode.BadOptions, await RunAsync("", typed));
 
         Assert.StartsWith(error, _errors.ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("u:p", _errors.ToString(), StringComparison.Ordinal);
         Assert.Empty(_output.ToString());
     }
 
     [Theory]
+    [InlineData("admin:s3cret")]
+    [InlineData("\nadmin:{PLAIN}s3cret\r\nother:x\n")]
+    public async Task A_name_and_a_password_are_shown_as_the_exporter_s_file_has_them(string text)
+    {
+        using var exporter = new FakeExporter(_ => (HttpStatusCode.OK, ""));
+        using var file = new TemporaryText(text);
+
+        Assert.Equal(ExitCode.Success, await RunAsync(exporter, [$"--user-file={file.Path}"]));
+
+        Assert.Equal([$"http://localhost:9969/api/v1/flows Basic {Convert.ToBase64String("admin:s3cret"u8)}"], exporter.Requests);
+    }
+
+    [Theory]
+    [InlineData("admin", "has to hold lines of the form name:password, and line 1 is not one")]
+    [InlineData("", "has to hold lines of the form name:password, and is empty")]
+    [InlineData(null, "cannot be read: there is no file ")]
+    public async Task A_file_without_a_name_and_a_password_is_named(string? text, string problem)
+    {
+        using var exporter = new FakeExporter(_ => (HttpStatusCode.OK, ""));
+        using var file = new TemporaryText(text ?? "");
+        var path = text is null ? "/nowhere/user" : file.Path;
+
+        Assert.Equal(ExitCode.Failure, await RunAsync(exporter, [$"--user-file={path}"]));
+
+        Assert.StartsWith($"{path} {problem}", _errors.ToString(), StringComparison.Ordinal);
+        Assert.Empty(exporter.Requests);
+    }
+
+    [Theory]
+    [InlineData("Bearer", null, "wants a token: give the exporter's Server:BearerTokenFile with --token-file=FILE")]
+    [InlineData("Basic realm=\"x\"", null, "wants a name and a password: give a file like the exporter's Server:BasicAuthFile with --user-file=FILE")]
+    [InlineData("Bearer,Basic realm=\"x\"", null, "wants a token, or a name and a password: give ")]
+    [InlineData("Negotiate", null, "answers 401 Unauthorized")]
+    [InlineData("Bearer", "--token-file", "refuses the token in ")]
+    [InlineData("Basic realm=\"x\"", "--user-file", "refuses the name and the password in ")]
+    [InlineData("Basic realm=\"x\"", "--token-file", "wants a name and a password: give ")]
+    [InlineData("Bearer", "--user-file", "wants a token: give ")]
+    public async Task A_refusal_names_the_credentials_that_the_exporter_wants(string challenges, string? argument, string error)
+    {
+        using var exporter = new FakeExporter(_ => (HttpStatusCode.Unauthorized, "")) { Challenges = challenges.Split(',') };
+        using var file = new TemporaryText("name:secret");
+
+        Assert.Equal(ExitCode.Failure, await RunAsync(exporter, argument is null ? [] : [$"{argument}={file.Path}"]));
+
+        Assert.StartsWith($"http://localhost:9969/api/v1/flows {error}", _errors.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData(HttpStatusCode.NotFound, "set Flows:Enabled=true")]
-    [InlineData(HttpStatusCode.Unauthorized, "wants a token: give the exporter's Server:BearerTokenFile with --token-file=FILE")]
     [InlineData(HttpStatusCode.ServiceUnavailable, "answers 503")]
     public async Task A_refusal_says_what_to_do(HttpStatusCode status, string error)
     {
@@ -189,6 +258,33 @@ public sealed class FlowsShowTests : IDisposable
         Assert.Equal(ExitCode.Success, await following);
         Assert.Equal(OfInterval(31) + OfInterval(32), _output.ToString());
         Assert.Single(_errors.ToString().Trim().Split('\n'), line => line.EndsWith("; trying again", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_certificate_is_trusted_by_the_file_of_its_authority(bool isGiven)
+    {
+        using var certificates = new Certificates();
+        await using var exporter = new SearchServer(certificates.Server);
+        exporter.Other = _ => SearchAnswers.Json(OfInterval(31));
+        using var authority = new TemporaryText(certificates.Authority.ExportCertificatePem());
+        string[] typed = [$"--url={exporter.Url}", "-o", "json", .. isGiven ? [$"--ca-file={authority.Path}"] : (string[])[]];
+
+        var exitCode = await FlowsShowCommand.RunAsync(typed, _output, _errors, handler: null, _time, TestContext.Current.CancellationToken);
+
+        Assert.Equal(isGiven ? (ExitCode.Success, OfInterval(31)) : (ExitCode.Failure, ""), (exitCode, _output.ToString()));
+        Assert.Equal(!isGiven, _errors.ToString().Contains("give it with --ca-file=FILE", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_file_without_an_authority_is_named()
+    {
+        using var file = new TemporaryText("no PEM");
+
+        Assert.Equal(ExitCode.Failure, await FlowsShowCommand.RunAsync((string[])["--url=https://localhost:1", $"--ca-file={file.Path}"], _output, _errors, handler: null, _time, TestContext.Current.CancellationToken));
+
+        Assert.Equal($"{file.Path} has no certificate in PEM: it has to have the authority's\n", _errors.ToString());
     }
 
     [Fact]

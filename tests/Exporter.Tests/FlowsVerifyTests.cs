@@ -71,6 +71,9 @@ public sealed class FlowsVerifyTests : IDisposable
     [InlineData("--from: has no value. Write --from=FILE|TOPIC.", "--from=")]
     [InlineData("x: 'flows verify' has no such argument", "x", "--from=-")]
     [InlineData("/nowhere/a: there is no such file.", "--from=/nowhere/a")]
+    [InlineData("-: there is no such file.", "--from=-", "--metrics=-")]
+    [InlineData("--metrics: 'http://***@a' has a name or a password", "--from=-", "--metrics=http://u:p@a")]
+    [InlineData("--metrics-before: 'https://***@a' has a name or a password", "--from=-", "--metrics-before=https://u@a", "--metrics-after=http://b")]
     [InlineData("--from: one topic can be verified.", "--from=a", "--from=b", "--brokers=127.0.0.1:9092")]
     [InlineData("--from: 'no topic' is not the name of a topic", "--from=no topic", "--brokers=127.0.0.1:9092")]
     [InlineData("--brokers", "--from=podnet.flows", "--brokers=:")]
@@ -111,6 +114,21 @@ public sealed class FlowsVerifyTests : IDisposable
         var scrape = Scrape().Replace(" 4600\n", " 4.6e3 1764324310.5 # {trace=\"x \\\" }\"} 1.0\n", StringComparison.Ordinal).Replace("podnet_transmit_bytes_total counter", "podnet_transmit_bytes counter", StringComparison.Ordinal);
 
         Assert.Equal(ExitCode.Success, await RunAsync($"--from={Write("a", Usual().Text)}", $"--metrics={Write("m", scrape + "# EOF\n")}"));
+    }
+
+    /// <summary>As behind kubectl proxy, or another proxy that gives the exporter a path.</summary>
+    [Theory]
+    [InlineData("http://p:1/api/v1/nodes/n:9969/proxy", "http://p:1/api/v1/nodes/n:9969/proxy/metrics")]
+    [InlineData("http://p:1/api/v1/nodes/n:9969/proxy/", "http://p:1/api/v1/nodes/n:9969/proxy/metrics")]
+    [InlineData("http://p:1/proxy/metrics", "http://p:1/proxy/metrics")]
+    [InlineData("HTTP://p:1", "http://p:1/metrics")]
+    public async Task Metrics_are_asked_for_behind_the_path_of_the_address(string url, string asked)
+    {
+        using var exporter = new FakeExporter(_ => (HttpStatusCode.OK, Scrape()));
+
+        Assert.Equal(ExitCode.Success, await RunAsync(exporter, $"--from={Write("a", Usual().Text)}", $"--metrics={url}"));
+
+        Assert.Equal([asked], exporter.Requests);
     }
 
     [Theory]

@@ -1,3 +1,5 @@
+using Exporter.Options;
+
 namespace Exporter.Commands;
 
 /// <summary>The arguments that were typed behind <c>flows</c> or a sub-command, with all errors in them.</summary>
@@ -16,7 +18,7 @@ internal sealed class FlowsArguments
             var name = equals < 0 ? typed[i] : typed[i][..equals];
             if (known.FirstOrDefault(argument => argument.Name == name || argument.Alias == name) is not { } found)
             {
-                _errors.Add($"{name}: '{command}' has no such argument. It has {string.Join(", ", known.Select(argument => argument.Name))}.");
+                Refuse($"{name}: '{command}' has no such argument. It has {string.Join(", ", known.Select(argument => argument.Name))}.");
             }
             else if (found.IsFlag)
             {
@@ -32,7 +34,7 @@ internal sealed class FlowsArguments
             }
             else
             {
-                _errors.Add($"{name}: has no value. Write {found.Usage}.");
+                Refuse($"{name}: has no value. Write {found.Usage}.");
             }
         }
     }
@@ -57,7 +59,7 @@ internal sealed class FlowsArguments
         }
         catch (FormatException e)
         {
-            _errors.Add($"{argument.Name}: '{Text(argument)}' {e.Message}.");
+            Refuse($"{argument.Name}: '{Text(argument)}' {e.Message}.");
             return byDefault;
         }
     }
@@ -71,8 +73,8 @@ internal sealed class FlowsArguments
         }
     }
 
-    /// <summary>Adds an error.</summary>
-    internal void Refuse(string error) => _errors.Add(error);
+    /// <summary>Adds an error. An address in it may have a password, which is not repeated.</summary>
+    internal void Refuse(string error) => _errors.Add(OptionReader.WithoutPasswords(error));
 
     /// <returns>Whether there are errors; they are printed then.</returns>
     internal bool PrintErrors(TextWriter errors)
@@ -86,7 +88,7 @@ internal sealed class FlowsArguments
         problem ??= !argument.IsRepeated && Has(argument) ? "is given twice" : !argument.IsFlag && value.Length == 0 ? $"has no value. Write {argument.Usage}" : null;
         if (problem is not null)
         {
-            _errors.Add($"{argument.Name}: {problem}.");
+            Refuse($"{argument.Name}: {problem}.");
             return;
         }
         _values.Add((argument, value));

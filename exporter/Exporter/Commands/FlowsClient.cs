@@ -1,27 +1,38 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Exporter.Kubernetes.Access;
 
 namespace Exporter.Commands;
 
 /// <summary>Asks an exporter over HTTP, directly and without any proxy.</summary>
-/// <param name="tokenFile">The file with the bearer token, read for each request; null: none is sent.</param>
-/// <param name="handler">Null: the network's.</param>
-internal sealed class FlowsClient(string? tokenFile, HttpMessageHandler? handler = null) : IDisposable
+internal sealed class FlowsClient : IDisposable
 {
     /// <summary>The limit until the headers of an answer have arrived.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    private readonly HttpClient _client = new(handler ?? new SocketsHttpHandler { UseProxy = false, AutomaticDecompression = DecompressionMethods.GZip }) { Timeout = Patience };
+    private readonly FlowsAccess _access;
+    private readonly FlowsArguments _arguments;
+    private readonly HttpClient _client;
+
+    /// <param name="arguments">They have the files with credentials, which are read for each request.</param>
+    /// <param name="handler">Null: the network's.</param>
+    /// <exception cref="FlowsException">The file of authorities cannot be used.</exception>
+    internal FlowsClient(FlowsAccess access, FlowsArguments arguments, HttpMessageHandler? handler = null)
+    {
+        (_access, _arguments) = (access, arguments);
+        _client = new(handler ?? CreateHandler(access.ReadAuthorities(arguments))) { Timeout = Patience };
+    }
 
     public void Dispose() => _client.Dispose();
 
-    /// <summary>Reads the address of an exporter.</summary>
-    /// <exception cref="FormatException">It is not such an address.</exception>
-    internal static Uri ParseUrl(string text) => Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https"
-        ? url
-        : throw new FormatException("is not an address like http://localhost:9969");
+    /// <summary>The address of a page of an exporter, which may be behind a path of a proxy. An address of the page itself is left as it is.</summary>
+    internal static Uri PageOf(Uri exporter, string page)
+    {
+        var path = exporter.AbsolutePath.TrimEnd('/');
+        return path.EndsWith(page, StringComparison.Ordinal) ? exporter : new UriBuilder(exporter) { Path = path + page }.Uri;
+    }
 
     /// <param name="notFound">The cause and remedy of an answer 404.</param>
     /// <returns>The answer, which is 200, and whose body has not been read.</returns>
@@ -30,10 +41,7 @@ internal sealed class FlowsClient(string? tokenFile, HttpMessageHandler? handler
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, url);
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(mediaType));
-        if (tokenFile is not null)
-        {
-            request.Headers.Authorization = new("Bearer", await ReadTokenAsync(tokenFile, cancellationToken));
-        }
+        request.Headers.Authorization = _access.ReadCredentials(_arguments);
         HttpResponseMessage response;
         try
         {
@@ -52,30 +60,30 @@ internal sealed class FlowsClient(string? tokenFile, HttpMessageHandler? handler
             throw new FlowsException(response.StatusCode switch
             {
                 HttpStatusCode.NotFound => $"{url} is not there: {notFound}",
-                HttpStatusCode.Unauthorized when tokenFile is null => $"{url} wants a token: give the exporter's Server:BearerTokenFile with --token-file=FILE",
-                HttpStatusCode.Unauthorized => $"{url} refuses the token in {tokenFile}: it has to be the one in the exporter's Server:BearerTokenFile",
+                HttpStatusCode.Unauthorized => $"{url} {_access.ExplainRefusal(_arguments, response)}",
                 _ => $"{url} answers {(int)response.StatusCode} {response.ReasonPhrase}",
             });
         }
     }
 
-    private static async Task<string> ReadTokenAsync(string file, CancellationToken cancellationToken)
+    private static SocketsHttpHandler CreateHandler(X509Certificate2Collection? authorities)
     {
-        try
+        var handler = new SocketsHttpHandler { UseProxy = false, AutomaticDecompression = DecompressionMethods.GZip };
+        if (authorities is not null)
         {
-            var token = (await File.ReadAllTextAsync(file, cancellationToken)).Trim();
-            return token.Length > 0 && !token.Any(char.IsWhiteSpace) ? token : throw new FlowsException($"{file} has no token: it has to have one word");
+            var trust = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true };
+            trust.CustomTrustStore.AddRange(authorities);
+            handler.SslOptions.CertificateChainPolicy = trust;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new FlowsException($"the token cannot be read: {e.Message}", e);
-        }
+        return handler;
     }
 
-    private static string Explain(Uri url, Exception failure) => failure switch
+    private string Explain(Uri url, Exception failure) => failure switch
     {
         HttpRequestException { InnerException: SocketException { SocketErrorCode: SocketError.ConnectionRefused } } =>
             $"no program listens at {url.GetLeftPart(UriPartial.Authority)}: start the exporter, or give the address that it listens at",
+        HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } when !_arguments.Has(_access.CaFile) =>
+            $"{url} cannot be asked: {Failure.Describe(failure)}; if the machine does not have the authority of its certificate, give it with {_access.CaFile.Name}=FILE",
         OperationCanceledException => $"{url} did not answer within {Patience.TotalSeconds:0} s",
         _ => $"{url} cannot be asked: {Failure.Describe(failure)}",
     };

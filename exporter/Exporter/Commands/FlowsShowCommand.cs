@@ -13,9 +13,9 @@ internal static class FlowsShowCommand
     private static readonly FlowsArgument Port = new("--port", "NUMBER", "Records with this port at either end.");
     private static readonly FlowsArgument Host = new("--host", "IP|CIDR", "Records with such an address at either end.");
     private static readonly FlowsArgument Output = new("--output", "table|json", "A table, or the records as they are.", "-o");
-    private static readonly FlowsArgument TokenFile = new("--token-file", "FILE", "The bearer token that the exporter wants.");
+    private static readonly FlowsAccess Access = FlowsAccess.Create("");
 
-    internal static IReadOnlyList<FlowsArgument> Arguments { get; } = [Follow, Url, Namespace, Pod, Peer, Port, Host, Output, TokenFile];
+    internal static IReadOnlyList<FlowsArgument> Arguments { get; } = [Follow, Url, Namespace, Pod, Peer, Port, Host, Output, .. Access.Arguments];
 
     /// <param name="output">Records only.</param>
     /// <param name="errors">Errors and notes.</param>
@@ -24,18 +24,19 @@ internal static class FlowsShowCommand
         ReadOnlyMemory<string> typed, TextWriter output, TextWriter errors, HttpMessageHandler? handler, TimeProvider time, CancellationToken cancellationToken)
     {
         var arguments = new FlowsArguments("flows", Arguments, typed.Span);
-        var url = arguments.Read(Url, new Uri("http://localhost:9969"), FlowsClient.ParseUrl);
+        var url = arguments.Read(Url, new Uri("http://localhost:9969"), Access.ParseUrl);
         var filter = new FlowsFilter(
             arguments.Text(Namespace), arguments.Text(Pod), arguments.Text(Peer), arguments.Read(Port, null, ParsePort), arguments.Read(Host, null, FlowsFilter.ParseHost));
         var isJson = arguments.Read(Output, false, text => text is "json" || (text is "table" ? false : throw new FormatException("is not one of table, json")));
+        Access.Check(arguments, [url]);
         if (arguments.PrintErrors(errors))
         {
             return ExitCode.BadOptions;
         }
-        using var client = new FlowsClient(arguments.Text(TokenFile), handler);
-        var view = new FlowsView(client, url, filter, isJson, output, errors);
         try
         {
+            using var client = new FlowsClient(Access, arguments, handler);
+            var view = new FlowsView(client, url, filter, isJson, output, errors);
             if (arguments.Has(Follow))
             {
                 await view.FollowAsync(time, cancellationToken);

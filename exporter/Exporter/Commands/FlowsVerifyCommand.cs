@@ -14,9 +14,11 @@ internal static class FlowsVerifyCommand
     private static readonly FlowsArgument Metrics = new("--metrics", "FILE|URL", "A saved scrape, or the address of an exporter: the records are all since its first start.");
     private static readonly FlowsArgument Before = new("--metrics-before", "FILE|URL", "The scrape from before the first record.");
     private static readonly FlowsArgument After = new("--metrics-after", "FILE|URL", "The scrape from after the last record.");
-    private static readonly FlowsArgument TokenFile = new("--token-file", "FILE", "The bearer token for the exporter's address.");
 
-    internal static IReadOnlyList<FlowsArgument> Arguments { get; } = [From, Metrics, Before, After, TokenFile, .. FlowsBrokers.Arguments];
+    /// <summary>Brokers have --user-file and --ca-file.</summary>
+    private static readonly FlowsAccess Access = FlowsAccess.Create("metrics-");
+
+    internal static IReadOnlyList<FlowsArgument> Arguments { get; } = [From, Metrics, Before, After, .. Access.Arguments, .. FlowsBrokers.Arguments];
 
     /// <param name="output">The table and the result.</param>
     /// <param name="errors">Why there is no result.</param>
@@ -36,10 +38,7 @@ internal static class FlowsVerifyCommand
         }
         arguments.Require(!arguments.Has(Metrics) || !(arguments.Has(Before) || arguments.Has(After)), "--metrics: give it alone, or --metrics-before and --metrics-after.");
         arguments.Require(arguments.Has(Before) == arguments.Has(After), "--metrics-before, --metrics-after: give both.");
-        foreach (var file in files.Concat(arguments.All(Metrics)).Concat(arguments.All(Before)).Concat(arguments.All(After)))
-        {
-            arguments.Require(file == StandardInput || IsUrl(file) || File.Exists(file), $"{file}: there is no such file.");
-        }
+        CheckSources(arguments, files);
         var topic = hasBrokers && sources is [var name] ? FlowsBrokers.Read(arguments, From, name, isDry: false) : null;
         if (arguments.PrintErrors(errors))
         {
@@ -48,7 +47,7 @@ internal static class FlowsVerifyCommand
         try
         {
             var result = topic is null ? await VerifyAsync(files, cancellationToken) : VerifyTopic(topic, cancellationToken);
-            using var client = new FlowsClient(arguments.Text(TokenFile), handler);
+            using var client = new FlowsClient(Access, arguments, handler);
             var comparison = (arguments.Text(After) ?? arguments.Text(Metrics)) is { } after
                 ? CounterComparison.Create(result.Sums, await CountersOf(client, arguments.Text(Before), cancellationToken), await CountersOf(client, after, cancellationToken))
                 : null;
@@ -60,6 +59,18 @@ internal static class FlowsVerifyCommand
             errors.WriteLine(e.Message);
             return ExitCode.Failure;
         }
+    }
+
+    /// <summary>Adds an error for each file that is not there, and for each address that is none.</summary>
+    private static void CheckSources(FlowsArguments arguments, IReadOnlyList<string> files)
+    {
+        FlowsArgument[] scrapes = [Metrics, Before, After];
+        foreach (var file in files.Where(file => file != StandardInput).Concat(scrapes.SelectMany(arguments.All).Where(source => !IsUrl(source))))
+        {
+            arguments.Require(File.Exists(file), $"{file}: there is no such file.");
+        }
+        var urls = scrapes.Select(scrape => arguments.Read<Uri?>(scrape, null, text => IsUrl(text) ? Access.ParseUrl(text) : null));
+        Access.Check(arguments, [.. urls.OfType<Uri>()]);
     }
 
     private static async Task<VerificationResult> VerifyAsync(IEnumerable<string> files, CancellationToken cancellationToken)
@@ -95,8 +106,7 @@ internal static class FlowsVerifyCommand
                 await using var file = File.OpenRead(source);
                 return await PodCounters.ReadAsync(file, cancellationToken);
             }
-            var url = FlowsClient.ParseUrl(source);
-            url = url.AbsolutePath == "/" ? new Uri(url, "/metrics") : url;
+            var url = FlowsClient.PageOf(Access.ParseUrl(source), "/metrics");
             using var response = await client.GetAsync(url, "text/plain", "give the address of an exporter, like http://localhost:9969", cancellationToken);
             await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
             return await PodCounters.ReadAsync(body, cancellationToken);
@@ -107,5 +117,5 @@ internal static class FlowsVerifyCommand
         }
     }
 
-    private static bool IsUrl(string text) => text.StartsWith("http://", StringComparison.Ordinal) || text.StartsWith("https://", StringComparison.Ordinal);
+    private static bool IsUrl(string text) => text.StartsWith("http://", StringComparison.OrdinalIgnoreCase) || text.StartsWith("https://", StringComparison.OrdinalIgnoreCase);
 }

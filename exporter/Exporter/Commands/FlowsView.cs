@@ -12,7 +12,7 @@ internal sealed class FlowsView(FlowsClient client, Uri exporter, FlowsFilter fi
     /// <summary>An interval has at least this length. An answer whose interval was printed is read no further than to its first record.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
-    private readonly Uri _url = new(exporter, "/api/v1/flows");
+    private readonly Uri _url = FlowsClient.PageOf(exporter, "/api/v1/flows");
     private (string Epoch, ulong Interval)? _printed;
     private bool _hasHeader;
 

@@ -294,7 +294,10 @@ internal sealed partial class OptionReader(IConfiguration configuration)
     }
 
     /// <summary>Adds an error that repeats a text of the configuration. An address may have a password, which no log is to have.</summary>
-    private void AddError(string error) => _errors.Add(NameAndPassword().Replace(error, "***@"));
+    private void AddError(string error) => _errors.Add(WithoutPasswords(error));
+
+    /// <summary>Replaces names and passwords of the addresses in a text.</summary>
+    internal static string WithoutPasswords(string text) => NameAndPassword().Replace(text, "***@");
 
     /// <summary>What an address has before its host: up to the last @, since a password may have one.</summary>
     [GeneratedRegex(@"(?<=://)\S*@", RegexOptions.CultureInvariant)]

@@ -12,10 +12,18 @@ internal sealed class FakeExporter(Func<int, (HttpStatusCode Status, string Body
     /// <summary>The address of each request, and its credentials.</summary>
     internal IReadOnlyList<string> Requests => _requests;
 
+    /// <summary>The schemes of credentials that a refusal asks for.</summary>
+    internal IReadOnlyList<string> Challenges { get; init; } = [];
+
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         _requests.Add($"{request.RequestUri} {request.Headers.Authorization}".TrimEnd());
         var (status, body) = answer(_requests.Count - 1);
-        return Task.FromResult(new HttpResponseMessage(status) { Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body)) });
+        var response = new HttpResponseMessage(status) { Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body)) };
+        foreach (var challenge in Challenges)
+        {
+            response.Headers.WwwAuthenticate.ParseAdd(challenge);
+        }
+        return Task.FromResult(response);
     }
 }

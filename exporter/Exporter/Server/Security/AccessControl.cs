@@ -95,10 +95,11 @@ internal sealed partial class AccessControl(SecretFile<byte[][]>? tokens, Secret
         : throw new FormatException("has to hold one token, without blanks or line breaks in it");
 
     /// <summary>
-    /// Reads lines with passwords in clear text. A line with a hash, as htpasswd(1) writes it, is an error: taken as a password, the hash itself
+    /// Reads lines with passwords in clear text, and returns each line's credentials as clients send them. A line with a hash, as htpasswd(1) writes it, is an error: taken as a password, the hash itself
     /// would be valid, and the password behind it would not.
     /// </summary>
-    private static byte[][] ParsePasswords(string text)
+    /// <exception cref="FormatException">A line is not one of these, or there is none. The message continues a sentence that begins with the file.</exception>
+    internal static byte[][] ParsePasswords(string text)
     {
         var shown = new List<byte[]>();
         foreach (var (index, line) in text.Split('\n', StringSplitOptions.TrimEntries).Index())
