@@ -1,5 +1,7 @@
+using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using Exporter.Commands;
 using Exporter.Tests.Kubernetes;
 using Exporter.Tests.Support;
@@ -258,6 +260,23 @@ public sealed class FlowsShowTests : IDisposable
         Assert.Equal(ExitCode.Success, await following);
         Assert.Equal(OfInterval(31) + OfInterval(32), _output.ToString());
         Assert.Single(_errors.ToString().Trim().Split('\n'), line => line.EndsWith("; trying again", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_answer_that_stops_in_its_middle_is_an_error()
+    {
+        var pipe = new Pipe();
+        await pipe.Writer.WriteAsync(Encoding.UTF8.GetBytes(OfInterval(31)), TestContext.Current.CancellationToken);
+        using var exporter = new FakeExporter(_ => (HttpStatusCode.OK, "")) { Body = pipe.Reader.AsStream() };
+        using var client = new FlowsClient(FlowsAccess.Create(""), new("flows", [], []), exporter, _time);
+        var view = new FlowsView(client, new("http://localhost:9969"), new(null, null, null, null, null), isJson: true, _output, _errors);
+
+        var showing = view.ShowAsync(TestContext.Current.CancellationToken);
+        await PassUntilEndAsync(showing);
+
+        var failure = await Assert.ThrowsAsync<FlowsException>(() => showing);
+        Assert.Equal("http://localhost:9969/api/v1/flows stopped in the middle of its answer: no byte came for 10 s", failure.Message);
+        Assert.Equal(OfInterval(31), _output.ToString());
     }
 
     [Theory]

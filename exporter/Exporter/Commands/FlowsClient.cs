@@ -9,19 +9,21 @@ namespace Exporter.Commands;
 /// <summary>Asks an exporter over HTTP, directly and without any proxy.</summary>
 internal sealed class FlowsClient : IDisposable
 {
-    /// <summary>The limit until the headers of an answer have arrived.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    /// <summary>The limit until the headers of an answer have arrived, and of each silence in its body.</summary>
+    internal static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private readonly FlowsAccess _access;
     private readonly FlowsArguments _arguments;
     private readonly HttpClient _client;
+    private readonly TimeProvider _time;
 
     /// <param name="arguments">They have the files with credentials, which are read for each request.</param>
     /// <param name="handler">Null: the network's.</param>
+    /// <param name="time">Of silences; null: the machine's.</param>
     /// <exception cref="FlowsException">The file of authorities cannot be used.</exception>
-    internal FlowsClient(FlowsAccess access, FlowsArguments arguments, HttpMessageHandler? handler = null)
+    internal FlowsClient(FlowsAccess access, FlowsArguments arguments, HttpMessageHandler? handler = null, TimeProvider? time = null)
     {
-        (_access, _arguments) = (access, arguments);
+        (_access, _arguments, _time) = (access, arguments, time ?? TimeProvider.System);
         _client = new(handler ?? CreateHandler(access.ReadAuthorities(arguments))) { Timeout = Patience };
     }
 
@@ -35,9 +37,9 @@ internal sealed class FlowsClient : IDisposable
     }
 
     /// <param name="notFound">The cause and remedy of an answer 404.</param>
-    /// <returns>The answer, which is 200, and whose body has not been read.</returns>
+    /// <returns>The body of the answer, which is 200. Its reads throw a <see cref="FlowsException"/> as well.</returns>
     /// <exception cref="FlowsException">There is no such answer.</exception>
-    internal async Task<HttpResponseMessage> GetAsync(Uri url, string mediaType, string notFound, CancellationToken cancellationToken)
+    internal async Task<Stream> GetAsync(Uri url, string mediaType, string notFound, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, url);
         request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue(mediaType));
@@ -53,7 +55,7 @@ internal sealed class FlowsClient : IDisposable
         }
         if (response.StatusCode == HttpStatusCode.OK)
         {
-            return response;
+            return new FlowsAnswer(response, await response.Content.ReadAsStreamAsync(cancellationToken), url, Patience, _time);
         }
         using (response)
         {

@@ -107,8 +107,7 @@ internal static class FlowsVerifyCommand
                 return await PodCounters.ReadAsync(file, cancellationToken);
             }
             var url = FlowsClient.PageOf(Access.ParseUrl(source), "/metrics");
-            using var response = await client.GetAsync(url, "text/plain", "give the address of an exporter, like http://localhost:9969", cancellationToken);
-            await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
+            await using var body = await client.GetAsync(url, "text/plain", "give the address of an exporter, like http://localhost:9969", cancellationToken);
             return await PodCounters.ReadAsync(body, cancellationToken);
         }
         catch (FormatException e)

@@ -1,5 +1,4 @@
 using System.Text;
-using Exporter.Kubernetes.Access;
 using Exporter.Verification;
 
 namespace Exporter.Commands;
@@ -20,16 +19,11 @@ internal sealed class FlowsView(FlowsClient client, Uri exporter, FlowsFilter fi
     /// <exception cref="FlowsException">The exporter has not answered with records.</exception>
     internal async Task ShowAsync(CancellationToken cancellationToken)
     {
-        using var response = await client.GetAsync(
+        await using var body = await client.GetAsync(
             _url, "application/x-ndjson", "flows are off, or the exporter is too old for them; set Flows:Enabled=true", cancellationToken);
         try
         {
-            await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
             await PrintAsync(new(body), cancellationToken);
-        }
-        catch (Exception e) when (e is IOException or HttpRequestException)
-        {
-            throw new FlowsException($"the answer of {_url} is printed in part: {Failure.Describe(e)}", e);
         }
         finally
         {

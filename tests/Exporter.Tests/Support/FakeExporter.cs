@@ -15,11 +15,14 @@ internal sealed class FakeExporter(Func<int, (HttpStatusCode Status, string Body
     /// <summary>The schemes of credentials that a refusal asks for.</summary>
     internal IReadOnlyList<string> Challenges { get; init; } = [];
 
+    /// <summary>The body of each answer instead of the text; null: the text.</summary>
+    internal Stream? Body { get; init; }
+
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         _requests.Add($"{request.RequestUri} {request.Headers.Authorization}".TrimEnd());
         var (status, body) = answer(_requests.Count - 1);
-        var response = new HttpResponseMessage(status) { Content = new ByteArrayContent(Encoding.UTF8.GetBytes(body)) };
+        var response = new HttpResponseMessage(status) { Content = Body is null ? new ByteArrayContent(Encoding.UTF8.GetBytes(body)) : new StreamContent(Body) };
         foreach (var challenge in Challenges)
         {
             response.Headers.WwwAuthenticate.ParseAdd(challenge);
