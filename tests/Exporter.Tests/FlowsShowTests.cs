@@ -207,6 +207,27 @@ public sealed class FlowsShowTests : IDisposable
         Assert.DoesNotContain("what", _output.ToString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("", "no interval has ended yet\n")]
+    [InlineData("what\n", "1 lines of the answer are not records of schema 1, and are not printed: is this program's version the exporter's?\n")]
+    public async Task The_same_note_is_printed_once_while_following(string answer, string note)
+    {
+        using var stopping = new CancellationTokenSource();
+        using var exporter = new FakeExporter(request =>
+        {
+            if (request == 5)
+            {
+                stopping.Cancel();
+            }
+            return (HttpStatusCode.OK, answer);
+        });
+
+        var following = RunAsync(exporter, ["--follow"], stopping.Token);
+        await PassUntilEndAsync(following);
+
+        Assert.Equal(note, _errors.ToString());
+    }
+
     [Fact]
     public async Task A_control_character_in_a_name_does_not_reach_the_terminal()
     {

@@ -15,6 +15,9 @@ internal sealed class FlowsView(FlowsClient client, Uri exporter, FlowsFilter fi
     private (string Epoch, ulong Interval)? _printed;
     private bool _hasHeader;
 
+    /// <summary>The notes that were printed: the next answer may ask for the same, a second later.</summary>
+    private (bool None, bool Bad) _noted;
+
     /// <summary>Prints the last interval, if it was not printed before.</summary>
     /// <exception cref="FlowsException">The exporter has not answered with records.</exception>
     internal async Task ShowAsync(CancellationToken cancellationToken)
@@ -78,14 +81,16 @@ internal sealed class FlowsView(FlowsClient client, Uri exporter, FlowsFilter fi
                 Print(record, lines.Line.Span);
             }
         }
-        if (bad > 0)
+        if (bad > 0 && !_noted.Bad)
         {
             notes.WriteLine($"{bad} lines of the answer are not records of schema 1, and are not printed: is this program's version the exporter's?");
         }
-        else if (isFirst && _printed is null)
+        else if (bad == 0 && isFirst && _printed is null && !_noted.None)
         {
             notes.WriteLine("no interval has ended yet");
+            _noted.None = true;
         }
+        _noted.Bad = bad > 0;
     }
 
     /// <returns>False: the interval was printed.</returns>
