@@ -207,6 +207,14 @@ public sealed class FlowsShowTests : IDisposable
         Assert.DoesNotContain("what", _output.ToString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_name_with_half_of_a_character_is_a_line_that_is_not_a_record()
+    {
+        Assert.Equal(ExitCode.Success, await RunAsync("{\"\\ud800\":1}\n"));
+
+        Assert.StartsWith("1 lines of the answer are not records", _errors.ToString(), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("", "no interval has ended yet\n")]
     [InlineData("what\n", "1 lines of the answer are not records of schema 1, and are not printed: is this program's version the exporter's?\n")]

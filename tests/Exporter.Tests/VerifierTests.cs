@@ -215,6 +215,9 @@ public sealed class VerifierTests
     [InlineData("\"schema\":1", "\"schema\":2", "podnet.schema is 2, and this version reads 1; verify with the version that wrote it")]
     [InlineData("{\"@timestamp\"", "[\"@timestamp\"", "is not a JSON object")]
     [InlineData("\"source\":{", "\"source\":{]", "is not JSON at column 272")]
+    [InlineData("{\"@timestamp\"", "{\"\\ud800\":1,\"@timestamp\"", "is not JSON at column 2")]
+    [InlineData("\"event\":{", "\"event\":{\"\\udc00\":[],", "is not JSON at column 51")]
+    [InlineData("\"id\":\"k3-31-0\"", "\"id\":\"\\ud83dx\"", "is not JSON at column 56")]
     public async Task A_bad_line_is_named_with_the_reason(string written, string changed, string reason)
     {
         var lines = new FlowLines().Interval(Usual);

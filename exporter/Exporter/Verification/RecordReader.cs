@@ -64,10 +64,10 @@ internal sealed class RecordReader(IEnumerable<RecordField> fields)
         Array.Clear(_texts);
         Array.Clear(_counts);
         (_id, Reason) = (null, "");
+        // Not the final block: then a line that was cut is not an error, but ends.
+        var reader = new Utf8JsonReader(line, isFinalBlock: false, default);
         try
         {
-            // Not the final block: then a line that was cut is not an error, but ends.
-            var reader = new Utf8JsonReader(line, isFinalBlock: false, default);
             if (!reader.Read())
             {
                 return Refuse("is empty");
@@ -85,6 +85,11 @@ internal sealed class RecordReader(IEnumerable<RecordField> fields)
         catch (JsonException e)
         {
             return Refuse($"is not JSON at column {e.BytePositionInLine + 1}");
+        }
+        catch (InvalidOperationException)
+        {
+            // An escape in a name or a text is half of a character, or its bytes are not UTF-8. The reader looks at that where the text is asked for.
+            return Refuse($"is not JSON at column {reader.TokenStartIndex + 1}");
         }
         return Reason.Length > 0 ? LineOutcome.Bad : Check();
     }
@@ -182,14 +187,7 @@ internal sealed class RecordReader(IEnumerable<RecordField> fields)
         }
         // An unescaped text is never longer.
         var bytes = new byte[reader.ValueSpan.Length];
-        try
-        {
-            return bytes.AsSpan(0, reader.CopyString(bytes));
-        }
-        catch (InvalidOperationException e)
-        {
-            throw new JsonException(e.Message, path: null, lineNumber: 0, reader.TokenStartIndex, e);
-        }
+        return bytes.AsSpan(0, reader.CopyString(bytes));
     }
 
     private LineOutcome Check()
