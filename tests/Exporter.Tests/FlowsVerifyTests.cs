@@ -55,6 +55,24 @@ public sealed class FlowsVerifyTests : IDisposable
         Assert.DoesNotContain("OK", _output.ToString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("\n \r\n")]
+    [InlineData("{\"event\":")]
+    public async Task Files_without_any_record_are_a_problem(string text)
+    {
+        var file = Write("a", text);
+
+        Assert.Equal(ExitCode.Failure, await RunAsync($"--from={file}", "--from=/dev/null"));
+
+        Assert.EndsWith($"problem: no record is in {file}, /dev/null: are these the files of a sink?\n", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>The sink's file is empty after a rotation.</summary>
+    [Fact]
+    public async Task An_empty_file_beside_others_is_right() =>
+        Assert.Equal(ExitCode.Success, await RunAsync($"--from={Write("a", "")}", $"--from={Write("b", Usual().Text)}"));
+
     [Fact]
     public async Task Several_files_are_one_verification()
     {

@@ -73,16 +73,25 @@ internal static class FlowsVerifyCommand
         Access.Check(arguments, [.. urls.OfType<Uri>()]);
     }
 
-    private static async Task<VerificationResult> VerifyAsync(IEnumerable<string> files, CancellationToken cancellationToken)
+    private static async Task<VerificationResult> VerifyAsync(IReadOnlyList<string> files, CancellationToken cancellationToken)
     {
         var verifier = new Verifier();
         foreach (var file in files)
         {
             await using var stream = file == StandardInput ? Console.OpenStandardInput() : File.OpenRead(file);
-            await verifier.ReadAsync(file == StandardInput ? "standard input" : file, stream, cancellationToken);
+            await verifier.ReadAsync(NameOf(file), stream, cancellationToken);
         }
-        return verifier.Finish();
+        var result = verifier.Finish();
+        if (!result.IsRight || !result.Totals.HasNone)
+        {
+            return result;
+        }
+        var nothing = new Findings(most: 1);
+        nothing.Add($"no record is in {string.Join(", ", files.Select(NameOf))}: are these the files of a sink?");
+        return result with { Problems = [.. result.Problems, nothing] };
     }
+
+    private static string NameOf(string file) => file == StandardInput ? "standard input" : file;
 
     private static VerificationResult VerifyTopic(KafkaOptions topic, CancellationToken cancellationToken)
     {

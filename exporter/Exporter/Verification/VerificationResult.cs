@@ -16,6 +16,9 @@ internal sealed record RecordTotals(long Lines, long Flows, long Rest, long Inte
 {
     internal int Nodes { get; init; }
 
+    /// <summary>Whether there is not a single record.</summary>
+    internal bool HasNone => Flows + Rest + Intervals + Identities == 0;
+
     /// <summary>Records that the exporter counts as lost in these intervals.</summary>
     internal ulong Lost { get; init; }
 }
