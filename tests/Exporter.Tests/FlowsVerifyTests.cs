@@ -1,4 +1,6 @@
+using System.IO.Compression;
 using System.Net;
+using System.Text;
 using Confluent.Kafka;
 using Exporter.Commands;
 using Exporter.Tests.Support;
@@ -72,6 +74,25 @@ public sealed class FlowsVerifyTests : IDisposable
     [Fact]
     public async Task An_empty_file_beside_others_is_right() =>
         Assert.Equal(ExitCode.Success, await RunAsync($"--from={Write("a", "")}", $"--from={Write("b", Usual().Text)}"));
+
+    [Fact]
+    public async Task A_byte_order_mark_is_skipped() => Assert.Equal(ExitCode.Success, await RunAsync($"--from={Write("a", "\uFEFF" + Usual().Text)}"));
+
+    [Fact]
+    public async Task A_compressed_file_is_one_problem_that_says_what_to_do()
+    {
+        var file = Path.Combine(_directory, "a.gz");
+        await using (var zip = new GZipStream(File.Create(file), CompressionLevel.Fastest))
+        {
+            await zip.WriteAsync(Encoding.UTF8.GetBytes(string.Concat(Enumerable.Range(0, 1000).Select(_ => $"{Guid.NewGuid()}\n"))), TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(ExitCode.Failure, await RunAsync($"--from={file}"));
+
+        Assert.Equal(
+            $"problem: {file} is compressed with gzip: decompress it, as in zcat FILE | podnet-exporter flows verify --from=-",
+            Assert.Single(_output.ToString().Split('\n'), line => line.StartsWith("problem", StringComparison.Ordinal)));
+    }
 
     [Fact]
     public async Task Several_files_are_one_verification()

@@ -9,13 +9,15 @@ internal sealed class LineReader(Stream stream)
 
     private const int FirstBytes = 64 << 10;
 
+    private static ReadOnlySpan<byte> ByteOrderMark => [0xef, 0xbb, 0xbf];
+
     private byte[] _buffer = new byte[FirstBytes];
     private int _start;
     private int _end;
     private bool _isEnded;
     private bool _isDropping;
 
-    /// <summary>The line without its end; valid until the next one is read.</summary>
+    /// <summary>The line without its end, and the first one without a byte order mark; valid until the next one is read.</summary>
     internal ReadOnlyMemory<byte> Line { get; private set; }
 
     /// <summary>The number of the line, from 1.</summary>
@@ -61,6 +63,10 @@ internal sealed class LineReader(Stream stream)
         Line = _buffer.AsMemory(_start, length);
         _start += length + ending;
         Number++;
+        if (Number == 1 && Line.Span.StartsWith(ByteOrderMark))
+        {
+            Line = Line[ByteOrderMark.Length..];
+        }
         (IsTooLong, _isDropping) = (_isDropping, false);
     }
 

@@ -12,6 +12,9 @@ internal sealed class Verifier
 
     private const int MaxFindings = 100;
 
+    /// <summary>How a gzip file begins (RFC 1952), and no text does.</summary>
+    private static ReadOnlySpan<byte> Gzip => [0x1f, 0x8b];
+
     private readonly RecordReader _record = new(RecordFields.Verified);
     private readonly Dictionary<(string Node, string Epoch), Observer> _observers = [];
     private readonly Dictionary<InterfaceKey, InterfaceSums> _sums = [];
@@ -32,6 +35,11 @@ internal sealed class Verifier
         var lines = new LineReader(stream);
         while (await lines.ReadAsync(cancellationToken))
         {
+            if (lines.Number == 1 && lines.Line.Span.StartsWith(Gzip))
+            {
+                _problems.Add($"{name} is compressed with gzip: decompress it, as in zcat FILE | podnet-exporter flows verify --from=-");
+                return;
+            }
             Take(name, lines.Number, lines.Line.Span, lines.IsTooLong);
         }
     }
