@@ -222,6 +222,26 @@ public sealed class KafkaOptionsTests : IDisposable
         Assert.Contains("--brokers: is not set", errors, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Each_topic_of_a_dry_run_has_a_name_that_a_topic_can_have()
+    {
+        var (code, output, errors) = await InstallAsync("--to=kafka", "--dry-run", "--flows=a b", "--detections=.", "--matrix=é/..", "--counts=counts");
+
+        Assert.Equal((2, ""), (code, output));
+        Assert.Equal(["--detections: '.'", "--flows: 'a b'", "--matrix: 'é/..'"], errors.Trim().Split('\n').Select(error => error.Split(" is not the name of a topic")[0]).Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("--flows=podnet.matrix", "--flows, --matrix")]
+    [InlineData("--counts=podnet.detections", "--detections, --counts")]
+    public async Task Two_topics_of_an_installation_have_two_names(string argument, string names)
+    {
+        var (code, output, errors) = await InstallAsync("--to=kafka", "--dry-run", argument);
+
+        Assert.Equal((2, ""), (code, output));
+        Assert.Equal($"{names}: are the same topic, '{argument.Split('=')[1]}'; give each a name of its own.\n", errors);
+    }
+
     [Theory]
     [InlineData("install", "--to=kafka")]
     [InlineData("install", "--to=kafka", "--brokers=,")]

@@ -7,7 +7,10 @@ namespace Exporter.Commands;
 /// <summary>podnet-exporter flows install --to=kafka: the topics that records and the jobs' results go to.</summary>
 internal static class FlowsInstallKafka
 {
-    private static readonly FlowsArgument To = new("--to", "kafka", "Where to install: kafka makes topics.");
+    /// <summary>The value of --to.</summary>
+    internal const string Kafka = "kafka";
+
+    private static readonly FlowsArgument To = new("--to", Kafka, "Where to install: kafka makes topics.");
     private static readonly FlowsArgument DryRun = new("--dry-run", "", "Prints what would be made, and asks no broker.");
     private static readonly FlowsArgument Flows = new("--flows", "TOPIC", "The topic of records, podnet.flows.");
     private static readonly FlowsArgument Detections = new("--detections", "TOPIC", "The topic of the jobs' detections, podnet.detections.");
@@ -22,7 +25,7 @@ internal static class FlowsInstallKafka
 
     /// <summary>Whether arguments of <c>flows install</c> are for this command.</summary>
     internal static bool IsMeant(IReadOnlyList<string> typed) =>
-        typed.Any(argument => argument == "--to=kafka") || typed.Zip(typed.Skip(1)).Any(pair => pair is ("--to", "kafka"));
+        typed.Any(argument => argument == $"--to={Kafka}") || typed.Zip(typed.Skip(1)).Any(pair => pair is ("--to", Kafka));
 
     internal static async Task<int> RunAsync(ReadOnlyMemory<string> typed, TextWriter output, TextWriter errors)
     {
@@ -33,8 +36,12 @@ internal static class FlowsInstallKafka
         KafkaTopic[] topics =
         [
             .. from topic in ((FlowsArgument Argument, string Name)[])[(Flows, "podnet.flows"), (Detections, "podnet.detections"), (Matrix, "podnet.matrix"), (Counts, "podnet.counts")]
-               select new KafkaTopic(arguments.Text(topic.Argument) ?? topic.Name, partitions, replication, retention),
+               select new KafkaTopic(arguments.Read(topic.Argument, topic.Name, KafkaOptions.ParseTopic), partitions, replication, retention),
         ];
+        foreach (var same in topics.Zip((FlowsArgument[])[Flows, Detections, Matrix, Counts]).GroupBy(topic => topic.First.Name, topic => topic.Second.Name).Where(same => same.Count() > 1))
+        {
+            arguments.Refuse($"{string.Join(", ", same)}: are the same topic, '{same.Key}'; give each a name of its own.");
+        }
         var options = FlowsBrokers.Read(arguments, Flows, topics[0].Name, arguments.Has(DryRun));
         if (arguments.PrintErrors(errors))
         {

@@ -94,8 +94,12 @@ internal sealed partial record KafkaOptions(
             : brokers;
     }
 
-    private static string ParseTopic(IReadOnlyList<string> parts) =>
-        parts is [var topic] && TopicName().IsMatch(topic) && topic is not "." and not ".."
+    private static string ParseTopic(IReadOnlyList<string> parts) => ParseTopic(string.Join(';', parts));
+
+    /// <summary>Reads the name of a topic.</summary>
+    /// <exception cref="FormatException">It is not such a name.</exception>
+    internal static string ParseTopic(string topic) =>
+        TopicName().IsMatch(topic) && topic is not "." and not ".."
             ? topic
             : throw new FormatException($"is not the name of a topic; it has 1 to 249 letters, digits, '.', '_' and '-', like {DefaultTopic}");
 
