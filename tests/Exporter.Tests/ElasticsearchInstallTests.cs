@@ -166,13 +166,41 @@ public sealed class ElasticsearchInstallTests : IAsyncDisposable
 
         Assert.Equal(
             [
-                "--to: 'kafkaesque' is not elasticsearch or opensearch.",
+                "--to: 'kafkaesque' is not one of elasticsearch, opensearch, kafka.",
                 "--keep: '0' is not a number of days from 1 to 3650.",
                 "--url: 'ftp://x' has 'ftp://x', which is not an address; write one like https://elasticsearch:9200.",
                 "--index: 'Big' is not the name of an index; write small letters, digits, '-', '_' and '.', at most 200, and a letter or a digit first.",
                 "--user-file, --password-file: give both.",
+                "--user-file: '/u' cannot be read: there is no file '/u'.",
             ],
             _errors.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    /// <summary>Also those that would not be read, since the server is asked first without them.</summary>
+    [Theory]
+    [InlineData("--user-file=/nowhere/a", "--password-file=/nowhere/b")]
+    [InlineData("--user-file=nowhere/a", "--password-file=nowhere/b")]
+    [InlineData("--api-key-file=/nowhere/a")]
+    [InlineData("--ca-file=/nowhere/a")]
+    [InlineData("--ca-file=/nowhere/a", "--dry-run")]
+    public async Task Files_that_are_not_there_are_named_before_a_server_is_asked(params string[] arguments)
+    {
+        Assert.Equal(2, await RunAsync(["--to=opensearch", $"--url={_server.Url}", .. arguments]));
+
+        var files = arguments.Select(argument => argument.Split('=')).Where(argument => argument.Length == 2);
+        Assert.Equal(
+            files.Select(file => $"{file[0]}: '{Path.GetFullPath(file[1])}' cannot be "),
+            _errors.ToString().Trim().Split('\n').Select(error => error[..(error.IndexOf("cannot be ", StringComparison.Ordinal) + "cannot be ".Length)]));
+        Assert.Empty(_server.Requests);
+    }
+
+    [Fact]
+    public async Task A_password_in_an_address_is_not_printed()
+    {
+        Assert.Equal(2, await RunAsync("--to=opensearch", "--url=http://u:p@host"));
+
+        Assert.Equal(
+            "--url: 'http://***@host' has a name or a password in the address of host; put them into files, and set --user-file and --password-file.\n", _errors.ToString());
     }
 
     [Theory]

@@ -243,6 +243,17 @@ public sealed class KafkaOptionsTests : IDisposable
     }
 
     [Theory]
+    [InlineData("--to: give elasticsearch, opensearch or kafka.")]
+    [InlineData("--to: 'Kafka' is not one of elasticsearch, opensearch, kafka.", "--to=Kafka", "--url=http://a")]
+    public async Task An_installation_offers_all_that_it_can_install(string error, params string[] arguments)
+    {
+        var (code, _, errors) = await InstallAsync(arguments);
+
+        Assert.Equal(2, code);
+        Assert.Contains(error, errors.Split('\n'));
+    }
+
+    [Theory]
     [InlineData("install", "--to=kafka")]
     [InlineData("install", "--to=kafka", "--brokers=,")]
     [InlineData("verify", "--from=podnet.flows", "--brokers=,")]

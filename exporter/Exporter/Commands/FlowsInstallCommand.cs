@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Exporter.Export;
 using Exporter.Export.Elasticsearch;
+using Exporter.Options;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Exporter.Commands;
@@ -25,6 +26,15 @@ internal static class FlowsInstallCommand
     private static readonly FlowsArgument CaFile = new("--ca-file", "FILE", "The authorities, in PEM, that certificates of servers are trusted by; the machine's if it is not given.");
     private static readonly FlowsArgument DryRun = new("--dry-run", "", "Prints the requests and sends none.");
 
+    private static readonly IReadOnlyList<(string Key, FlowsArgument Argument)> Options =
+    [
+        (ElasticsearchOptions.UrlsKey, Url),
+        (ElasticsearchOptions.UserFileKey, UserFile),
+        (ElasticsearchOptions.PasswordFileKey, PasswordFile),
+        (ElasticsearchOptions.ApiKeyFileKey, ApiKeyFile),
+        (ElasticsearchOptions.CaFileKey, CaFile),
+    ];
+
     internal static IReadOnlyList<FlowsArgument> Arguments { get; } = [To, Url, Index, Keep, NoLifecycle, UserFile, PasswordFile, ApiKeyFile, CaFile, DryRun];
 
     /// <param name="output">The requests, or what was done.</param>
@@ -32,8 +42,13 @@ internal static class FlowsInstallCommand
     internal static async Task<int> RunAsync(ReadOnlyMemory<string> typed, TextWriter output, TextWriter errors, CancellationToken cancellationToken)
     {
         var arguments = new FlowsArguments("flows install", Arguments, typed.Span);
-        arguments.Require(arguments.Has(To), $"--to: give {Elasticsearch} or {OpenSearch}.");
-        var isOpenSearch = arguments.Read(To, false, text => text switch { Elasticsearch => false, OpenSearch => true, _ => throw new FormatException($"is not {Elasticsearch} or {OpenSearch}") });
+        arguments.Require(arguments.Has(To), $"--to: give {Elasticsearch}, {OpenSearch} or {FlowsInstallKafka.Kafka}.");
+        var isOpenSearch = arguments.Read(To, false, text => text switch
+        {
+            Elasticsearch => false,
+            OpenSearch => true,
+            _ => throw new FormatException($"is not one of {Elasticsearch}, {OpenSearch}, {FlowsInstallKafka.Kafka}"),
+        });
         var days = arguments.Read(Keep, DefaultDays, text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is >= 1 and <= MaxDays
             ? number
             : throw new FormatException(FormattableString.Invariant($"is not a number of days from 1 to {MaxDays}")));
@@ -61,7 +76,7 @@ internal static class FlowsInstallCommand
         }
         catch (SinkException e)
         {
-            errors.WriteLine(e.Message);
+            errors.WriteLine(WithArguments(e.Message));
             return ExitCode.Failure;
         }
     }
@@ -69,10 +84,35 @@ internal static class FlowsInstallCommand
     private static ElasticsearchOptions ReadOptions(FlowsArguments arguments)
     {
         arguments.Require(arguments.Has(Url) || arguments.Has(DryRun), "--url: give a server's address, like https://elasticsearch:9200, or --dry-run.");
-        var urls = arguments.Read<IReadOnlyList<Uri>>(Url, [], _ => [.. arguments.All(Url).Select(ElasticsearchOptions.ParseUrl)]);
+        var urls = arguments.Read<IReadOnlyList<Uri>>(Url, [], _ => [.. arguments.All(Url).Select(ParseUrl)]);
         var index = arguments.Read(Index, ElasticsearchOptions.DefaultIndex, ElasticsearchOptions.ParseIndex);
         arguments.Require(arguments.Has(UserFile) == arguments.Has(PasswordFile), "--user-file, --password-file: give both.");
         arguments.Require(!(arguments.Has(UserFile) && arguments.Has(ApiKeyFile)), "--api-key-file: give it alone, or --user-file and --password-file.");
-        return new(urls, index, arguments.Text(UserFile) ?? "", arguments.Text(PasswordFile) ?? "", arguments.Text(ApiKeyFile) ?? "", arguments.Text(CaFile) ?? "");
+        var options = new ElasticsearchOptions(urls, index, FileOf(UserFile), FileOf(PasswordFile), FileOf(ApiKeyFile), FileOf(CaFile));
+        var reader = new OptionReader(new ConfigurationBuilder().Build());
+        ServerCredentials.Check(options, reader);
+        ServerTrust.Check(options, reader);
+        foreach (var error in reader.Errors)
+        {
+            arguments.Refuse(WithArguments(error));
+        }
+        return options;
+
+        string FileOf(FlowsArgument argument) => arguments.Text(argument) is { } file ? Path.GetFullPath(file) : "";
     }
+
+    private static Uri ParseUrl(string text)
+    {
+        try
+        {
+            return ElasticsearchOptions.ParseUrl(text);
+        }
+        catch (FormatException e)
+        {
+            throw new FormatException(WithArguments(e.Message), e);
+        }
+    }
+
+    /// <summary>A message of the sink, whose options are arguments here.</summary>
+    private static string WithArguments(string message) => Options.Aggregate(message, (text, option) => text.Replace(option.Key, option.Argument.Name, StringComparison.Ordinal));
 }
