@@ -77,7 +77,7 @@ start_exporter() {
 	start exporter "$binary" --Bpf:PinDirectory= "--Server:Urls=http://127.0.0.1:$exporter_port" --Flows:Enabled=true --Flows:Interval=00:00:02 \
 		--Edges:Classes=pods=10.99.69.0/24 --Export:Sinks=kafka,elasticsearch "--Kafka:Brokers=$brokers" "--Elasticsearch:Urls=$search"
 	exporter=$started
-	wait_until_ready "$exporter_port" "$exporter"
+	wait_for exporter "$exporter" curl -sf "http://127.0.0.1:$exporter_port/readyz"
 }
 
 # One connection to each of 400 ports of api, where nothing listens.
@@ -139,7 +139,8 @@ cat <<EOF
 Traffic of ${#pods[@]} pods (${pods[*]/#/$prefix}), a port scan among it; its records go to Kafka, where a Flink job reads them, and to OpenSearch.
 EOF
 say "unpacking, or fetching, Kafka, Flink and OpenSearch"
-mapfile -t folders < <("$here/engines" kafka flink opensearch)
+folders=$("$here/engines" kafka flink opensearch)
+mapfile -t folders <<<"$folders"
 kafka=${folders[0]} opensearch=${folders[2]}
 say "starting Kafka and OpenSearch"
 start_kafka

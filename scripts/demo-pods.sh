@@ -1,8 +1,9 @@
 # shellcheck shell=bash disable=SC2154 # the demo sets pods
 # For demos: network namespaces that stand in for pods, on one bridge. The demo sets pods to their names; pod I of them, from 0, has the address
-# 10.99.69.(I + 2). clean_up ends the processes in jobs and removes all of it; what a killed run left is removed by make_pods.
+# 10.99.69.(I + 2). clean_up ends the processes in jobs and removes all of it; what a killed run left is removed by make_pods. There is one demo at a time.
 
 prefix=demo-
+claim=/run/podnet-demo.pid
 jobs=()
 folder=
 
@@ -17,10 +18,25 @@ remove_pods() {
 
 clean_up() {
 	trap - EXIT INT TERM
-	((${#jobs[@]})) && kill "${jobs[@]}" 2>/dev/null
+	kill "${jobs[@]}" 2>/dev/null || true
 	wait 2>/dev/null || true
 	remove_pods
 	[[ ! $folder ]] || rm -rf "$folder"
+	rm -f "$claim"
+}
+
+# Ends this demo where another one runs, whose pods have the same names. What a killed demo started may live on, so it is not a lock that they would inherit.
+claim_pods() {
+	local other lock
+	exec {lock}>"$claim.lock"
+	flock "$lock"
+	other=$(cat "$claim" 2>/dev/null || true)
+	if [[ $other ]] && grep -qa 'demo.*\.sh' "/proc/$other/cmdline" 2>/dev/null; then
+		echo "Another demo runs, process $other. End it first." >&2
+		exit 1
+	fi
+	echo "$$" >"$claim"
+	exec {lock}>&-
 }
 
 make_pods() {
@@ -29,8 +45,11 @@ make_pods() {
 		echo "The demo makes network namespaces and loads BPF programs: run it as root." >&2
 		exit 1
 	fi
+	claim_pods
+	trap clean_up EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
 	remove_pods
-	trap clean_up EXIT INT TERM
 	folder=$(mktemp -d)
 	ip link add "br-${prefix%-}" type bridge
 	ip link set "br-${prefix%-}" up
@@ -61,10 +80,15 @@ start_traffic() {
 	in_pod db ping -q -i 0.2 10.99.69.2 >/dev/null 2>&1 & jobs+=($!)
 }
 
-# wait_until_ready PORT PROCESS
+# wait_until_ready PORT PROCESS: the exporter, which writes its log to the terminal.
 wait_until_ready() {
+	local patience=${PATIENCE:-60} ends
+	ends=$((SECONDS + patience))
 	until curl -sf "localhost:$1/readyz" >/dev/null; do
-		kill -0 "$2"
+		if ! kill -0 "$2" 2>/dev/null || ((SECONDS > ends)); then
+			echo "The exporter ended, or was not ready within $patience s; its log is above." >&2
+			exit 1
+		fi
 		sleep 0.2
 	done
 }
