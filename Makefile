@@ -52,7 +52,7 @@ engine-test: build deps-test deps-engine ## export and jobs on real Kafka, Flink
 $(EARLIER_BINARY): | deps-build
 	scripts/earlier-binary.sh $(EARLIER) $@
 
-bench: build deps-test ## the tables of docs/performance.md; BENCH=packets, flows, records, flow-footprint, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server for one, sinks, search and soak too, the first and the last of which take a quarter and half an hour; AGAINST=binary compares with another
+bench: build deps-test $(if $(filter sinks search,$(BENCH)),deps-engine) ## the tables of docs/performance.md; BENCH=packets, flows, records, flow-footprint, uplinks, handshakes, drain, footprint, series, attach, naming, fleet, continuity, server for one, sinks, search and soak too, the first and the last of which take a quarter and half an hour; AGAINST=binary compares with another
 	@dotnet build tests/Exporter.Benchmarks -c Release --nologo --verbosity quiet
 	@AGAINST=$(AGAINST) scripts/isolated.sh dotnet tests/Exporter.Benchmarks/bin/Release/net10.0/Exporter.Benchmarks.dll $(BENCH)
 

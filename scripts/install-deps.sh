@@ -20,6 +20,11 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
 	groups[chart]+=" nodejs npm"
 fi
 
+# scripts/engines fetches the engines with them where it has no packs.
+if [[ ! -d ${PODNET_ENGINES:-$(dirname "$0")/../../shared/engines} ]]; then
+	groups[engine]+=" maven python3-pip"
+fi
+
 missing=()
 for group in "$@"; do
 	for package in ${groups[$group]}; do
