@@ -162,6 +162,42 @@ public sealed class FlowSamplingTests : IDisposable
         Assert.Equal(_node.CountRows(), _node.CountRecords(records));
     }
 
+    /// <summary>Ports do not differ, and so a scan of hosts that asks each twice is one, and a flood whose sources come twice, too.</summary>
+    [Fact]
+    public void Failures_are_folded_by_what_differs_among_them()
+    {
+        var owner = _node.AddInterface("scanning");
+        foreach (var attempt in Enumerable.Range(0, 2))
+        {
+            Enumerable.Range(1, 200).ToList().ForEach(host => _node.Add(owner, 60, 41_000 + (1000 * attempt) + host, remotePort: 22, remote: 1000 + (uint)host, state: FlowState.Unanswered));
+            Enumerable.Range(1, 100).ToList().ForEach(host => _node.Add(owner, 60, 80, remotePort: 9 + attempt, remote: 2000 + (uint)host, state: FlowState.HalfOpen, isLocalSource: false));
+        }
+
+        var records = _node.Shape(ShapedNode.Shaper(), budget: 100);
+
+        Assert.Equal([(0, 200, 0), (0, 0, 100)], records.Select(record => ((int)record.Distinct.Ports, (int)record.Distinct.Hosts, (int)record.Distinct.Sources)));
+        Assert.Equal([400ul, 200], records.Select(record => record.Connections));
+        Assert.Equal(_node.CountRows(), _node.CountRecords(records));
+    }
+
+    [Fact]
+    public void Failures_of_which_only_the_sources_port_differs_are_folded_and_keep_all_else()
+    {
+        var owner = _node.AddInterface("retrying");
+        Enumerable.Range(1, 200).ToList().ForEach(attempt => _node.Add(owner, 60, 41_000 + attempt, remotePort: 5432, remote: 0x0a000909, state: FlowState.Unanswered));
+        Enumerable.Range(1, 200).ToList().ForEach(attempt => _node.Add(owner, 60, 80, remotePort: 41_000 + attempt, remote: 0x0a000808, state: FlowState.HalfOpen, isLocalSource: false));
+
+        var records = _node.Shape(ShapedNode.Shaper(), budget: 100);
+
+        Assert.Equal([(1ul, 200ul), (1, 200)], records.Select(record => (record.Distinct.Ports, record.Connections)));
+        Assert.Contains("\"destination\":{\"ip\":\"10.0.9.9\",\"port\":5432,", records[0].Line, StringComparison.Ordinal);
+        Assert.Contains("\"examples\":{\"ports\":[5432]}", records[0].Line, StringComparison.Ordinal);
+        Assert.Contains("\"source\":{\"ip\":\"10.0.8.8\",\"bytes\"", records[1].Line, StringComparison.Ordinal);
+        Assert.Contains("\"port\":80,", records[1].Line, StringComparison.Ordinal);
+        Assert.All(records, record => Assert.Null(Schema.ErrorIn(record.Line)));
+        Assert.Equal(_node.CountRows(), _node.CountRecords(records));
+    }
+
     [Fact]
     public void Sources_of_different_classes_are_not_folded_into_one_record()
     {

@@ -5,8 +5,8 @@ using EventId = Exporter.Records.EventId;
 namespace Exporter.Signals.Flows.Shaping;
 
 /// <summary>
-/// Folds failed connections of pods above their share: of one source to one destination; of the others, of one source to one port; of the rest, to one
-/// destination and port. A group has at least two.
+/// Folds failed connections of pods above their share: of one source to several ports of one destination; of the others, of one source to one port of several
+/// destinations; of the rest, of several sources to one destination and port; and at last those that differ in the source's port alone.
 /// </summary>
 internal sealed class FlowFolding(FlowGroups groups)
 {
@@ -15,8 +15,10 @@ internal sealed class FlowFolding(FlowGroups groups)
         : one.Address != other.Address ? one.Address.CompareTo(other.Address)
         : one.Port.CompareTo(other.Port);
 
-    /// <summary>How many flows have an id; then the complement of the number of the group's sums.</summary>
-    private readonly Dictionary<EventId, int> _byId = [];
+    /// <summary>In the order in which they are looked for, and whether the flows of such a group have to differ in more than the source's port.</summary>
+    private static readonly (FlowGroup Group, bool Differs)[] Groups = [(FlowGroup.Ports, true), (FlowGroup.Hosts, true), (FlowGroup.Sources, true), (FlowGroup.Ports, false)];
+
+    private readonly Dictionary<EventId, Candidates> _byId = [];
 
     /// <summary>The parts in which the flows of each group differ, in their order.</summary>
     private readonly List<Value> _values = [];
@@ -33,14 +35,16 @@ internal sealed class FlowFolding(FlowGroups groups)
         _values.Clear();
         _starts.Clear();
         _firstGroup = sums.Count;
-        foreach (var group in (ReadOnlySpan<FlowGroup>)[FlowGroup.Ports, FlowGroup.Hosts, FlowGroup.Sources])
+        foreach (var (group, differs) in Groups)
         {
             _byId.Clear();
             foreach (ref readonly var flow in flows)
             {
                 if (IsCandidate(flow, pods))
                 {
-                    CollectionsMarshal.GetValueRefOrAddDefault(_byId, IdOf(group, rows, flow), out _)++;
+                    var value = Value.Of(group, 0, rows.Interval.Flows[flow.First]);
+                    ref var known = ref CollectionsMarshal.GetValueRefOrAddDefault(_byId, IdOf(group, rows, flow), out var exists);
+                    known = exists ? known with { IsGroup = known.IsGroup || !differs || value != known.First } : new(value, IsGroup: false, Sums: -1);
                 }
             }
             foreach (ref var flow in flows)
@@ -61,7 +65,7 @@ internal sealed class FlowFolding(FlowGroups groups)
         }
     }
 
-    /// <summary>Writes the counts and the examples of a group.</summary>
+    /// <summary>Writes the counts and the examples of a group. A port that all have stays.</summary>
     internal void Fill(FlowRecord record, in ShapedFlow flow)
     {
         var number = flow.Sums - _firstGroup;
@@ -92,6 +96,7 @@ internal sealed class FlowFolding(FlowGroups groups)
             }
         }
         record.DistinctPorts = flow.Group == FlowGroup.Ports ? distinct : 0;
+        record.Destination.HasPort |= record.DistinctPorts == 1;
         record.DistinctHosts = flow.Group == FlowGroup.Hosts ? distinct : 0;
         record.DistinctSources = flow.Group == FlowGroup.Sources ? distinct : 0;
     }
@@ -104,7 +109,7 @@ internal sealed class FlowFolding(FlowGroups groups)
     {
         var id = IdOf(group, rows, flow);
         ref var known = ref CollectionsMarshal.GetValueRefOrNullRef(_byId, id);
-        if (known == 1)
+        if (!known.IsGroup)
         {
             return;
         }
@@ -117,19 +122,24 @@ internal sealed class FlowFolding(FlowGroups groups)
         {
             own.Add(rows.Make(flow.First), isFailure: true);
         }
-        if (known < 0)
+        if (known.Sums >= 0)
         {
-            CollectionsMarshal.AsSpan(sums)[~known].Add(own);
+            CollectionsMarshal.AsSpan(sums)[known.Sums].Add(own);
             flow.IsPart = true;
         }
         else
         {
-            known = ~sums.Count;
+            known = known with { Sums = sums.Count };
             (flow.Group, flow.Id, flow.Sums) = (group, id, sums.Count);
             sums.Add(own);
         }
-        _values.Add(Value.Of(group, ~known, rows.Interval.Flows[flow.First]));
+        _values.Add(Value.Of(group, known.Sums, rows.Interval.Flows[flow.First]));
     }
+
+    /// <summary>Flows of one id.</summary>
+    /// <param name="First">The part in which they may differ, of the first of them.</param>
+    /// <param name="Sums">The number of their sums; less than 0: there are none yet.</param>
+    private readonly record struct Candidates(Value First, bool IsGroup, int Sums);
 
     /// <param name="Group">The number of the group's sums.</param>
     private readonly record struct Value(int Group, FlowAddress Address, ushort Port)
