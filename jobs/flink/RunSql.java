@@ -3,6 +3,9 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
@@ -461,6 +464,8 @@ public final class RunSql {
     /** The topics, before the job begins. */
     private static final class Topics implements AutoCloseable {
         private static final Duration LIMIT = Duration.ofSeconds(30);
+        /** As the views have times that are texts. */
+        private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH:mm:ss.SSS'Z'").withZone(ZoneOffset.UTC);
 
         private final Arguments arguments;
         private final Properties client = new Properties();
@@ -532,7 +537,7 @@ public final class RunSql {
                     first = Math.max(first, timeOf(partition, begins.get(partition).offset()));
                 }
             }
-            return first == 0 ? "" : "\n  AND `end` > TO_TIMESTAMP_LTZ(%d, 3)".formatted(first + arguments.lateness.toMillis());
+            return first == 0 ? "" : "\n  AND `end` > '%s'".formatted(TIME.format(Instant.ofEpochMilli(first).plus(arguments.lateness)));
         }
 
         private long timeOf(TopicPartition partition, long offset) {

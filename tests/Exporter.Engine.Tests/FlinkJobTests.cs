@@ -1,3 +1,4 @@
+using Confluent.Kafka;
 using Exporter.Engine.Tests.Golden;
 using Exporter.Engine.Tests.Support;
 
@@ -144,6 +145,27 @@ public sealed class FlinkJobTests
         await using var broker = await KafkaBroker.StartAsync();
         var middle = traffic.Truth.Begin + TimeSpan.FromMinutes(40.07);
         await GoldenTopic.WriteAsync(broker, Flows, traffic.Records.Where(record => record.Appended > middle), Partitions);
+        await using var job = new FlinkJob(broker, Flows);
+
+        await job.RunBoundedAsync("--learn=20m");
+
+        Assert.Equal(["node-1"], job.Detections.Where(detection => FlinkResults.Rule(detection) == "gap").Select(detection => FlinkResults.Text(detection, "k8s", "node", "name")));
+    }
+
+    /// <summary>As retention does: each partition begins in the middle, and not all in the same interval.</summary>
+    [Fact]
+    public async Task A_topic_whose_beginning_is_deleted_has_no_gaps_there()
+    {
+        var traffic = GoldenTraffic.Make();
+        await using var broker = await KafkaBroker.StartAsync();
+        await GoldenTopic.WriteAsync(broker, Flows, traffic.Records, Partitions);
+        using (var admin = broker.Administer())
+        {
+            var kept = TopicReader.ReadAll(broker, Flows)
+                .Where(record => record.Timestamp > traffic.Truth.Begin + TimeSpan.FromMinutes(40 + (0.07 * record.Partition)))
+                .GroupBy(record => record.Partition, (partition, records) => new TopicPartitionOffset(Flows, partition, records.Min(record => record.Offset)));
+            await admin.DeleteRecordsAsync(kept);
+        }
         await using var job = new FlinkJob(broker, Flows);
 
         await job.RunBoundedAsync("--learn=20m");
