@@ -76,10 +76,13 @@ FROM `ten_minute_counts` WHERE `value` >= `threshold`;
 
 -- Of these, by the minute (ten minutes) of the clock: `whole` is that minute's own, `best` the highest of those that end in it.
 CREATE VIEW `reached` AS
-SELECT *, LAG(`whole`) OVER (PARTITION BY `rule`, `ends` ORDER BY `at`) AS `whole_before`
+SELECT
+  *,
+  LAG(`whole`) OVER (PARTITION BY `rule`, `ends` ORDER BY `at`) AS `whole_before`,
+  LAG(`until`) OVER (PARTITION BY `rule`, `ends` ORDER BY `at`) AS `until_before`
 FROM (
   SELECT
-    `window_time` AS `at`, `rule`, `ends`,
+    `window_time` AS `at`, `window_start` AS `from`, `window_end` AS `until`, `rule`, `ends`,
     MAX(`source_ip`) AS `source_ip`, MAX(`source_namespace`) AS `source_namespace`, MAX(`source_pod`) AS `source_pod`, MAX(`source_workload`) AS `source_workload`,
     MAX(`destination_ip`) AS `destination_ip`, MAX(`destination_port`) AS `destination_port`, MAX(`destination_class`) AS `destination_class`,
     MIN(`start`) AS `start`, MAX(`end`) AS `end`,
@@ -90,7 +93,7 @@ FROM (
   GROUP BY `window_start`, `window_end`, `window_time`, `rule`, `ends`
   UNION ALL
   SELECT
-    `window_time`, `rule`, `ends`,
+    `window_time`, `window_start`, `window_end`, `rule`, `ends`,
     MAX(`source_ip`), MAX(`source_namespace`), MAX(`source_pod`), MAX(`source_workload`),
     MAX(`destination_ip`), MAX(`destination_port`), MAX(`destination_class`),
     MIN(`start`), MAX(`end`),
@@ -101,7 +104,7 @@ FROM (
   GROUP BY `window_start`, `window_end`, `window_time`, `rule`, `ends`
 );
 
--- A minute of the clock that has enough; or 60 seconds across two of which neither has. The owner of an address is named as of then.
+-- A minute of the clock that has enough; or 60 seconds across it and the one before, of which neither has. The owner of an address is named as of then.
 CREATE VIEW `found_by_address` AS
 SELECT
   `r`.`at`, `rule`, `r`.`start`, `r`.`end`, `ends`,
@@ -112,7 +115,7 @@ SELECT
   COALESCE(`whole`, `best`) AS `value`, `threshold`
 FROM `reached` AS `r`
 LEFT JOIN `owners` FOR SYSTEM_TIME AS OF `r`.`at` AS `o` ON `r`.`destination_ip` = `o`.`ip`
-WHERE `whole` IS NOT NULL OR `whole_before` IS NULL;
+WHERE `whole` IS NOT NULL OR (`whole_before` IS NOT NULL AND `until_before` = `from`) IS NOT TRUE;
 
 -- 2. Rules that learn first.
 

@@ -9,6 +9,7 @@ internal static class GoldenAttacks
     {
         AddContacts(scenario, truth);
         AddScans(scenario, truth);
+        AddScansThatComeAgain(scenario, truth);
         AddFloods(scenario, truth);
         AddExfiltration(scenario, truth);
         AddBeacon(scenario, truth);
@@ -80,6 +81,36 @@ internal static class GoldenAttacks
             scenario.Add(slow with { DestinationPort = (ushort)(7001 + port), Start = slow.Start + TimeSpan.FromSeconds(12 * port) });
         }
         Plant(truth, "slow_scan", slow, Slow, 12 * Slow, hasPort: false);
+    }
+
+    /// <summary>
+    /// In the first hour at once, so that no window but those of one minute (ten minutes) of the clock has enough; in the second one across two of which neither has.
+    /// </summary>
+    private static void AddScansThatComeAgain(GoldenScenario scenario, GoldenTruth truth)
+    {
+        const int Ports = 150;
+        const int Slow = 40;
+        var cluster = scenario.Cluster;
+
+        var scan = new Conversation(cluster.Shell[0], cluster.Cache[0], 1, At(56, 51)) { Outcome = Outcome.Refused };
+        foreach (var (again, pause) in (ReadOnlySpan<(Conversation, double)>)[(scan, 0.05), (scan with { Start = At(61, 24) }, 0.3)])
+        {
+            for (var port = 0; port < Ports; port++)
+            {
+                scenario.Add(again with { DestinationPort = (ushort)(1 + port), Start = again.Start + TimeSpan.FromSeconds(pause * port) });
+            }
+            Plant(truth, "port_scan", again, Ports, pause * Ports, hasPort: false);
+        }
+
+        var slow = new Conversation(cluster.Old, cluster.Cache[1], 7001, At(40, 6)) { Outcome = Outcome.Refused };
+        foreach (var (again, pause) in (ReadOnlySpan<(Conversation, double)>)[(slow, 1), (slow with { Start = At(66, 6) }, 12)])
+        {
+            for (var port = 0; port < Slow; port++)
+            {
+                scenario.Add(again with { DestinationPort = (ushort)(7001 + port), Start = again.Start + TimeSpan.FromSeconds(pause * port) });
+            }
+            Plant(truth, "slow_scan", again, Slow, pause * Slow, hasPort: false);
+        }
     }
 
     private static void AddFloods(GoldenScenario scenario, GoldenTruth truth)

@@ -4,7 +4,7 @@ namespace Exporter.Engine.Tests.Golden;
 /// <param name="Records">In the order in which the topic has them.</param>
 internal sealed record GoldenTraffic(IReadOnlyList<GoldenRecord> Records, GoldenTruth Truth)
 {
-    /// <summary>Jobs learn from the traffic's first hour, in which the only attack is a beacon.</summary>
+    /// <summary>Jobs learn from the traffic's first hour, in which the only attacks are a beacon and scans.</summary>
     internal static TimeSpan Learning { get; } = TimeSpan.FromMinutes(60);
 
     /// <param name="scale">How many times the ordinary traffic is played.</param>
