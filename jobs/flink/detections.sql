@@ -2,14 +2,35 @@
 
 -- 1. Rules about addresses: counts of any 60 seconds, or ten minutes, each 10 seconds, or each minute.
 
--- Connections that failed, each once: the last record of an idle flow repeats its state. A folded record is as many ports or hosts.
+-- Connections that failed, each once: the last record of an idle flow repeats its state. A folded record has no state where some of its connections are refused and
+-- others unanswered. Its examples are all of its ports (hosts) where there are as many: then there is a row for each. Else there is one row for all of them, and
+-- the text of its examples, which are the lowest, stands for these: records with the same text are of the same ports (hosts).
 CREATE VIEW `failures` AS
 SELECT
-  `at`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`, `destination_ip`, `destination_port`, `destination_class`,
-  `start`, `end`, `distinct_ports`, `distinct_hosts`
-FROM `sights`
-WHERE `state` IN ('refused', 'unanswered') AND (`end_reason` IS NULL OR `end_reason` <> 'idle')
-  AND `distinct_sources` IS NULL AND (`source_ip` IS NOT NULL OR `source_pod` IS NOT NULL);
+  `at`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`, `destination_ip`, `destination_port`, `destination_class`, `start`, `end`,
+  CASE
+    WHEN `destination_port` IS NULL AND `distinct_ports` IS NOT NULL THEN COALESCE(CAST(`example_ports` AS STRING), `start`)
+    WHEN `destination_ip` IS NULL AND `distinct_hosts` IS NOT NULL THEN COALESCE(CAST(`example_hosts` AS STRING), `start`)
+  END AS `several`,
+  CASE WHEN `destination_port` IS NULL THEN COALESCE(`distinct_ports`, 1) WHEN `destination_ip` IS NULL THEN COALESCE(`distinct_hosts`, 1) ELSE 1 END AS `number`
+FROM (
+  SELECT
+    `at`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`,
+    COALESCE(`destination_ip`, `host`) AS `destination_ip`, COALESCE(`destination_port`, `port`) AS `destination_port`, `destination_class`, `start`, `end`,
+    `distinct_ports`, `distinct_hosts`, `example_ports`, `example_hosts`
+  FROM (
+    SELECT
+      *,
+      CASE WHEN `distinct_ports` = CARDINALITY(`example_ports`) THEN `example_ports` END AS `ports`,
+      CASE WHEN `distinct_hosts` = CARDINALITY(`example_hosts`) THEN `example_hosts` END AS `hosts`
+    FROM `sights`
+    WHERE (`state` IN ('refused', 'unanswered') OR `state` IS NULL AND (`distinct_ports` IS NOT NULL OR `distinct_hosts` IS NOT NULL))
+      AND (`end_reason` IS NULL OR `end_reason` <> 'idle')
+      AND `distinct_sources` IS NULL AND (`source_ip` IS NOT NULL OR `source_pod` IS NOT NULL)
+  )
+  LEFT JOIN UNNEST(`ports`) AS `p` (`port`) ON TRUE
+  LEFT JOIN UNNEST(`hosts`) AS `h` (`host`) ON TRUE
+);
 
 -- SYNs, without those that answer one; and the connections among them that were answered by data. Of endpoints there are many: half minutes are enough.
 CREATE VIEW `attempts` AS
@@ -20,16 +41,41 @@ SELECT
 FROM `sights`
 WHERE `transport` = 'tcp' AND `destination_ip` IS NOT NULL AND `destination_port` IS NOT NULL;
 
+-- Of a source and a destination (a port) in a window: each port (host) once.
+CREATE VIEW `minute_ports` AS
+SELECT
+  `window_start`, `window_end`, `window_time`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`, `destination_ip`, COALESCE(CAST(`destination_port` AS STRING), `several`) AS `port`,
+  MAX(`destination_class`) AS `destination_class`, MIN(`start`) AS `start`, MAX(`end`) AS `end`, MAX(`number`) AS `number`
+FROM TABLE(HOP(DATA => TABLE `failures`, TIMECOL => DESCRIPTOR(`at`), SLIDE => INTERVAL '10' SECOND, SIZE => INTERVAL '1' MINUTE))
+WHERE `destination_ip` IS NOT NULL
+GROUP BY `window_start`, `window_end`, `window_time`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`, `destination_ip`, COALESCE(CAST(`destination_port` AS STRING), `several`);
+
+CREATE VIEW `minute_hosts` AS
+SELECT
+  `window_start`, `window_end`, `window_time`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`, `destination_port`, COALESCE(`destination_ip`, `several`) AS `host`,
+  MAX(`destination_class`) AS `destination_class`, MIN(`start`) AS `start`, MAX(`end`) AS `end`, MAX(`number`) AS `number`
+FROM TABLE(HOP(DATA => TABLE `failures`, TIMECOL => DESCRIPTOR(`at`), SLIDE => INTERVAL '10' SECOND, SIZE => INTERVAL '1' MINUTE))
+WHERE `destination_port` IS NOT NULL
+GROUP BY `window_start`, `window_end`, `window_time`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`, `destination_port`, COALESCE(`destination_ip`, `several`);
+
+CREATE VIEW `ten_minute_ports` AS
+SELECT
+  `window_start`, `window_end`, `window_time`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`, `destination_ip`, COALESCE(CAST(`destination_port` AS STRING), `several`) AS `port`,
+  MAX(`destination_class`) AS `destination_class`, MIN(`start`) AS `start`, MAX(`end`) AS `end`, MAX(`number`) AS `number`
+FROM TABLE(HOP(DATA => TABLE `failures`, TIMECOL => DESCRIPTOR(`at`), SLIDE => INTERVAL '1' MINUTE, SIZE => INTERVAL '10' MINUTE))
+WHERE `destination_ip` IS NOT NULL
+GROUP BY `window_start`, `window_end`, `window_time`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`, `destination_ip`, COALESCE(CAST(`destination_port` AS STRING), `several`);
+
 CREATE VIEW `minute_counts` AS
 SELECT
   'port_scan' AS `rule`, `window_end` AS `until`, `window_time` AS `at`,
   `source_ip`, `source_namespace`, `source_pod`, `source_workload`,
   `destination_ip`, CAST(NULL AS BIGINT) AS `destination_port`, MAX(`destination_class`) AS `destination_class`,
   MIN(`start`) AS `start`, MAX(`end`) AS `end`,
-  CAST(COUNT(DISTINCT `destination_port`) FILTER (WHERE `distinct_ports` IS NULL) + COALESCE(SUM(`distinct_ports`), 0) AS DOUBLE) AS `value`,
+  CAST(SUM(`number`) AS DOUBLE) AS `value`,
   CAST(${port_scan.ports} AS DOUBLE) AS `threshold`
-FROM TABLE(HOP(DATA => TABLE `failures`, TIMECOL => DESCRIPTOR(`at`), SLIDE => INTERVAL '10' SECOND, SIZE => INTERVAL '1' MINUTE))
-WHERE `destination_ip` IS NOT NULL
+FROM `minute_ports`
+WHERE `port` IS NOT NULL
 GROUP BY `window_start`, `window_end`, `window_time`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`, `destination_ip`
 UNION ALL
 SELECT
@@ -37,10 +83,10 @@ SELECT
   `source_ip`, `source_namespace`, `source_pod`, `source_workload`,
   CAST(NULL AS STRING), `destination_port`, MAX(`destination_class`),
   MIN(`start`), MAX(`end`),
-  CAST(COUNT(DISTINCT `destination_ip`) FILTER (WHERE `distinct_hosts` IS NULL) + COALESCE(SUM(`distinct_hosts`), 0) AS DOUBLE),
+  CAST(SUM(`number`) AS DOUBLE),
   CAST(${host_scan.hosts} AS DOUBLE)
-FROM TABLE(HOP(DATA => TABLE `failures`, TIMECOL => DESCRIPTOR(`at`), SLIDE => INTERVAL '10' SECOND, SIZE => INTERVAL '1' MINUTE))
-WHERE `destination_port` IS NOT NULL
+FROM `minute_hosts`
+WHERE `host` IS NOT NULL
 GROUP BY `window_start`, `window_end`, `window_time`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`, `destination_port`
 UNION ALL
 SELECT
@@ -59,10 +105,10 @@ SELECT
   `source_ip`, `source_namespace`, `source_pod`, `source_workload`,
   `destination_ip`, CAST(NULL AS BIGINT) AS `destination_port`, MAX(`destination_class`) AS `destination_class`,
   MIN(`start`) AS `start`, MAX(`end`) AS `end`,
-  CAST(COUNT(DISTINCT `destination_port`) FILTER (WHERE `distinct_ports` IS NULL) + COALESCE(SUM(`distinct_ports`), 0) AS DOUBLE) AS `value`,
+  CAST(SUM(`number`) AS DOUBLE) AS `value`,
   CAST(${slow_scan.ports} AS DOUBLE) AS `threshold`
-FROM TABLE(HOP(DATA => TABLE `failures`, TIMECOL => DESCRIPTOR(`at`), SLIDE => INTERVAL '1' MINUTE, SIZE => INTERVAL '10' MINUTE))
-WHERE `destination_ip` IS NOT NULL
+FROM `ten_minute_ports`
+WHERE `port` IS NOT NULL
 GROUP BY `window_start`, `window_end`, `window_time`, `source_ip`, `source_namespace`, `source_pod`, `source_workload`, `destination_ip`;
 
 -- Those that reach their threshold, with their ends in one text.

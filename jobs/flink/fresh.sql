@@ -8,5 +8,5 @@ SELECT
   `destination_ip`, `destination_port`, `destination_class`, `destination_bytes`, `destination_packets`,
   `destination_namespace`, `destination_pod`, `destination_workload`, `destination_lookup`,
   `transport`, `accepted`, `pushed`, `syns`, `rtt`, `observer`, `state`, `end_reason`, `connections`, `flow_start`,
-  `distinct_ports`, `distinct_hosts`, `distinct_sources`, `probability`, `identity_ip`, `identity_namespace`, `identity_pod`, `identity_workload`
+  `distinct_ports`, `distinct_hosts`, `distinct_sources`, `example_ports`, `example_hosts`, `probability`, `identity_ip`, `identity_namespace`, `identity_pod`, `identity_workload`
 FROM `once`;

@@ -8,7 +8,7 @@ CREATE TABLE `records` (
   `source` ROW<`ip` STRING, `port` BIGINT, `bytes` BIGINT, `packets` BIGINT, `class` STRING, `nat` ROW<`ip` STRING>, `k8s` ROW<`namespace` ROW<`name` STRING>, `pod` ROW<`name` STRING>, `workload` ROW<`name` STRING>>>,
   `destination` ROW<`ip` STRING, `port` BIGINT, `bytes` BIGINT, `packets` BIGINT, `class` STRING, `nat` ROW<`ip` STRING, `port` BIGINT>, `k8s` ROW<`namespace` ROW<`name` STRING>, `pod` ROW<`name` STRING>, `workload` ROW<`name` STRING>>>,
   `tcp` ROW<`flags` ROW<`destination` ARRAY<STRING>>, `syn` ROW<`count` BIGINT>, `rtt` ROW<`smoothed` BIGINT>>,
-  `flow` ROW<`observer` STRING, `state` STRING, `end_reason` STRING, `connections` BIGINT, `start` STRING, `distinct` ROW<`ports` BIGINT, `hosts` BIGINT, `sources` BIGINT>>,
+  `flow` ROW<`observer` STRING, `state` STRING, `end_reason` STRING, `connections` BIGINT, `start` STRING, `distinct` ROW<`ports` BIGINT, `hosts` BIGINT, `sources` BIGINT>, `examples` ROW<`ports` ARRAY<BIGINT>, `hosts` ARRAY<STRING>>>,
   `sampling` ROW<`probability` DOUBLE>,
   `interval` ROW<`records` BIGINT>,
   `identity` ROW<`ip` STRING>,
@@ -85,5 +85,7 @@ SELECT
   `flow`.`distinct`.`ports` AS `distinct_ports`,
   `flow`.`distinct`.`hosts` AS `distinct_hosts`,
   `flow`.`distinct`.`sources` AS `distinct_sources`,
+  `flow`.`examples`.`ports` AS `example_ports`,
+  `flow`.`examples`.`hosts` AS `example_hosts`,
   COALESCE(`sampling`.`probability`, 1) AS `probability`
 FROM `records`;

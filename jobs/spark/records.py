@@ -91,6 +91,7 @@ def _columns():
         F.col("flow.observer").alias("observer"),
         F.col("flow.state").alias("state"),
         F.col("flow.start").isNotNull().alias("is_single"),
+        F.coalesce("flow.distinct.ports", "flow.distinct.hosts", "flow.distinct.sources").isNotNull().alias("is_folded"),
         F.col("observer.interface.id").alias("interface"),
         F.col("tcp.rtt.smoothed").alias("rtt"),
         (F.coalesce("flow.connections", F.lit(0)) * weight).alias("connections"),

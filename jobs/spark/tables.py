@@ -6,6 +6,9 @@ from rules import is_allowed
 
 FAILURES = ("refused", "unanswered", "half_open")
 
+# Several of these.
+MIXED = "mixed"
+
 
 def make(flows, options):
     """Returns the tables by name, each in the order of its interest."""
@@ -43,9 +46,10 @@ def failures(counted):
     ends = [F.col("source.name").alias("source"), F.col("destination.name").alias("destination")]
     # A record of several connections has no start of its own, and none of another interval continues it.
     several = F.when(~F.col("is_single"), F.col("id")).alias("several")
-    states = counted.where("state IS NOT NULL").groupBy(*ends, *connection, several).agg(F.sum("connections").alias("connections"), F.max_by("state", "time").alias("state"))
-    counts = [F.round(F.sum(F.when(F.col("state") == state, F.col("connections")).otherwise(0))).cast("long").alias(state) for state in FAILURES]
-    failed = sum((F.col(state) for state in FAILURES), F.lit(0))
+    # A folded record, of failures alone, has no state where theirs differ.
+    states = counted.where("state IS NOT NULL OR is_folded").groupBy(*ends, *connection, several).agg(F.sum("connections").alias("connections"), F.max_by("state", "time").alias("state"))
+    counts = [F.round(F.sum(F.when(F.coalesce("state", F.lit(MIXED)) == state, F.col("connections")).otherwise(0))).cast("long").alias(state) for state in (*FAILURES, MIXED)]
+    failed = sum((F.col(state) for state in (*FAILURES, MIXED)), F.lit(0))
     return states.groupBy("source", "destination").agg(*_sums("connections"), *counts).where(failed > 0).orderBy(F.desc(failed), "source", "destination")
 
 

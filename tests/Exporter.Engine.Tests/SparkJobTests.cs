@@ -138,6 +138,7 @@ public sealed class SparkJobTests
         Assert.Equal((60ul, 240ul, 0ul), failures[("dev/probe", "private")]);
         Assert.Equal((0ul, 0ul, 1500ul), failures[("internet", "shop/web")]);
         Assert.DoesNotContain(("shop/web", "shop/cart"), failures.Keys);
+        Assert.Equal(160ul, Number(Assert.Single(rows, row => (Text(row, "source"), Text(row, "destination")) == ("dev/shell", "shop/cart")), "mixed"));
     }
 
     private static ulong Sum(IEnumerable<MatrixRow> rows, Func<MatrixRow, ulong> of) => rows.Aggregate(0ul, (sum, row) => sum + of(row));

@@ -38,6 +38,9 @@ internal sealed record Conversation(GoldenEnd Source, GoldenEnd Destination, ush
     /// <summary>The connections that it stands for: above 1 its records are folded.</summary>
     internal ulong Connections { get; init; } = 1;
 
+    /// <summary>Of a folded one, how many different ports, hosts or sources it has; null: as many as connections.</summary>
+    internal ulong? Distinct { get; init; }
+
     /// <summary>Of a folded one, how its connections differ.</summary>
     internal FlowGroup Group { get; init; } = FlowGroup.Connection;
 

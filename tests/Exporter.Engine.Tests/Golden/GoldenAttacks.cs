@@ -10,6 +10,7 @@ internal static class GoldenAttacks
         AddContacts(scenario, truth);
         AddScans(scenario, truth);
         AddScansThatComeAgain(scenario, truth);
+        AddFoldedScans(scenario, truth);
         AddFloods(scenario, truth);
         AddExfiltration(scenario, truth);
         AddBeacon(scenario, truth);
@@ -111,6 +112,30 @@ internal static class GoldenAttacks
             }
             Plant(truth, "slow_scan", again, Slow, pause * Slow, hasPort: false);
         }
+    }
+
+    private static void AddFoldedScans(GoldenScenario scenario, GoldenTruth truth)
+    {
+        const int Ports = 160;
+        const int Hosts = 120;
+        var cluster = scenario.Cluster;
+
+        var mixed = new Conversation(cluster.Shell[1], cluster.Cart[1], 0, At(78, 4)) { Outcome = Outcome.Mixed }.Folded(FlowGroup.Ports, Ports);
+        scenario.Add(mixed);
+        Plant(truth, "port_scan", mixed, Ports, 1, hasPort: false);
+
+        // Each host by two ports, so a record is a host's.
+        var hosts = new Conversation(cluster.Probe[1], GoldenEnd.Many("private"), 0, At(86, 6)) { Outcome = Outcome.Refused };
+        for (var host = 1; host <= Hosts; host++)
+        {
+            scenario.Add(hosts.Folded(FlowGroup.Ports, 2) with
+            {
+                Destination = GoldenEnd.Outside($"10.9.2.{host}", "private"),
+                Start = hosts.Start + TimeSpan.FromMilliseconds(250 * host),
+            });
+        }
+        Plant(truth, "host_scan", hosts with { DestinationPort = 1 }, Hosts, 30);
+        Plant(truth, "host_scan", hosts with { DestinationPort = 2 }, Hosts, 30);
     }
 
     private static void AddFloods(GoldenScenario scenario, GoldenTruth truth)

@@ -95,6 +95,12 @@ internal sealed class GoldenScenario
         // 150 MB a minute, as ever.
         var (pause, steps) = (TimeSpan.FromSeconds(2), (int)(TimeSpan.FromMinutes(88) / TimeSpan.FromSeconds(2)));
         Add(new Conversation(cluster.Uploader, GoldenEnd.Outside("203.0.113.30"), 443, First).Carrying(5_000_000, 3500, 60_000, 900, 12_000) with { Steps = steps, Every = pause });
+        // Backends that are away, each asked again and again by a pod whose failures are folded.
+        foreach (var (host, ports) in (ReadOnlySpan<(int, ulong)>)[(251, 1), (252, 2), (253, 20)])
+        {
+            var dead = new Conversation(cluster.Api[1], GoldenEnd.Outside($"10.0.3.{host}", "pods"), 0, At(33, 7)) { Outcome = Outcome.Unanswered }.Folded(FlowGroup.Ports, 40);
+            Add(dead with { Distinct = ports, Steps = 90, Every = GoldenNode.Interval });
+        }
         // Much at once, to the private network.
         Repeat(new Conversation(cluster.Backup, GoldenEnd.Outside("10.200.0.9", "private"), 873, First).Carrying(40_000, 30, 900, 12, 800), 600);
         Add(new Conversation(cluster.Backup, GoldenEnd.Outside("10.200.0.9", "private"), 873, At(71, 8)).Carrying(12_000_000, 8200, 90_000, 1500, 800) with { Steps = 30 });

@@ -15,6 +15,9 @@ internal enum Outcome
     /// <summary>A SYN, or a datagram, is not answered.</summary>
     Unanswered,
 
+    /// <summary>Of folded connections, some are refused and others are not answered: they have no state in common.</summary>
+    Mixed,
+
     /// <summary>A SYN is answered, the answer never acknowledged.</summary>
     HalfOpen,
 }

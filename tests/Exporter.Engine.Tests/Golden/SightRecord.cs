@@ -85,7 +85,8 @@ internal static class SightRecord
         var hasPackets = sight.Steps > 0;
         (record.State, record.Source.TcpFlags, record.Destination.TcpFlags) = conversation.Outcome switch
         {
-            Outcome.Refused => (FlowState.Refused, Syn, (byte)(Rst | Ack)),
+            Outcome.Refused => ((FlowState?)FlowState.Refused, Syn, (byte)(Rst | Ack)),
+            Outcome.Mixed => (null, Syn, (byte)(Rst | Ack)),
             Outcome.HalfOpen => (FlowState.HalfOpen, Syn, (byte)(Syn | Ack)),
             Outcome.Unanswered => (IsYoung(conversation, reading) && hasPackets ? FlowState.Opening : FlowState.Unanswered, Syn, (byte)0),
             _ => (IsClosed(sight) ? FlowState.Closed : FlowState.Open, Answered(sight), Answered(sight)),
@@ -97,7 +98,7 @@ internal static class SightRecord
         }
         record.Syns = conversation.Outcome switch
         {
-            Outcome.Unanswered or Outcome.Refused => conversation.SourcePackets,
+            Outcome.Unanswered or Outcome.Refused or Outcome.Mixed => conversation.SourcePackets,
             _ => sight.IsFirst ? 2 * conversation.Connections : 0,
         };
         record.Resets = conversation.Outcome == Outcome.Refused ? conversation.Connections : 0;
@@ -114,19 +115,21 @@ internal static class SightRecord
 
     private static void SetGroup(FlowRecord record, Conversation conversation)
     {
+        var distinct = conversation.Distinct ?? conversation.Connections;
+        var examples = Enumerable.Range(1, (int)Math.Min(distinct, FlowRecord.MaxExamples));
         switch (conversation.Group)
         {
             case FlowGroup.Ports:
-                record.DistinctPorts = conversation.Connections;
-                record.ExamplePorts.AddRange(Enumerable.Range(1, FlowRecord.MaxExamples).Select(port => (ushort)port));
+                record.DistinctPorts = distinct;
+                record.ExamplePorts.AddRange(examples.Select(port => (ushort)port));
                 break;
             case FlowGroup.Hosts:
-                record.DistinctHosts = conversation.Connections;
-                record.ExampleHosts.AddRange(Enumerable.Range(1, FlowRecord.MaxExamples).Select(host => FlowAddress.Parse($"10.9.1.{host}")));
+                record.DistinctHosts = distinct;
+                record.ExampleHosts.AddRange(examples.Select(host => FlowAddress.Parse($"10.9.1.{host}")));
                 break;
             case FlowGroup.Sources:
-                record.DistinctSources = conversation.Connections;
-                record.ExampleSources.AddRange(Enumerable.Range(1, FlowRecord.MaxExamples).Select(host => FlowAddress.Parse($"198.18.0.{host}")));
+                record.DistinctSources = distinct;
+                record.ExampleSources.AddRange(examples.Select(host => FlowAddress.Parse($"198.18.0.{host}")));
                 break;
         }
         if (conversation.Group != FlowGroup.Connection)
