@@ -1,4 +1,7 @@
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -19,6 +22,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Function;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -406,12 +410,14 @@ public final class RunSql {
         }
     }
 
-    /** What is not to be reported: lines of a rule or *, and a workload, an address or a port. The Spark job reads the same file. */
+    /** What is not to be reported: lines of a rule or *, and a workload, an address or a port, which its kind may precede. The Spark job reads the same file. */
     private static final class Allowances {
-        private static final Set<String> RULES = Set.of("*", "port_scan", "host_scan", "slow_scan", "syn_flood", "exfiltration", "first_contact", "beacon", "gap", "clock");
+        private static final Set<String> RULES = Set.of("*", "port_scan", "host_scan", "slow_scan", "syn_flood", "exfiltration", "first_contact", "beacon");
+        private static final Set<String> WITHOUT_ENDS = Set.of("gap", "clock");
+        private static final Set<String> KINDS = Set.of("workload", "address", "port");
         private static final Pattern PORT = Pattern.compile("(?:(tcp|udp)/)?([0-9]+)");
         private static final Pattern WORKLOAD = Pattern.compile("([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+)");
-        private static final Pattern ADDRESS = Pattern.compile("[0-9]+(\\.[0-9]+){3}|[0-9a-f:.]*:[0-9a-f:.]*");
+        private static final Pattern ADDRESS = Pattern.compile("(?:(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(?:\\.(?!$)|$)){4}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*");
 
         /** The condition that is true of a detection that a file allows; null: there is none. */
         static String read(String file) {
@@ -432,32 +438,59 @@ public final class RunSql {
         }
 
         private static String condition(String place, String[] words) {
-            if (words.length != 2) {
-                throw new Wrong("%s: '%s' is not a rule, or *, and a workload, address or port.".formatted(place, String.join(" ", words)));
+            if (words.length < 2 || words.length > 3 || words.length == 3 && !KINDS.contains(words[1])) {
+                throw new Wrong("%s: '%s' is not a rule, or *, and a workload, address or port. Write it as 'port_scan security/scanner' or 'port_scan workload security/scanner'.".formatted(place, String.join(" ", words)));
+            }
+            if (WITHOUT_ENDS.contains(words[0])) {
+                throw new Wrong("%s: a %s has a node and no workload, address or port, so no line can except it. Remove the line.".formatted(place, words[0]));
             }
             if (!RULES.contains(words[0])) {
                 throw new Wrong("%s: '%s' is not a rule. They are %s.".formatted(place, words[0], String.join(", ", RULES.stream().sorted().toList())));
             }
-            var end = end(words[1]);
+            var value = words[words.length - 1];
+            var end = end(words.length == 3 ? words[1] : kindOf(value), value);
             if (end == null) {
-                throw new Wrong("%s: '%s' is not a workload (NAMESPACE/NAME), an address as records have it, or a port (22, tcp/22).".formatted(place, words[1]));
+                throw new Wrong("%s: '%s' is not %s.".formatted(place, value, words.length == 3 ? "a" + (words[1].startsWith("a") ? "n " : " ") + words[1] : "a workload (NAMESPACE/NAME), an address, or a port (22, tcp/22)"));
             }
             return words[0].equals("*") ? "(%s)".formatted(end) : "`rule` = '%s' AND (%s)".formatted(words[0], end);
         }
 
-        private static String end(String text) {
-            var port = PORT.matcher(text);
-            if (port.matches()) {
+        private static String kindOf(String value) {
+            return PORT.matcher(value).matches() ? "port" : WORKLOAD.matcher(value).matches() ? "workload" : "address";
+        }
+
+        /** The condition that one end of a detection is so; null: the value is not of the kind. */
+        private static String end(String kind, String value) {
+            if (kind.equals("port")) {
+                var port = PORT.matcher(value);
                 // A first contact alone may be of another protocol than TCP.
-                return !Arguments.isPort(port.group(2)) ? null
+                return !port.matches() || !Arguments.isPort(port.group(2)) ? null
                     : "`destination_port` = %s%s".formatted(port.group(2), "udp".equals(port.group(1)) ? " AND `rule` = 'first_contact'" : "");
             }
-            var workload = WORKLOAD.matcher(text);
-            if (workload.matches()) {
-                return Stream.of("source", "destination")
+            if (kind.equals("workload")) {
+                var workload = WORKLOAD.matcher(value);
+                return !workload.matches() ? null : Stream.of("source", "destination")
                     .map(side -> "`%s_namespace` = '%s' AND `%1$s_workload` = '%s'".formatted(side, workload.group(1), workload.group(2))).collect(Collectors.joining(" OR "));
             }
-            return ADDRESS.matcher(text).matches() ? "`source_ip` = '%s' OR `destination_ip` = '%1$s'".formatted(text) : null;
+            var address = address(value);
+            return address == null ? null : "`source_ip` = '%s' OR `destination_ip` = '%1$s'".formatted(address);
+        }
+
+        /** An address as records have it; null: it is not one. */
+        private static String address(String text) {
+            try {
+                // With a colon it is never looked up as a name.
+                return !ADDRESS.matcher(text).matches() ? null : text.contains(":") ? shorten(InetAddress.getByName(text)) : text;
+            } catch (UnknownHostException e) {
+                return null;
+            }
+        }
+
+        /** With "::" in place of the first of the longest runs of groups that are zero. */
+        private static String shorten(InetAddress address) {
+            var text = address.getHostAddress();
+            return Pattern.compile("(?:^|:)0(?::0)+(?::|$)").matcher(text).results().map(MatchResult::group).max(Comparator.comparingLong(zeros -> zeros.chars().filter(letter -> letter == '0').count()))
+                .map(zeros -> text.replaceFirst(Pattern.quote(zeros), "::")).orElse(text);
         }
     }
 

@@ -25,7 +25,7 @@ def parse(words):
     parser.add_argument("--to", dest="end", metavar="TIME", type=_time, help="records before this time")
     parser.add_argument("--detections", metavar="TOPIC", type=_topic, help="topic that detections are written to")
     parser.add_argument("--report", metavar="DIR", type=_directory, help="directory that the report is written into")
-    parser.add_argument("--allow", metavar="FILE", type=_allow, default=[], help="exceptions, a line each: RULE, workload, address or port, and its value")
+    parser.add_argument("--allow", metavar="FILE", type=_allow, default=[], help="exceptions, a line each: RULE (or *), and a workload, an address or a port")
     parser.add_argument("--beacon-connections", metavar="N", type=_at_least(3), default=8, help="a beacon has at least so many connections (8)")
     parser.add_argument("--beacon-spread", metavar="X", type=_fraction, default=0.1, help="spread of a beacon's pauses, divided by their mean, is below this (0.1)")
     options = parser.parse_args(words)
@@ -100,7 +100,7 @@ def _fraction(text):
 
 
 def _allow(path):
-    """Returns the exceptions of a file as (rule, kind, value); kind is workload, address, or port."""
+    """Returns the exceptions of a file as (rule, kind, value); kind is workload, address, or port, whose value is (protocol or None, port)."""
     try:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
@@ -112,22 +112,30 @@ def _allow(path):
         if not words:
             continue
         try:
-            rule, kind, value = words
-            if rule != "*" and rule not in RULES:
+            rule, *kinds, value = words
+            if (rule != "*" and rule not in RULES) or len(kinds) > 1:
                 raise ValueError
+            kind = kinds[0] if kinds else _kind(value)
             exceptions.append((rule, kind, _value(kind, value)))
         except ValueError:
             raise argparse.ArgumentTypeError(
-                f"{path}:{number}: '{line.strip()}' is not a rule (or *), workload, address or port, and a value; write it as 'beacon workload shop/web', 'beacon address 203.0.113.7' or '* port 514'"
+                f"{path}:{number}: '{line.strip()}' is not a rule (or *), and a workload, an address or a port; write it as 'beacon shop/web', 'beacon 203.0.113.7' or '* udp/514'"
             ) from None
     return exceptions
 
 
+PORT = re.compile(r"(?:(tcp|udp)/)?([0-9]{1,5})")
+
+
+def _kind(text):
+    return "port" if PORT.fullmatch(text) else "workload" if "/" in text else "address"
+
+
 def _value(kind, text):
-    if kind == "workload" and re.fullmatch(r"[^/]+/[^/]+", text):
+    if kind == "workload" and re.fullmatch(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", text):
         return text
     if kind == "address":
         return str(ipaddress.ip_address(text))
-    if kind == "port" and text.isdigit() and 0 < int(text) < 65536:
-        return int(text)
+    if kind == "port" and (port := PORT.fullmatch(text)) and 0 < int(port[2]) < 65536:
+        return port[1], int(port[2])
     raise ValueError

@@ -12,7 +12,8 @@ def is_allowed(rule, exceptions):
 
 def _condition(kind, value):
     if kind == "port":
-        condition = F.col("port") == value
+        protocol, port = value
+        condition = (F.col("port") == port) & (F.lit(protocol is None) | (F.col("protocol") == protocol))
     elif kind == "address":
         condition = (F.col("source_ip") == value) | (F.col("destination_ip") == value)
     else:

@@ -29,6 +29,24 @@ public sealed class FlinkArgumentsTests
         }
     }
 
+    /// <summary>In both forms, as jobs/spark reads them, too.</summary>
+    [Theory]
+    [InlineData("port_scan security/scanner # a workload\n* 10.0.0.14\nhost_scan tcp/9100\nbeacon 203.0.113.7", "--brokers: is missing")]
+    [InlineData("beacon workload monitoring/blackbox\nbeacon address 2001:DB8:0::1\n* port udp/514", "--brokers: is missing")]
+    [InlineData("port_scan security scanner", "line 1: 'port_scan security scanner' is not a rule, or *, and a workload, address or port")]
+    [InlineData("port_scan workload 10.0.0.14", "line 1: '10.0.0.14' is not a workload")]
+    [InlineData("port_scan 10.0.0.300", "line 1: '10.0.0.300' is not a workload (NAMESPACE/NAME), an address, or a port")]
+    [InlineData("gap shop/web", "line 1: a gap has a node and no workload, address or port")]
+    public async Task Exceptions_name_a_workload_an_address_or_a_port(string lines, string error)
+    {
+        using var files = new TemporaryDirectory();
+
+        var (exitCode, _, errors) = await FlinkJob.RunScriptAsync($"--allow={files.Write("allow", lines)}");
+
+        Assert.Equal(2, exitCode);
+        Assert.Contains(error, errors.Split('\n')[0], StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_missing_topic_a_missing_broker_and_a_missing_engine_are_said_with_the_remedy()
     {

@@ -32,6 +32,8 @@ public sealed class SparkArgumentTests
 
     [Theory, Trait(Engines.Form, Engines.Short)]
     [InlineData("beacon workload")]
+    [InlineData("gap workload shop/web")]
+    [InlineData("beacon shop web port")]
     [InlineData("bacon workload shop/web")]
     [InlineData("beacon workload web")]
     [InlineData("beacon address 203.0.113.400")]
@@ -40,12 +42,12 @@ public sealed class SparkArgumentTests
     public async Task A_wrong_exception_is_named_by_its_file_and_line(string line)
     {
         using var directory = new TemporaryDirectory();
-        var file = directory.Write("allow", $"# exceptions\n* workload monitoring/prometheus\nbeacon port 123 # clocks\nbeacon address 2001:db8::1\n\n{line}\n");
+        var file = directory.Write("allow", $"# exceptions\n* workload monitoring/prometheus\nbeacon port 123 # clocks\nbeacon address 2001:db8::1\n* udp/514\n* 10.0.0.14\nport_scan security/scanner\nbeacon 2001:DB8::1\n{line}\n");
 
         var (exitCode, _, error) = await Command.RunAsync(SparkJob.Run, "--files=/etc/hosts", $"--allow={file}");
 
         Assert.Equal(2, exitCode);
-        Assert.Contains($"argument --allow: {file}:6: '{line}' is not a rule (or *), workload, address or port, and a value", error, StringComparison.Ordinal);
+        Assert.Contains($"argument --allow: {file}:9: '{line}' is not a rule (or *), and a workload, an address or a port", error, StringComparison.Ordinal);
     }
 
     [Fact, Trait(Engines.Form, Engines.Short)]
