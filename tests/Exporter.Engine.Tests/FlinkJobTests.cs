@@ -1,4 +1,5 @@
 using Confluent.Kafka;
+using Confluent.Kafka.Admin;
 using Exporter.Engine.Tests.Golden;
 using Exporter.Engine.Tests.Support;
 
@@ -202,6 +203,44 @@ public sealed class FlinkJobTests
         {
             File.Delete(allow);
         }
+    }
+
+    /// <summary>As README.md lists them.</summary>
+    [Fact]
+    public async Task Rights_to_read_the_records_and_to_write_the_results_are_enough()
+    {
+        var properties = new Dictionary<string, string>(KafkaBroker.User)
+        {
+            ["authorizer.class.name"] = "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            ["super.users"] = KafkaBroker.PlainUser,
+            // The client of the test knows no right to a transactional id.
+            ["allow.everyone.if.no.acl.found"] = "true",
+        };
+        await using var broker = await KafkaBroker.StartAsync(properties: properties, protocol: "SASL_PLAINTEXT");
+        await GoldenTopic.WriteAsync(broker, Flows, GoldenTraffic.Make().Records, Partitions);
+        using var admin = broker.Administer();
+        string[] results = [$"{Flows}.detections", $"{Flows}.matrix", $"{Flows}.counts"];
+        await Task.WhenAll(results.Select(topic => broker.CreateTopicAsync(topic)));
+        await admin.CreateAclsAsync(
+        [
+            Right(ResourceType.Topic, Flows, AclOperation.Read),
+            .. results.Select(topic => Right(ResourceType.Topic, topic, AclOperation.Write)),
+            Right(ResourceType.Group, $"podnet-flink-{Flows}.detections", AclOperation.Read),
+            Right(ResourceType.Broker, "kafka-cluster", AclOperation.Describe),
+        ]);
+        using var files = new TemporaryDirectory();
+        await using var job = new FlinkJob(broker, Flows);
+
+        await job.RunBoundedAsync($"--properties={files.Write("client.properties", KafkaBroker.ClientOfUser("org.apache.flink.kafka.shaded."))}");
+
+        Assert.NotEmpty(job.Detections);
+        Assert.NotEmpty(job.Matrix);
+
+        static AclBinding Right(ResourceType type, string name, AclOperation operation) => new()
+        {
+            Pattern = new() { Type = type, ResourcePatternType = ResourcePatternType.Literal, Name = name },
+            Entry = new() { Principal = "User:podnet", Host = "*", Operation = operation, PermissionType = AclPermissionType.Allow },
+        };
     }
 
     /// <summary>The results come with different checkpoints.</summary>

@@ -25,7 +25,7 @@ internal static class GoldenTopic
         var refused = new List<string>();
         using (var producer = new ProducerBuilder<byte[]?, byte[]?>(new ProducerConfig
         {
-            BootstrapServers = broker.BootstrapServers,
+            BootstrapServers = broker.PlainServers,
             EnableIdempotence = true,
             LingerMs = 50,
             QueueBufferingMaxMessages = 10_000_000,

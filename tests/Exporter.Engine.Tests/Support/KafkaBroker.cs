@@ -88,6 +88,18 @@ internal sealed class KafkaBroker : IAsyncDisposable
         }
     }
 
+    /// <summary>Properties of a broker with the user podnet, for the protocol SASL_PLAINTEXT.</summary>
+    internal static Dictionary<string, string> User => new()
+    {
+        ["sasl.enabled.mechanisms"] = "PLAIN",
+        ["listener.name.clients.plain.sasl.jaas.config"] = "org.apache.kafka.common.security.plain.PlainLoginModule required user_podnet=\"s3cret\";",
+    };
+
+    /// <summary>Properties of a Java client that is this user.</summary>
+    /// <param name="shading">What the names of the client's classes begin with, before Kafka's own.</param>
+    internal static string ClientOfUser(string shading = "") =>
+        $"security.protocol=SASL_PLAINTEXT\nsasl.mechanism = PLAIN\nsasl.jaas.config={shading}org.apache.kafka.common.security.plain.PlainLoginModule required \\\n    username=\"podnet\" password=\"s3cret\";\n";
+
     /// <summary>Kills a node at once (-9). It is away until <see cref="RestartAsync"/>.</summary>
     internal Task KillAsync(int node = 0) => _nodes[node].KillAsync();
 
