@@ -26,6 +26,7 @@ def parse(words):
     parser.add_argument("--detections", metavar="TOPIC", type=_topic, help="topic that detections are written to")
     parser.add_argument("--report", metavar="DIR", type=_directory, help="directory that the report is written into")
     parser.add_argument("--allow", metavar="FILE", type=_allow, default=[], help="exceptions, a line each: RULE (or *), and a workload, an address or a port")
+    parser.add_argument("--properties", metavar="FILE", type=_properties, default={}, help="properties of Kafka's Java client, such as security.protocol")
     parser.add_argument("--beacon-connections", metavar="N", type=_at_least(3), default=8, help="a beacon has at least so many connections (8)")
     parser.add_argument("--beacon-spread", metavar="X", type=_fraction, default=0.1, help="spread of a beacon's pauses, divided by their mean, is below this (0.1)")
     options = parser.parse_args(words)
@@ -35,6 +36,8 @@ def parse(words):
         parser.error("argument --flows: it is a topic, and --files is given too; leave one of them away")
     if options.detections and not options.brokers:
         parser.error("argument --detections: the topic needs brokers; give --brokers=HOST:PORT too")
+    if options.properties and not options.brokers:
+        parser.error("argument --properties: they are of Kafka's client; give --brokers=HOST:PORT too")
     if options.begin and options.end and options.begin >= options.end:
         parser.error(f"argument --to: {options.end:%Y-%m-%dT%H:%M:%SZ} is not after --from; give a later time")
     options.flows = options.flows or "podnet.flows"
@@ -139,3 +142,31 @@ def _value(kind, text):
     if kind == "port" and (port := PORT.fullmatch(text)) and 0 < int(port[2]) < 65536:
         return port[1], int(port[2])
     raise ValueError
+
+
+def _properties(path):
+    """Returns the properties of a file, as java.util.Properties reads it."""
+    try:
+        # It has an escape for each letter that Latin-1 does not have.
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"'{path}' cannot be read: {error}; give a text file") from None
+    properties, whole = {}, ""
+    for line in lines:
+        whole += line.lstrip()
+        if not whole or whole[0] in "#!":
+            whole = ""
+        elif re.search(r"(?<!\\)(?:\\\\)*\\$", whole):
+            # It continues on the next line.
+            whole = whole[:-1]
+        else:
+            name, value = re.fullmatch(r"((?:[^\\=:\s]|\\.)*)\s*[=:]?\s*(.*)", whole).groups()
+            properties[_unescape(name)] = _unescape(value).strip()
+            whole = ""
+    return properties
+
+
+def _unescape(text):
+    special = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
+    return re.sub(r"\\(?:u([0-9A-Fa-f]{4})|(.))", lambda found: chr(int(found[1], 16)) if found[1] else special.get(found[2], found[2]), text)

@@ -48,9 +48,9 @@ def find(flows, options):
     return found.select(_id().alias("key"), F.to_json(_detection(options.beacon_spread)).alias("value")).orderBy("value").persist(KEPT)
 
 
-def write(detections, brokers, topic):
-    """Writes the detections into a topic. One that is found again has the key and the id that it had."""
-    detections.write.format("kafka").option("kafka.bootstrap.servers", brokers).option("topic", topic).save()
+def write(detections, kafka, topic):
+    """Writes the detections into a topic, with these options of Kafka's client. One that is found again has the key and the id that it had."""
+    detections.write.format("kafka").options(**kafka).option("topic", topic).save()
 
 
 def _detection(threshold):

@@ -16,16 +16,17 @@ def main(words):
     import report
     import topics
 
+    kafka = {"kafka.bootstrap.servers": options.brokers, **{f"kafka.{name}": value for name, value in options.properties.items()}}
     session = engine.start()
     try:
         if options.brokers:
             topics.require(session, options)
-        messages = records.read_files(session, options.files) if options.files else records.read_topic(session, options.brokers, options.flows)
+        messages = records.read_files(session, options.files) if options.files else records.read_topic(session, kafka, options.flows)
         read = records.Records(messages, options.begin, options.end)
         detections = beacons.find(read.flows, options)
         found = [row["value"] for row in records.rows(detections)]
         if options.detections:
-            beacons.write(detections, options.brokers, options.detections)
+            beacons.write(detections, kafka, options.detections)
         else:
             print(*found, sep="\n", end="\n" if found else "")
         if options.report:

@@ -56,9 +56,10 @@ def read_files(session, pattern):
     return session.read.option("lineSep", "\n").text(pattern)
 
 
-def read_topic(session, brokers, topic):
+def read_topic(session, kafka, topic):
+    """Reads a topic with these options of Kafka's client."""
     # Records may be deleted, by the topic's retention, while they are read.
-    options = {"kafka.bootstrap.servers": brokers, "subscribe": topic, "startingOffsets": "earliest", "endingOffsets": "latest", "failOnDataLoss": "false"}
+    options = {**kafka, "subscribe": topic, "startingOffsets": "earliest", "endingOffsets": "latest", "failOnDataLoss": "false"}
     return session.read.format("kafka").options(**options).load().select(F.col("value").cast("string").alias("value"))
 
 

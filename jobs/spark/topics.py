@@ -9,7 +9,7 @@ ANSWER_WITHIN_MS = 30_000
 
 def require(session, options):
     """Ends the process with a message where the brokers do not answer, or do not have a topic."""
-    names = _names(session, options.brokers)
+    names = _names(session, options)
     wanted = {"--flows": None if options.files else options.flows, "--detections": options.detections}
     for argument, topic in wanted.items():
         if topic and topic not in names:
@@ -17,10 +17,12 @@ def require(session, options):
             sys.exit(2)
 
 
-def _names(session, brokers):
+def _names(session, options):
     jvm = session.sparkContext._jvm
     properties = jvm.java.util.Properties()
-    properties.put("bootstrap.servers", brokers)
+    for name, value in options.properties.items():
+        properties.put(name, value)
+    properties.put("bootstrap.servers", options.brokers)
     for name in ("request.timeout.ms", "default.api.timeout.ms"):
         properties.put(name, str(ANSWER_WITHIN_MS))
     try:
@@ -30,5 +32,6 @@ def _names(session, brokers):
         finally:
             client.close()
     except Py4JJavaError as error:
-        print(f"run: error: argument --brokers: {brokers} does not answer within {ANSWER_WITHIN_MS // 1000} s ({error.java_exception.getMessage()}); give brokers that can be reached from here", file=sys.stderr)
+        cause = error.java_exception.getCause() or error.java_exception
+        print(f"run: error: argument --brokers: {options.brokers} does not answer within {ANSWER_WITHIN_MS // 1000} s ({cause.getMessage()}); give brokers that can be reached from here, and with --properties what they ask of clients", file=sys.stderr)
         sys.exit(1)

@@ -19,6 +19,8 @@ public sealed class SparkArgumentTests
     [InlineData("argument --detections: the topic needs brokers; give --brokers=HOST:PORT too", "--files=/etc/hosts", "--detections=a")]
     [InlineData("argument --report: '/proc/report' cannot be made", "--files=/etc/hosts", "--report=/proc/report")]
     [InlineData("argument --allow: '/nowhere' cannot be read", "--files=/etc/hosts", "--allow=/nowhere")]
+    [InlineData("argument --properties: '/nowhere' cannot be read", "--brokers=here:9092", "--properties=/nowhere")]
+    [InlineData("argument --properties: they are of Kafka's client; give --brokers=HOST:PORT too", "--files=/etc/hosts", "--properties=/etc/hosts")]
     [InlineData("argument --beacon-spread: '2' is not a number between 0 and 1", "--files=/etc/hosts", "--beacon-spread=2")]
     [InlineData("argument --beacon-connections: '1' is not a number of at least 3", "--files=/etc/hosts", "--beacon-connections=1")]
     [InlineData("unrecognized arguments: --broker=here:9092", "--files=/etc/hosts", "--broker=here:9092")]

@@ -96,6 +96,20 @@ public sealed class SparkJobTests
         Assert.Equal((0, 0), (empty.Counts["messages"], empty.Detections.Count));
     }
 
+    [Fact]
+    public async Task A_broker_that_asks_for_a_user_is_read_and_written_to_with_the_properties_of_a_file()
+    {
+        await using var broker = await KafkaBroker.StartAsync(properties: KafkaBroker.User, protocol: "SASL_PLAINTEXT");
+        await GoldenTopic.WriteAsync(broker, Flows, GoldenTraffic.Make().Records);
+        await broker.CreateTopicAsync(Detections);
+        using var files = new TemporaryDirectory();
+        var properties = files.Write("client.properties", $"# of the cluster\n{KafkaBroker.ClientOfUser()}");
+
+        await SparkJob.RunAsync($"--brokers={broker.BootstrapServers}", $"--detections={Detections}", $"--properties={properties}");
+
+        Assert.Single(TopicReader.ReadAll(broker, Detections));
+    }
+
     private static void AssertPlanted(JsonObject planted, JsonElement detection)
     {
         Assert.Equal(
