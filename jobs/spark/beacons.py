@@ -80,6 +80,8 @@ def _names(side):
 def _id():
     """From rule, ends and the hour of the first connection: 128 bits of SHA-256 in base64url, as other ids."""
     hour = F.floor(F.unix_seconds("first") / 3600).cast("string")
-    text = F.concat_ws("|", F.lit(RULE), "source_ip", "destination_ip", F.col("port").cast("string"), hour)
+    # A port is of TCP where nothing else is said.
+    other = F.when(F.col("protocol") != "tcp", F.col("protocol"))
+    text = F.concat_ws("|", F.lit(RULE), "source_ip", "destination_ip", F.col("port").cast("string"), other, hour)
     digest = F.unhex(F.substring(F.sha2(text, 256), 1, 32))
     return F.rtrim(F.translate(F.base64(digest), "+/=", "-_ "))

@@ -55,7 +55,10 @@ def failures(counted):
 
 def first_contacts(counted, options):
     """Answered conversations of two ends on a port that no earlier day of the records has. The first day is what others are compared with."""
-    answered = counted.where(((F.col("protocol") != "tcp") | F.col("state").isin("open", "closed")) & (F.col("destination_packets") > 0) & F.col("port").isNotNull())
+    # The first datagram that is seen may be an answer: of these a server's port is the lower one.
+    is_tcp = F.col("protocol") == "tcp"
+    is_to_server = is_tcp | F.col("source_port").isNull() | (F.col("port") <= F.col("source_port"))
+    answered = counted.where((~is_tcp | F.col("state").isin("open", "closed")) & is_to_server & (F.col("destination_packets") > 0) & F.col("port").isNotNull())
     contacts = (
         answered.where(~is_allowed("first_contact", options.allow))
         .groupBy(F.col("source.name").alias("source"), F.col("destination.name").alias("destination"), "port", "protocol")

@@ -96,6 +96,39 @@ public sealed class SparkJobTests
         Assert.Equal((0, 0), (empty.Counts["messages"], empty.Detections.Count));
     }
 
+    /// <summary>Of a day; on the next one the first datagram that is seen of a conversation is the server's.</summary>
+    [Fact]
+    public async Task An_endpoint_by_two_protocols_is_two_beacons_and_a_servers_answer_is_no_first_contact()
+    {
+        using var files = new TemporaryDirectory();
+        var calls = Enumerable.Range(0, 12).SelectMany(call => new[] { Line(FirstDay.AddMinutes(call), "tcp", 40_000 + call, 443), Line(FirstDay.AddMinutes(call), "udp", 40_000 + call, 443) });
+        files.Write("records.jsonl", string.Join('\n', [.. calls, Line(FirstDay.AddDays(1), "udp", 5353, 41_000)]));
+        var report = Path.Combine(files.Path, "report");
+
+        var job = await SparkJob.RunAsync($"--files={files.Path}/records.jsonl", $"--report={report}");
+
+        Assert.Equal(2, job.Detections.Select(detection => Text(detection, "event", "id")).Distinct().Count());
+        Assert.Empty(SparkJob.ReadTable(report, "first_contacts"));
+
+        static string Line(DateTimeOffset time, string protocol, int sourcePort, int port) => new JsonObject
+        {
+            ["@timestamp"] = Text(time),
+            ["event"] = new JsonObject { ["id"] = $"{protocol} {time}", ["dataset"] = "podnet.flow", ["start"] = Text(time), ["end"] = Text(time) },
+            ["network"] = new JsonObject { ["transport"] = protocol },
+            ["source"] = new JsonObject
+            {
+                ["ip"] = "10.0.0.5",
+                ["port"] = sourcePort,
+                ["bytes"] = 90,
+                ["packets"] = 1,
+                ["class"] = "pods",
+                ["k8s"] = JsonNode.Parse("""{"namespace":{"name":"shop"},"pod":{"name":"web-0"},"workload":{"name":"web"}}"""),
+            },
+            ["destination"] = new JsonObject { ["ip"] = "203.0.113.9", ["port"] = port, ["bytes"] = 90, ["packets"] = 1, ["class"] = "internet" },
+            ["flow"] = new JsonObject { ["observer"] = "source", ["state"] = protocol == "tcp" ? "closed" : null, ["connections"] = 1, ["start"] = Text(time) },
+        }.ToJsonString();
+    }
+
     [Fact]
     public async Task A_broker_that_asks_for_a_user_is_read_and_written_to_with_the_properties_of_a_file()
     {
