@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using CsCheck;
 using Exporter.Bpf;
+using Exporter.Signals.Flows;
 using Exporter.Signals.Handshakes;
 using Exporter.Signals.Traffic;
 using Exporter.Signals.Uplinks;
@@ -53,6 +54,17 @@ public sealed class MapLayoutTests
         Assert.Equal(Marshal.SizeOf<HandshakeValue>() / sizeof(ulong), HandshakeValue.Fields.Count);
         Assert.Equal(Marshal.SizeOf<UplinkRow>() / sizeof(ulong), UplinkRow.Fields.Count);
         Assert.All(EverySignal.Rows, signal => Assert.Equal(signal.Count, signal.Names.Distinct().Count()));
+    }
+
+    /// <summary>A record says by the options of its process which share of the flows was counted. Maps from before the option had another value than 1 are found again.</summary>
+    [Fact]
+    public void Flows_that_are_sampled_otherwise_are_counted_into_other_maps()
+    {
+        Assert.Equal(3, ((int[])[1, 2, 100]).Select(sampling => Plan(sampling).Layout.Digest).Distinct().Count());
+        Assert.Equal(Plan(100).Layout.Text, Plan(100).Layout.Text);
+        Assert.Equal("flows=64,interfaces=16", Plan(1).Layout.Settings);
+
+        static MapSetPlan Plan(int sampling) => LoadedFlows.Plan(new(IsOn: true, TimeSpan.FromSeconds(10), MaxFlows: 64, MaxFlowsPerPod: 25, sampling), maxInterfaces: 16)!;
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Exporter.Bpf;
 using Exporter.Bpf.Netlink;
@@ -79,9 +80,11 @@ internal sealed partial class LoadedFlows : LoadedSignal
             return null;
         }
         var settings = new FlowSettings(IsOn: 1, Sampling: (uint)options.Sampling);
+        // Records say which share of the flows was counted: by the option, so maps have counts of one value of it alone.
+        var sampling = options.Sampling == 1 ? "" : string.Create(CultureInfo.InvariantCulture, $",sampling={options.Sampling}");
         return MapSetPlan.OfPair(
             MapKind,
-            new($"flows={options.MaxFlows},interfaces={maxInterfaces}", FlowValue.Fields.Names),
+            new($"flows={options.MaxFlows},interfaces={maxInterfaces}{sampling}", FlowValue.Fields.Names),
             options.MaxFlows + (2 * maxInterfaces) + 1) with
         {
             Constants = (SettingsSection, MemoryMarshal.AsBytes(new ReadOnlySpan<FlowSettings>(in settings)).ToArray()),
