@@ -31,6 +31,9 @@ internal static class PeerAddress
         return address.TryWriteBytes(bytes, out var length) ? Key(bytes[..length]) : default;
     }
 
+    /// <summary>Whether it is the key of an IPv4 address, mapped or not.</summary>
+    internal static bool IsIpv4(UInt128 key) => key >> Ipv4Bits == Mapped >> Ipv4Bits;
+
     /// <summary>The address of a key.</summary>
     /// <param name="isIpv4">Whether it is an IPv4 address, and not one that is mapped.</param>
     internal static IPAddress Address(UInt128 key, bool isIpv4)
