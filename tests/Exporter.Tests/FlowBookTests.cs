@@ -175,7 +175,35 @@ public sealed class FlowBookTests
         Assert.Equal((true, false), (next.Has("file", 1), next.Has("file", 2)));
         Assert.Null(next.FindRepeat(map: 40, Digest, out _));
         Assert.False(GivesUp(next, interval: 2, map: 41));
-        Assert.NotNull(Open(_memory.Copy(), "file", "stdout").FindRepeat(map: 40, Digest, out _));
+    }
+
+    /// <summary>No record of it was ever the sink's.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_sink_that_is_new_is_not_said_to_miss_the_intervals_before_it(bool isFirst)
+    {
+        Begin(isFirst ? Open(_memory) : Open(_memory, "file"), interval: 7, map: 40);
+
+        var next = Open(_memory.Copy(), isFirst ? ["stdout"] : ["file", "stdout"]);
+
+        Assert.Equal((true, false), (next.Has("stdout", 7), next.Has("stdout", 8)));
+        Assert.Equal(isFirst, next.FindRepeat(map: 40, Digest, out _) is null);
+    }
+
+    /// <summary>It had nothing to be acknowledged before, and an interval is begun before its first record.</summary>
+    [Fact]
+    public void A_sink_whose_first_interval_a_kill_cut_short_does_not_have_it()
+    {
+        Begin(Open(_memory, "file"), interval: 1, map: 40);
+        Begin(Open(_memory, "file", "stdout"), interval: 2, map: 41);
+
+        foreach (var memory in (KeptMemory[])[_memory.Copy(), _memory])
+        {
+            var next = Open(memory, "file", "stdout");
+            Assert.Equal((false, false), (next.Has("file", 2), next.Has("stdout", 2)));
+            Assert.NotNull(next.FindRepeat(map: 41, Digest, out _));
+        }
     }
 
     /// <summary>A sink has taken nothing of two intervals.</summary>

@@ -175,6 +175,13 @@ internal sealed class FlowBook
             counts = counts.WithLost(reason, (long)row[Index.Lost + (int)reason]);
         }
         var (settled, kept, returned) = (row[Index.Settled], row[Index.Kept], 0L);
+        if (entry.Commit == 0 && Interval > 0)
+        {
+            // It is new, and was to have none of the intervals before.
+            row.Clear();
+            row[Index.Settled] = settled = Interval;
+            entry.Add(Fields, row);
+        }
         if (counts.UnderWay > 0)
         {
             row.Clear();
