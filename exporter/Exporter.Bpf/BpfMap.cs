@@ -51,7 +51,7 @@ public sealed class BpfMap : IDisposable
     /// <summary>A map that somebody else has a descriptor of.</summary>
     internal static BpfMap Duplicate(string name, int fd)
     {
-        var descriptor = Libc.fcntl(fd, Libc.F_DUPFD_CLOEXEC, 0);
+        var descriptor = new FileDescriptor(Libc.fcntl(fd, Libc.F_DUPFD_CLOEXEC, 0));
         if (descriptor.IsInvalid)
         {
             descriptor.Dispose();

@@ -20,7 +20,7 @@ public sealed unsafe class MappedArray : IDisposable
     {
         _map = map;
         _length = (nuint)map.MaxEntries * ElementBytes;
-        using var descriptor = Libc.fcntl(map.Fd, Libc.F_DUPFD_CLOEXEC, 0);
+        using var descriptor = new FileDescriptor(Libc.fcntl(map.Fd, Libc.F_DUPFD_CLOEXEC, 0));
         _address = Libc.mmap(0, _length, Libc.PROT_READ | Libc.PROT_WRITE, Libc.MAP_SHARED, descriptor, 0);
         if (_address == -1)
         {

@@ -4,7 +4,7 @@ using Exporter.Bpf.Native;
 namespace Exporter.Bpf;
 
 /// <summary>
-/// write(2) for pipes and terminals. .NET's own streams do not say how much was written before an error, and the console's hides a closed pipe.
+/// write(2) for pipes and terminals, and flags of files. .NET's own streams do not say how much was written before an error, and the console's hides a closed pipe.
 /// </summary>
 public static unsafe class RawOutput
 {
@@ -21,6 +21,28 @@ public static unsafe class RawOutput
             file.DangerousAddRef(ref isHeld);
             var poll = new Libc.pollfd { fd = (int)file.DangerousGetHandle(), events = Libc.POLLOUT };
             return Libc.poll(&poll, 1, (int)patience.TotalMilliseconds) != 0;
+        }
+        finally
+        {
+            if (isHeld)
+            {
+                file.DangerousRelease();
+            }
+        }
+    }
+
+    /// <summary>Has each write to a file append to it, whatever its offset is: pwrite(2) does so in a file that is open with O_APPEND. .NET opens none so.</summary>
+    /// <exception cref="IOException">The file system refused.</exception>
+    public static void AppendAlways(SafeHandle file)
+    {
+        var isHeld = false;
+        try
+        {
+            file.DangerousAddRef(ref isHeld);
+            if (Libc.fcntl((int)file.DangerousGetHandle(), Libc.F_SETFL, Libc.O_APPEND) < 0)
+            {
+                throw new IOException(Errno.Describe(Marshal.GetLastPInvokeError()));
+            }
         }
         finally
         {

@@ -1,7 +1,9 @@
+using System.Globalization;
 using System.Text;
 using Exporter.Export;
 using Exporter.Tests.Support;
 using Microsoft.Extensions.Time.Testing;
+using Microsoft.Win32.SafeHandles;
 
 namespace Exporter.Tests;
 
@@ -133,6 +135,23 @@ public sealed class FileSinkTests : IDisposable
         Assert.StartsWith("Flow 1 \n", await ReadAsync(Path), StringComparison.Ordinal);
     }
 
+    /// <summary>As the last write of a session, which a disk holds up for so long that the next session's sink writes first.</summary>
+    [Fact]
+    public async Task A_write_that_is_held_up_comes_behind_the_lines_that_another_sink_has_written_meanwhile()
+    {
+        _lines.Fill(1);
+        await _lines.WriteAllAsync(Open());
+        var length = new FileInfo(Path).Length;
+        var descriptor = Assert.Single(Directory.GetFiles("/proc/self/fd"), link => new FileInfo(link).LinkTarget == Path);
+        using var file = new SafeFileHandle(nint.Parse(System.IO.Path.GetFileName(descriptor), CultureInfo.InvariantCulture), ownsHandle: false);
+
+        _lines.Fill(1);
+        await _lines.WriteAllAsync(Open());
+        RandomAccess.Write(file, "late\n"u8, length);
+
+        Assert.Equal("Flow 0 \nend 1 file 1 8 1 1 0\nFlow 1 \nend 2 file 1 8 2 2 0\nlate\n", await ReadAsync(Path));
+    }
+
     [Fact]
     public async Task A_full_disk_is_a_failure_that_says_what_to_do_and_passes()
     {
@@ -224,7 +243,7 @@ public sealed class FileSinkTests : IDisposable
     }
 
     /// <summary>From the newest to the oldest.</summary>
-    private string[] Files() => [.. Directory.GetFiles(_directory).OrderBy(file => file == Path ? 0 : int.Parse(file[(Path.Length + 1)..], System.Globalization.CultureInfo.InvariantCulture))];
+    private string[] Files() => [.. Directory.GetFiles(_directory).OrderBy(file => file == Path ? 0 : int.Parse(file[(Path.Length + 1)..], CultureInfo.InvariantCulture))];
 
     private static Task<string> ReadAsync(string path) => File.ReadAllTextAsync(path, Encoding.UTF8, TestContext.Current.CancellationToken);
 }

@@ -122,8 +122,10 @@ internal static unsafe partial class Libc
     }
 
     internal const int RLIMIT_NOFILE = 7;
+    internal const int F_SETFL = 4;
     internal const int F_DUPFD_CLOEXEC = 1030;
     internal const int O_RDONLY = 0;
+    internal const int O_APPEND = 0x400;
     internal const int O_CLOEXEC = 0x80000;
     internal const int LOCK_SH = 1;
     internal const int LOCK_EX = 2;
@@ -201,7 +203,7 @@ internal static unsafe partial class Libc
     internal static partial FileDescriptor open(string path, int flags);
 
     [LibraryImport(Library, SetLastError = true)]
-    internal static partial FileDescriptor fcntl(int fd, int command, int argument);
+    internal static partial int fcntl(int fd, int command, int argument);
 
     [LibraryImport(Library, SetLastError = true)]
     internal static partial int flock(FileDescriptor fd, int operation);

@@ -79,6 +79,8 @@ internal sealed partial class FileSink(FileSinkOptions options, ILogger logger) 
         {
             throw new IOException("it is not a regular file; set File:Path to one, or to a path without a file");
         }
+        // The sink of the session before may be within its last write still, which began where this one would.
+        RawOutput.AppendAlways(_file.SafeFileHandle);
         _identity = FileIdentity.Of(_file.SafeFileHandle);
         EndLine(_file);
         return _file;
