@@ -12,8 +12,8 @@ internal sealed class FlowPrograms : IDisposable
     private readonly PacketObject _packets;
     private readonly LoadedTraffic _traffic;
 
-    private FlowPrograms(PacketObject packets, FlowOptions options, int maxInterfaces) =>
-        (_packets, _traffic, Loaded) = (packets, new(packets, _ => false), new(packets, options, maxInterfaces, _ => false));
+    private FlowPrograms(PacketObject packets, FlowOptions options, int maxInterfaces, Func<int, bool> isCommitted, PinDirectory? pins) =>
+        (_packets, _traffic, Loaded) = (packets, new(packets, isCommitted), new(packets, options, maxInterfaces, isCommitted, pins));
 
     internal LoadedFlows Loaded { get; }
 
@@ -27,8 +27,8 @@ internal sealed class FlowPrograms : IDisposable
 
     internal DoubleBufferedMap<TrafficKey, TrafficValue> Traffic => _traffic.Traffic.Current;
 
-    internal static FlowPrograms Load(FlowOptions options, int maxInterfaces) =>
-        new(PacketObject.Load([LoadedTraffic.Plan(maxInterfaces), LoadedFlows.Plan(options, maxInterfaces)!]), options, maxInterfaces);
+    internal static FlowPrograms Load(FlowOptions options, int maxInterfaces, PinDirectory? pins = null, Func<int, bool>? isCommitted = null) =>
+        new(PacketObject.Load([LoadedTraffic.Plan(maxInterfaces), LoadedFlows.Plan(options, maxInterfaces)!], pins), options, maxInterfaces, isCommitted ?? (_ => false), pins);
 
     public void Dispose() => _packets.Dispose();
 }

@@ -168,9 +168,9 @@ internal sealed class FlowDrain : SignalDrain
             _table.Begin(header.Interval);
             _backends.Begin();
             Add(rows, read);
-            if (!read.IsPrevious)
+            if (read.IsCommitted || read.IsLast)
             {
-                // Flows that are not there may be in the pair of maps that is read next.
+                // Else flows that are not there may be in the map that is read next.
                 _table.Sweep(header.Steady, _addSilent);
             }
             if (!read.IsCommitted)
