@@ -148,9 +148,13 @@ public final class RunSql {
         return statements;
     }
 
+    private static String literal(String text) {
+        return "'" + text.replace("'", "''") + "'";
+    }
+
     /** Writes a script for the SQL client or gateway. */
     private static void print(Map<String, String> settings, List<String> statements) {
-        settings.forEach((name, value) -> System.out.printf("SET '%s' = '%s';%n", name, value));
+        settings.forEach((name, value) -> System.out.printf("SET %s = %s;%n", literal(name), literal(value)));
         System.out.println();
         statements.stream().filter(statement -> !statement.startsWith("INSERT")).forEach(statement -> System.out.println(statement + ";\n"));
         System.out.println("EXECUTE STATEMENT SET\nBEGIN\n");
@@ -245,7 +249,7 @@ public final class RunSql {
             parameters.put("counts", counts);
             parameters.put("group", "podnet-flink-" + detections);
             parameters.put("properties", properties.entrySet().stream()
-                .map(property -> "%n  'properties.%s' = '%s',".formatted(property.getKey(), property.getValue().replace("'", "''"))).collect(Collectors.joining()));
+                .map(property -> "%n  %s = %s,".formatted(literal("properties." + property.getKey()), literal(property.getValue()))).collect(Collectors.joining()));
             // Partitions that are kept in step need less memory. The source of Flink 2.3 fails when it is to hold back one that is at its end.
             parameters.put("reading", has("bounded") ? "  'scan.bounded.mode' = 'latest-offset'" : """
                   'scan.watermark.alignment.group' = 'podnet',
@@ -389,6 +393,9 @@ public final class RunSql {
                     .getParent();
             } catch (IOException e) {
                 throw new Wrong("%s cannot be read: %s.".formatted(text, e));
+            } catch (UncheckedIOException e) {
+                // Of a directory in it.
+                throw new Wrong("%s cannot be read: %s.".formatted(text, e.getCause()));
             }
         }
 

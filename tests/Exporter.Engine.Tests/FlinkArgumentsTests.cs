@@ -71,12 +71,18 @@ public sealed class FlinkArgumentsTests
         await using var broker = await KafkaBroker.StartAsync();
         await broker.CreateTopicAsync("flows");
 
-        var (exitCode, output, errors) = await FlinkJob.RunScriptAsync($"--brokers={broker.BootstrapServers}", "--flows=flows", "--lateness=10s", "--print");
+        using var files = new TemporaryDirectory();
+        var properties = files.Write("client.properties", "one's.name=it's");
+
+        var (exitCode, output, errors) = await FlinkJob.RunScriptAsync(
+            $"--brokers={broker.BootstrapServers}", "--flows=flows", "--lateness=10s", $"--properties={properties}", $"--checkpoints={files.Path}/it's", "--print");
 
         Assert.Equal(0, exitCode);
         Assert.Contains("warning: flows has message.timestamp.type=CreateTime", errors, StringComparison.Ordinal);
         Assert.Contains("INTERVAL '0 00:00:10.001' DAY TO SECOND(3)", output, StringComparison.Ordinal);
         Assert.Contains("EXECUTE STATEMENT SET", output, StringComparison.Ordinal);
+        Assert.Contains("'properties.one''s.name' = 'it''s',", output, StringComparison.Ordinal);
+        Assert.Contains("/it''s/';", output, StringComparison.Ordinal);
         Assert.DoesNotContain("${", output, StringComparison.Ordinal);
     }
 }
