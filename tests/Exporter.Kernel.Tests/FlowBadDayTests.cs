@@ -94,6 +94,31 @@ public sealed class FlowBadDayTests
         Assert.All(node.Records.Lines.GroupBy(line => line.Interval), interval => Assert.Equal(interval.Count(), interval.Select(line => line.Sequence).Distinct().Count()));
     }
 
+    /// <summary>The sink takes nothing, and takes all from the next process.</summary>
+    [Fact]
+    public async Task At_an_end_an_interval_that_memory_has_no_room_for_is_left_to_the_next_process_and_not_lost()
+    {
+        using var disk = new SmallDisk(megabytes: 96);
+        using var node = new FlowNode(disk.Folder, "--Flows:MaxFlows=131072", "--Flows:MaxRecordsPerSecond=1000000", "--Export:MaxMemory=8MiB");
+        Pod added;
+        using (var exporter = await node.StartAsync("--Flows:Interval=00:05:00"))
+        {
+            added = await exporter.AddPodAsync();
+            await node.ReadUntilAsync(records => records.Intervals.Any());
+            disk.Fill();
+            SendTuples(added, 30_000);
+            Assert.Equal(0, exporter.Terminate());
+        }
+        using var pod = added;
+        disk.Free();
+
+        using var next = await node.StartAsync();
+
+        await node.AssertExactAsync(next, pod);
+        Assert.Equal(0, (await next.ScrapeAsync()).Sum("podnet_exporter_flow_records_lost_total"));
+        Assert.Equal(0, node.Records.AssertArrivedOrLost());
+    }
+
     [Fact]
     public void Wrong_options_are_all_named_at_once_and_nothing_is_attached()
     {

@@ -13,6 +13,12 @@ namespace Exporter.Tests;
 /// <summary>What is left of the export of a session that has ended, while another one runs.</summary>
 public sealed class FlowExportTests : IDisposable
 {
+    /// <summary>Of a <see cref="ShapedNode"/>.</summary>
+    private const ulong Interval = 31;
+
+    /// <summary>More than 8 MiB of records.</summary>
+    private const int Flows = 20_000;
+
     private readonly string _directory = Directory.CreateTempSubdirectory("podnet-export-").FullName;
     private readonly PausingClock _time = new();
     private readonly CollectorRegistry _registry = Prometheus.Metrics.NewCustomRegistry();
@@ -80,6 +86,50 @@ public sealed class FlowExportTests : IDisposable
         Assert.Equal(new SinkCounts(5, 5), last.Ring!.Readers[0].Counts);
     }
 
+    /// <summary>Memory has room for a part of the last interval, and its sink takes nothing.</summary>
+    [Fact]
+    public async Task Of_a_last_interval_without_room_nothing_is_lost_and_the_next_process_writes_all_of_it()
+    {
+        using var node = NodeWith(Flows);
+        using (var export = Open(Path.Combine(_directory, "missing", "flows.json"), Interval))
+        {
+            await export.StartAsync(TestContext.Current.CancellationToken);
+            var looks = 0;
+            node.Write(node.Writer(export, hurries: () => false, leaves: () => ++looks == 3));
+            Assert.Equal(3, looks);
+            await StopAsync(export);
+            Assert.InRange(export.Ring!.Readers[0].Counts.UnderWay, 1000, Flows - 1);
+            Assert.Equal(0, export.Ring.Readers[0].Counts.Lost);
+        }
+
+        using var next = Open(File);
+        Assert.Equal(default, next.Ring!.Readers[0].Counts);
+        await next.StartAsync(TestContext.Current.CancellationToken);
+        node.Write(node.Writer(next, hurries: () => false, leaves: () => false));
+        await UntilAsync(() => next.Ring.Readers[0].SettledInterval == Interval);
+        await StopAsync(next);
+        Assert.Equal(new SinkCounts(Flows, Flows), next.Ring.Readers[0].Counts);
+    }
+
+    [Fact]
+    public async Task Records_that_were_left_are_lost_when_another_interval_follows()
+    {
+        using var node = NodeWith(Flows);
+        using var export = Open(Path.Combine(_directory, "missing", "flows.json"), Interval);
+        var writer = node.Writer(export, hurries: () => false, leaves: () => true);
+        node.Write(writer);
+
+        writer.Close();
+
+        var counts = export.Ring!.Readers[0].Counts;
+        Assert.Equal((Flows, Flows), (counts.Issued, counts.UnderWay + counts.Backpressure));
+        Assert.InRange(counts.Backpressure, 1, Flows - 1000);
+        writer.Close();
+        Assert.Equal(counts, export.Ring.Readers[0].Counts);
+        export.Ring.Begin(Interval + 1);
+        await StopAsync(export);
+    }
+
     [Fact]
     public async Task The_gauges_of_a_sink_stay_when_a_session_before_is_disposed()
     {
@@ -94,6 +144,17 @@ public sealed class FlowExportTests : IDisposable
         Assert.Contains("podnet_exporter_sink_up{sink=\"file\"} 1\n", await ScrapedText.WriteAsync(_registry), StringComparison.Ordinal);
         await StopAsync(second);
         Assert.DoesNotContain("podnet_exporter_sink_up{", await ScrapedText.WriteAsync(_registry), StringComparison.Ordinal);
+    }
+
+    private static ShapedNode NodeWith(int flows)
+    {
+        var node = new ShapedNode();
+        var owner = node.AddInterface("web-0");
+        for (var port = 1; port <= flows; port++)
+        {
+            node.Add(owner, 300, port);
+        }
+        return node;
     }
 
     private static IEnumerable<string> OpenFiles() => Directory.GetFiles("/proc/self/fd").Select(link => new FileInfo(link).LinkTarget).OfType<string>();
@@ -146,7 +207,7 @@ public sealed class FlowExportTests : IDisposable
                 ledger.Commit();
             }
         }
-        var options = TestOptions.ExportOf(("Export:Sinks", "file"), ("File:Path", file));
+        var options = TestOptions.ExportOf(("Export:Sinks", "file"), ("Export:MaxMemory", "8MiB"), ("File:Path", file));
         var context = new SessionContext(new(), null!, null!, ledger, factory, _time, TimeSpan.Zero, TimeSpan.FromSeconds(1)) { Health = new LoopHealth(_time) };
         return new(options, RecordFields.All, book, new RecordObserver(new byte[RecordObserver.EpochLength], "node-0", ""), context);
     }

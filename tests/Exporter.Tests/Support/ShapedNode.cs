@@ -105,6 +105,17 @@ internal sealed class ShapedNode : IDisposable
         return records;
     }
 
+    /// <summary>Makes a writer of the interval's records.</summary>
+    internal FlowWriter Writer(FlowExport export, Func<bool> hurries, Func<bool> leaves) =>
+        new(export, _maker, Shaper(), new(new(), null!, TimeSpan.FromMinutes(5)), hurries, leaves, new(), new(Prometheus.Metrics.WithCustomRegistry(Prometheus.Metrics.NewCustomRegistry())));
+
+    /// <summary>Writes the records of the interval, all of which are within its budget.</summary>
+    internal void Write(FlowWriter writer)
+    {
+        Begin(Shaper(), _rows.Count, epoch: 0);
+        writer.Write(_interval, _rows.ToArray());
+    }
+
     /// <summary>Shapes the interval and makes its records, and returns the bytes that this has allocated.</summary>
     internal long AllocatedBy(IFlowShaper shaper, long budget)
     {

@@ -1,4 +1,5 @@
 using Exporter.Bpf;
+using Exporter.Export;
 using Exporter.Pods;
 using Exporter.Records;
 
@@ -34,6 +35,7 @@ internal sealed class FlowDrain : SignalDrain
     private long _drainedAt;
     private long _forgotten;
     private bool _isKept;
+    private bool _isLast;
 
     internal FlowDrain(LoadedFlows loaded, FlowOptions options, FlowBook book, FlowExport export, RecordObserver observer, IFlowShaper shaper, LastInterval last, SessionContext context)
         : base(FlowBook.Fields)
@@ -41,7 +43,7 @@ internal sealed class FlowDrain : SignalDrain
         (_loaded, _options, _book, _export, _observer, _shaper, _context) = (loaded, options, book, export, observer, shaper, context);
         (_ends, _table, _metrics) = (new(context.Pods, context.Peers, loaded.MakeNodeAddresses(context)), loaded.OpenTable(book, context), new(context.Metrics));
         _backends = new(options.MaxLookups, options.MaxFlows, loaded.FindBackend, _metrics);
-        _writer = options.HasRecords ? new(export, new(_ends, _backends), shaper, new(context.Pods, _ends, options.IdentityInterval), () => IsDue, last, _metrics) : null;
+        _writer = options.HasRecords ? new(export, new(_ends, _backends), shaper, new(context.Pods, _ends, options.IdentityInterval), () => Hurries, () => Leaves, last, _metrics) : null;
         _edges = context.Edges is { } edges ? new(edges, _ends, context) : null;
         var steady = FlowClock.SteadyNow(context.Time);
         _steadyAt = book.SteadyAt < steady ? book.SteadyAt.Value : steady;
@@ -65,9 +67,18 @@ internal sealed class FlowDrain : SignalDrain
     internal override BackgroundService Output => _export;
 
     /// <summary>Whether the interval is over, or the map nearly full: nothing waits for a sink then.</summary>
-    internal bool IsDue => _isStopping || IsAwaited || _context.Time.GetElapsedTime(Volatile.Read(ref _drainedAt)) >= Interval || FlowLoop.IsNearlyFull(_loaded);
+    private bool IsDue => _isStopping || IsAwaited || _context.Time.GetElapsedTime(Volatile.Read(ref _drainedAt)) >= Interval || FlowLoop.IsNearlyFull(_loaded);
 
-    /// <summary>Has the drain wait for no sink any more.</summary>
+    /// <summary>Whether the oldest records give way, since another interval waits.</summary>
+    private bool Hurries => IsDue && !IsLast;
+
+    /// <summary>Whether an interval that finds no room stays in the map, for the next process or session: the sinks had as long for it as they have at the end.</summary>
+    private bool Leaves => IsLast && _context.Time.GetElapsedTime(_drainedAt) >= ExportCursor.DefaultGrace;
+
+    /// <summary>Whether the interval that is written is the last one, as far as is known.</summary>
+    private bool IsLast => _isLast && !IsAwaited;
+
+    /// <summary>Has the drain wait for no sink any more, and the next ones only for the time of an end.</summary>
     internal void Hurry() => _isStopping = true;
 
     internal override void Restore(IReadOnlyList<PodInterface> restored)
@@ -111,6 +122,7 @@ internal sealed class FlowDrain : SignalDrain
             {
                 Volatile.Write(ref _drainedAt, _context.Time.GetTimestamp());
                 _backends.Ask(_interval.Context.End - _interval.Context.Start);
+                _isLast = isLast && _isStopping;
                 _writer?.Write(_interval, rows);
             }
             if (!isLast)
@@ -126,6 +138,7 @@ internal sealed class FlowDrain : SignalDrain
     /// <summary>Commits the sinks' counts before the rows of the last interval are gone: from then on its records are in the ring alone.</summary>
     private void CloseInterval()
     {
+        _writer?.Close();
         lock (_context.Ledger.Lock)
         {
             _export.Save();
