@@ -18,7 +18,7 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     private BpfMap _idle;
     private Stage _stage;
 
-    /// <summary>Whether the idle map has rows that an earlier process has kept, and that are read once more before they are cleared.</summary>
+    /// <summary>Whether the idle map has rows that were kept earlier, and that are read once more before they are cleared.</summary>
     private bool _isReread;
 
     /// <summary>The pair of maps of a set whose names begin with <paramref name="name"/>.</summary>
@@ -72,12 +72,12 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     public int ReadFrom => _idle.Id;
 
     /// <summary>
-    /// Whether this process has swapped the maps. Until then a read returns the rows that an earlier process has left at rest, and not the counts
-    /// since.
+    /// Whether the maps were swapped since the process began, or since <see cref="Reread"/>. Until then a read returns the rows that were left at rest before, and not the
+    /// counts since.
     /// </summary>
     public bool HasSwapped { get; private set; }
 
-    /// <summary>Whether the rows that <see cref="Read"/> has just returned were kept by an earlier process already.</summary>
+    /// <summary>Whether the rows that <see cref="Read"/> has just returned were kept already, by an earlier process or before <see cref="Reread"/>.</summary>
     public bool HasKeptRows => _isReread;
 
     /// <summary>Makes the row that a map is given, empty as it is, before programs count into it; null: none.</summary>
@@ -134,6 +134,15 @@ public sealed class DoubleBufferedMap<TKey, TValue>
     /// <see cref="Read"/>, which clears them first.
     /// </summary>
     public void Keep() => (_stage, _isReread) = (Stage.Kept, false);
+
+    /// <summary>Has rows that are kept and not cleared read once more, as after a restart of the process.</summary>
+    public void Reread()
+    {
+        if (_stage == Stage.Kept)
+        {
+            (_isReread, HasSwapped) = (true, false);
+        }
+    }
 
     /// <summary>Takes the rows that the last <see cref="Read"/> has returned out of the map; they are kept now.</summary>
     /// <exception cref="BpfException">Some of them are still there; the next <see cref="Read"/> takes them out.</exception>

@@ -94,6 +94,32 @@ public sealed class FlowBadDayTests
         Assert.All(node.Records.Lines.GroupBy(line => line.Interval), interval => Assert.Equal(interval.Count(), interval.Select(line => line.Sequence).Distinct().Count()));
     }
 
+    /// <summary>The last interval of a session is in no sink when options change, and the next session can write it as the next process could.</summary>
+    [Fact]
+    public async Task Records_that_a_sink_has_not_taken_when_options_change_are_written_by_the_next_session()
+    {
+        const int Tuples = 1000;
+        using var volume = new ConfigMapVolume();
+        volume.Publish("options.json", "{}"u8);
+        using var disk = new SmallDisk(megabytes: 8);
+        using var node = new FlowNode(disk.Folder, "--Flows:Interval=00:05:00", $"--Options:File={volume.PathOf("options.json")}");
+        using var exporter = await node.StartAsync();
+        using var pod = await exporter.AddPodAsync();
+        await node.ReadUntilAsync(records => records.Intervals.Any());
+        disk.Fill();
+        SendTuples(pod, Tuples);
+
+        volume.Publish("options.json", """{"Flows": {"MaxLookups": "5"}}"""u8);
+        await exporter.WaitForLogAsync("has not taken");
+        await exporter.WaitForLogAsync("Counting by", lines: 2);
+        disk.Free();
+
+        await node.ReadUntilAsync(records => records.Intervals.Count() > 2);
+        Assert.Equal(0, (await exporter.ScrapeAsync()).Sum("podnet_exporter_flow_records_lost_total"));
+        Assert.Equal(Tuples, node.Records.Flows.Count(flow => flow.Interface == pod.Interface && flow.Text("network.transport") == "udp"));
+        Assert.Equal(0, node.Records.AssertArrivedOrLost());
+    }
+
     /// <summary>The sink takes nothing, and takes all from the next process.</summary>
     [Fact]
     public async Task At_an_end_an_interval_that_memory_has_no_room_for_is_left_to_the_next_process_and_not_lost()

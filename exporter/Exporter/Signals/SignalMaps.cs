@@ -79,5 +79,8 @@ internal sealed class SignalMaps<TKey, TValue> : IRowSource<TKey, TValue>
         }
     }
 
+    /// <summary>Has rows that are kept, and not released, read again: the session that has kept them has ended. Before the first read of the next one.</summary>
+    internal void Reread() => Map.Reread();
+
     public void EndPrevious() => Volatile.Write(ref _isEnding, true);
 }

@@ -48,6 +48,8 @@ internal sealed class FlowDrain : SignalDrain
         var steady = FlowClock.SteadyNow(context.Time);
         _steadyAt = book.SteadyAt < steady ? book.SteadyAt.Value : steady;
         (_addSilent, _guess) = (AddSilent, _ends.Guess);
+        // Sinks may not have the last interval of the session before.
+        loaded.Flows!.Reread();
         Loop = new FlowLoop(this, loaded, context);
     }
 
