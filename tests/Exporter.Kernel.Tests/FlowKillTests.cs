@@ -205,6 +205,29 @@ public sealed class FlowKillTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task The_first_interval_after_a_while_without_flows_begins_when_they_are_counted_again()
+    {
+        using var node = new FlowNode();
+        using (var first = await node.StartAsync())
+        {
+            await node.SettleAsync();
+            Assert.Equal(0, first.Terminate());
+        }
+        using (var without = await node.StartAsync("--Flows:Enabled=false"))
+        {
+            Assert.Equal(0, without.Terminate());
+        }
+        node.Records.Read();
+        var (before, again) = (node.Records.Intervals.Last().Interval, DateTimeOffset.UtcNow.AddMilliseconds(-1));
+
+        using var last = await node.StartAsync();
+        await node.SettleAsync();
+
+        var next = node.Records.Intervals.First(interval => interval.Interval > before);
+        Assert.InRange(next.Time("event.start")!.Value, again, next.Time("event.end")!.Value);
+    }
+
+    [Fact]
     public async Task A_flow_that_is_older_than_the_process_has_the_source_that_is_remembered()
     {
         using var node = new FlowNode();

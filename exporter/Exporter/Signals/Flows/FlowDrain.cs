@@ -45,8 +45,8 @@ internal sealed class FlowDrain : SignalDrain
         _backends = new(options.MaxLookups, options.MaxFlows, loaded.FindBackend, _metrics);
         _writer = options.HasRecords ? new(export, new(_ends, _backends), shaper, new(context.Pods, _ends, options.IdentityInterval), () => Hurries, () => Leaves, last, _metrics) : null;
         _edges = context.Edges is { } edges ? new(edges, _ends, context) : null;
-        var steady = FlowClock.SteadyNow(context.Time);
-        _steadyAt = book.SteadyAt < steady ? book.SteadyAt.Value : steady;
+        var (steady, began) = (FlowClock.SteadyNow(context.Time), book.SteadyAt > loaded.MadeAt ? book.SteadyAt : loaded.MadeAt ?? book.SteadyAt);
+        _steadyAt = began < steady ? began.Value : steady;
         (_addSilent, _guess) = (AddSilent, _ends.Guess);
         // Sinks may not have the last interval of the session before.
         loaded.Flows!.Reread();

@@ -48,6 +48,7 @@ internal sealed partial class LoadedFlows : LoadedSignal
         Conntrack = new(TimeProvider.System);
         _links = new();
         Flows = new(packets[MapKind], MapKind, FlowValue.Fields, isCommitted, rereads: true);
+        MadeAt = packets[MapKind] is { Current.IsAdopted: false, Previous.Count: 0 } ? FlowClock.SteadyNow(TimeProvider.System) : null;
         Flows.Current.FirstRow = Limits.MakeRow;
         Flows.Current.EnsureFirstRow();
     }
@@ -60,6 +61,9 @@ internal sealed partial class LoadedFlows : LoadedSignal
     internal FlowLimits Limits { get; }
 
     internal int MaxFlows { get; }
+
+    /// <summary>When the first maps were made, by the steady clock: nothing was counted before, whatever intervals there were. Null: by an earlier process.</summary>
+    internal DateTimeOffset? MadeAt { get; }
 
     /// <summary>Null: flows are off.</summary>
     internal KernelJiffies? Jiffies { get; }
