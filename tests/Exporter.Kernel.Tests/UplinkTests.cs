@@ -130,6 +130,35 @@ public sealed class UplinkTests : IDisposable
     }
 
     [Fact]
+    public async Task Switched_off_and_on_the_file_takes_the_place_of_the_built_in_programs_again()
+    {
+        using var variants = new BpfVariants();
+        using var volume = new ConfigMapVolume();
+        void Publish(string interfaces) => volume.Publish("options.json", System.Text.Encoding.UTF8.GetBytes($$$"""{"Uplinks": {"Interfaces": "{{{interfaces}}}"}}"""));
+        Publish("");
+        variants.Publish("uplink", BpfVariants.Compile("xdp", "uplink", ["-mcpu=v2"]));
+        using var exporter = await _node.StartAsync($"--Options:File={volume.PathOf("options.json")}", $"--Bpf:ObjectDirectory={variants.Target}");
+        var tags = new List<string>();
+        for (var round = 1; round <= 2; round++)
+        {
+            Publish(_uplink.Name);
+            await exporter.ScrapeUntilAsync(samples => ReplacementsOf(samples, "replaced") == round && samples["podnet_exporter_uplinks{state=\"counted\"}"] == 1);
+            var loaded = await ObjectAsync(exporter);
+            Assert.EndsWith("uplink.bpf.o", loaded.GetProperty("source").GetString(), StringComparison.Ordinal);
+            tags.Add(string.Join(' ', loaded.GetProperty("programs").EnumerateArray().Select(program => program.GetProperty("tag").GetString())));
+
+            Publish("");
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_hook_info{kind=\"uplink\",hook=\"off\"}"] == 1);
+            Assert.Equal("built in", (await ObjectAsync(exporter)).GetProperty("source").GetString());
+        }
+
+        Assert.Equal(tags[0], tags[1]);
+        Assert.Equal(0, ReplacementsOf(await exporter.ScrapeAsync(), "refused"));
+
+        static double? ReplacementsOf(MetricSamples samples, string result) => samples[$"podnet_exporter_bpf_replacements_total{{object=\"uplink\",result=\"{result}\"}}"];
+    }
+
+    [Fact]
     public async Task A_program_that_drops_a_frame_is_refused()
     {
         using var variants = new BpfVariants();
@@ -505,12 +534,11 @@ public sealed class UplinkTests : IDisposable
     private static Dictionary<string, double> PacketsOf(MetricSamples samples, string direction) => UplinkValue.ClassNames.ToDictionary(
         name => name, name => samples.Sum($"podnet_uplink_{direction}_packets_total", $"class=\"{name}\""));
 
-    private static async Task<IReadOnlyList<int>> ProgramIdsAsync(ExporterProcess exporter)
-    {
-        using var page = JsonDocument.Parse(await exporter.GetAsync("/api/v1/bpf"));
-        return [.. page.RootElement.GetProperty("objects").EnumerateArray().Single(loaded => loaded.GetProperty("name").GetString() == "uplink")
-            .GetProperty("programs").EnumerateArray().Select(program => program.GetProperty("id").GetInt32())];
-    }
+    private static async Task<IReadOnlyList<int>> ProgramIdsAsync(ExporterProcess exporter) =>
+        [.. (await ObjectAsync(exporter)).GetProperty("programs").EnumerateArray().Select(program => program.GetProperty("id").GetInt32())];
+
+    private static async Task<JsonElement> ObjectAsync(ExporterProcess exporter) =>
+        JsonElement.Parse(await exporter.GetAsync("/api/v1/bpf")).GetProperty("objects").EnumerateArray().Single(loaded => loaded.GetProperty("name").GetString() == "uplink");
 
     private double? DropsOf(MetricSamples samples, string reason) => samples[$"podnet_uplink_dropped_packets_total{{interface=\"{_uplink.Name}\",reason=\"{reason}\"}}"];
 

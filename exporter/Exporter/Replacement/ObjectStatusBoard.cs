@@ -41,10 +41,30 @@ internal sealed class ObjectStatusBoard
 
     internal IReadOnlyList<ObjectStatus> Status => Volatile.Read(ref _status);
 
-    internal void SetReplaced(string name, string source, DateTimeOffset now) =>
-        Set(name, Replaced, status => status with { Source = source, ReplacedAt = now, Refusal = null, RefusedAt = null });
+    /// <summary>
+    /// Forgets what became of objects that are not loaded: when options want them again the built-in ones are loaded, and their files are offered again. Called by
+    /// each session, before it looks for files.
+    /// </summary>
+    internal void ForgetUnloaded(IReadOnlyList<IReplaceable> loaded)
+    {
+        foreach (var name in Status.Select(status => status.Name).Where(name => !loaded.Any(one => one.Name == name && one.Programs.Count > 0)))
+        {
+            Directory.Forget(name);
+            Set(name, static status => new(status.Name));
+        }
+    }
 
-    internal void SetRefused(string name, string reason, DateTimeOffset now) => Set(name, Refused, status => status with { Refusal = reason, RefusedAt = now });
+    internal void SetReplaced(string name, string source, DateTimeOffset now)
+    {
+        Set(name, status => status with { Source = source, ReplacedAt = now, Refusal = null, RefusedAt = null });
+        _replacements.WithLabels(name, Replaced).Inc();
+    }
+
+    internal void SetRefused(string name, string reason, DateTimeOffset now)
+    {
+        Set(name, status => status with { Refusal = reason, RefusedAt = now });
+        _replacements.WithLabels(name, Refused).Inc();
+    }
 
     private static IEnumerable<string> NamesOf(IReadOnlyList<Signal> signals) => signals.Select(signal => signal.ObjectName).OfType<string>().Prepend(PacketObject.ObjectName);
 
@@ -60,9 +80,6 @@ internal sealed class ObjectStatusBoard
         Details = "refused: the running programs stay; the log and /api/v1/bpf have the reason.",
     };
 
-    private void Set(string name, string result, Func<ObjectStatus, ObjectStatus> change)
-    {
+    private void Set(string name, Func<ObjectStatus, ObjectStatus> change) =>
         Volatile.Write(ref _status, [.. _status.Select(status => status.Name == name ? change(status) : status)]);
-        _replacements.WithLabels(name, result).Inc();
-    }
 }

@@ -1,6 +1,5 @@
 using Exporter.Bpf;
 using Exporter.Bpf.Native;
-using Exporter.Bpf.Netlink;
 using Exporter.Health;
 using Exporter.Signals.Objects;
 
@@ -25,22 +24,36 @@ internal sealed partial class ReplacementLoop(
     /// <summary>The kernel verifies some ten thousand instructions, on a node that may be overloaded.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    public override Task StartAsync(CancellationToken cancellationToken)
+    {
+        // Also where this session ends before its first look.
+        objects.ForgetUnloaded(loaded);
+        return base.StartAsync(cancellationToken);
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Pause, time);
         do
         {
             health.Beat(LoopName, Pause + Patience);
-            foreach (var status in objects.Status)
-            {
-                await LookAsync(status.Name, stoppingToken);
-            }
+            await LookAsync(stoppingToken);
         }
         while (await timer.NextAsync(stoppingToken));
     }
 
-    private async Task LookAsync(string name, CancellationToken stoppingToken)
+    /// <summary>Looks at each file once. The file of an object that is not loaded, as of a signal that is off, waits until it is.</summary>
+    internal async Task LookAsync(CancellationToken stoppingToken)
     {
+        foreach (var current in loaded.Where(one => one.Programs.Count > 0))
+        {
+            await LookAsync(current, stoppingToken);
+        }
+    }
+
+    private async Task LookAsync(IReplaceable current, CancellationToken stoppingToken)
+    {
+        var name = current.Name;
         if (!objects.Directory.TryTakeNew(name, out var path, out var content, out var problem))
         {
             return;
@@ -49,20 +62,15 @@ internal sealed partial class ReplacementLoop(
         {
             if (content is not null)
             {
-                var current = loaded.FirstOrDefault(one => one.Name == name) ?? throw new BpfException($"replace the programs of {name}: there are none", Errno.ENOENT);
                 await current.ReplaceAsync(content, attached, stoppingToken);
                 objects.SetReplaced(name, path, time.GetUtcNow());
                 LogReplaced(name, path);
                 return;
             }
         }
-        catch (BpfException e)
+        catch (KernelException e)
         {
-            problem = e.Log.Length > 0 ? $"{e.Message}\n{e.Log}" : e.Message;
-        }
-        catch (NetlinkException e)
-        {
-            problem = e.Message;
+            problem = e is BpfException { Log.Length: > 0 } refusal ? $"{e.Message}\n{refusal.Log}" : e.Message;
         }
         catch (OperationCanceledException)
         {

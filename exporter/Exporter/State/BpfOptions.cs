@@ -34,7 +34,7 @@ internal sealed record BpfOptions(int MaxInterfaces, bool RunStatistics, string 
         reader.AbsolutePath(
             "Bpf:ObjectDirectory",
             "a path",
-            "Directory of BPF objects, pod_traffic.bpf.o and tcp_handshake.bpf.o, that replace the built-in ones whenever they change; only root may be able to write there, unless it is mounted read-only; empty: no directory."),
+            "Directory of BPF objects, pod_traffic.bpf.o, tcp_handshake.bpf.o and uplink.bpf.o, that replace the built-in ones whenever they change; only root may be able to write there, unless it is mounted read-only; empty: no directory."),
         reader.List(
             "Bpf:ObjectHashes",
             "",

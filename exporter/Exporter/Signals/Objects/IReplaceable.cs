@@ -8,7 +8,7 @@ internal interface IReplaceable
     /// <summary>The object's name, which is also its file's name without the ending.</summary>
     string Name { get; }
 
-    /// <summary>The programs that are loaded now.</summary>
+    /// <summary>The programs that are loaded now; empty: none are, and there is nothing to replace.</summary>
     IReadOnlyList<BpfProgram> Programs { get; }
 
     /// <summary>Has another object take its place on the same maps, once it was tried: no event is missed, and none is counted twice.</summary>
