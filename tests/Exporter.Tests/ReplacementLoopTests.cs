@@ -1,4 +1,5 @@
 using Exporter.Bpf;
+using Exporter.Bpf.Native;
 using Exporter.Health;
 using Exporter.Replacement;
 using Exporter.Signals.Objects;
@@ -79,6 +80,93 @@ public sealed class ReplacementLoopTests : IDisposable
         Assert.Equal(["one"], _uplink.Offered);
     }
 
+    /// <summary>Memory, a loopback that is down, an interface that goes.</summary>
+    [Theory]
+    [InlineData(Errno.ENOMEM)]
+    [InlineData(Errno.EAGAIN)]
+    [InlineData(Errno.ENODEV)]
+    [InlineData(Errno.ENOLINK)]
+    public async Task A_refusal_of_the_moment_is_tried_again(int errno)
+    {
+        _uplink.Refusal = new BpfException("load it", errno);
+        Publish("one");
+        await LookAsync();
+        _node.Time.Advance(TimeSpan.FromSeconds(4));
+        await LookAsync();
+        Assert.Single(_uplink.Offered);
+        _node.Time.Advance(TimeSpan.FromSeconds(1));
+        await LookAsync();
+        Assert.Equal(2, _uplink.Offered.Count);
+        Assert.Equal(1, _logger.CountOf("Rejected"));
+        Assert.NotNull(Status.Refusal);
+
+        _uplink.Refusal = null;
+        _node.Time.Advance(TimeSpan.FromMinutes(1));
+        await LookAsync();
+        _node.Time.Advance(TimeSpan.FromMinutes(1));
+        await LookAsync();
+
+        Assert.Equal(["one", "one", "one"], _uplink.Offered);
+        Assert.Null(Status.Refusal);
+    }
+
+    [Fact]
+    public async Task Where_pins_are_at_fault_it_is_tried_again()
+    {
+        _uplink.Refusal = new PinException("Cannot pin it");
+        Publish("one");
+        await LookAsync();
+        _node.Time.Advance(TimeSpan.FromSeconds(5));
+        await LookAsync();
+
+        Assert.Equal(2, _uplink.Offered.Count);
+    }
+
+    /// <summary>A session ends with its loop.</summary>
+    [Fact]
+    public async Task The_next_session_tries_it_again()
+    {
+        _uplink.Refusal = new BpfException("load it", Errno.ENOMEM);
+        Publish("one");
+        await LookAsync();
+        _uplink.Refusal = null;
+        using var next = NewLoop();
+        _node.Time.Advance(TimeSpan.FromSeconds(5));
+
+        await next.LookAsync(CancellationToken.None);
+
+        Assert.Equal(["one", "one"], _uplink.Offered);
+    }
+
+    [Fact]
+    public async Task While_a_refused_file_waits_another_one_is_taken_at_once()
+    {
+        _uplink.Refusal = new BpfException("load it", Errno.ENOMEM);
+        Publish("one");
+        await LookAsync();
+        _uplink.Refusal = null;
+        Publish("two");
+        await LookAsync();
+
+        Assert.Equal(["one", "two"], _uplink.Offered);
+        Assert.Null(Status.Refusal);
+    }
+
+    [Theory]
+    [InlineData(Errno.EACCES)]
+    [InlineData(Errno.EINVAL)]
+    [InlineData(Errno.EPERM)]
+    public async Task A_file_that_is_refused_for_what_is_in_it_is_not_tried_again(int errno)
+    {
+        _uplink.Refusal = new BpfException("load it", errno);
+        Publish("one");
+        await LookAsync();
+        _node.Time.Advance(TimeSpan.FromHours(1));
+        await LookAsync();
+
+        Assert.Single(_uplink.Offered);
+    }
+
     private ReplacementLoop NewLoop() => new(_board, [_uplink], new NoInterfaces(), new LoopHealth(_node.Time), _node.Time, _logger);
 
     private Task LookAsync() => _loop.LookAsync(CancellationToken.None);
@@ -93,12 +181,15 @@ public sealed class ReplacementLoopTests : IDisposable
 
         internal bool IsLoaded { get; set; } = true;
 
+        /// <summary>Why it is refused; null: it is not.</summary>
+        internal KernelException? Refusal { get; set; }
+
         internal List<string> Offered { get; } = [];
 
         public Task ReplaceAsync(byte[] elf, IInterfacePrograms attached, CancellationToken cancellationToken)
         {
             Offered.Add(System.Text.Encoding.UTF8.GetString(elf));
-            return Task.CompletedTask;
+            return Refusal is null ? Task.CompletedTask : Task.FromException(Refusal);
         }
     }
 

@@ -13,10 +13,12 @@ public static class Errno
     public const int EEXIST = 17;
     public const int ENODEV = 19;
     public const int EINVAL = 22;
+    public const int ENFILE = 23;
     public const int EMFILE = 24;
     public const int ENOSPC = 28;
     public const int EPIPE = 32;
     public const int ENOSYS = 38;
+    public const int ENOLINK = 67;
     public const int EPROTONOSUPPORT = 93;
     public const int EOPNOTSUPP = 95;
     public const int ENOBUFS = 105;
@@ -42,9 +44,11 @@ public static class Errno
         EEXIST => nameof(EEXIST),
         ENODEV => nameof(ENODEV),
         EINVAL => nameof(EINVAL),
+        ENFILE => nameof(ENFILE),
         EMFILE => nameof(EMFILE),
         ENOSPC => nameof(ENOSPC),
         ENOSYS => nameof(ENOSYS),
+        ENOLINK => nameof(ENOLINK),
         EPROTONOSUPPORT => nameof(EPROTONOSUPPORT),
         EOPNOTSUPP => nameof(EOPNOTSUPP),
         ENOBUFS => nameof(ENOBUFS),

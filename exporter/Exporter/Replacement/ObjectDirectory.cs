@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Exporter.Bpf;
+using Exporter.Health;
 using Exporter.State;
 
 namespace Exporter.Replacement;
@@ -13,9 +14,15 @@ internal sealed class ObjectDirectory(BpfOptions options)
     /// <summary>Ours have some ten thousand bytes.</summary>
     private const int MostBytes = 16 << 20;
 
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromMinutes(1);
+
     private readonly Dictionary<string, byte[]> _seen = [];
 
-    /// <summary>An object that was not there, or was otherwise, when this was last called.</summary>
+    /// <summary>Objects that were refused for a reason of the moment, and when they are due again.</summary>
+    private readonly Dictionary<string, Retry> _later = [];
+
+    /// <summary>An object that was not there, or was otherwise, when this was last called, or that is due again.</summary>
     /// <param name="content">Null: it must not be used, and <paramref name="problem"/> says why.</param>
     /// <returns>Whether there is such.</returns>
     internal bool TryTakeNew(string name, out string path, out byte[]? content, out string problem)
@@ -41,7 +48,7 @@ internal sealed class ObjectDirectory(BpfOptions options)
             // It is being exchanged; or it cannot be read, which is logged once.
             bytes = [];
         }
-        if (_seen.TryGetValue(name, out var seen) && seen.AsSpan().SequenceEqual(bytes))
+        if (_later.GetValueOrDefault(name) is not { IsDue: true } && _seen.TryGetValue(name, out var seen) && seen.AsSpan().SequenceEqual(bytes))
         {
             return false;
         }
@@ -52,7 +59,24 @@ internal sealed class ObjectDirectory(BpfOptions options)
     }
 
     /// <summary>Forgets an object that was offered and not used, so that it is offered again.</summary>
-    internal void Forget(string name) => _seen.Remove(name);
+    internal void Forget(string name)
+    {
+        _seen.Remove(name);
+        _later.Remove(name);
+    }
+
+    /// <summary>Offers an object again after a pause, which gets longer each time.</summary>
+    internal void OfferLater(string name, TimeProvider time)
+    {
+        if (!_later.TryGetValue(name, out var retry))
+        {
+            _later[name] = retry = new(FirstRetry, LongestRetry, time);
+        }
+        retry.Later();
+    }
+
+    /// <summary>Offers an object when it changes: it is used, or it is refused for good.</summary>
+    internal void Settle(string name) => _later.Remove(name);
 
     private string? FindProblem(string path, byte[] bytes)
     {

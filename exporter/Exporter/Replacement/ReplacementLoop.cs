@@ -7,7 +7,7 @@ namespace Exporter.Replacement;
 
 /// <summary>
 /// Looks into the directory of objects, and has each new one take the place of the one that runs: once the kernel has verified it, and
-/// it has proven to let packets pass. One that is refused changes nothing.
+/// it has proven to let packets pass. One that is refused changes nothing, and is tried again where the reason may pass by itself.
 /// </summary>
 internal sealed partial class ReplacementLoop(
     ObjectStatusBoard objects,
@@ -58,11 +58,13 @@ internal sealed partial class ReplacementLoop(
         {
             return;
         }
+        var mayPass = false;
         try
         {
             if (content is not null)
             {
                 await current.ReplaceAsync(content, attached, stoppingToken);
+                objects.Directory.Settle(name);
                 objects.SetReplaced(name, path, time.GetUtcNow());
                 LogReplaced(name, path);
                 return;
@@ -71,6 +73,7 @@ internal sealed partial class ReplacementLoop(
         catch (KernelException e)
         {
             problem = e is BpfException { Log.Length: > 0 } refusal ? $"{e.Message}\n{refusal.Log}" : e.Message;
+            mayPass = MayPass(e);
         }
         catch (OperationCanceledException)
         {
@@ -78,13 +81,32 @@ internal sealed partial class ReplacementLoop(
             objects.Directory.Forget(name);
             return;
         }
+        var isKnown = mayPass && objects.Status.Any(status => status.Name == name && status.Refusal == problem);
+        if (mayPass)
+        {
+            objects.Directory.OfferLater(name, time);
+        }
+        else
+        {
+            objects.Directory.Settle(name);
+        }
         objects.SetRefused(name, problem, time.GetUtcNow());
-        LogRefused(name, path, problem);
+        if (!isKnown)
+        {
+            LogRefused(name, path, problem, mayPass ? "; trying again" : "");
+        }
     }
+
+    /// <summary>
+    /// Whether the kernel may take the same object later: it had no memory or no room, the trial was not possible just then, an interface was going, or the fault is
+    /// in the directory of pins. Verifier, digest and layout say the same about it each time.
+    /// </summary>
+    private static bool MayPass(KernelException refusal) => refusal is PinException
+        || refusal.ErrorNumber is Errno.ENOMEM or Errno.ENOBUFS or Errno.EMFILE or Errno.ENFILE or Errno.EAGAIN or Errno.EINTR or Errno.EBUSY or Errno.ENODEV or Errno.ENOLINK;
 
     [LoggerMessage(70, LogLevel.Information, "Replaced the BPF object {Name} by {Path}")]
     private partial void LogReplaced(string name, string path);
 
-    [LoggerMessage(71, LogLevel.Error, "Rejected {Path}; the BPF object {Name} keeps running: {Reason}")]
-    private partial void LogRefused(string name, string path, string reason);
+    [LoggerMessage(71, LogLevel.Error, "Rejected {Path}; the BPF object {Name} keeps running: {Reason}{Retry}")]
+    private partial void LogRefused(string name, string path, string reason, string retry);
 }
