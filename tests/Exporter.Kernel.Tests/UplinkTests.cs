@@ -476,6 +476,32 @@ public sealed class UplinkTests : IDisposable
         await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_uplinks{state=\"counted\"}"] == 0);
     }
 
+    /// <summary>A TUN device has packets that begin with the IP header.</summary>
+    [Fact]
+    public async Task An_interface_without_Ethernet_headers_is_named_and_not_counted()
+    {
+        Shell.Ip("tuntap add dev pnttun mode tun");
+        try
+        {
+            Shell.Ip("link set pnttun up");
+            Shell.Ip("route add default dev pnttun");
+            using var exporter = await _node.StartAsync("--Uplinks:Interfaces=auto");
+
+            await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_uplinks{state=\"no_ethernet\"}"] == 1);
+
+            await exporter.WaitForLogAsync("not counted: pnttun");
+            Assert.Equal(0, (await exporter.ScrapeAsync())["podnet_exporter_uplinks{state=\"counted\"}"]);
+            using var page = JsonDocument.Parse(await exporter.GetAsync("/api/v1/uplinks"));
+            Assert.Equal("pnttun", Assert.Single(page.RootElement.GetProperty("withoutEthernet").EnumerateArray()).GetString());
+            var (_, output, _) = ExporterProcess.Run("check", "--Uplinks:Interfaces=auto");
+            Assert.Contains("would not be counted: its packets have no Ethernet header", output, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Shell.TryRun("ip", "link", "delete", "pnttun");
+        }
+    }
+
     [Fact]
     public async Task Frames_of_9000_bytes_are_counted_by_XDP()
     {

@@ -67,6 +67,22 @@ public sealed class NodeLinkParseTests
         Assert.Equal(new NodeLink(7, "", "") { IsUp = isUp, IsRunning = isRunning, IsLoopback = isLoopback }, Parse(message));
     }
 
+    /// <summary>linux/if_arp.h: Ethernet, loopback, PPP, InfiniBand, a tunnel, and none, as of TUN and WireGuard.</summary>
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(772, true)]
+    [InlineData(512, false)]
+    [InlineData(32, false)]
+    [InlineData(768, false)]
+    [InlineData(65534, false)]
+    public void The_type_says_whether_frames_have_an_Ethernet_header(ushort type, bool isEthernet)
+    {
+        var message = IfInfo(0, 7);
+        BitConverter.TryWriteBytes(message.AsSpan(2), type);
+
+        Assert.Equal(isEthernet, Parse(message)?.IsEthernet);
+    }
+
     [Fact]
     public void The_reports_of_a_bridge_about_its_ports_are_no_links() => Assert.Null(Parse([.. IfInfo(7, 7), .. Attribute(IflaName, "veth7")]));
 

@@ -22,6 +22,10 @@ public sealed class UplinkSelectionTests
         new(10, "bond1", "bond"),
         new(11, "ens6", "") { Master = 9 },
         new(12, "bond2", "bond"),
+        new(13, "wg0", "wireguard") { IsEthernet = false },
+        new(14, "ppp0", "ppp") { IsEthernet = false },
+        new(15, "bond3", "bond") { IsEthernet = false },
+        new(16, "ib0", "") { Master = 15, IsEthernet = false },
     ];
 
     [Theory]
@@ -49,6 +53,20 @@ public sealed class UplinkSelectionTests
     [InlineData("", 99)]
     public void Auto_means_the_interfaces_of_the_default_routes(string chosen, params int[] defaults) => Assert.Equal(chosen, Choose("auto", defaults));
 
+    /// <summary>Their packets begin with the IP header, which would be read as a frame's addresses.</summary>
+    [Theory]
+    [InlineData("wg0", "", "wg0")]
+    [InlineData("wg0;ens5", "ens5", "wg0")]
+    [InlineData("*", "eth0 eth1 ens5 br0 tap0 ens5.100 ens6 bond2", "wg0 ppp0 ib0")]
+    [InlineData("auto", "ens5", "ppp0")]
+    [InlineData("bond3", "", "ib0")]
+    public void Interfaces_without_Ethernet_headers_are_named_and_not_counted(string names, string chosen, string others)
+    {
+        var choice = UplinkSelection.Choose(Options(names), Links, new HashSet<int> { 4, 14 });
+
+        Assert.Equal((chosen, others), (NamesOf(choice.Counted), NamesOf(choice.WithoutEthernet)));
+    }
+
     [Fact]
     public void Auto_and_names_are_added_up() => Assert.Equal("ens5 ens6", Choose("ens6;auto", 4));
 
@@ -57,7 +75,7 @@ public sealed class UplinkSelectionTests
     {
         NodeLink[] circle = [new(1, "a", "bond") { Master = 2 }, new(2, "b", "bond") { Master = 1 }];
 
-        Assert.Single(UplinkSelection.Choose(Options("a"), circle, new HashSet<int>()));
+        Assert.Single(UplinkSelection.Choose(Options("a"), circle, new HashSet<int>()).Counted);
     }
 
     [Theory]
@@ -77,7 +95,9 @@ public sealed class UplinkSelectionTests
     public void Another_hook_is_refused() =>
         Assert.Contains(TestOptions.ErrorsOf(("Uplinks:Hook", "xdpgeneric")), error => error.Contains("is not one of tcx, xdp, xdp-generic", StringComparison.Ordinal));
 
-    private static string Choose(string names, params int[] defaults) => string.Join(' ', UplinkSelection.Choose(Options(names), Links, defaults.ToHashSet()).Select(link => link.Name));
+    private static string Choose(string names, params int[] defaults) => NamesOf(UplinkSelection.Choose(Options(names), Links, defaults.ToHashSet()).Counted);
+
+    private static string NamesOf(IEnumerable<NodeLink> links) => string.Join(' ', links.Select(link => link.Name));
 
     private static UplinkOptions Options(string names, string hook = "tcx") =>
         TestOptions.Read(("Uplinks:Interfaces", names), ("Uplinks:Hook", hook)).Signals.OfType<UplinkSignal>().Single().Options;

@@ -18,6 +18,12 @@ public sealed record NodeLink(int Ifindex, string Name, string Kind)
     /// <summary>IFF_LOOPBACK.</summary>
     public bool IsLoopback { get; init; }
 
+    /// <summary>
+    /// ARPHRD_ETHER, or ARPHRD_LOOPBACK, whose frames have the same header (linux/if_arp.h). Interfaces of PPP, WireGuard, TUN and tunnels of IP have packets
+    /// without one.
+    /// </summary>
+    public bool IsEthernet { get; init; } = true;
+
     /// <summary>IFLA_MASTER: the index of the bond, team or bridge that this is a port of; 0 where there is none.</summary>
     public int Master { get; init; }
 
@@ -75,6 +81,7 @@ public sealed record NodeLink(int Ifindex, string Name, string Kind)
             Mtu = mtu,
             IsUp = (body.Flags & IFF_UP) != 0,
             IsRunning = (body.Flags & IFF_RUNNING) != 0,
+            IsEthernet = body.Type is ARPHRD_ETHER or ARPHRD_LOOPBACK,
             IsLoopback = (body.Flags & IFF_LOOPBACK) != 0,
             Master = master,
             PermanentAddress = permanentAddress,

@@ -70,6 +70,9 @@ internal static class Rtnetlink
     internal const uint IFF_LOOPBACK = 8;
     internal const uint IFF_RUNNING = 0x40;
 
+    internal const ushort ARPHRD_ETHER = 1;
+    internal const ushort ARPHRD_LOOPBACK = 772;
+
     internal const ushort IFA_ADDRESS = 1;
     internal const ushort IFA_LOCAL = 2;
     internal const ushort IFA_TARGET_NETNSID = 10;

@@ -261,7 +261,8 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
             new UplinksDocument(
                 _time.GetUtcNow(),
                 [.. (_table?.All ?? []).OrderBy(uplink => uplink.Link.Ifindex).Select(uplink => UplinksDocument.EntryOf(uplink, attaching))],
-                [.. (loop?.WithoutSlot ?? []).Select(link => link.Name)]),
+                [.. (loop?.WithoutSlot ?? []).Select(link => link.Name)],
+                [.. (loop?.WithoutEthernet ?? []).Select(link => link.Name)]),
             UplinksDocumentContext.Default.UplinksDocument);
     }
 

@@ -19,10 +19,15 @@ internal static class UplinkCheck
         {
             using var client = new LinkClient();
             using var routes = new RouteClient();
-            var chosen = UplinkSelection.Find(options, client, routes, new(TimeSpan.Zero, TimeProvider.System));
-            return chosen.Count == 0
+            var choice = UplinkSelection.Find(options, client, routes, new(TimeSpan.Zero, TimeProvider.System));
+            return choice.IsEmpty
                 ? [("uplinks", $"Uplinks:Interfaces means no interface of this node: {string.Join(", ", options.Names)}")]
-                : [.. chosen.SelectMany((link, index) => Describe(options, programs, link, hasSlot: index < UplinkSlots.Count))];
+                :
+                [
+                    .. choice.Counted.SelectMany((link, index) =>
+                        Describe(link, index < UplinkSlots.Count ? HookOf(options, programs, link) : $"would not be counted: at most {UplinkSlots.Count} are")),
+                    .. choice.WithoutEthernet.SelectMany(link => Describe(link, "would not be counted: its packets have no Ethernet header")),
+                ];
         }
         catch (KernelException e)
         {
@@ -30,12 +35,12 @@ internal static class UplinkCheck
         }
     }
 
-    private static IEnumerable<(string, string)> Describe(UplinkOptions options, UplinkPrograms programs, NodeLink link, bool hasSlot)
+    private static IEnumerable<(string, string)> Describe(NodeLink link, string counting)
     {
         var offload = Ethtool.HasLargeReceiveOffload(link.Name) switch { true => "LRO on", false => "LRO off", null => "LRO unknown" };
         var present = link.Xdp.Mode == XdpMode.None ? "no XDP program" : $"XDP program {link.Xdp.ProgramId} ({EnumText.Lower(link.Xdp.Mode)})";
         yield return ($"uplink {link.Name}", $"driver {UplinkAttaching.DriverOf(link)}, MTU {link.Mtu}, {link.ReceiveQueues} receive queues, {offload}, {present}{(link.IsUp ? "" : ", down")}");
-        yield return ("", hasSlot ? HookOf(options, programs, link) : $"would not be counted: at most {UplinkSlots.Count} are");
+        yield return ("", counting);
     }
 
     private static string HookOf(UplinkOptions options, UplinkPrograms programs, NodeLink link)

@@ -28,12 +28,16 @@ internal sealed partial class UplinkLoop(
     private readonly UplinkMetrics _metrics = new(context.Metrics);
     private readonly Trouble _failure = new();
     private readonly Trouble _full = new();
+    private readonly Trouble _headless = new();
     private readonly Trouble _empty = new();
     private readonly Dictionary<string, ulong> _addresses = [];
     private long? _listedAt;
 
     /// <summary>Interfaces that are meant and have no slot.</summary>
     internal IReadOnlyList<NodeLink> WithoutSlot { get; private set; } = [];
+
+    /// <summary>Interfaces that are meant and not counted, for their packets have no Ethernet header.</summary>
+    internal IReadOnlyList<NodeLink> WithoutEthernet { get; private set; } = [];
 
     public override void Dispose()
     {
@@ -81,17 +85,18 @@ internal sealed partial class UplinkLoop(
 
     private void Reconcile()
     {
-        var chosen = UplinkSelection.Find(options, _client, _routes, _defaults);
+        var choice = UplinkSelection.Find(options, _client, _routes, _defaults);
+        WithoutEthernet = choice.WithoutEthernet;
         lock (lockObject)
         {
-            Leave(chosen);
-            Add(chosen);
+            Leave(choice.Counted);
+            Add(choice.Counted);
             foreach (var uplink in table.All.Where(uplink => uplink.LeftAt is null))
             {
                 attaching.Attach(uplink);
             }
         }
-        Show(chosen.Count);
+        Show(choice);
     }
 
     /// <summary>Interfaces that are gone, have another name, or are not meant any more leave; their slots are free once their last counts are read.</summary>
@@ -167,7 +172,7 @@ internal sealed partial class UplinkLoop(
         table.Add(uplink);
     }
 
-    private void Show(int chosen)
+    private void Show(UplinkChoice choice)
     {
         var states = table.All.Where(uplink => uplink.LeftAt is null).CountBy(attaching.StateOf).ToDictionary();
         foreach (var state in (string[])[UplinkMetrics.Counted, UplinkMetrics.Fallback, UplinkMetrics.Failed])
@@ -175,6 +180,7 @@ internal sealed partial class UplinkLoop(
             _metrics.Set(state, states.GetValueOrDefault(state));
         }
         _metrics.Set(UplinkMetrics.NoSlot, WithoutSlot.Count);
+        _metrics.Set(UplinkMetrics.NoEthernet, choice.WithoutEthernet.Count);
         if (WithoutSlot.Count == 0)
         {
             _full.Ends();
@@ -183,7 +189,15 @@ internal sealed partial class UplinkLoop(
         {
             LogFull(logger, UplinkSlots.Count, string.Join(", ", WithoutSlot.Select(link => link.Name)));
         }
-        if (chosen > 0)
+        if (choice.WithoutEthernet.Count == 0)
+        {
+            _headless.Ends();
+        }
+        else if (_headless.Begins())
+        {
+            LogWithoutEthernet(logger, string.Join(", ", choice.WithoutEthernet.Select(link => link.Name)));
+        }
+        if (!choice.IsEmpty)
         {
             _empty.Ends();
         }
@@ -198,6 +212,9 @@ internal sealed partial class UplinkLoop(
 
     [LoggerMessage(123, LogLevel.Warning, "Uplinks:Interfaces means more than {Count} interfaces; not counted: {Names}. Name fewer")]
     private static partial void LogFull(ILogger logger, int count, string names);
+
+    [LoggerMessage(128, LogLevel.Warning, "Uplinks:Interfaces means interfaces without Ethernet headers, which uplinks are counted by; not counted: {Names}. Name the Ethernet interface below them")]
+    private static partial void LogWithoutEthernet(ILogger logger, string names);
 
     [LoggerMessage(124, LogLevel.Warning, "Uplinks:Interfaces means no interface of this node: {Names}; counting begins when there is one")]
     private static partial void LogNone(ILogger logger, string names);

@@ -10,13 +10,14 @@ internal sealed class UplinkMetrics
     internal const string Fallback = "fallback";
     internal const string Failed = "failed";
     internal const string NoSlot = "no_slot";
+    internal const string NoEthernet = "no_ethernet";
 
-    private static readonly MetricLabel State = new("state", Counted, Fallback, Failed, NoSlot);
+    private static readonly MetricLabel State = new("state", Counted, Fallback, Failed, NoSlot, NoEthernet);
 
     private static readonly MetricDefinition Uplinks = new(MetricType.Gauge, "podnet_exporter_uplinks", "interfaces", "Interfaces that Uplinks:Interfaces means, by how they are counted.", State)
     {
         Query = "sum by (instance, state) (podnet_exporter_uplinks{state!=\"counted\"}) > 0",
-        Details = "fallback: by TC, although Uplinks:Hook wants XDP; failed: not in both directions; no_slot: more interfaces than can be counted at once. /api/v1/uplinks and the log have the reasons.",
+        Details = "fallback: by TC, although Uplinks:Hook wants XDP; failed: not in both directions; no_slot: more interfaces than can be counted at once; no_ethernet: without Ethernet headers, as of PPP and WireGuard, so not counted. /api/v1/uplinks and the log have the reasons.",
     };
 
     private readonly Gauge _uplinks;

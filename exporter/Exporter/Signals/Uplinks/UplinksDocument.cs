@@ -5,7 +5,8 @@ namespace Exporter.Signals.Uplinks;
 
 /// <summary>The document /api/v1/uplinks.</summary>
 /// <param name="WithoutSlot">Interfaces that are meant and not counted, since as many as can be are.</param>
-internal sealed record UplinksDocument(DateTimeOffset Time, IReadOnlyList<UplinkEntry> Uplinks, IReadOnlyList<string> WithoutSlot)
+/// <param name="WithoutEthernet">Interfaces that are meant and not counted, for their packets have no Ethernet header.</param>
+internal sealed record UplinksDocument(DateTimeOffset Time, IReadOnlyList<UplinkEntry> Uplinks, IReadOnlyList<string> WithoutSlot, IReadOnlyList<string> WithoutEthernet)
 {
     /// <param name="attaching">Null: no session counts.</param>
     internal static UplinkEntry EntryOf(Uplink uplink, UplinkAttaching? attaching)
