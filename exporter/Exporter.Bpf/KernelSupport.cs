@@ -9,12 +9,18 @@ public static class KernelSupport
 {
     private const string BtfFile = "/sys/kernel/btf/vmlinux";
     private const string LockdownFile = "/sys/kernel/security/lockdown";
+    private const string RealtimeFile = "/sys/kernel/realtime";
     private const int LoopbackIfindex = 1;
 
     /// <summary>The message where <see cref="HasBpfClassifier"/> is false, with a remedy.</summary>
     public const string NoBpfClassifier =
         "Missing: the classifier bpf, with which clsact runs programs. It is in the kernel's module cls_bpf (CONFIG_NET_CLS_BPF): load it on the node " +
         "with 'modprobe cls_bpf', install the package that has it (kernel-modules-extra, linux-modules-extra), or use Linux 6.6 or newer with Attach:Hook=tcx.";
+
+    /// <summary>The message where <see cref="MayLoseCounts"/> is true, with a remedy.</summary>
+    public const string LosesCounts =
+        "this kernel has PREEMPT_RT, which since Linux 6.18 lets packets of one CPU overtake each other: a few counts may be lost, unless it is built with CONFIG_PREEMPT_RT_NEEDS_BH_LOCK=y. " +
+        "Use such a kernel where counts have to be exact";
 
     /// <summary>The number of bpf(2).</summary>
     private static readonly nint SysBpf = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 280 : 321;
@@ -23,8 +29,13 @@ public static class KernelSupport
     public static string Release => File.ReadAllText("/proc/sys/kernel/osrelease").Trim();
 
     /// <summary>Whether the memory of maps counts against RLIMIT_MEMLOCK, as it did before Linux 5.11.</summary>
-    public static bool LimitsBpfByMemlock => Release.Split('.', '-') is [var major, var minor, ..]
-        && int.TryParse(major, out var first) && int.TryParse(minor, out var second) && (first, second).CompareTo((5, 11)) < 0;
+    public static bool LimitsBpfByMemlock => VersionOf(Release)?.CompareTo((5, 11)) < 0;
+
+    /// <summary>
+    /// Whether programs on one CPU may interrupt each other between reading and writing a counter. With PREEMPT_RT nothing but the lock of a CPU's softirqs prevents that,
+    /// which Linux 6.18 made a choice of its configuration; the kernel does not say which.
+    /// </summary>
+    public static bool MayLoseCounts => File.Exists(RealtimeFile) && MayLoseCountsWith(Release, File.ReadAllText(RealtimeFile));
 
     /// <summary>Whether the kernel describes its own types, which the programs need to find fields of its structures.</summary>
     public static bool HasBtf => File.Exists(BtfFile);
@@ -83,6 +94,14 @@ public static class KernelSupport
     /// <summary>Whether a BPF file system is mounted where it usually is.</summary>
     public static bool HasBpfFileSystem =>
         File.ReadLines("/proc/self/mounts").Any(mount => mount.Split(' ') is [_, "/sys/fs/bpf", "bpf", ..]);
+
+    /// <param name="release">As uname -r says it.</param>
+    /// <param name="realtime">The content of /sys/kernel/realtime.</param>
+    internal static bool MayLoseCountsWith(string release, string realtime) => realtime.Trim() == "1" && VersionOf(release)?.CompareTo((6, 18)) >= 0;
+
+    /// <summary>Null where it does not begin with two numbers.</summary>
+    private static (int Major, int Minor)? VersionOf(string release) =>
+        release.Split('.', '-', '+') is [var major, var minor, ..] && int.TryParse(major, out var first) && int.TryParse(minor, out var second) ? (first, second) : null;
 
     /// <summary>none, integrity or confidentiality; null where the kernel does not say. In confidentiality mode BPF cannot read kernel memory.</summary>
     public static string? Lockdown

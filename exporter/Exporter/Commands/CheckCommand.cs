@@ -20,7 +20,7 @@ internal static class CheckCommand
         var lacks = Capabilities.Missing();
         var mayAsk = !lacks.Contains(Capability.Bpf) && !lacks.Contains(Capability.NetAdmin);
 
-        Line("kernel", $"{KernelSupport.Release} ({EnumText.Lower(RuntimeInformation.ProcessArchitecture)})");
+        Line("kernel", $"{KernelSupport.Release} ({EnumText.Lower(RuntimeInformation.ProcessArchitecture)}){(KernelSupport.MayLoseCounts ? $"; {KernelSupport.LosesCounts}" : "")}");
         Line("BTF", YesOrNo(KernelSupport.HasBtf));
         Line("tcx", mayAsk ? YesOrNo(KernelSupport.HasTcx) : "unknown without CAP_BPF and CAP_NET_ADMIN");
         Line("kprobes", YesOrNo(KernelSupport.HasKprobes));

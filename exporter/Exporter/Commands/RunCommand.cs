@@ -162,6 +162,10 @@ internal static partial class RunCommand
         {
             signal.LogState(logger, TimeProvider.System);
         }
+        if (KernelSupport.MayLoseCounts)
+        {
+            LogMayLoseCounts(logger, KernelSupport.LosesCounts);
+        }
         if (kernel.Pins is null)
         {
             LogUnpinned(logger, unpinned);
@@ -211,6 +215,9 @@ internal static partial class RunCommand
 
     [LoggerMessage(35, LogLevel.Information, "Running without pins ({Reason}): counters reset at a restart, and traffic between two runs is not counted")]
     private static partial void LogUnpinned(ILogger logger, string reason);
+
+    [LoggerMessage(40, LogLevel.Warning, "Counting, but {Reason}")]
+    private static partial void LogMayLoseCounts(ILogger logger, string reason);
 
     [LoggerMessage(33, LogLevel.Information, "Another exporter holds the lock of {Directory}: waiting until it stops")]
     private static partial void LogWaiting(ILogger logger, string directory);
