@@ -36,6 +36,9 @@ struct net_device {
 	__u64 features; /* netdev_features_t */
 	int ifindex;
 	unsigned int mtu;
+	unsigned int gso_max_size;
+	unsigned int gso_ipv4_max_size; /* since 6.3 */
+	__u16 gso_max_segs;
 };
 
 struct rb_node {
@@ -50,6 +53,7 @@ struct sk_buff {
 	struct rb_node rbnode; /* the first field, in a union */
 	__u64 skb_mstamp_ns;
 	struct net_device *dev;
+	__be16 protocol; /* of the frame, or of its first tag */
 	unsigned char *head;
 	unsigned int end; /* sk_buff_data_t: an offset from head on 64 bit */
 	__u16 mac_header;

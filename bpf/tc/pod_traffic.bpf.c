@@ -103,12 +103,34 @@ static __always_inline bool tag_was_in_frame(struct __sk_buff *ctx)
 }
 
 /*
+ * Whether the skb is larger than what the device takes at once, as in
+ * gso_features_check(). Kernels from before January 2024 do not look at the
+ * length there.
+ */
+static __always_inline bool is_above_gso_limits(struct sk_buff *skb, __u32 len, __u32 segs, struct net_device *dev)
+{
+	unsigned int max_size;
+	__u16 max_segs;
+	__be16 protocol;
+
+	if (bpf_core_read(&max_segs, sizeof(max_segs), &dev->gso_max_segs) ||
+	    bpf_core_read(&protocol, sizeof(protocol), &skb->protocol) ||
+	    bpf_core_read(&max_size, sizeof(max_size), &dev->gso_max_size))
+		return false;
+	if (protocol != bpf_htons(ETH_P_IPV6) && bpf_core_field_exists(dev->gso_ipv4_max_size) &&
+	    bpf_core_read(&max_size, sizeof(max_size), &dev->gso_ipv4_max_size))
+		return false;
+	return segs > max_segs || len >= max_size;
+}
+
+/*
  * Whether validate_xmit_skb() will cut this skb into segments after TC has
  * seen it: the interface then counts the segments. As in skb_gso_ok(), it does
  * where the device lacks a feature that the skb's type of GSO, or its list of
- * fragments (SCTP's way), asks for.
+ * fragments (SCTP's way), asks for; and it has none for an skb above its
+ * limits.
  */
-static __always_inline bool device_lacks_gso(struct __sk_buff *ctx)
+static __always_inline bool device_lacks_gso(struct __sk_buff *ctx, __u32 len, __u32 segs)
 {
 	struct sk_buff *skb = (void *)ctx;
 	struct skb_shared_info *shared;
@@ -125,6 +147,8 @@ static __always_inline bool device_lacks_gso(struct __sk_buff *ctx)
 	if (bpf_core_read(&gso_type, sizeof(gso_type), &shared->gso_type) ||
 	    bpf_core_read(&frag_list, sizeof(frag_list), &shared->frag_list))
 		return false;
+	if (gso_type && is_above_gso_limits(skb, len, segs, dev))
+		return true;
 	return (((__u64)gso_type << NETIF_F_GSO_SHIFT) | (frag_list ? NETIF_F_FRAGLIST : 0)) & ~features;
 }
 
@@ -150,8 +174,10 @@ static __always_inline void measure_gso(struct __sk_buff *skb, const struct pack
 {
 	__u32 headers = headers_len(skb, packet);
 	__u32 len = load->bytes;
-	__u32 tag = load->bytes - skb->len; /* every segment has it */
-	__u32 segments = skb->gso_segs;
+	__u32 skb_len = skb->len;
+	__u32 tag = load->bytes - skb_len; /* every segment has it */
+	__u32 gso_segs = skb->gso_segs;
+	__u32 segments = gso_segs;
 	__u32 size = skb->gso_size;
 	__u64 wire_bytes;
 
@@ -171,7 +197,7 @@ static __always_inline void measure_gso(struct __sk_buff *skb, const struct pack
 		load->segment_len = wire_bytes / segments;
 	load->last_len = wire_bytes - (__u64)(segments - 1) * load->segment_len;
 
-	if (leaves && device_lacks_gso(skb)) {
+	if (leaves && device_lacks_gso(skb, skb_len, gso_segs)) {
 		load->packets = segments;
 		load->bytes = wire_bytes;
 	}

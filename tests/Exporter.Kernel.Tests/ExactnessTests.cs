@@ -79,6 +79,31 @@ public sealed class ExactnessTests
         Assert.True(counted.Transmit.Total.Packets < kernel.TransmittedPackets, "nothing was merged");
     }
 
+    /// <summary>What comes from another pod was made for that one's interface, and is cut for this one's.</summary>
+    [Theory]
+    [InlineData("gso_max_size 16384", AddressFamily.InterNetwork)]
+    [InlineData("gso_max_size 16384", AddressFamily.InterNetworkV6)]
+    [InlineData("gso_max_segs 8", AddressFamily.InterNetwork)]
+    [InlineData("gso_max_segs 8", AddressFamily.InterNetworkV6)]
+    public void Above_the_limits_of_the_interface_the_segments_are_its_packets(string limit, AddressFamily family)
+    {
+        using var forwarding = new Forwarding();
+        using var counting = new Counting("tcx");
+        using var from = new Pod();
+        using var to = new Pod();
+        counting.Attach(to);
+        Shell.Ip($"link set {to.Interface} {limit}");
+        from.Up();
+        to.Up();
+
+        TestTraffic.Tcp(from, to, family, 1L << 28);
+
+        var (counted, kernel) = counting.Settle(to);
+        AssertEqual(kernel, counted, largestPacket: ushort.MaxValue);
+        // Of what is cut, a packet is a segment.
+        Assert.True(counted.Receive.Total.Segments < 2 * counted.Receive.Total.Packets, $"{counted.Receive.Total}");
+    }
+
     [Theory]
     [MemberData(nameof(Hooks))]
     public void A_million_datagrams_each_way_equal_the_interface(string hook)

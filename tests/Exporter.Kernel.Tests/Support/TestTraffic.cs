@@ -20,6 +20,18 @@ internal static class TestTraffic
         Transfer(server, client, bytes);
     }
 
+    /// <summary>Sends so many bytes from one pod to another, over a connection that the host forwards.</summary>
+    internal static void Tcp(Pod from, Pod to, AddressFamily family, long bytes)
+    {
+        using var listener = to.OpenSocket(family, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(family == AddressFamily.InterNetwork ? to.Address : to.Address6, 0));
+        listener.Listen();
+        using var client = from.OpenSocket(family, SocketType.Stream, ProtocolType.Tcp);
+        client.Connect(listener.LocalEndPoint!);
+        using var server = listener.Accept();
+        Transfer(client, server, bytes);
+    }
+
     /// <summary>Sends so many datagrams of so many bytes, as fast as it goes; the receiver need not keep up.</summary>
     internal static void Udp(Pod pod, AddressFamily family, int datagrams, int length, bool fromPod)
     {
