@@ -106,7 +106,7 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
                 {
                     throw new BpfException($"replace the BPF object {Name}", Errno.ENOENT, "no uplink is counted: Uplinks:Interfaces is empty");
                 }
-                Replace(_programs, _programs.LoadNext(elf));
+                UplinkExchange.Replace(_programs, _programs.LoadNext(elf), _table!.All);
             }
         },
         cancellationToken);
@@ -203,36 +203,6 @@ internal sealed partial class LoadedUplinks : LoadedSignal, IReplaceable
         }
         programs.Tc.RemoveStrays();
         _table.Publish();
-    }
-
-    /// <summary>Programs are renewed on every interface, or on none.</summary>
-    private void Replace(UplinkPrograms programs, BpfObject next)
-    {
-        var previous = programs.Replace(next);
-        try
-        {
-            Renew(programs);
-            programs.Tc.EndRenewal();
-            previous.Dispose();
-        }
-        catch
-        {
-            var refused = programs.Replace(previous);
-            Renew(programs);
-            programs.Tc.EndRenewal();
-            refused.Dispose();
-            throw;
-        }
-    }
-
-    private void Renew(UplinkPrograms programs)
-    {
-        foreach (var uplink in _table!.All)
-        {
-            uplink.Ingress?.Renew();
-            uplink.Egress?.Renew();
-            uplink.Xdp?.Renew(programs.Receive);
-        }
     }
 
     private void Unload()
