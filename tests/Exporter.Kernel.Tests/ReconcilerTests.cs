@@ -92,6 +92,23 @@ public sealed class ReconcilerTests
         Assert.Equal([left], node.Attacher.TakeLeft()!);
     }
 
+    /// <summary>What was taken over counts before an interface is given it, and has to count by the object that is shown.</summary>
+    [Fact]
+    public async Task Programs_that_no_interface_was_given_yet_are_replaced_with_the_others()
+    {
+        await using var node = new Node();
+        using var pod = new Pod();
+        node.Attacher.Leave([node.Attacher.TryAttach(pod.Ifindex, TcDirection.Ingress)!, node.Attacher.TryAttach(pod.Ifindex, TcDirection.Egress)!]);
+        Assert.True(node.Attacher.IsAttached(pod.Ifindex));
+        // Asked for before the first round, it is done after the taking over, and before an interface is given anything.
+        var replaced = node.ReplaceAsync(BpfVariants.Compile("tc", "pod_traffic", ["-mcpu=v2"]));
+
+        await node.StartAsync();
+        await replaced;
+
+        Assert.True(node.Attacher.IsAttached(pod.Ifindex));
+    }
+
     /// <summary>What the program composes, with a fake clock and fake identities.</summary>
     private sealed class Node : IPodSource, IAsyncDisposable
     {
@@ -170,10 +187,18 @@ public sealed class ReconcilerTests
             }
         }
 
-        internal async Task<Pod> AttachAsync()
+        internal Task ReplaceAsync(byte[] elf) => _reconciler.ReplaceAsync(_programs.Object, elf, CancellationToken.None);
+
+        internal async Task StartAsync()
         {
             await _watcher.StartAsync(CancellationToken.None);
+            Assert.True(SpinWait.SpinUntil(() => !_watcher.Links.Current.IsEmpty, Silence.Limit));
             await _reconciler.StartAsync(CancellationToken.None);
+        }
+
+        internal async Task<Pod> AttachAsync()
+        {
+            await StartAsync();
             var pod = new Pod();
             await WaitAsync(() => Attached == 1);
             return pod.Up();

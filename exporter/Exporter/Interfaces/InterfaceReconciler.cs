@@ -77,7 +77,8 @@ internal sealed partial class InterfaceReconciler : BackgroundService, IInterfac
     /// </summary>
     internal bool KnowsRestored => _knowsRestored;
 
-    private IEnumerable<TcAttachment> Attached => _attachments.Handles.Concat(_departures.Handles);
+    /// <summary>All that run, also those that no interface was given yet, or that are still to be detached.</summary>
+    private IEnumerable<TcAttachment> Attached => _attachments.Handles.Concat(_attachments.Adopted.Values).Concat(_departures.Handles);
 
     /// <summary>Knows again the interfaces that were counted before. Called before anything is drained.</summary>
     internal void Restore() => _adoption.Restore();
