@@ -503,6 +503,24 @@ public sealed class UplinkTests : IDisposable
     }
 
     [Fact]
+    public async Task Where_its_link_cannot_be_pinned_XDP_counts_as_long_as_the_process()
+    {
+        (await _node.StartAsync()).Dispose();
+        var part = Path.Combine(_node.Folder, "uplink_xdp_links");
+        File.CreateSymbolicLink(part, "taken");
+
+        using var exporter = await StartAsync(_uplink, "xdp", isWhole: false);
+        await exporter.WaitForLogAsync("XDP counts its frames as long as this process runs");
+        Send(_uplink, 3);
+        var samples = await exporter.ScrapeUntilAsync(samples => samples.Sum("podnet_uplink_receive_packets_total") == 3);
+        Assert.Equal(1, samples["podnet_exporter_hook_info{kind=\"uplink\",hook=\"xdp\"}"]);
+
+        File.Delete(part);
+        await exporter.ScrapeUntilAsync(samples => samples["podnet_exporter_uplinks{state=\"counted\"}"] == 1);
+        Assert.True(File.Exists(Path.Combine(part, $"{_uplink.Ifindex}")));
+    }
+
+    [Fact]
     public async Task Frames_of_9000_bytes_are_counted_by_XDP()
     {
         using var jumbo = new UplinkWire(" mtu 9000");

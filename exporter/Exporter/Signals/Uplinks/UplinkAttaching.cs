@@ -41,7 +41,14 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         }
         if (problem is not null && problem != uplink.Problem)
         {
-            LogProblem(logger, uplink.Link.Name, problem, uplink is { Egress: not null, Ingress: not null } ? "TC counts its frames meanwhile" : "it is not counted in full", options.Hook == UplinkHook.Tcx ? "" : "; trying again when the hook is free");
+            var meanwhile = uplink switch
+            {
+                { Egress: null } => "it is not counted in full",
+                { ByXdp: true, Xdp: not null } => "XDP counts its frames as long as this process runs",
+                { Ingress: not null } => "TC counts its frames meanwhile",
+                _ => "it is not counted in full",
+            };
+            LogProblem(logger, uplink.Link.Name, problem, meanwhile, options.Hook == UplinkHook.Tcx || uplink.ByXdp ? "" : "; trying again when the hook is free");
         }
         else if (problem is null && (uplink.Problem is not null || !uplink.IsLogged))
         {
@@ -113,11 +120,18 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         {
             return CountByTc(uplink) ?? problem;
         }
-        // Before the other stops to count: killed in between, the program that counts is still there.
-        Pin(uplink);
-        Decide(uplink, byXdp: true);
-        uplink.Ingress?.Dispose();
-        uplink.Ingress = null;
+        try
+        {
+            // Before the other stops to count: killed in between, the program that counts is still there.
+            Pin(uplink);
+        }
+        finally
+        {
+            // Also where it cannot be pinned, which is tried again: unpinned it counts as long as the process.
+            Decide(uplink, byXdp: true);
+            uplink.Ingress?.Dispose();
+            uplink.Ingress = null;
+        }
         return uplink.Egress is null ? Going : null;
     }
 
