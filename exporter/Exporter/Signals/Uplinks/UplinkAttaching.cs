@@ -114,7 +114,13 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
     {
         if (uplink.Xdp is { } attached && (uplink.IsGeneric != isGeneric || !attached.IsAttached))
         {
+            var hadHook = attached.IsAttached;
             _ = CountByTc(uplink);
+            if (hadHook)
+            {
+                // It was listed with our own program.
+                uplink.Link = uplink.Link with { Xdp = default };
+            }
         }
         if (uplink.Xdp is null && TryAttach(uplink, isGeneric) is { } problem)
         {
