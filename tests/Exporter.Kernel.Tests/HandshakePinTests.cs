@@ -56,6 +56,45 @@ public sealed class HandshakePinTests : IDisposable
         Assert.Equal([7ul, 0ul], second.ReadMissed().ToArray().Select(missed => missed.Count));
     }
 
+    [Fact]
+    public void An_object_that_cannot_be_pinned_is_refused_and_leaves_nothing()
+    {
+        using var programs = Start();
+        var (before, links) = (IdsOf(programs), LinkParts());
+        var part = Path.Combine(_node.Pins, "handshake_programs");
+        Directory.Delete(part, recursive: true);
+        File.CreateSymbolicLink(part, "taken");
+        var elf = BpfVariants.Compile("kprobe", "tcp_handshake");
+
+        Assert.Throws<PinException>(() => programs.Replace(elf, LoopbackTrial.FindUnseen));
+
+        Assert.Equal((before, ""), (IdsOf(programs), LoopbackTrial.FindUnseen(programs.Steps)));
+        Assert.Equal(links, LinkParts());
+        Assert.Equal(0ul, programs.ReadMissed()[^1].Count);
+
+        File.Delete(part);
+        programs.Replace(elf, LoopbackTrial.FindUnseen);
+        Assert.NotEqual(before, IdsOf(programs));
+        Assert.NotEqual(links[0], Assert.Single(LinkParts()));
+    }
+
+    /// <summary>What another process has made in its place is not ours.</summary>
+    [Fact]
+    public void In_a_directory_that_is_lost_nothing_is_pinned_or_removed()
+    {
+        using var programs = Start();
+        var before = IdsOf(programs);
+        Directory.Delete(_node.Pins, recursive: true);
+        var others = Path.Combine(_node.Pins, "handshake_links_123");
+        Directory.CreateDirectory(others);
+
+        programs.Replace(BpfVariants.Compile("kprobe", "tcp_handshake"), LoopbackTrial.FindUnseen);
+
+        Assert.NotEqual(before, IdsOf(programs));
+        Assert.Equal(["handshake_links_123"], List(""));
+        Assert.Equal(2, programs.ReadMissed().Length);
+    }
+
     public void Dispose()
     {
         _pins.RemoveAll();
@@ -69,6 +108,10 @@ public sealed class HandshakePinTests : IDisposable
         programs.Activate();
         return programs;
     }
+
+    private static string IdsOf(HandshakePrograms programs) => string.Join(' ', programs.Programs.Select(program => program.Id));
+
+    private IReadOnlyList<string> LinkParts() => [.. List("").Where(name => name.StartsWith("handshake_links_", StringComparison.Ordinal))];
 
     private IReadOnlyList<string> List(string part) => _pins.List(part);
 }

@@ -65,7 +65,7 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
     private HandshakePrograms(HandshakeAttachType type, ulong[] bounds, PinDirectory? pins, LoadedObject loaded, AttachedPrograms attached, Func<int, bool> isCommitted)
     {
         (AttachType, _bounds, _pins, _object, _attached) = (type, bounds, pins, loaded, attached);
-        _skipped = new(pins, program => Pin(_attached.Links.Where(link => link.Name == program)));
+        _skipped = new(pins, program => Pin(_attached, _attached.Links.Where(link => link.Name == program)));
         _maps = loaded[MapKind];
         Handshakes = new(_maps, MapKind, HandshakeValue.Fields, isCommitted);
         Retransmitting = new(_maps.Current[RetransmittingMap]);
@@ -89,6 +89,9 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
 
     /// <summary>Indexed by <see cref="LoopbackStep"/>.</summary>
     internal PerCpuArray<ulong> Steps => _attached.Steps;
+
+    /// <summary>Null where nothing is pinned, or no other process would find it: another directory may be at its path.</summary>
+    private PinDirectory? UsedPins => _pins is { IsLost: false } pins ? pins : null;
 
     /// <param name="bounds">Upper bounds of the ranges of durations, inclusive, in nanoseconds; ascending, at most <see cref="MaxBounds"/>.</param>
     /// <param name="maxNamespaces">How many network namespaces can have handshakes between two drains; about 2.5 KiB of kernel memory each.</param>
@@ -143,21 +146,34 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
     /// Counts from now on, in the place of programs that counted before: which programs count is one number in a map, so that every handshake is
     /// counted by the previous ones or by these. One that ends in this very moment may be seen by both, or by none.
     /// </summary>
+    /// <exception cref="PinException">They cannot be pinned.</exception>
     internal void Activate()
     {
-        var part = PartOf(_attached.Generation);
-        Pin(_attached.Links);
-        _skipped.Begin(_attached);
+        Begin(_attached);
+        EndOthers();
+    }
+
+    /// <summary>Pins these programs, and has them count. Nothing but pins has changed where that is refused.</summary>
+    private void Begin(AttachedPrograms programs)
+    {
+        Pin(programs, programs.Links);
+        _skipped.Begin(programs);
         foreach (var previous in _maps.Previous)
         {
             SetCurrent(previous, 0);
         }
-        SetCurrent(_maps.Current, _attached.Generation);
-        foreach (var name in _pins?.List() ?? [])
+        SetCurrent(_maps.Current, programs.Generation);
+    }
+
+    /// <summary>Takes the pins of all other programs away, which detaches them.</summary>
+    private void EndOthers()
+    {
+        var part = PartOf(_attached.Generation);
+        foreach (var name in UsedPins?.List() ?? [])
         {
             if (name.StartsWith(LinksPart, StringComparison.Ordinal) && name != part)
             {
-                _pins!.Remove(name);
+                UsedPins?.Remove(name);
             }
         }
         // No program counts into the maps of previous processes any more.
@@ -176,6 +192,7 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
     {
         var generation = 0ul;
         var next = _object.LoadNext(elf, opened => generation = Prepare(opened, AttachType, _bounds));
+        var previous = _attached;
         AttachedPrograms? attached = null;
         try
         {
@@ -189,18 +206,19 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
             {
                 throw new BpfException($"use the BPF object {ObjectName}: {problem}", Errno.EINVAL);
             }
+            lock (_lock)
+            {
+                Begin(attached);
+                Volatile.Write(ref _attached, attached);
+                Unpin(EndOthers);
+            }
         }
         catch
         {
             attached?.Dispose();
+            Unpin(() => UsedPins?.Remove(PartOf(generation)));
             next.Dispose();
             throw;
-        }
-        var previous = _attached;
-        lock (_lock)
-        {
-            Volatile.Write(ref _attached, attached);
-            Activate();
         }
         previous.Dispose();
         _object.Replace(next).Dispose();
@@ -281,23 +299,35 @@ internal sealed class HandshakePrograms : IHandshakeState, IReplaceable, IDispos
         return generation;
     }
 
+    /// <summary>A pin that cannot be removed keeps programs attached that do not count; the next start removes it.</summary>
+    private static void Unpin(Action removal)
+    {
+        try
+        {
+            removal();
+        }
+        catch (PinException)
+        {
+        }
+    }
+
     private static string PartOf(ulong generation) => $"{LinksPart}_{generation.ToString(CultureInfo.InvariantCulture)}";
 
     private static void SetCurrent(MapSet maps, ulong generation) => new PerCpuArray<ulong>(maps[CurrentMap]).Write(0, generation);
 
     /// <summary>A link that the kernel cannot pin, such as of a kprobe before Linux 5.15, ends with the process.</summary>
-    private void Pin(IEnumerable<(string Name, BpfLink Link)> attached)
+    private void Pin(AttachedPrograms programs, IEnumerable<(string Name, BpfLink Link)> links)
     {
-        if (_pins is null)
+        if (UsedPins is not { } pins)
         {
             return;
         }
-        _pins.MakePart(PartOf(_attached.Generation));
-        foreach (var (name, link) in attached)
+        pins.MakePart(PartOf(programs.Generation));
+        foreach (var (name, link) in links)
         {
             try
             {
-                _pins.Pin(link, PinOf(_attached.Generation, name));
+                pins.Pin(link, PinOf(programs.Generation, name));
             }
             catch (PinException e) when (e.ErrorNumber == Errno.EINVAL)
             {

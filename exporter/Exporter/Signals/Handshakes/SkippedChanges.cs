@@ -29,31 +29,35 @@ internal sealed class SkippedChanges(PinDirectory? pins, Action<string> pin)
     /// <summary>Misses of the current programs from before the second was attached; null without a second.</summary>
     private ulong? _before;
 
+    /// <summary>Null where nothing is pinned, or no other process would find it: another directory may be at its path.</summary>
+    private PinDirectory? Pins => pins is { IsLost: false } ? pins : null;
+
     /// <summary>These programs count from now on. Misses of the ones before them wait to be committed.</summary>
+    /// <exception cref="PinException">The first of them cannot be pinned; nothing has changed.</exception>
     internal void Begin(AttachedPrograms programs)
     {
-        if (_current is { } previous && pins is null && previous != programs)
+        // With a second from the start, both were attached before the first of them counts.
+        ulong? before = programs.Programs.Any(program => program.Name == SecondProgram) ? 0 : null;
+        if (Pins is { } directory)
+        {
+            PinFirst(directory, programs, before);
+        }
+        else if (_current is { } previous && previous != programs)
         {
             _ended.Add(new(previous.Generation, ReadCurrent()));
         }
-        _current = programs;
-        // With a second from the start, both were attached before the first of them counts.
-        _before = programs.Programs.Any(program => program.Name == SecondProgram) ? 0 : null;
-        if (pins is not null)
-        {
-            PinFirst(pins, programs);
-        }
+        (_current, _before) = (programs, before);
     }
 
     /// <summary>Finds programs of earlier processes, and programs that were replaced, whose misses are still pinned.</summary>
     internal void FindEnded()
     {
-        if (pins is null)
+        if (Pins is not { } directory)
         {
             return;
         }
         _ended.Clear();
-        var names = pins.List(ProgramsPart);
+        var names = directory.List(ProgramsPart);
         foreach (var name in names)
         {
             if (name.EndsWith(MissedEnd, StringComparison.Ordinal)
@@ -62,18 +66,18 @@ internal sealed class SkippedChanges(PinDirectory? pins, Action<string> pin)
                 && !names.Contains(name[..^MissedEnd.Length]))
             {
                 // The process that removed the program was killed before it removed the note.
-                pins.Remove(NoteOf(noteOf));
+                directory.Remove(NoteOf(noteOf));
             }
             if (!ulong.TryParse(name, CultureInfo.InvariantCulture, out var generation) || generation == _current!.Generation)
             {
                 continue;
             }
-            var missed = ulong.TryParse(pins.ReadNote(NoteOf(generation)), CultureInfo.InvariantCulture, out var noted)
+            var missed = ulong.TryParse(directory.ReadNote(NoteOf(generation)), CultureInfo.InvariantCulture, out var noted)
                 ? noted
-                : BpfProgram.ReadStatistics(pins, ProgramOf(generation))?.Misses ?? 0;
+                : BpfProgram.ReadStatistics(directory, ProgramOf(generation))?.Misses ?? 0;
             if (missed == 0)
             {
-                RemoveProgram(pins, generation);
+                RemoveProgram(directory, generation);
             }
             else
             {
@@ -91,9 +95,9 @@ internal sealed class SkippedChanges(PinDirectory? pins, Action<string> pin)
         {
             AttachSecond();
         }
-        if (_before is not null && pins is not null)
+        if (_before is not null && Pins is { } directory)
         {
-            PinSecond(pins);
+            PinSecond(directory);
         }
         if (_last.Length != _ended.Count + 1)
         {
@@ -116,9 +120,9 @@ internal sealed class SkippedChanges(PinDirectory? pins, Action<string> pin)
                 // It has ended since, or has missed more.
                 continue;
             }
-            if (pins is not null)
+            if (Pins is { } directory)
             {
-                RemoveProgram(pins, ended.Generation);
+                RemoveProgram(directory, ended.Generation);
             }
             _ended.RemoveAt(i);
         }
@@ -149,25 +153,25 @@ internal sealed class SkippedChanges(PinDirectory? pins, Action<string> pin)
         return _before ?? (state.Name == FirstProgram ? state.ReadStatistics().Misses : 0);
     }
 
-    private void PinFirst(PinDirectory directory, AttachedPrograms programs)
+    private static void PinFirst(PinDirectory directory, AttachedPrograms programs, ulong? before)
     {
         if (programs.Programs[0].Name != FirstProgram)
         {
             return;
         }
         directory.MakePart(ProgramsPart);
-        if (_before is { } missed)
+        if (before is { } missed)
         {
-            WriteMissed(directory, missed);
+            WriteMissed(directory, programs.Generation, missed);
         }
         directory.Pin(programs.Programs[0], ProgramOf(programs.Generation));
     }
 
-    /// <summary>Pins the second program's link and writes the note, where they are not there yet, unless no process could find them.</summary>
+    /// <summary>Pins the second program's link and writes the note, where they are not there yet.</summary>
     private void PinSecond(PinDirectory directory)
     {
         var isPinned = directory.Has(HandshakePrograms.PinOf(_current!.Generation, SecondProgram));
-        if ((isPinned && directory.ReadNote(NoteOf(_current.Generation)) is not null) || directory.IsLost)
+        if (isPinned && directory.ReadNote(NoteOf(_current.Generation)) is not null)
         {
             return;
         }
@@ -176,14 +180,14 @@ internal sealed class SkippedChanges(PinDirectory? pins, Action<string> pin)
             pin(SecondProgram);
         }
         directory.MakePart(ProgramsPart);
-        WriteMissed(directory, ReadCurrent());
+        WriteMissed(directory, _current.Generation, ReadCurrent());
     }
 
-    private void WriteMissed(PinDirectory directory, ulong missed)
+    private static void WriteMissed(PinDirectory directory, ulong generation, ulong missed)
     {
-        if (directory.ReadNote(NoteOf(_current!.Generation)) is null)
+        if (directory.ReadNote(NoteOf(generation)) is null)
         {
-            directory.WriteNote(NoteOf(_current.Generation), missed.ToString(CultureInfo.InvariantCulture));
+            directory.WriteNote(NoteOf(generation), missed.ToString(CultureInfo.InvariantCulture));
         }
     }
 }
