@@ -218,6 +218,70 @@ public sealed class FlowEndsTests : IDisposable
             FindRemote(Key("10.244.0.9", 4000, address, port)) is { } end ? (end.Service, end.Class) : default;
     }
 
+    /// <summary>A cluster in a pod has the outer one's addresses on a bridge of its own, and a pod with NET_ADMIN any that it likes.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_pod_takes_no_other_pod_s_address_by_an_interface_inside_of_it(bool isInner)
+    {
+        Claim(Add(1, "10.244.0.4", "web-0"), "10.244.0.4");
+        var taker = Claim(Add(2, "10.244.0.5", "ci"), "10.244.0.5");
+        Take(taker, "10.244.0.4", isInner);
+        Refresh();
+
+        Assert.Equal("web-0", FindRemote(Key("10.244.0.9", 4000, "10.244.0.4", 80))?.Pod);
+        Assert.Equal("ci", FindRemote(Key("10.244.0.9", 4000, "10.244.0.5", 80))?.Pod);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_pod_takes_no_address_of_the_node(bool isInner)
+    {
+        _own.Add(IPAddress.Parse("10.42.0.1"));
+        Take(Claim(Add(1, "10.244.0.5", "ci"), "10.244.0.5"), "10.42.0.1", isInner);
+        Refresh();
+
+        Assert.Equal(("node", "", "worker-1"), FindPeer(Key("10.244.0.9", 80, "10.42.0.1", 40_000)));
+        Assert.Equal("node", FindRemote(Key("10.244.0.9", 80, "10.42.0.1", 40_000))?.Class);
+    }
+
+    [Fact]
+    public void A_pod_takes_no_address_of_a_Service_nor_of_a_pod_elsewhere_by_an_interface_inside_of_it()
+    {
+        _peers.Services.Set(KnownPeers.Service("kube-system/dns", """{"clusterIP":"10.96.0.10","ports":[{"port":53}]}"""));
+        _peers.Clock.Advance(TimeSpan.FromSeconds(1));
+        var owner = Add(1, "10.244.0.5", "ci");
+        Take(owner, "10.96.0.10", isInner: true);
+        Take(owner, "10.244.7.0", isInner: true);
+        Refresh();
+
+        Assert.Equal("dns", FindRemote(Key("10.244.0.9", 4000, "10.96.0.10", 53))?.Service);
+        Assert.Equal("pods", FindRemote(Key("10.244.0.9", 4000, "10.244.7.0", 53))?.Class);
+    }
+
+    [Fact]
+    public void An_address_inside_of_one_pod_alone_is_the_pod_s_and_of_two_is_of_neither()
+    {
+        Take(Add(1, "10.244.0.4", "ci-0"), "172.17.0.1", isInner: true);
+        Refresh();
+        Assert.Equal("ci-0", FindRemote(Key("10.244.0.9", 4000, "172.17.0.1", 80))?.Pod);
+
+        Take(Add(2, "10.244.0.5", "ci-1"), "172.17.0.1", isInner: true);
+        Refresh();
+        Assert.Equal(("class", "", "private"), FindPeer(Key("10.244.0.9", 4000, "172.17.0.1", 80)));
+    }
+
+    [Fact]
+    public void An_address_that_the_API_server_has_of_the_pod_is_its_own_whichever_interface_has_it()
+    {
+        Add(1, "10.244.0.4", "earlier");
+        Claim(Take(Add(2, "10.99.0.5", "web-0"), "10.244.0.4", isInner: true), "10.244.0.4");
+        Refresh();
+
+        Assert.Equal("web-0", FindRemote(Key("10.244.0.9", 4000, "10.244.0.4", 80))?.Pod);
+    }
+
     [Fact]
     public void Addresses_come_and_go_with_the_intervals_and_stay_while_they_cannot_be_listed()
     {
@@ -252,6 +316,21 @@ public sealed class FlowEndsTests : IDisposable
         owner.Addresses = [IPAddress.Parse(address)];
         owner.Pod = new("shop", pod, new("shop", pod)) { Workload = workload, WorkloadKind = "Deployment" };
         _pods.Current = _pods.Current.SetItem(ifindex, owner);
+        return owner;
+    }
+
+    /// <summary>The API server has these addresses of the interface's pod.</summary>
+    private static PodInterface Claim(PodInterface owner, params string[] addresses)
+    {
+        owner.Pod = owner.Pod! with { Addresses = [.. addresses.Select(IPAddress.Parse)] };
+        return owner;
+    }
+
+    /// <summary>The pod gives itself an address.</summary>
+    private static PodInterface Take(PodInterface owner, string address, bool isInner)
+    {
+        owner.Addresses = [.. owner.Addresses, IPAddress.Parse(address)];
+        owner.InnerAddresses = isInner ? [.. owner.InnerAddresses, IPAddress.Parse(address)] : owner.InnerAddresses;
         return owner;
     }
 

@@ -56,22 +56,32 @@ internal sealed class AddressLookup(PodInterface owner, TimeProvider time)
     /// <summary>Whether an address says anything of whose it is.</summary>
     private static bool IsTelling(IPAddress address) => !IPAddress.IsLoopback(address) && !address.IsIPv6LinkLocal;
 
+    /// <summary>The addresses of a namespace, and the part of them as <see cref="PodInterface.InnerAddresses"/> has it.</summary>
+    /// <param name="end">The pair's own end there.</param>
+    internal static (IReadOnlyList<IPAddress> All, IReadOnlyList<IPAddress> Inner) Sort(IEnumerable<LinkAddress> found, int end)
+    {
+        var useful = found.Where(each => IsTelling(each.Address)).ToList();
+        var own = useful.Where(each => each.Ifindex == end).Select(each => each.Address).ToHashSet();
+        List<IPAddress> all = [.. useful.Select(each => each.Address)];
+        return (all, own.Count == 0 ? [] : all.FindAll(address => !own.Contains(address)));
+    }
+
     private void Look(LinkClient client, int namespaceId)
     {
         var askedAt = time.GetUtcNow();
-        var addresses = client.GetAddresses(namespaceId).Select(found => found.Address).Where(IsTelling).ToList();
+        var (addresses, inner) = Sort(client.GetAddresses(namespaceId), owner.Link.PeerIfindex);
         if (addresses.Count == 0 && owner.AddressedAt is null)
         {
             owner.WithoutAddressesAt = askedAt;
         }
         // The id may have gone to another namespace meanwhile, but not while the interface leads there.
-        else if (!addresses.SequenceEqual(owner.Addresses) && client.GetLink(owner.Ifindex) is { } link && link.PeerNamespaceId == namespaceId && link.HardwareAddress == owner.Link.HardwareAddress)
+        else if (!(addresses.SequenceEqual(owner.Addresses) && inner.SequenceEqual(owner.InnerAddresses)) && client.GetLink(owner.Ifindex) is { } link && link.PeerNamespaceId == namespaceId && link.HardwareAddress == owner.Link.HardwareAddress)
         {
             if (owner.AddressedAt is null)
             {
                 (owner.AddressedAt, owner.AddressedStamp) = (time.GetUtcNow(), time.GetTimestamp());
             }
-            owner.Addresses = addresses;
+            (owner.InnerAddresses, owner.Addresses) = (inner, addresses);
             // One seldom comes alone.
             _pauses.Reset();
         }

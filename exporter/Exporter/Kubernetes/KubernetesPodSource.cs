@@ -167,7 +167,8 @@ internal sealed class KubernetesPodSource : IPodSource
     /// <summary>Hands the state of an interface over to the object that replaces the previous one.</summary>
     private static void Continue(PodInterface owner, PodInterface previous, Dictionary<long, PodInterface> resumed)
     {
-        (owner.Addresses, owner.AddressedAt, owner.AddressedStamp) = (previous.Addresses, previous.AddressedAt, previous.AddressedStamp);
+        (owner.InnerAddresses, owner.Addresses) = (previous.InnerAddresses, previous.Addresses);
+        (owner.AddressedAt, owner.AddressedStamp) = (previous.AddressedAt, previous.AddressedStamp);
         (owner.WithoutAddressesAt, owner.GoneAt, owner.BornAfter) = (previous.WithoutAddressesAt, previous.GoneAt, previous.BornAfter);
         var first = resumed.GetValueOrDefault(previous.First.Generation, previous.First);
         if (owner.Sibling is null && first.First != owner)

@@ -36,7 +36,7 @@ internal sealed class StoredPod(string key, PodState state)
         var (state, shown) = (State, Volatile.Read(ref _shown));
         if (shown is null || !ReferenceEquals(shown.State, state) || shown.Labels != labels)
         {
-            shown = new(state, labels, labels.Identify(state.Description));
+            shown = new(state, labels, labels.Identify(state.Description) with { Addresses = state.Addresses });
             Volatile.Write(ref _shown, shown);
         }
         return shown.Identity;

@@ -1,3 +1,5 @@
+using System.Net;
+
 namespace Exporter.Pods;
 
 /// <summary>A pod, and how it is shown. Two are equal that are shown in the same way, whatever else is known of them.</summary>
@@ -13,6 +15,9 @@ internal sealed record PodIdentity(string Namespace, string Name, LabelValues La
 
     /// <summary>As <see cref="PodDescription.Uid"/>.</summary>
     internal string Uid { get; init; } = "";
+
+    /// <summary>Its addresses, as the API server has them; empty where they are not known.</summary>
+    internal IReadOnlyList<IPAddress> Addresses { get; init; } = [];
 
     /// <summary>As <see cref="PodDescription.IsWithoutFlows"/>.</summary>
     internal bool IsWithoutFlows { get; init; }

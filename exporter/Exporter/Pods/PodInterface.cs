@@ -15,6 +15,7 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
     private PodIdentity? _pod;
     private IPodAccount? _counts;
     private IReadOnlyList<IPAddress> _addresses = [];
+    private IReadOnlyList<IPAddress> _innerAddresses = [];
     private volatile InterfaceState _state;
     private DateTimeOffset? _steadySeenAt;
 
@@ -76,6 +77,16 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
         set => Volatile.Write(ref _addresses, value);
     }
 
+    /// <summary>
+    /// The part of <see cref="Addresses"/> that only other interfaces of the peer namespace have, as bridges, tunnels and lo: any pod may give itself such an address,
+    /// and many have the same. Empty where the pair's own end has no address.
+    /// </summary>
+    internal IReadOnlyList<IPAddress> InnerAddresses
+    {
+        get => Volatile.Read(ref _innerAddresses);
+        set => Volatile.Write(ref _innerAddresses, value);
+    }
+
     /// <summary>When it first was seen to have addresses; null before. For the reconciler and the source of pods, which share a thread.</summary>
     internal DateTimeOffset? AddressedAt { get; set; }
 
@@ -100,7 +111,7 @@ internal sealed class PodInterface(Link link, long generation, DateTimeOffset se
     /// <summary>An older interface whose peer namespace is the same; null where there is none. Set before the interface is published.</summary>
     internal PodInterface? Sibling { get; set; }
 
-    /// <summary>When it was found to be gone; null while it is there. For the reconciler alone.</summary>
+    /// <summary>When it was found to be gone; null while it is there. Written by the reconciler.</summary>
     internal DateTimeOffset? GoneAt { get; set; }
 
     /// <summary>Counts of the interface, by previous processes too.</summary>

@@ -17,8 +17,11 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers, NodeAddress
     private readonly Dictionary<long, (PodIdentity Pod, RecordEnd End)> _pods = [];
     private readonly Dictionary<Peer, RecordEnd> _peers = [];
 
-    /// <summary>The interfaces with an address, the newest first: mostly one.</summary>
+    /// <summary>The interfaces with an address of their own, the newest first: mostly one.</summary>
     private readonly Dictionary<FlowAddress, Holder> _addresses = [];
+
+    /// <summary>An interface of the one pod that has an address inside of it; null: several pods have it, as with the bridge of Docker.</summary>
+    private readonly Dictionary<FlowAddress, Holder?> _inner = [];
 
     private PeerTable _table = peers();
 
@@ -38,15 +41,25 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers, NodeAddress
             _peers.Clear();
         }
         _addresses.Clear();
+        _inner.Clear();
         foreach (var owner in pods.Current.Values.OrderBy(owner => owner.Generation))
         {
             // In the first interval after it was seen: the clock may be set before its first flow.
             var seenAt = owner.SeenAtBySteadyClock(readAt, steady);
             var bornAfter = owner.BornAfter is { } born && owner.SeenAt - born < seenAt - DateTimeOffset.MinValue ? seenAt - (owner.SeenAt - born) : DateTimeOffset.MinValue;
+            var (inner, claimed) = (owner.InnerAddresses, owner.Pod?.Addresses ?? []);
             foreach (var address in owner.Addresses)
             {
-                var key = FlowAddress.From(address);
-                _addresses[key] = new(owner, bornAfter, _addresses.GetValueOrDefault(key));
+                var (key, isClaimed) = (FlowAddress.From(address), claimed.Contains(address));
+                if (isClaimed || !inner.Contains(address))
+                {
+                    _addresses[key] = new(owner, bornAfter, isClaimed || claimed.Count == 0, _addresses.GetValueOrDefault(key));
+                }
+                else
+                {
+                    var isOther = _inner.TryGetValue(key, out var other) && other?.Owner.First != owner.First;
+                    _inner[key] = isOther ? null : new(owner, bornAfter, IsSure: false, Previous: null);
+                }
             }
         }
     }
@@ -75,11 +88,11 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers, NodeAddress
     internal RecordEnd? FindRemote(in FlowKey key, DateTimeOffset last, out bool isVip)
     {
         isVip = false;
-        if (FindOwner(key, last) is { } owner)
+        var peer = FindPeer(key);
+        if ((FindOwner(key, last) ?? FindInner(key, last, peer)) is { } owner)
         {
             return FindPod(owner);
         }
-        var peer = FindPeer(key);
         isVip = peer.IsVip;
         if (!_peers.TryGetValue(peer, out var end))
         {
@@ -94,11 +107,11 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers, NodeAddress
     /// <inheritdoc cref="FindRemote" path="/param"/>
     internal (string Kind, string Namespace, string Name) FindPeer(in FlowKey key, DateTimeOffset last)
     {
-        if (FindOwner(key, last)?.Pod is { } pod)
+        var peer = FindPeer(key);
+        if ((FindOwner(key, last) ?? FindInner(key, last, peer))?.Pod is { } pod)
         {
             return ("workload", pod.Namespace, WorkloadOf(pod));
         }
-        var peer = FindPeer(key);
         return (peer.Kind switch { PeerKind.Service => "service", PeerKind.Node => "node", _ => "class" }, peer.Namespace, peer.Name);
     }
 
@@ -117,23 +130,55 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers, NodeAddress
         return ((order == 0 ? key.LocalBytes.SequenceCompareTo(key.RemoteBytes) : order) >= 0, FlowOrientation.Port);
     }
 
+    /// <summary>Whether other nodes are to know an address of an interface as its pod's. What several pods may have would name the wrong one there.</summary>
+    internal bool Has(PodInterface owner, FlowAddress address)
+    {
+        var newest = _addresses.GetValueOrDefault(address);
+        if (Holders(newest).FirstOrDefault(holder => holder.Owner == owner) is not { } own)
+        {
+            return false;
+        }
+        var others = Holders(newest).Where(holder => holder.Owner.First != owner.First).ToList();
+        return own.IsSure
+            ? owner.GoneAt is not null || !others.Exists(other => other is { IsSure: true, Owner.GoneAt: null } && other.Owner.Generation > owner.Generation)
+            : !node.Has(address) && !others.Exists(other => other.IsSure || (other.Owner.GoneAt is null && other.Owner.Generation > owner.Generation));
+    }
+
+    private static IEnumerable<Holder> Holders(Holder? newest)
+    {
+        for (var holder = newest; holder is not null; holder = holder.Previous)
+        {
+            yield return holder;
+        }
+    }
+
     private Peer FindPeer(in FlowKey key) => _table.Find(key.RemoteBytes, key.RemotePortNumber, key.Protocol, node.Has(key.RemoteAddress) ? node.Name : null);
 
     /// <summary>The interface that had the other end's address then; null: none of this node's pods had it.</summary>
     private PodInterface? FindOwner(in FlowKey key, DateTimeOffset last)
     {
         var newest = _addresses.GetValueOrDefault(key.RemoteAddress);
-        for (var holder = newest; holder is not null; holder = holder.Previous)
+        Holder? found = null;
+        for (var holder = newest; holder is not null && found is not { IsSure: true }; holder = holder.Previous)
         {
-            if (holder.BornAfter <= last)
+            if (holder.BornAfter <= last && (found is null || holder.IsSure))
             {
-                return holder.Owner;
+                found = holder;
             }
         }
-        return newest is { Previous: null } && newest.BornAfter - last < LatestEvent ? newest.Owner : null;
+        found ??= newest is { Previous: null } && newest.BornAfter - last < LatestEvent ? newest : null;
+        return found is null || (!found.IsSure && node.Has(key.RemoteAddress)) ? null : found.Owner;
     }
 
+    /// <summary>
+    /// The interface that leads to the one pod with an address inside of it, where nothing else is known of the address: a cluster in a pod has the addresses of the
+    /// outer one's nodes and Services.
+    /// </summary>
+    private PodInterface? FindInner(in FlowKey key, DateTimeOffset last, in Peer peer) =>
+        peer is { Kind: PeerKind.Class, Class: not PeerClasses.Pods } && _inner.GetValueOrDefault(key.RemoteAddress) is { } holder && holder.BornAfter <= last ? holder.Owner : null;
+
     /// <param name="BornAfter">It was not there before, by the steady clock.</param>
+    /// <param name="IsSure">Whether it is its pod's as far as is known. Else the API server has other addresses of the pod: it may be of a second network, or taken from another pod.</param>
     /// <param name="Previous">The interface that had the address before; null: there was none.</param>
-    private sealed record Holder(PodInterface Owner, DateTimeOffset BornAfter, Holder? Previous);
+    private sealed record Holder(PodInterface Owner, DateTimeOffset BornAfter, bool IsSure, Holder? Previous);
 }

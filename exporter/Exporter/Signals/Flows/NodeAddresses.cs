@@ -27,7 +27,7 @@ internal sealed partial class NodeAddresses(string name, Func<IEnumerable<IPAddr
         {
             var listed = list();
             _addresses.Clear();
-            _addresses.UnionWith(listed.Where(IsOwn).Select(FlowAddress.From));
+            _addresses.UnionWith(listed.Where(IsOfOneNode).Select(FlowAddress.From));
             _failure.Ends();
         }
         catch (NetlinkException e)
@@ -41,8 +41,8 @@ internal sealed partial class NodeAddresses(string name, Func<IEnumerable<IPAddr
 
     internal bool Has(FlowAddress address) => _addresses.Contains(address);
 
-    /// <summary>Whether the address is this node's alone: all nodes have loopback addresses, and link-local ones are of one link.</summary>
-    private static bool IsOwn(IPAddress address)
+    /// <summary>Whether no other node has the address: all nodes have loopback addresses, and link-local ones are of one link.</summary>
+    internal static bool IsOfOneNode(IPAddress address)
     {
         Span<byte> bytes = stackalloc byte[4];
         var isLinkLocal = address.AddressFamily == AddressFamily.InterNetwork ? address.TryWriteBytes(bytes, out _) && bytes is [169, 254, ..] : address.IsIPv6LinkLocal;
