@@ -14,6 +14,8 @@ namespace Exporter.Tests;
 /// <summary>The watch with a resource that the program does not have: all that it knows of pods is in their room.</summary>
 public sealed class ResourceWatchTests : IAsyncLifetime
 {
+    private const string ListText = """{"kind":"ServiceList","metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"listed"}}]}""";
+
     private static readonly Resource<Service> Services =
         new("services", "api/v1/services", Node: null, "ServiceList", ServiceContext.Default.ResourcePageService, ServiceContext.Default.ObjectEventService);
 
@@ -26,6 +28,7 @@ public sealed class ResourceWatchTests : IAsyncLifetime
     private readonly Pipe _events = new();
     private readonly ResourceWatch<Service> _watch;
     private HttpStatusCode _watchStatus = HttpStatusCode.OK;
+    private PartStream? _list;
 
     public ResourceWatchTests()
     {
@@ -86,6 +89,39 @@ public sealed class ResourceWatchTests : IAsyncLifetime
             _logger.Entries);
     }
 
+    /// <summary>A list of a large cluster has hundreds of megabytes.</summary>
+    [Fact]
+    public async Task A_list_may_take_long_while_parts_of_it_come()
+    {
+        _list = new();
+        await StartAsync();
+        foreach (var part in ListText.Chunk(ListText.Length / 4))
+        {
+            await _list.WaitForReaderAsync();
+            _clock.Advance(TimeSpan.FromSeconds(20));
+            _list.Give(new(part));
+        }
+        await _list.WaitForReaderAsync();
+        _list.Give("");
+
+        Assert.Equal(["list listed"], await _sink.TakeAsync(1));
+        Assert.Single(_requests, path => !path.Contains("watch", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_list_that_stops_coming_is_given_up()
+    {
+        _list = new();
+        await StartAsync();
+        await _list.WaitForReaderAsync();
+        _list.Give(ListText[..9]);
+        await _list.WaitForReaderAsync();
+        _clock.Advance(TimeSpan.FromSeconds(31));
+        await _clock.NextPauseAsync();
+
+        Assert.Contains("Nothing came for 30 s while waiting for an answer to the list of services", _logger.Entries.Single().Text, StringComparison.Ordinal);
+    }
+
     private async Task StartAsync()
     {
         await _watch.StartAsync(CancellationToken.None);
@@ -103,7 +139,7 @@ public sealed class ResourceWatchTests : IAsyncLifetime
             ? _watchStatus == HttpStatusCode.OK
                 ? new HttpResponseMessage { Content = new StreamContent(_events.Reader.AsStream()) }
                 : new HttpResponseMessage(_watchStatus) { Content = new StringContent("no") }
-            : new() { Content = new StringContent("""{"kind":"ServiceList","metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"listed"}}]}""") });
+            : new() { Content = _list is null ? new StringContent(ListText) : new StreamContent(_list) });
     }
 
     internal sealed record Service : KubernetesObject;

@@ -31,14 +31,16 @@ internal sealed class ResourceApi<T>(Func<HttpRequestMessage, CancellationToken,
     /// Whether the API server may answer from its cache, which may be old, instead of asking its storage
     /// (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions).
     /// </param>
+    /// <param name="heard">Called whenever bytes have come.</param>
     /// <exception cref="ApiException">The API server refused the request.</exception>
     /// <exception cref="JsonException">The answer is not a list of the resource.</exception>
-    internal async Task<ResourcePage<T>> ListAsync(string? continueToken, bool fromCache, CancellationToken cancellationToken)
+    internal async Task<ResourcePage<T>> ListAsync(string? continueToken, bool fromCache, Action heard, CancellationToken cancellationToken)
     {
         // A continue token brings its own version.
         var next = continueToken is not null ? $"&continue={Uri.EscapeDataString(continueToken)}" : fromCache ? "&resourceVersion=0" : "";
         using var response = await GetAsync($"{_path}limit={PageSize}{next}", cancellationToken);
-        await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
+        heard();
+        await using var body = new HeardStream(await response.Content.ReadAsStreamAsync(cancellationToken), heard);
         var page = await ApiJson.ReadAsync(body, resource.Page, $"a list of {resource.Name}", cancellationToken);
         return page?.Kind == resource.ListKind ? page : throw new JsonException($"its answer is not a list of {resource.Name}");
     }

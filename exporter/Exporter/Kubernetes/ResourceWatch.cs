@@ -135,13 +135,19 @@ internal sealed partial class ResourceWatch<T>(
         string? version = null, next = null;
         do
         {
-            health.Beat(_name, RetryPauses.AnswerPatience + RetryPauses.LongestRetryAfter);
             using var patience = new Patience(RetryPauses.AnswerPatience, $"an answer to the list of {_name}", time, stoppingToken);
-            var page = await patience.WhileAsync(api.ListAsync(next, isCached, patience.Token));
+            Heard();
+            var page = await patience.WhileAsync(api.ListAsync(next, isCached, Heard, patience.Token));
             objects.AddRange((page.Items ?? []).OfType<T>());
             // All pages show the state of the first.
             version ??= page.Metadata.ResourceVersion;
             next = page.Metadata.Continue;
+
+            void Heard()
+            {
+                patience.Renew();
+                health.Beat(_name, RetryPauses.AnswerPatience + RetryPauses.LongestRetryAfter);
+            }
         }
         while (!string.IsNullOrEmpty(next));
         if (!_isListed)
