@@ -282,7 +282,7 @@ public sealed class ApiConnectionTests : IAsyncLifetime
     {
         _server.Handle(_ => true, context => context.AnswerAsync(Answers.EmptyList("7")));
         using var connection = Open(Write((await File.ReadAllTextAsync(_server.Files.Kubeconfig)).Replace($":{_server.Port}", $":{_server.Port}{path}", StringComparison.Ordinal)));
-        await new ResourceApi<PodDocument>(connection.SendAsync, connection.Server, PodDocument.OfNode("worker-1")).ListAsync(null, fromCache: false, static () => { }, CancellationToken.None);
+        await new ResourceApi<PodDocument>(connection.SendAsync, connection.Server, PodDocument.OfNode("worker-1")).ListAsync(null, cachedSince: null, static () => { }, CancellationToken.None);
         Assert.Equal(expected + "/api/v1/pods", _server.Requests[0].Path);
     }
 

@@ -380,7 +380,7 @@ public sealed class PodTranscriptTests : IAsyncLifetime
     }
 
     private static async Task<List<string>> ReadListAsync(ResourceApi<PodDocument> api) =>
-        [.. (await api.ListAsync(null, fromCache: false, static () => { }, CancellationToken.None)).Items?.Select(pod => Describe("", pod!)) ?? []];
+        [.. (await api.ListAsync(null, cachedSince: null, static () => { }, CancellationToken.None)).Items?.Select(pod => Describe("", pod!)) ?? []];
 
     private static async Task<List<string>> ReadWatchAsync(ResourceApi<PodDocument> api)
     {

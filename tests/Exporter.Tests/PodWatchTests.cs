@@ -469,7 +469,7 @@ public sealed class PodWatchTests : IAsyncLifetime
             },
             new("https://127.0.0.1:6443"),
             PodDocument.OfNode("a b&c"));
-        await api.ListAsync("x/y=", fromCache: true, static () => { }, CancellationToken.None);
+        await api.ListAsync("x/y=", ResourceApi<PodDocument>.AnyAge, static () => { }, CancellationToken.None);
         Assert.Equal(["/api/v1/pods?fieldSelector=spec.nodeName%3Da%20b%26c&limit=500&continue=x%2Fy%3D"], asked);
     }
 

@@ -28,6 +28,7 @@ public sealed class ResourceWatchTests : IAsyncLifetime
     private readonly Pipe _events = new();
     private readonly ResourceWatch<Service> _watch;
     private HttpStatusCode _watchStatus = HttpStatusCode.OK;
+    private Func<string, HttpStatusCode> _listStatus = static _ => HttpStatusCode.OK;
     private PartStream? _list;
 
     public ResourceWatchTests()
@@ -122,6 +123,49 @@ public sealed class ResourceWatchTests : IAsyncLifetime
         Assert.Contains("Nothing came for 30 s while waiting for an answer to the list of services", _logger.Entries.Single().Text, StringComparison.Ordinal);
     }
 
+    /// <summary>All nodes lose their watches at once when the API server is started, and each list that is not from its cache is read from its storage.</summary>
+    [Fact]
+    public async Task After_the_history_is_gone_a_list_from_the_cache_follows_where_it_will_do()
+    {
+        _sink.TakesCachedLists = true;
+        _watchStatus = HttpStatusCode.Gone;
+        await StartAsync();
+        _clock.Advance(await _clock.NextPauseAsync());
+        await _clock.NextPauseAsync();
+
+        Assert.Equal(["/api/v1/services?limit=500&resourceVersion=0", "/api/v1/services?resourceVersion=7"], Lists);
+    }
+
+    [Theory]
+    [InlineData(HttpStatusCode.Gone)]
+    [InlineData(HttpStatusCode.BadRequest)]
+    [InlineData(HttpStatusCode.InternalServerError)]
+    [InlineData(HttpStatusCode.GatewayTimeout)]
+    public async Task A_cache_that_does_not_have_the_version_is_asked_once(HttpStatusCode refusal)
+    {
+        _sink.TakesCachedLists = true;
+        _watchStatus = HttpStatusCode.Gone;
+        _listStatus = path => path.EndsWith("?resourceVersion=7", StringComparison.Ordinal) ? refusal : HttpStatusCode.OK;
+        await StartAsync();
+        _clock.Advance(await _clock.NextPauseAsync());
+        _clock.Advance(await _clock.NextPauseAsync());
+        await _clock.NextPauseAsync();
+
+        Assert.Equal(["/api/v1/services?limit=500&resourceVersion=0", "/api/v1/services?resourceVersion=7", "/api/v1/services?limit=500"], Lists);
+    }
+
+    [Fact]
+    public async Task A_list_of_the_present_state_follows_at_once_where_no_other_will_do()
+    {
+        _watchStatus = HttpStatusCode.Gone;
+        await StartAsync();
+        await _clock.NextPauseAsync();
+
+        Assert.Equal(["/api/v1/services?limit=500&resourceVersion=0", "/api/v1/services?limit=500"], Lists);
+    }
+
+    private IEnumerable<string> Lists => _requests.Where(path => !path.Contains("watch=true", StringComparison.Ordinal));
+
     private async Task StartAsync()
     {
         await _watch.StartAsync(CancellationToken.None);
@@ -139,7 +183,9 @@ public sealed class ResourceWatchTests : IAsyncLifetime
             ? _watchStatus == HttpStatusCode.OK
                 ? new HttpResponseMessage { Content = new StreamContent(_events.Reader.AsStream()) }
                 : new HttpResponseMessage(_watchStatus) { Content = new StringContent("no") }
-            : new() { Content = _list is null ? new StringContent(ListText) : new StreamContent(_list) });
+            : _listStatus(path) == HttpStatusCode.OK
+                ? new() { Content = _list is null ? new StringContent(ListText) : new StreamContent(_list) }
+                : new(_listStatus(path)) { Content = new StringContent("no") });
     }
 
     internal sealed record Service : KubernetesObject;
@@ -150,6 +196,8 @@ public sealed class ResourceWatchTests : IAsyncLifetime
         private readonly System.Threading.Channels.Channel<string> _taken = System.Threading.Channels.Channel.CreateUnbounded<string>();
 
         public TimeSpan LongestPause => TimeSpan.MaxValue;
+
+        public bool TakesCachedLists { get; set; }
 
         public bool TakeList(IReadOnlyCollection<Service> objects, DateTimeOffset askedAt, bool isCached, bool canContinue) =>
             _taken.Writer.TryWrite($"list {string.Join(' ', objects.Select(service => service.Metadata.Name))}");

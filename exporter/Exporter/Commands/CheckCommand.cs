@@ -108,7 +108,7 @@ internal static class CheckCommand
             // What a plugin takes is not the API server's silence; the plugin has a limit of its own.
             await api.AuthenticateAsync(CancellationToken.None);
             using var patience = new CancellationTokenSource(ApiPatience);
-            var page = await pods.ListAsync(continueToken: null, fromCache: true, static () => { }, patience.Token);
+            var page = await pods.ListAsync(continueToken: null, ResourceApi<PodDocument>.AnyAge, static () => { }, patience.Token);
             return ($"kubernetes will be used; {page.Items?.Count ?? 0} {pods.Resource} at {pods.Server}", ExitCode.Success);
         }
         catch (Exception e)

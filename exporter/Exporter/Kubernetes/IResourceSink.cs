@@ -7,6 +7,12 @@ internal interface IResourceSink<T>
     /// <summary>How long a pause between two failed requests may be. The watch limits it to between one and fifteen seconds.</summary>
     TimeSpan LongestPause { get; }
 
+    /// <summary>
+    /// Whether a list from the API server's cache will do that is not older than the known objects. Else each list but the first is of the state when it was asked for, which
+    /// costs the API server and its storage more.
+    /// </summary>
+    bool TakesCachedLists { get; }
+
     /// <summary>Takes a list.</summary>
     /// <param name="askedAt">When the list was asked for: it shows the state of that time or later, unless it is cached.</param>
     /// <param name="isCached">Whether the API server answered from its cache, which may be old.</param>

@@ -10,6 +10,9 @@ internal sealed class PeerFeed<T>(PeerStore store, PeerRole role, Func<T, PeerFa
     /// <summary>Names of peers may be late: nothing but the first interval waits for them, and not for long.</summary>
     public TimeSpan LongestPause => TimeSpan.FromSeconds(15);
 
+    /// <summary>All nodes list all Services, backends and nodes, and may do so at the same time.</summary>
+    public bool TakesCachedLists => true;
+
     /// <summary>Takes a list. Such a watch has no lists beside it, so it always starts from the list.</summary>
     public bool TakeList(IReadOnlyCollection<T> objects, DateTimeOffset askedAt, bool isCached, bool canContinue)
     {

@@ -18,6 +18,9 @@ internal sealed partial class PodFeed(string node, PodStore store, ChangeSignal 
     /// <summary>Half of the time for which counts without a pod are held. The other half remains for a retry, a list and the match with interfaces.</summary>
     public TimeSpan LongestPause => store.Keep / 2;
 
+    /// <summary>Claims to addresses need to know which pods are gone, and only a list of now shows that.</summary>
+    public bool TakesCachedLists => false;
+
     /// <summary>
     /// Takes a list. If the watch can continue and delivers, it does not start from the list: the events up to the list would be missed, and so
     /// the pods that came and went.

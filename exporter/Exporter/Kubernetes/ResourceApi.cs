@@ -12,6 +12,9 @@ namespace Exporter.Kubernetes;
 internal sealed class ResourceApi<T>(Func<HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> send, Uri server, Resource<T> resource)
     where T : KubernetesObject
 {
+    /// <summary>A version that every cached list is new enough for.</summary>
+    internal const string AnyAge = "0";
+
     private const int PageSize = 500;
 
     /// <summary>The limit for one event; etcd's own limit for an object is 1.5 MiB by default.</summary>
@@ -27,18 +30,21 @@ internal sealed class ResourceApi<T>(Func<HttpRequestMessage, CancellationToken,
     internal Resource<T> Resource => resource;
 
     /// <param name="continueToken">From the previous page; null for the first.</param>
-    /// <param name="fromCache">
-    /// Whether the API server may answer from its cache, which may be old, instead of asking its storage
+    /// <param name="cachedSince">
+    /// The version that a list from the API server's cache must not be older than, 0 for any age; null: it asks its storage
     /// (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions).
     /// </param>
     /// <param name="heard">Called whenever bytes have come.</param>
     /// <exception cref="ApiException">The API server refused the request.</exception>
     /// <exception cref="JsonException">The answer is not a list of the resource.</exception>
-    internal async Task<ResourcePage<T>> ListAsync(string? continueToken, bool fromCache, Action heard, CancellationToken cancellationToken)
+    internal async Task<ResourcePage<T>> ListAsync(string? continueToken, string? cachedSince, Action heard, CancellationToken cancellationToken)
     {
-        // A continue token brings its own version.
-        var next = continueToken is not null ? $"&continue={Uri.EscapeDataString(continueToken)}" : fromCache ? "&resourceVersion=0" : "";
-        using var response = await GetAsync($"{_path}limit={PageSize}{next}", cancellationToken);
+        // A continue token brings its own version. Many API servers do not answer from their cache where a limit comes with a version other than 0.
+        var query = continueToken is not null ? $"limit={PageSize}&continue={Uri.EscapeDataString(continueToken)}"
+            : cachedSince is null ? $"limit={PageSize}"
+            : cachedSince == AnyAge ? $"limit={PageSize}&resourceVersion={AnyAge}"
+            : $"resourceVersion={Uri.EscapeDataString(cachedSince)}";
+        using var response = await GetAsync($"{_path}{query}", cancellationToken);
         heard();
         await using var body = new HeardStream(await response.Content.ReadAsStreamAsync(cancellationToken), heard);
         var page = await ApiJson.ReadAsync(body, resource.Page, $"a list of {resource.Name}", cancellationToken);

@@ -41,6 +41,9 @@ internal sealed partial class ResourceWatch<T>(
     /// <summary>The version from which the next watch starts; null if a list has to come first.</summary>
     private string? _version;
 
+    /// <summary>A version that is not newer than the known objects, while the next list may be from the API server's cache; null if it may not.</summary>
+    private string? _cachedSince = ResourceApi<T>.AnyAge;
+
     private bool _isListed;
 
     /// <summary>Whether the previous watch was answered and then brought nothing: an answer alone does not show that watching works.</summary>
@@ -60,7 +63,7 @@ internal sealed partial class ResourceWatch<T>(
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await _pauses.BeforeFirstListAsync(stoppingToken);
+        await _pauses.BeforeListOfAllNodesAsync(stoppingToken);
         while (!stoppingToken.IsCancellationRequested)
         {
             try
@@ -97,12 +100,21 @@ internal sealed partial class ResourceWatch<T>(
         if (e is TimeoutException or JsonException
             || answer?.Code is < (int)HttpStatusCode.BadRequest or (int)HttpStatusCode.Gone or (int)HttpStatusCode.BadRequest or (int)HttpStatusCode.InternalServerError or (int)HttpStatusCode.GatewayTimeout)
         {
+            _cachedSince = _version is not null ? (sink.TakesCachedLists ? _version : null)
+                // The cache is behind the version, or does not know it.
+                : _isListed && answer is not null ? null
+                : _cachedSince;
             _version = null;
         }
         _isFruitless &= problem != ApiProblem.Gone;
-        // After 410 only a list helps, and after 401 the credentials have been read again: the first time, the next request follows at once.
+        // After 410 only a list helps, and after 401 the credentials have been read again: the first time, the next request follows at once. All nodes get the 410 at
+        // the same moment when the API server is started: what all of them list comes a little later.
         if (problem switch { ApiProblem.Gone => _gone.Begins(), ApiProblem.Unauthorized => _unauthorized.Begins(), _ => false })
         {
+            if (problem == ApiProblem.Gone && sink.TakesCachedLists)
+            {
+                await _pauses.BeforeListOfAllNodesAsync(stoppingToken);
+            }
             return;
         }
         await _pauses.AfterFailureAsync(answer?.RetryAfter, sink.LongestPause, stoppingToken);
@@ -130,14 +142,14 @@ internal sealed partial class ResourceWatch<T>(
     private async Task ListAsync(CancellationToken stoppingToken)
     {
         metrics.Relists.Inc();
-        var (askedAt, isCached) = (time.GetUtcNow(), !_isListed);
+        var (askedAt, isCached) = (time.GetUtcNow(), _cachedSince is not null);
         var objects = new List<T>();
         string? version = null, next = null;
         do
         {
             using var patience = new Patience(RetryPauses.AnswerPatience, $"an answer to the list of {_name}", time, stoppingToken);
             Heard();
-            var page = await patience.WhileAsync(api.ListAsync(next, isCached, Heard, patience.Token));
+            var page = await patience.WhileAsync(api.ListAsync(next, _cachedSince, Heard, patience.Token));
             objects.AddRange((page.Items ?? []).OfType<T>());
             // All pages show the state of the first.
             version ??= page.Metadata.ResourceVersion;
@@ -158,6 +170,7 @@ internal sealed partial class ResourceWatch<T>(
         {
             _version = version;
         }
+        _cachedSince = null;
         OnAnswered();
         requests?.Complete(askedAt);
         _isListed = true;

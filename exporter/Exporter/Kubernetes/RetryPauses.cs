@@ -14,8 +14,8 @@ internal sealed class RetryPauses(LoopHealth health, string loop, TimeProvider t
     /// <summary>The longest time that a Retry-After header can ask for.</summary>
     internal static readonly TimeSpan LongestRetryAfter = TimeSpan.FromMinutes(2);
 
-    /// <summary>All nodes of a cluster may start at once.</summary>
-    private static readonly TimeSpan FirstListWithin = TimeSpan.FromSeconds(4);
+    /// <summary>All nodes of a cluster may start at once, and lose their watches at once.</summary>
+    private static readonly TimeSpan ListWithin = TimeSpan.FromSeconds(4);
 
     private static readonly TimeSpan ReconnectWithin = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(500);
@@ -24,7 +24,8 @@ internal sealed class RetryPauses(LoopHealth health, string loop, TimeProvider t
     /// <summary>Whether the previous request failed as well.</summary>
     private bool _hasFailed;
 
-    internal Task BeforeFirstListAsync(CancellationToken stoppingToken) => PauseAsync(Between(TimeSpan.Zero, FirstListWithin), stoppingToken);
+    /// <summary>Before a list that all nodes of a cluster may need at the same moment.</summary>
+    internal Task BeforeListOfAllNodesAsync(CancellationToken stoppingToken) => PauseAsync(Between(TimeSpan.Zero, ListWithin), stoppingToken);
 
     internal Task BeforeReconnectAsync(CancellationToken stoppingToken) => PauseAsync(Between(TimeSpan.Zero, ReconnectWithin), stoppingToken);
 
