@@ -91,7 +91,9 @@ public sealed class LinkClientTests : IDisposable
     public void A_link_that_does_not_exist_is_null_and_does_no_harm_to_the_next_question()
     {
         Assert.Null(_client.GetLink(Unknown));
+        Assert.Null(_client.GetLink("pntnone"));
         Assert.Equal("lo", _client.GetLink(1)!.Name);
+        Assert.Equal(1, _client.GetLink("lo")!.Ifindex);
     }
 
     [Fact]

@@ -17,12 +17,18 @@ public sealed class FlowEndsTests : IDisposable
     private readonly PodTable _pods = new();
     private readonly KnownPeers _peers = new("pods=10.244.0.0/16");
     private readonly List<IPAddress> _own = [];
+    private readonly List<LinkAddress> _others = [];
+    private readonly List<Link> _links = [];
     private readonly RecordingLogger<NodeAddresses> _logger = new();
     private readonly FlowEnds _ends;
     private bool _fails;
 
     public FlowEndsTests() =>
-        _ends = new(_pods, () => _peers.Store.Table, new("worker-1", () => _fails ? throw new NetlinkException("list the addresses", 5) : _own, _logger));
+        _ends = new(_pods, () => _peers.Store.Table, new(
+            "worker-1",
+            () => _fails ? throw new NetlinkException("list the addresses", 5) : _own.Select(address => new LinkAddress(1, address)).Concat(_others),
+            name => _links.Find(link => link.Name == name),
+            _logger));
 
     public void Dispose() => _peers.Dispose();
 
@@ -280,6 +286,21 @@ public sealed class FlowEndsTests : IDisposable
         Refresh();
 
         Assert.Equal("web-0", FindRemote(Key("10.244.0.9", 4000, "10.244.0.4", 80))?.Pod);
+    }
+
+    /// <summary>Before Services are known, too, and for ports that they do not have.</summary>
+    [Theory]
+    [InlineData("kube-ipvs0", "private")]
+    [InlineData("kube-dummy-if", "private")]
+    [InlineData("nodelocaldns", "private")]
+    [InlineData("dummy0", "node")]
+    public void Addresses_of_Services_that_the_node_has_for_its_proxy_are_not_its_own(string link, string @class)
+    {
+        _links.Add(new(8, link, "dummy", 0, 0, null));
+        _others.Add(new(8, IPAddress.Parse("10.96.0.10")));
+        Refresh();
+
+        Assert.Equal(@class, FindRemote(Key("10.244.0.9", 4000, "10.96.0.10", 53))?.Class);
     }
 
     [Fact]

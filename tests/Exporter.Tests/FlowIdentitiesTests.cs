@@ -1,4 +1,5 @@
 using System.Net;
+using Exporter.Bpf.Netlink;
 using Exporter.Peers;
 using Exporter.Pods;
 using Exporter.Signals.Flows;
@@ -20,7 +21,7 @@ public sealed class FlowIdentitiesTests
     public FlowIdentitiesTests()
     {
         var table = PeerTable.Of(PeerClasses.BuiltIn);
-        _ends = new(_pods, () => table, new("", () => _node, NullLogger.Instance));
+        _ends = new(_pods, () => table, new("", () => _node.Select(address => new LinkAddress(1, address)), static _ => null, NullLogger.Instance));
         _identities = new(_pods, _ends, TimeSpan.FromMinutes(5));
     }
 

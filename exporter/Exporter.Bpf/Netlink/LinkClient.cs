@@ -26,6 +26,18 @@ public sealed class LinkClient : IDisposable
         return errno is 0 or Errno.ENODEV ? link : throw new NetlinkException($"ask for interface {ifindex}", errno, reason);
     }
 
+    /// <summary>One interface, or null where there is none of that name.</summary>
+    public Link? GetLink(string name)
+    {
+        var writer = _channel.Begin(RTM_GETLINK, 0);
+        writer.Body(default(IfInfoMessage));
+        writer.Attribute(IFLA_IFNAME, name);
+        writer.Attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+        Link? link = null;
+        var errno = _channel.Exchange(writer.Message, out var reason, (in NetlinkMessage message) => link = Link.Parse(message));
+        return errno is 0 or Errno.ENODEV ? link : throw new NetlinkException($"ask for interface {name}", errno, reason);
+    }
+
     /// <summary>All interfaces of this namespace, with the facts that concern the node's own ones.</summary>
     public List<NodeLink> GetNodeLinks() =>
         _channel.Dump(LinkRequest(NLM_F_DUMP, ifindex: 0), "list the node's interfaces", static (in NetlinkMessage message) => NodeLink.Parse(message));

@@ -23,7 +23,7 @@ internal sealed class ShapedNode : IDisposable
 
     private readonly List<DrainedRow<FlowKey, FlowValue>> _rows = [];
     private readonly List<FlowObservation> _flows = [];
-    private readonly FlowRecordMaker _maker = new(new(new PodTable(), static () => PeerTable.Of(PeerClasses.BuiltIn), new("", static () => [], NullLogger.Instance)), new(0, 0, null!, null!));
+    private readonly FlowRecordMaker _maker = new(new(new PodTable(), static () => PeerTable.Of(PeerClasses.BuiltIn), new("", static () => [], static _ => null, NullLogger.Instance)), new(0, 0, null!, null!));
     private readonly RecordWriter _writer = new(RecordFields.All);
     private readonly FlowInterval _interval = new();
     private long _generation;

@@ -109,7 +109,7 @@ internal sealed partial class LoadedFlows : LoadedSignal
 
     /// <summary>The node's addresses, for a session.</summary>
     internal NodeAddresses MakeNodeAddresses(SessionContext context) =>
-        new(context.Node, () => _links!.GetAddresses().Select(found => found.Address), context.Logging.CreateLogger<NodeAddresses>());
+        new(context.Node, () => _links!.GetAddresses(), name => _links!.GetLink(name), context.Logging.CreateLogger<NodeAddresses>());
 
     private static string DescribeConntrack(ConntrackClient conntrack)
     {

@@ -12,8 +12,14 @@ namespace Exporter.Signals.Flows;
 /// </summary>
 /// <param name="name">The node's.</param>
 /// <param name="list">Lists the addresses of the host's network namespace.</param>
-internal sealed partial class NodeAddresses(string name, Func<IEnumerable<IPAddress>> list, ILogger logger)
+/// <param name="find">Finds an interface there by its name.</param>
+internal sealed partial class NodeAddresses(string name, Func<IEnumerable<LinkAddress>> list, Func<string, Link?> find, ILogger logger)
 {
+    /// <summary>
+    /// Interfaces of kube-proxy with IPVS, of kube-router and of NodeLocal DNSCache, by which a node takes packets for the addresses of Services. All nodes have the same, so none of them is the node's.
+    /// </summary>
+    private static readonly string[] ProxyLinks = ["kube-ipvs0", "kube-dummy-if", "nodelocaldns"];
+
     private readonly HashSet<FlowAddress> _addresses = [];
     private readonly Trouble _failure = new();
 
@@ -25,9 +31,10 @@ internal sealed partial class NodeAddresses(string name, Func<IEnumerable<IPAddr
     {
         try
         {
-            var listed = list();
+            var listed = list().ToList();
+            var proxies = ProxyLinks.Select(find).OfType<Link>().Select(link => link.Ifindex).ToList();
             _addresses.Clear();
-            _addresses.UnionWith(listed.Where(IsOfOneNode).Select(FlowAddress.From));
+            _addresses.UnionWith(listed.Where(found => !proxies.Contains(found.Ifindex)).Select(found => found.Address).Where(IsOfOneNode).Select(FlowAddress.From));
             _failure.Ends();
         }
         catch (NetlinkException e)
