@@ -28,6 +28,6 @@ internal sealed partial class KnownNames(Func<bool> areKnown, TimeProvider time,
         }
     }
 
-    [LoggerMessage(460, LogLevel.Warning, "The names of pods, Services, their backends and nodes are not all known after {Seconds} s, so the interval from before the start is written without the missing ones: their ends have classes, and their edges are of peer_kind=\"class\". Look for the reason in /readyz and in earlier lines about the API server")]
+    [LoggerMessage(460, LogLevel.Warning, "The names of pods, Services, their backends and nodes are not all known after {Seconds} s, so the interval from before the start is written without the missing ones: their ends have classes, and their edges are of peer_kind=\"class\". podnet_exporter_kubernetes_watch_up is 0 for the resource that is missing: look for the reason in podnet_exporter_kubernetes_errors_total and in earlier lines about it")]
     private static partial void LogUnknown(ILogger logger, int seconds);
 }
