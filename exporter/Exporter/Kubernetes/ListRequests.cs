@@ -17,7 +17,11 @@ internal sealed class ListRequests(string purpose, ChangeSignal requested, Func<
     private static readonly TimeSpan FailedPause = TimeSpan.FromSeconds(30);
 
     private bool _isRequested;
-    private DateTimeOffset _notBefore;
+
+    /// <summary>No list is due before the pause since then is over. By a clock that no program sets.</summary>
+    private long _since;
+
+    private TimeSpan _pause;
 
     internal string Purpose => purpose;
 
@@ -40,18 +44,19 @@ internal sealed class ListRequests(string purpose, ChangeSignal requested, Func<
     }
 
     /// <summary>Notes that a list has come, requested or not.</summary>
-    internal void Complete(DateTimeOffset askedAt) => (_notBefore, _isRequested, IsDue) = (askedAt + Interval, false, false);
+    /// <param name="askedAt">When it was asked for, by a clock that no program sets.</param>
+    internal void Complete(long askedAt) => (_since, _pause, _isRequested, IsDue) = (askedAt, Interval, false, false);
 
     /// <summary>Notes that the requested list failed: it is due again later.</summary>
     internal void Postpone(TimeSpan? retryAfter)
     {
         var pause = RetryPauses.LimitRetryAfter(retryAfter) ?? FailedPause;
-        (_notBefore, IsDue) = (time.GetUtcNow() + (pause * (1 + Random.Shared.NextDouble())), false);
+        (_since, _pause, IsDue) = (time.GetTimestamp(), pause * (1 + Random.Shared.NextDouble()), false);
     }
 
     private TimeSpan UntilAllowed()
     {
-        var rest = _notBefore - time.GetUtcNow();
+        var rest = _pause - time.GetElapsedTime(_since);
         return rest.Ticks > 0 ? rest : TimeSpan.Zero;
     }
 }

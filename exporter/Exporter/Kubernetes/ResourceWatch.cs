@@ -142,7 +142,7 @@ internal sealed partial class ResourceWatch<T>(
     private async Task ListAsync(CancellationToken stoppingToken)
     {
         metrics.Relists.Inc();
-        var (askedAt, isCached) = (time.GetUtcNow(), _cachedSince is not null);
+        var (askedAt, askedStamp, isCached) = (time.GetUtcNow(), time.GetTimestamp(), _cachedSince is not null);
         var objects = new List<T>();
         string? version = null, next = null;
         do
@@ -172,7 +172,7 @@ internal sealed partial class ResourceWatch<T>(
         }
         _cachedSince = null;
         OnAnswered();
-        requests?.Complete(askedAt);
+        requests?.Complete(askedStamp);
         _isListed = true;
         readiness.MarkReady(_name);
     }
