@@ -3,7 +3,7 @@ using Exporter.Bpf.Native;
 
 namespace Exporter.Bpf;
 
-/// <summary>The inode of a file, by which a file that another program put at its path is told apart.</summary>
+/// <summary>The inode of a file, by which a file that another program put at its path is recognized.</summary>
 public readonly unsafe record struct FileIdentity(ulong Inode, uint Major, uint Minor)
 {
     /// <summary>The file at a path, behind symbolic links; null: there is none, or it cannot be looked at.</summary>

@@ -9,7 +9,7 @@ namespace Exporter.Options;
 /// <param name="Schema">A JSON Schema on one line for the chart's values. It may refer to definitions in values.schema.json.</param>
 /// <param name="IsLive">Whether a change takes effect while the program runs; else at the next start.</param>
 /// <param name="Previous">Its key in an earlier version, which is an error that names the present key; null: it had no other key.</param>
-/// <param name="IsInPlace">Whether a change needs no new object: the session goes on with the new value.</param>
+/// <param name="IsInPlace">Whether a change needs no new object: the session continues with the new value.</param>
 internal sealed record OptionDescription(string Key, string Values, string Default, string Description, string Schema, bool IsLive, string? Previous, bool IsInPlace);
 
 /// <summary>

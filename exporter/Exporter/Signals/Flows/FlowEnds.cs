@@ -171,7 +171,7 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers, NodeAddress
     }
 
     /// <summary>
-    /// The interface that leads to the one pod with an address inside of it, where nothing else is known of the address: a cluster in a pod has the addresses of the
+    /// The interface of the one pod with an address inside of it, where nothing else is known of the address: a cluster in a pod has the addresses of the
     /// outer one's nodes and Services.
     /// </summary>
     private PodInterface? FindInner(in FlowKey key, DateTimeOffset last, in Peer peer) =>

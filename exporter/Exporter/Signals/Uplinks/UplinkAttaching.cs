@@ -198,7 +198,7 @@ internal sealed partial class UplinkAttaching(UplinkPrograms programs, UplinkTab
         return programs.Tc.TryAttach(uplink.Link.Ifindex, direction);
     }
 
-    /// <summary>Pins what is not pinned: what was attached just now, and what somebody has removed the pin of.</summary>
+    /// <summary>Pins links without a pin: new ones, and those whose pin was removed.</summary>
     private static void Pin(Uplink uplink)
     {
         foreach (var attachment in (TcAttachment?[])[uplink.Ingress, uplink.Egress])

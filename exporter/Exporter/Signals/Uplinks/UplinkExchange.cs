@@ -51,7 +51,7 @@ internal static class UplinkExchange
         }
     }
 
-    /// <summary>Returns false where the interface, or what was attached to it, has just gone: the loop attaches the new programs, if it comes back.</summary>
+    /// <summary>Returns false where the interface, or its programs, have just gone: the loop attaches the new programs, if it comes back.</summary>
     private static bool TryRenew(Action renew)
     {
         try

@@ -119,7 +119,7 @@ internal sealed partial class UplinkLoop(
                 uplink.Link = link;
                 continue;
             }
-            // With another name the same interface goes on in another slot, under the same programs.
+            // With another name the same interface continues in another slot, under the same programs.
             if (!chosen.Any(link => link.Ifindex == uplink.Link.Ifindex) || !table.HasFree)
             {
                 UplinkAttaching.Detach(uplink);
