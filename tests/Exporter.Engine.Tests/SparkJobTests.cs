@@ -182,7 +182,7 @@ public sealed class SparkJobTests
         var failures = rows.ToDictionary(row => (Text(row, "source"), Text(row, "destination")), row => (Number(row, "refused"), Number(row, "unanswered"), Number(row, "half_open")));
         Assert.Equal((150ul, 0ul, 0ul), failures[("dev/shell", "data/db")]);
         Assert.Equal((0ul, 200ul, 0ul), failures[("dev/shell", "shop/cart")]);
-        Assert.Equal((60ul, 240ul, 0ul), failures[("dev/probe", "private")]);
+        Assert.Equal((300ul, 240ul, 0ul), failures[("dev/probe", "private")]);
         Assert.Equal((0ul, 0ul, 1500ul), failures[("internet", "shop/web")]);
         Assert.DoesNotContain(("shop/web", "shop/cart"), failures.Keys);
         Assert.Equal(160ul, Number(Assert.Single(rows, row => (Text(row, "source"), Text(row, "destination")) == ("dev/shell", "shop/cart")), "mixed"));
