@@ -6,7 +6,6 @@ using Exporter.Kernel.Tests.Support;
 using Exporter.Options;
 using Exporter.Pods;
 using Exporter.Records;
-using Exporter.Signals;
 using Exporter.Signals.Flows;
 using Exporter.Signals.Flows.Shaping;
 using Exporter.State;

@@ -1,6 +1,5 @@
 using Exporter.Health;
 using Exporter.Kubernetes;
-using Exporter.Tests.Support;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Exporter.Tests;

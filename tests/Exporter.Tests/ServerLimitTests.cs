@@ -84,7 +84,7 @@ public sealed class ServerLimitTests
     public async Task A_client_that_does_not_speak_TLS_where_it_has_to_is_refused_and_counted(string sent, int refused)
     {
         using var certificates = new Certificates();
-        using var files = new CertificateFiles(certificates);
+        using var files = new CertificateFiles(certificates.Server);
         await using var server = await RunningServer.StartAsync(files.Settings);
         server.Serve();
         var client = await server.ConnectAsync(sent);
