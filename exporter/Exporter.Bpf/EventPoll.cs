@@ -40,18 +40,10 @@ public sealed unsafe class EventPoll : IDisposable
     /// <summary>Whether a socket's other side has closed its half or all of the connection, whatever is still to be read.</summary>
     public static bool HasHungUp(SafeHandle socket)
     {
-        var isHeld = false;
-        socket.DangerousAddRef(ref isHeld);
-        try
-        {
-            // A reset is reported without being asked for.
-            var state = new Libc.pollfd { fd = (int)socket.DangerousGetHandle(), events = Libc.POLLRDHUP };
-            return Libc.poll(&state, 1, 0) > 0;
-        }
-        finally
-        {
-            socket.DangerousRelease();
-        }
+        using var held = new HeldDescriptor(socket);
+        // A reset is reported without being asked for.
+        var state = new Libc.pollfd { fd = held.Fd, events = Libc.POLLRDHUP };
+        return Libc.poll(&state, 1, 0) > 0;
     }
 
     /// <param name="keys">Filled with the keys of those that have something.</param>

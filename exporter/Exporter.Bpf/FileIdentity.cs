@@ -12,19 +12,8 @@ public readonly unsafe record struct FileIdentity(ulong Inode, uint Major, uint 
     /// <summary>The open file, wherever it is now.</summary>
     public static FileIdentity? Of(SafeHandle file)
     {
-        var isHeld = false;
-        try
-        {
-            file.DangerousAddRef(ref isHeld);
-            return Find((int)file.DangerousGetHandle(), "", Libc.AT_EMPTY_PATH);
-        }
-        finally
-        {
-            if (isHeld)
-            {
-                file.DangerousRelease();
-            }
-        }
+        using var held = new HeldDescriptor(file);
+        return Find(held.Fd, "", Libc.AT_EMPTY_PATH);
     }
 
     private static FileIdentity? Find(int directory, string path, int flags)

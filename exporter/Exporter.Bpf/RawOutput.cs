@@ -15,41 +15,19 @@ public static unsafe class RawOutput
     /// <returns>False: it still would.</returns>
     public static bool WaitUntilWritable(SafeHandle file, TimeSpan patience)
     {
-        var isHeld = false;
-        try
-        {
-            file.DangerousAddRef(ref isHeld);
-            var poll = new Libc.pollfd { fd = (int)file.DangerousGetHandle(), events = Libc.POLLOUT };
-            return Libc.poll(&poll, 1, (int)patience.TotalMilliseconds) != 0;
-        }
-        finally
-        {
-            if (isHeld)
-            {
-                file.DangerousRelease();
-            }
-        }
+        using var held = new HeldDescriptor(file);
+        var poll = new Libc.pollfd { fd = held.Fd, events = Libc.POLLOUT };
+        return Libc.poll(&poll, 1, (int)patience.TotalMilliseconds) != 0;
     }
 
     /// <summary>Has each write to a file append to it, whatever its offset is: pwrite(2) does so in a file that is open with O_APPEND. .NET opens none so.</summary>
     /// <exception cref="IOException">The file system refused.</exception>
     public static void AppendAlways(SafeHandle file)
     {
-        var isHeld = false;
-        try
+        using var held = new HeldDescriptor(file);
+        if (Libc.fcntl(held.Fd, Libc.F_SETFL, Libc.O_APPEND) < 0)
         {
-            file.DangerousAddRef(ref isHeld);
-            if (Libc.fcntl((int)file.DangerousGetHandle(), Libc.F_SETFL, Libc.O_APPEND) < 0)
-            {
-                throw new IOException(Errno.Describe(Marshal.GetLastPInvokeError()));
-            }
-        }
-        finally
-        {
-            if (isHeld)
-            {
-                file.DangerousRelease();
-            }
+            throw new IOException(Errno.Describe(Marshal.GetLastPInvokeError()));
         }
     }
 
