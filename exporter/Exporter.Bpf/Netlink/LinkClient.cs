@@ -19,12 +19,7 @@ public sealed class LinkClient : IDisposable
         _channel.Dump(LinkRequest(NLM_F_DUMP, ifindex: 0), "list the interfaces", static (in NetlinkMessage message) => Link.Parse(message));
 
     /// <summary>One interface, or null where there is none of that index.</summary>
-    public Link? GetLink(int ifindex)
-    {
-        Link? link = null;
-        var errno = _channel.Exchange(LinkRequest(0, ifindex), out var reason, (in NetlinkMessage message) => link = Link.Parse(message));
-        return errno is 0 or Errno.ENODEV ? link : throw new NetlinkException($"ask for interface {ifindex}", errno, reason);
-    }
+    public Link? GetLink(int ifindex) => Ask(LinkRequest(0, ifindex), ifindex);
 
     /// <summary>One interface, or null where there is none of that name.</summary>
     public Link? GetLink(string name)
@@ -33,9 +28,7 @@ public sealed class LinkClient : IDisposable
         writer.Body(default(IfInfoMessage));
         writer.Attribute(IFLA_IFNAME, name);
         writer.Attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-        Link? link = null;
-        var errno = _channel.Exchange(writer.Message, out var reason, (in NetlinkMessage message) => link = Link.Parse(message));
-        return errno is 0 or Errno.ENODEV ? link : throw new NetlinkException($"ask for interface {name}", errno, reason);
+        return Ask(writer.Message, name);
     }
 
     /// <summary>All interfaces of this namespace, with the facts that concern the node's own ones.</summary>
@@ -97,35 +90,32 @@ public sealed class LinkClient : IDisposable
     /// <param name="namespaceFile">An open /run/netns/NAME or /proc/PID/ns/net.</param>
     public int? GetNamespaceId(SafeHandle namespaceFile)
     {
-        var held = false;
-        try
+        using var held = new HeldDescriptor(namespaceFile);
+        var writer = _channel.Begin(RTM_GETNSID, 0);
+        writer.Body(default(RtGenMessage));
+        writer.Attribute(NETNSA_FD, held.Fd);
+        int? id = null;
+        var errno = _channel.Exchange(writer.Message, out var reason, (in NetlinkMessage message) =>
         {
-            namespaceFile.DangerousAddRef(ref held);
-            var writer = _channel.Begin(RTM_GETNSID, 0);
-            writer.Body(default(RtGenMessage));
-            writer.Attribute(NETNSA_FD, (int)namespaceFile.DangerousGetHandle());
-            int? id = null;
-            var errno = _channel.Exchange(writer.Message, out var reason, (in NetlinkMessage message) =>
+            var attributes = message.Attributes<RtGenMessage>();
+            while (attributes.TryRead(out var attribute))
             {
-                var attributes = message.Attributes<RtGenMessage>();
-                while (attributes.TryRead(out var attribute))
+                if (attribute.Type == NETNSA_NSID && attribute.Int32 is >= 0 and var value)
                 {
-                    if (attribute.Type == NETNSA_NSID && attribute.Int32 is >= 0 and var value)
-                    {
-                        id = value;
-                    }
+                    id = value;
                 }
-            });
-            // EINVAL: the file is not a network namespace (any more).
-            return errno is 0 or Errno.EINVAL ? id : throw new NetlinkException("ask for a namespace's id", errno, reason);
-        }
-        finally
-        {
-            if (held)
-            {
-                namespaceFile.DangerousRelease();
             }
-        }
+        });
+        // EINVAL: the file is not a network namespace (any more).
+        return errno is 0 or Errno.EINVAL ? id : throw new NetlinkException("ask for a namespace's id", errno, reason);
+    }
+
+    /// <param name="asked">The interface, as messages name it.</param>
+    private Link? Ask<T>(Span<byte> request, T asked)
+    {
+        Link? link = null;
+        var errno = _channel.Exchange(request, out var reason, (in NetlinkMessage message) => link = Link.Parse(message));
+        return errno is 0 or Errno.ENODEV ? link : throw new NetlinkException($"ask for interface {asked}", errno, reason);
     }
 
     private Span<byte> LinkRequest(ushort flags, int ifindex)
