@@ -88,11 +88,11 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers, NodeAddress
     internal RecordEnd? FindRemote(in FlowKey key, DateTimeOffset last, out bool isVip)
     {
         isVip = false;
-        var peer = FindPeer(key);
-        if ((FindOwner(key, last) ?? FindInner(key, last, peer)) is { } owner)
+        if ((FindOwner(key, last) ?? FindInner(key, last)) is { } owner)
         {
             return FindPod(owner);
         }
+        var peer = FindPeer(key);
         isVip = peer.IsVip;
         if (!_peers.TryGetValue(peer, out var end))
         {
@@ -107,11 +107,11 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers, NodeAddress
     /// <inheritdoc cref="FindRemote" path="/param"/>
     internal (string Kind, string Namespace, string Name) FindPeer(in FlowKey key, DateTimeOffset last)
     {
-        var peer = FindPeer(key);
-        if ((FindOwner(key, last) ?? FindInner(key, last, peer))?.Pod is { } pod)
+        if ((FindOwner(key, last) ?? FindInner(key, last))?.Pod is { } pod)
         {
             return ("workload", pod.Namespace, WorkloadOf(pod));
         }
+        var peer = FindPeer(key);
         return (peer.Kind switch { PeerKind.Service => "service", PeerKind.Node => "node", _ => "class" }, peer.Namespace, peer.Name);
     }
 
@@ -174,8 +174,8 @@ internal sealed class FlowEnds(PodTable pods, Func<PeerTable> peers, NodeAddress
     /// The interface of the one pod with an address inside of it, where nothing else is known of the address: a cluster in a pod has the addresses of the
     /// outer one's nodes and Services.
     /// </summary>
-    private PodInterface? FindInner(in FlowKey key, DateTimeOffset last, in Peer peer) =>
-        peer is { Kind: PeerKind.Class, Class: not PeerClasses.Pods } && _inner.GetValueOrDefault(key.RemoteAddress) is { } holder && holder.BornAfter <= last ? holder.Owner : null;
+    private PodInterface? FindInner(in FlowKey key, DateTimeOffset last) =>
+        _inner.GetValueOrDefault(key.RemoteAddress) is { } holder && holder.BornAfter <= last && FindPeer(key) is { Kind: PeerKind.Class, Class: not PeerClasses.Pods } ? holder.Owner : null;
 
     /// <param name="BornAfter">It was not there before, by the steady clock.</param>
     /// <param name="IsSure">Whether it is its pod's as far as is known. Else the API server has other addresses of the pod: it may be of a second network, or taken from another pod.</param>

@@ -33,12 +33,8 @@ internal sealed class FlowIdentities(PodTable pods, FlowEnds ends, TimeSpan inte
             foreach (var own in owner.Addresses)
             {
                 var address = FlowAddress.From(own);
-                if (!NodeAddresses.IsOfOneNode(own) || !ends.Has(owner, address))
-                {
-                    continue;
-                }
                 var isKnown = _announced.TryGetValue((owner.First.Generation, address), out var last) && last.Pod == pod;
-                if (isKnown && now - last.At < interval && now >= last.At)
+                if ((isKnown && now - last.At < interval && now >= last.At) || !NodeAddresses.IsOfOneNode(own) || !ends.Has(owner, address))
                 {
                     continue;
                 }
