@@ -102,15 +102,18 @@ def _fraction(text):
     return value
 
 
-def _allow(path):
-    """Returns the exceptions of a file as (rule, kind, value); kind is workload, address, or port, whose value is (protocol or None, port)."""
+def _lines(path):
     try:
         with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
+            return file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise argparse.ArgumentTypeError(f"'{path}' cannot be read: {error}; give a text file") from None
+
+
+def _allow(path):
+    """Returns the exceptions of a file as (rule, kind, value); kind is workload, address, or port, whose value is (protocol or None, port)."""
     exceptions = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(path), 1):
         words = line.partition("#")[0].split()
         if not words:
             continue
@@ -146,14 +149,9 @@ def _value(kind, text):
 
 def _properties(path):
     """Returns the properties of a file, as java.util.Properties reads it."""
-    try:
-        # It has an escape for each letter that Latin-1 does not have.
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise argparse.ArgumentTypeError(f"'{path}' cannot be read: {error}; give a text file") from None
     properties, whole = {}, ""
-    for line in lines:
+    # Such a file has an escape for each letter that Latin-1 does not have.
+    for line in _lines(path):
         whole += line.lstrip()
         if not whole or whole[0] in "#!":
             whole = ""
