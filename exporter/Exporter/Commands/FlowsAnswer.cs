@@ -6,21 +6,9 @@ namespace Exporter.Commands;
 /// <param name="response">Disposed of with this.</param>
 /// <param name="body">The same answer's.</param>
 /// <param name="silence">The longest time without a byte.</param>
-internal sealed class FlowsAnswer(HttpResponseMessage response, Stream body, Uri url, TimeSpan silence, TimeProvider time) : Stream
+internal sealed class FlowsAnswer(HttpResponseMessage response, Stream body, Uri url, TimeSpan silence, TimeProvider time) : UnseekableStream
 {
     public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <exception cref="FlowsException">The rest of the answer does not come.</exception>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
@@ -39,18 +27,6 @@ internal sealed class FlowsAnswer(HttpResponseMessage response, Stream body, Uri
         {
             throw new FlowsException($"{url} stopped in the middle of its answer: {Failure.Describe(e)}", e);
         }
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
     }
 
     protected override void Dispose(bool disposing)

@@ -8,23 +8,11 @@ namespace Exporter.Commands;
 
 /// <summary>Writes to a pipe, a terminal or a file, and says when its reader has gone, which the console's own stream does not.</summary>
 /// <param name="output">The caller's.</param>
-internal sealed class OutputStream(SafeHandle output) : Stream
+internal sealed class OutputStream(SafeHandle output) : UnseekableStream
 {
     private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
 
-    public override bool CanRead => false;
-
-    public override bool CanSeek => false;
-
     public override bool CanWrite => true;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <summary>A writer to standard output. It is flushed by its user, and need not be disposed of.</summary>
     internal static StreamWriter OpenStandard() => new(new OutputStream(new SafeFileHandle(1, ownsHandle: false)), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false));
@@ -48,14 +36,4 @@ internal sealed class OutputStream(SafeHandle output) : Stream
     }
 
     public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
-
-    public override void Flush()
-    {
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 }

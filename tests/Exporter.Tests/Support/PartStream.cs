@@ -4,24 +4,12 @@ using System.Threading.Channels;
 namespace Exporter.Tests.Support;
 
 /// <summary>The body of an answer that comes in parts, when a test gives them.</summary>
-internal sealed class PartStream : Stream
+internal sealed class PartStream : UnseekableStream
 {
     private readonly Channel<byte[]> _parts = Channel.CreateUnbounded<byte[]>();
     private readonly Channel<bool> _reads = Channel.CreateUnbounded<bool>();
 
     public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <summary>Gives the reader a part that is not longer than its buffer; an empty one is the end.</summary>
     internal void Give(string part) => _parts.Writer.TryWrite(Encoding.UTF8.GetBytes(part));
@@ -36,16 +24,4 @@ internal sealed class PartStream : Stream
         part.CopyTo(buffer);
         return part.Length;
     }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }

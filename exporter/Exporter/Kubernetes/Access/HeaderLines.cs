@@ -4,24 +4,14 @@ namespace Exporter.Kubernetes.Access;
 /// A connection on which one header can have several lines. HttpClient joins values with commas, but the API server takes each line of
 /// Impersonate-Group for one group, commas included. Requests have no body: all written bytes are headers.
 /// </summary>
-internal sealed class HeaderLines(Stream inner) : Stream
+internal sealed class HeaderLines(Stream inner) : UnseekableStream
 {
     /// <summary>Stands for a line break between a value and the next line; values have no control characters.</summary>
     private const char Break = '\u0001';
 
     public override bool CanRead => true;
 
-    public override bool CanSeek => false;
-
     public override bool CanWrite => true;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <summary>The value of a header that is written as one line for each of these.</summary>
     internal static string Join(string name, IEnumerable<string> values) => string.Join($"{Break}{name}: ", values);
@@ -41,14 +31,6 @@ internal sealed class HeaderLines(Stream inner) : Stream
     public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
 
     public override void Flush() => inner.Flush();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 
     public override async ValueTask DisposeAsync()
     {
